@@ -1,0 +1,16 @@
+const names = ['kernel', 'event-store', 'processing', 'access', 'fleet', 'sdwan', 'kubernetes', 'agent-gateway', 'audit', 'tools'];
+
+/** @type {import('jest').Config} */
+export default {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '^.+\\.ts$': ['@swc/jest', { module: { type: 'es6' } }] },
+  moduleNameMapper: {
+    ...Object.fromEntries(names.map((name) => [`^#${name}$`, `<rootDir>/libs/${name}/src/index.ts`])),
+    '^#proto$': '<rootDir>/proto/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+  testMatch: ['<rootDir>/{apps,libs,agent,proto,test,scripts}/**/*.{unit,contract,int,e2e}-spec.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/dist'],
+  testTimeout: 30_000,
+};

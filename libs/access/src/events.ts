@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { defineEvent, idSchema } from '#kernel';
+
+const account_id = idSchema('account');
+const operator_id = idSchema('operator');
+
+export const AccountCreated = defineEvent('system.account.created', 1, z.object({ account_id, name: z.string() }));
+
+/** Names are unique per account and kind; decided on the account's stream, never on a read model. */
+export const NameClaimed = defineEvent(
+  'system.account.name_claimed',
+  1,
+  z.object({ kind: z.enum(['template', 'node', 'network', 'cluster', 'access_grant']), name: z.string(), id: z.string() }),
+);
+export const NameReleased = defineEvent(
+  'system.account.name_released',
+  1,
+  z.object({ kind: NameClaimed.schema.shape.kind, name: z.string(), id: z.string() }),
+);
+
+export const OperatorCreated = defineEvent(
+  'system.operator.created',
+  1,
+  z.object({ operator_id, account_id, name: z.string() }),
+);
+export const OperatorTokenCreated = defineEvent(
+  'system.operator.token_created',
+  1,
+  z.object({
+    operator_id,
+    token_id: z.string(),
+    /** Hex sha256 of the token. */
+    token_digest: z.string(),
+    permissions: z.array(z.string()),
+    expires_at: z.iso.datetime().nullable(),
+  }),
+);
+export const OperatorTokenRevoked = defineEvent(
+  'system.operator.token_revoked',
+  1,
+  z.object({ operator_id, token_id: z.string() }),
+);
+
+export const accessEvents = [
+  AccountCreated,
+  NameClaimed,
+  NameReleased,
+  OperatorCreated,
+  OperatorTokenCreated,
+  OperatorTokenRevoked,
+] as const;

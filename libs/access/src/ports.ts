@@ -1,0 +1,49 @@
+/** Secrets by reference: AES-256-GCM under a data key per subject; shredding a subject deletes its data key. */
+export interface SecretStore {
+  /** Stores or replaces; answers the reference that may stand in an event, with the sha256 of the plaintext. */
+  put(subject: string, name: string, plaintext: string): Promise<{ readonly ref: string; readonly digest: string }>;
+  get(ref: string): Promise<string | undefined>;
+  shred(subject: string): Promise<void>;
+}
+export const SECRET_STORE = Symbol('SecretStore');
+
+export interface IssuedCertificate {
+  readonly certificateDer: Uint8Array;
+  /** Hex. */
+  readonly serial: string;
+  /** Hex sha256 of the SubjectPublicKeyInfo. */
+  readonly publicKeyDigest: string;
+  readonly notAfter: string;
+}
+
+/** The platform CA. It builds certificates from its own record; of a CSR it copies the public key and nothing else. */
+export interface CertificateAuthority {
+  /** Refuses with RefusedError: malformed CSR, bad proof of possession, a key that is not P-256 or Ed25519. */
+  readCsr(csrDer: Uint8Array): Promise<{ readonly publicKeyDigest: string }>;
+  issueAgentCertificate(instanceId: string, csrDer: Uint8Array): Promise<IssuedCertificate>;
+  /** For the platform's own listeners. */
+  issueServerCertificate(names: readonly string[]): Promise<{ readonly certPem: string; readonly keyPem: string }>;
+  caPem(): string;
+  caDer(): readonly Uint8Array[];
+}
+export const CERTIFICATE_AUTHORITY = Symbol('CertificateAuthority');
+
+/** The operator behind a bearer token. */
+export interface Principal {
+  readonly operatorId: string;
+  readonly accountId: string;
+  readonly name: string;
+  readonly permissions: ReadonlySet<string>;
+}
+
+export interface OperatorAuthenticator {
+  /** Undefined for unknown, expired and revoked tokens alike. */
+  authenticate(bearerToken: string): Promise<Principal | undefined>;
+}
+export const OPERATOR_AUTHENTICATOR = Symbol('OperatorAuthenticator');
+
+/** `*` grants everything; `system.nodes.*` everything below; otherwise the exact name. */
+export const permits = (granted: ReadonlySet<string>, wanted: string): boolean =>
+  granted.has('*') ||
+  granted.has(wanted) ||
+  wanted.split('.').some((_, i, parts) => granted.has(`${parts.slice(0, i).join('.')}.*`));

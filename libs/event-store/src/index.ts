@@ -1,0 +1,3 @@
+export * from './adapters/memory/memory-event-store.js';
+export * from './append-rules.js';
+export * from './port.js';

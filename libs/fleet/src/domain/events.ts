@@ -1,0 +1,8 @@
+import { instanceEvents } from './instance/events.js';
+import { nodeEvents } from './node/events.js';
+import { templateEvents } from './template/events.js';
+
+export * from './instance/events.js';
+export * from './node/events.js';
+export * from './template/events.js';
+export const fleetEvents = [...templateEvents, ...nodeEvents, ...instanceEvents] as const;

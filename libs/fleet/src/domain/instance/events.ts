@@ -1,0 +1,166 @@
+import { z } from 'zod';
+import { defineEvent, idSchema } from '#kernel';
+
+const instance_id = idSchema('instance');
+const time = z.iso.datetime();
+
+export const InstanceCreated = defineEvent(
+  'system.instance.created',
+  1,
+  z.object({
+    instance_id,
+    node_id: idSchema('node'),
+    /** The node's name; what the machine and its Kubernetes node are called. */
+    name: z.string(),
+    template_id: idSchema('template'),
+    driver: z.string(),
+    cni_plugin: z.enum(['flannel', 'ovn_kubernetes']).nullable(),
+  }),
+);
+export const InstanceProvisionRequested = defineEvent(
+  'system.instance.provision_requested',
+  1,
+  z.object({ instance_id, driver: z.string() }),
+);
+export const InstanceProvisionFailed = defineEvent(
+  'system.instance.provision_failed',
+  1,
+  z.object({ instance_id, driver: z.string(), reason: z.string() }),
+  { severity: 'high' },
+);
+export const InstanceJoinTokenIssued = defineEvent(
+  'system.instance.join_token_issued',
+  1,
+  z.object({ instance_id, token_id: z.string(), /** Hex sha256. */ token_digest: z.string(), expires_at: time }),
+);
+/** The join token is consumed by this event: one append decides it, so racing redeemers get one certificate. */
+export const InstanceEnrolled = defineEvent(
+  'system.instance.enrolled',
+  1,
+  z.object({
+    instance_id,
+    token_id: z.string(),
+    certificate_serial: z.string(),
+    public_key_digest: z.string(),
+    not_after: time,
+    agent_version: z.string(),
+    hostname: z.string(),
+    machine_id: z.string(),
+  }),
+);
+export const InstanceEnrollmentRefused = defineEvent(
+  'system.instance.enrollment_refused',
+  1,
+  z.object({ instance_id, code: z.string(), reason: z.string() }),
+  { severity: 'warning' },
+);
+export const InstanceCertificateRenewed = defineEvent(
+  'system.instance.certificate_renewed',
+  1,
+  z.object({ instance_id, certificate_serial: z.string(), public_key_digest: z.string(), not_after: time }),
+);
+export const InstanceCertificateRevoked = defineEvent(
+  'system.instance.certificate_revoked',
+  1,
+  z.object({ instance_id, reason: z.string() }),
+  { severity: 'warning' },
+);
+const presence = {
+  instance_id,
+  boot_id: z.string(),
+  agent_version: z.string(),
+  architecture: z.string(),
+  hostname: z.string(),
+  memory_bytes: z.number().int(),
+  underlay_addresses: z.array(z.string()),
+  capabilities: z.record(z.string(), z.string()),
+};
+export const InstanceOnline = defineEvent('system.instance.online', 1, z.object(presence));
+export const InstanceLost = defineEvent(
+  'system.instance.lost',
+  1,
+  z.object({ instance_id, silent_ms: z.number().int() }),
+  { severity: 'high' },
+);
+export const InstanceReturned = defineEvent('system.instance.returned', 1, z.object(presence));
+export const InstanceTemplateChanged = defineEvent(
+  'system.instance.template_changed',
+  1,
+  z.object({ instance_id, template_id: idSchema('template') }),
+);
+export const InstanceDrainRequested = defineEvent(
+  'system.instance.drain_requested',
+  1,
+  z.object({ instance_id, timeout_seconds: z.number().int() }),
+);
+export const InstanceDrained = defineEvent(
+  'system.instance.drained',
+  1,
+  z.object({ instance_id, evicted_pods: z.number().int(), warnings: z.array(z.string()) }),
+);
+export const InstanceUncordoned = defineEvent('system.instance.uncordoned', 1, z.object({ instance_id }));
+export const InstanceTerminated = defineEvent(
+  'system.instance.terminated',
+  1,
+  z.object({ instance_id, node_id: idSchema('node') }),
+);
+export const InstanceForgotten = defineEvent(
+  'system.instance.forgotten',
+  1,
+  z.object({ instance_id, node_id: idSchema('node') }),
+  { severity: 'warning' },
+);
+
+/** A module reached an instance through its template (or node). The kind depends on the module's family. */
+const assigned = z.object({
+  instance_id,
+  template_id: idSchema('template'),
+  assignment_id: z.uuid(),
+  module_name: z.string(),
+  config: z.record(z.string(), z.unknown()),
+  priority: z.number().int(),
+});
+export const K3sModuleAssigned = defineEvent('system.k3s.module.assigned', 1, assigned);
+export const DockerModuleAssigned = defineEvent('system.docker.module.assigned', 1, assigned);
+export const ModuleAssigned = defineEvent('system.module.assigned', 1, assigned);
+export const ModuleRemoved = defineEvent(
+  'system.module.removed',
+  1,
+  z.object({ instance_id, assignment_id: z.uuid(), module_name: z.string(), reason: z.string() }),
+);
+const installing = z.object({ instance_id, assignment_id: z.uuid().nullable(), module_name: z.string() });
+export const K3sRuntimeInstalling = defineEvent('system.k3s.runtime.installing', 1, installing);
+export const DockerRuntimeInstalling = defineEvent('system.docker.runtime.installing', 1, installing);
+export const RuntimeFailed = defineEvent(
+  'system.module.failed',
+  1,
+  z.object({ instance_id, module_name: z.string(), reason: z.string() }),
+  { severity: 'high' },
+);
+
+export const instanceEvents = [
+  InstanceCreated,
+  InstanceProvisionRequested,
+  InstanceProvisionFailed,
+  InstanceJoinTokenIssued,
+  InstanceEnrolled,
+  InstanceEnrollmentRefused,
+  InstanceCertificateRenewed,
+  InstanceCertificateRevoked,
+  InstanceOnline,
+  InstanceLost,
+  InstanceReturned,
+  InstanceTemplateChanged,
+  InstanceDrainRequested,
+  InstanceDrained,
+  InstanceUncordoned,
+  InstanceTerminated,
+  InstanceForgotten,
+  K3sModuleAssigned,
+  DockerModuleAssigned,
+  ModuleAssigned,
+  ModuleRemoved,
+  K3sRuntimeInstalling,
+  DockerRuntimeInstalling,
+  RuntimeFailed,
+] as const;

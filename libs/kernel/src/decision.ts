@@ -1,0 +1,19 @@
+import type { DomainEvent } from './event-definition.js';
+import type { Refusal } from './refusal.js';
+
+/** What a pure decider answers: events to append, nothing to do (and why), or a refusal. */
+export type Decision<E extends DomainEvent = DomainEvent> =
+  | { readonly kind: 'accept'; readonly events: readonly E[] }
+  | { readonly kind: 'nothing'; readonly reason: string }
+  | { readonly kind: 'reject'; readonly refusal: Refusal };
+
+export const accept = <E extends DomainEvent>(...events: readonly E[]): Decision<E> => ({ kind: 'accept', events });
+export const nothing = (reason: string): Decision<never> => ({ kind: 'nothing', reason });
+export const reject = (refusal: Refusal): Decision<never> => ({ kind: 'reject', refusal });
+
+/** A pure aggregate: `evolve` folds events into state, `decide` turns a command and a state into a decision. */
+export interface Decider<S, C, E extends DomainEvent> {
+  readonly initial: S;
+  evolve(state: S, event: E): S;
+  decide(command: C, state: S): Decision<E>;
+}

@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { defineEvent, idSchema } from '#kernel';
+
+const cluster_id = idSchema('cluster');
+const instance_id = idSchema('instance');
+const role = z.enum(['server', 'agent']);
+
+/** One instance of an assignment won the right to run --cluster-init; appended before any install starts. */
+export const ClusterClaimed = defineEvent(
+  'system.cluster.claimed',
+  1,
+  z.object({
+    cluster_id,
+    name: z.string(),
+    assignment_id: z.uuid(),
+    template_id: idSchema('template'),
+    claimant_instance_id: instance_id,
+    network_id: idSchema('sdwan_network').nullable(),
+    virtual_ip_id: idSchema('virtual_ip').nullable(),
+    vip: z.string().nullable(),
+    cni_plugin: z.enum(['flannel', 'ovn_kubernetes']),
+    pod_cidr: z.string().nullable(),
+  }),
+);
+/** The claimant was lost before it bootstrapped; another server instance takes its place. */
+export const ClusterClaimMoved = defineEvent(
+  'system.cluster.claim_moved',
+  1,
+  z.object({ cluster_id, from_instance_id: instance_id, to_instance_id: instance_id, reason: z.string() }),
+  { severity: 'warning' },
+);
+export const HandshakeBootstrap = defineEvent(
+  'system.k3s.handshake.bootstrap',
+  1,
+  z.object({
+    cluster_id,
+    instance_id,
+    k8s_version: z.string(),
+    /** References into the secret store; the secrets themselves are in no event. */
+    kubeconfig_ref: z.string(),
+    kubeconfig_digest: z.string(),
+    server_token_ref: z.string(),
+    ca_pem: z.string(),
+  }),
+);
+export const ClusterBootstrapped = defineEvent(
+  'system.k3s.cluster.bootstrapped',
+  1,
+  z.object({ cluster_id, name: z.string(), api_endpoint: z.string(), failover: z.enum(['vip', 'none']) }),
+);
+export const HandshakeJoinRequest = defineEvent(
+  'system.k3s.handshake.join_request',
+  1,
+  z.object({ cluster_id, instance_id, role, target_cluster_id: z.string().nullable() }),
+);
+export const HandshakeJoinTokenIssued = defineEvent(
+  'system.k3s.handshake.join_token_issued',
+  1,
+  z.object({ cluster_id, instance_id, role, token_id: z.string(), expires_at: z.iso.datetime().nullable() }),
+);
+export const HandshakeReady = defineEvent(
+  'system.k3s.handshake.ready',
+  1,
+  z.object({ cluster_id, instance_id, role, version: z.string(), node_name: z.string() }),
+);
+export const HandshakeStopped = defineEvent(
+  'system.k3s.handshake.stopped',
+  1,
+  z.object({ cluster_id, instance_id, role }),
+);
+/** On the instance's stream: there may be no cluster that it could be about. */
+export const HandshakeJoinRefused = defineEvent(
+  'system.k3s.handshake.join_refused',
+  1,
+  z.object({
+    instance_id,
+    code: z.string(),
+    message: z.string(),
+    target_cluster_id: z.string().nullable(),
+    candidates: z.array(z.string()),
+  }),
+  { severity: 'high' },
+);
+export const NodeNotReady = defineEvent(
+  'system.k3s.node.not_ready',
+  1,
+  z.object({ cluster_id, instance_id, reason: z.string() }),
+  { severity: 'warning' },
+);
+export const NodeReadyAgain = defineEvent('system.k3s.node.ready', 1, z.object({ cluster_id, instance_id }));
+export const NodeDraining = defineEvent('system.k3s.node.draining', 1, z.object({ cluster_id, instance_id }));
+export const NodeUncordoned = defineEvent('system.k3s.node.uncordoned', 1, z.object({ cluster_id, instance_id }));
+export const NodeRemoved = defineEvent(
+  'system.k3s.node.removed',
+  1,
+  z.object({ cluster_id, instance_id, reason: z.string() }),
+);
+export const ClusterDegraded = defineEvent(
+  'system.k3s.cluster.degraded',
+  1,
+  z.object({ cluster_id, reason: z.string() }),
+  { severity: 'high' },
+);
+export const ClusterRecovered = defineEvent('system.k3s.cluster.recovered', 1, z.object({ cluster_id }));
+export const ClusterDecommissioned = defineEvent(
+  'system.k3s.cluster.decommissioned',
+  1,
+  z.object({ cluster_id, name: z.string(), freed_instances: z.array(instance_id) }),
+  { severity: 'warning' },
+);
+export const PodSubnetPrefixIgnored = defineEvent(
+  'system.cluster_bootstrap.pod_subnet_prefix_ignored',
+  1,
+  z.object({ cluster_id, network_id: idSchema('sdwan_network'), pod_subnet_prefix: z.string() }),
+  { severity: 'warning' },
+);
+
+export const clusterEvents = [
+  ClusterClaimed,
+  ClusterClaimMoved,
+  HandshakeBootstrap,
+  ClusterBootstrapped,
+  HandshakeJoinRequest,
+  HandshakeJoinTokenIssued,
+  HandshakeReady,
+  HandshakeStopped,
+  HandshakeJoinRefused,
+  NodeNotReady,
+  NodeReadyAgain,
+  NodeDraining,
+  NodeUncordoned,
+  NodeRemoved,
+  ClusterDegraded,
+  ClusterRecovered,
+  ClusterDecommissioned,
+  PodSubnetPrefixIgnored,
+] as const;

@@ -1,0 +1,4 @@
+import { clusterEvents } from './cluster/events.js';
+
+export * from './cluster/events.js';
+export const kubernetesEvents = [...clusterEvents] as const;

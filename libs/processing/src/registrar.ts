@@ -1,0 +1,12 @@
+import type { CommandClass } from './command.js';
+import type { ProcessManager } from './process-manager.js';
+import type { Projection } from './projection.js';
+
+/** Where contexts register what the processing host runs, in onModuleInit, before it starts. */
+export interface ProcessingRegistrar {
+  addProjection<D extends object>(projection: Projection<D>): void;
+  addProcessManager<S>(manager: ProcessManager<S>): void;
+  /** Commands that process managers may send, by their static `type`. */
+  addCommand<P extends object, T>(type: CommandClass<P, T>): void;
+}
+export const PROCESSING_REGISTRAR = Symbol('ProcessingRegistrar');

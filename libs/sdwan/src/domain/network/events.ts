@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { defineEvent, idSchema } from '#kernel';
+
+const network_id = idSchema('sdwan_network');
+export const routingMode = z.enum(['mesh', 'hub', 'ibgp']);
+export type RoutingMode = z.infer<typeof routingMode>;
+
+/** On the account's stream: prefixes and handles must not overlap within an account, and one append decides that. */
+export const PrefixClaimed = defineEvent(
+  'system.sdwan.prefix_claimed',
+  1,
+  z.object({
+    network_id,
+    /** Six hex digits; interface names hold 15 characters. */
+    handle: z.string().regex(/^[0-9a-f]{6}$/),
+    cidr_64: z.string(),
+    cidr_v4: z.string(),
+    pod_subnet_prefix: z.string().nullable(),
+  }),
+);
+export const PrefixReleased = defineEvent('system.sdwan.prefix_released', 1, z.object({ network_id }));
+
+export const NetworkCreated = defineEvent(
+  'system.sdwan.network.created',
+  1,
+  z.object({
+    network_id,
+    name: z.string(),
+    handle: z.string(),
+    cidr_64: z.string(),
+    cidr_v4: z.string(),
+    routing_mode: routingMode.nullable(),
+    pod_subnet_prefix: z.string().nullable(),
+  }),
+);
+export const NetworkUpdated = defineEvent(
+  'system.sdwan.network.updated',
+  1,
+  z.object({
+    network_id,
+    name: z.string().optional(),
+    routing_mode: routingMode.nullable().optional(),
+    pod_subnet_prefix: z.string().nullable().optional(),
+  }),
+);
+export const NetworkDeleted = defineEvent('system.sdwan.network.deleted', 1, z.object({ network_id, name: z.string() }));
+export const NetworkGenerationSettled = defineEvent(
+  'system.sdwan.network.generation_settled',
+  1,
+  z.object({
+    network_id,
+    generation: z.string(),
+    applied: z.number().int(),
+    behind: z.array(z.string()),
+    p50_ms: z.number(),
+    p99_ms: z.number(),
+  }),
+);
+
+export const networkEvents = [
+  PrefixClaimed,
+  PrefixReleased,
+  NetworkCreated,
+  NetworkUpdated,
+  NetworkDeleted,
+  NetworkGenerationSettled,
+] as const;

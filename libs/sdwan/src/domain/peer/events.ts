@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { defineEvent, idSchema } from '#kernel';
+
+const peer_id = idSchema('sdwan_peer');
+const network_id = idSchema('sdwan_network');
+
+export const PeerAttached = defineEvent(
+  'system.sdwan.peer.attached',
+  1,
+  z.object({
+    peer_id,
+    network_id,
+    kind: z.enum(['node', 'device']),
+    /** Null for devices. */
+    instance_id: idSchema('instance').nullable(),
+    grant_id: idSchema('access_grant').nullable(),
+    name: z.string(),
+    address_v6: z.string(),
+    address_v4: z.string(),
+    publicly_reachable: z.boolean(),
+    endpoint_host: z.string().nullable(),
+    endpoint_port: z.number().int().nullable(),
+    listen_port: z.number().int(),
+    tags: z.array(z.string()),
+    /** Devices bring their public key with the grant. */
+    public_key: z.string().nullable(),
+  }),
+);
+export const PeerKeyAnnounced = defineEvent(
+  'system.sdwan.peer.key_announced',
+  1,
+  z.object({ peer_id, network_id, public_key: z.string(), listen_port: z.number().int() }),
+);
+export const PeerEndpointsReported = defineEvent(
+  'system.sdwan.peer.endpoints_reported',
+  1,
+  z.object({ peer_id, network_id, underlay_addresses: z.array(z.string()) }),
+);
+export const PeerConnected = defineEvent('system.sdwan.peer.connected', 1, z.object({ peer_id, network_id }));
+export const PeerSilent = defineEvent('system.sdwan.peer.silent', 1, z.object({ peer_id, network_id }), {
+  severity: 'warning',
+});
+export const PeerDetached = defineEvent(
+  'system.sdwan.peer.detached',
+  1,
+  z.object({ peer_id, network_id, reason: z.string() }),
+);
+
+export const peerEvents = [
+  PeerAttached,
+  PeerKeyAnnounced,
+  PeerEndpointsReported,
+  PeerConnected,
+  PeerSilent,
+  PeerDetached,
+] as const;

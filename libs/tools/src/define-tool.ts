@@ -1,0 +1,62 @@
+import type { z } from 'zod';
+import type { Command, CommandClass, CommandContext, CommandResult, Projection } from '#processing';
+
+/** What a call does to the world: `read` appends nothing, `change` can be undone, `destroy` cannot. */
+export type Danger = 'read' | 'change' | 'destroy';
+
+export type ToolGroup = 'templates' | 'nodes' | 'sdwan' | 'kubernetes' | 'docker' | 'events' | 'platform';
+
+/**
+ * One operator tool: the definition from which MCP, REST, CLI and documentation are made. Free of Nest and of the
+ * platform's services, so that the CLI can load it quickly.
+ */
+export interface ToolDefinition<I extends z.ZodObject = z.ZodObject, O extends z.ZodObject = z.ZodObject> {
+  /** Listed without the `platform.` prefix; a call that carries it is accepted. */
+  readonly name: string;
+  readonly group: ToolGroup;
+  /** One sentence, for lists. */
+  readonly summary: string;
+  /** What it does, units, what happens next. At most 600 characters. */
+  readonly description: string;
+  readonly input: I;
+  /** The shape of `data`; mutating tools also answer outcome, position and correlation_id. */
+  readonly output: O;
+  readonly permission: string;
+  readonly danger: Danger;
+  /** Other spellings of arguments, alias → name. Accepted and reported as normalised. */
+  readonly aliases?: Readonly<Record<string, string>>;
+  readonly examples?: readonly { readonly title: string; readonly arguments: Readonly<Record<string, unknown>> }[];
+  /** The CLI's noun and verb, e.g. ['node', 'create']. */
+  readonly cli?: readonly [noun: string, verb: string];
+}
+
+export const defineTool = <I extends z.ZodObject, O extends z.ZodObject>(tool: ToolDefinition<I, O>) => tool;
+
+/** What a handler may do during one call. Everything is confined to the caller's account. */
+export interface ToolCall {
+  readonly accountId: string;
+  readonly permissions: ReadonlySet<string>;
+  /** The context of the call itself; commands get contexts derived from it. */
+  readonly context: CommandContext;
+  /**
+   * Sends a command and answers its value. A refusal is thrown as RefusedError and becomes the call's answer. Positions
+   * and warnings are collected into the answer. The n-th command of a call has a command id derived from the call's.
+   */
+  run<P extends object, T>(type: CommandClass<P, T> | (new (p: P, c: CommandContext) => Command<P, T>), payload: P): Promise<T>;
+  /** As run, for a handler that wants to look at the refusal itself. */
+  attempt<P extends object, T>(type: new (p: P, c: CommandContext) => Command<P, T>, payload: P): Promise<CommandResult<T>>;
+  /** Waits (2 s at most) until these projections show what the call has written so far; otherwise the answer says `read_model: behind`. */
+  settle(...projections: readonly Pick<Projection, 'name'>[]): Promise<void>;
+  warn(warning: string): void;
+}
+
+export type ToolHandler<I extends z.ZodObject, O extends z.ZodObject> = (
+  input: z.output<I>,
+  call: ToolCall,
+) => Promise<z.input<O>>;
+
+/** Where contexts register their tools at start-up. */
+export interface ToolRegistrar {
+  add<I extends z.ZodObject, O extends z.ZodObject>(tool: ToolDefinition<I, O>, handler: ToolHandler<I, O>): void;
+}
+export const TOOL_REGISTRAR = Symbol('ToolRegistrar');

@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+
+/**
+ * The desired state of a node: named sections of keyed JSON items. Both sides parse items with these schemas; unknown
+ * fields are ignored, so that an older agent can live with a newer platform.
+ *
+ *   section                 items
+ *   network/<network id>    interface · peer/<peer id> · route/<prefix> · vip/<virtual ip id>
+ *   modules                 module/<module name>
+ */
+export const interfaceItem = z.object({
+  network_id: z.string(),
+  peer_id: z.string(),
+  /** At most 15 characters: `wg-sdwan-` and the network's six-digit handle. */
+  name: z.string().max(15),
+  /** With prefix length: the peer's /128 and /32. */
+  addresses: z.array(z.string()),
+  listen_port: z.number().int(),
+  mtu: z.number().int(),
+  /** Hubs forward between spokes. */
+  forwarding: z.boolean(),
+});
+export type InterfaceItem = z.infer<typeof interfaceItem>;
+
+export const peerItem = z.object({
+  peer_id: z.string(),
+  instance_id: z.string().nullable(),
+  public_key: z.string(),
+  /** Best first, `host:port` or `[v6]:port`. The agent tries the next one when no handshake follows. */
+  endpoints: z.array(z.string()),
+  /** Disjoint over the peers of one interface. VIPs are not here but in vip items. */
+  allowed_ips: z.array(z.string()),
+  persistent_keepalive: z.number().int(),
+});
+export type PeerItem = z.infer<typeof peerItem>;
+
+export const routeItem = z.object({
+  prefix: z.string(),
+  /** `unreachable` makes callers fail at once instead of hanging. */
+  kind: z.enum(['device', 'unreachable']),
+});
+export type RouteItem = z.infer<typeof routeItem>;
+
+export const vipItem = z.object({
+  vip_id: z.string(),
+  network_id: z.string(),
+  /** IPv6 address without prefix length. */
+  address: z.string(),
+  epoch: z.number().int(),
+  holder_peer_id: z.string().nullable(),
+  /** The WireGuard peer of this node behind which the VIP is; null when this node holds it or nobody does. */
+  route_peer_id: z.string().nullable(),
+  /** This node's own part. */
+  role: z.enum(['holder', 'candidate', 'member']),
+  /** The previous holder, told to release only after everybody else has moved on (make before break). */
+  release_after_move: z.boolean(),
+  /** Null with a single candidate: nobody could take over, so there is nothing to fence. */
+  lease: z
+    .object({
+      beat_ms: z.number().int(),
+      ttl_ms: z.number().int(),
+      /** Every candidate with its overlay address, this node included. */
+      voters: z.array(z.object({ peer_id: z.string(), address: z.string() })),
+      /** With an even number of candidates the platform votes too. */
+      platform_votes: z.boolean(),
+    })
+    .nullable(),
+});
+export type VipItem = z.infer<typeof vipItem>;
+
+const k3sCommon = {
+  assignment_id: z.string(),
+  /** `wait`: something is missing, `reason` says what; `stop`: decommissioned or suspended. */
+  state: z.enum(['run', 'wait', 'stop']),
+  reason: z.string(),
+  cluster_id: z.string().nullable(),
+  node_name: z.string(),
+  /** Overlay IPv6 and IPv4 addresses, for --node-ip. */
+  node_ips: z.array(z.string()),
+  /** Further command line arguments, e.g. flannel's. */
+  args: z.array(z.string()),
+  /** Where the binary comes from when it is not on the node: an absolute path, or an https URL with its sha256. */
+  binary: z.object({ path: z.string().optional(), url: z.string().optional(), sha256: z.string().optional() }),
+};
+
+export const k3sServerSpec = z.object({
+  kind: z.literal('k3s_server'),
+  ...k3sCommon,
+  /** `init` runs --cluster-init (the claimant); `join` asks for a token and starts with --server. */
+  role: z.enum(['init', 'join']),
+  tls_san: z.array(z.string()),
+  api_endpoint: z.string().nullable(),
+});
+export type K3sServerSpec = z.infer<typeof k3sServerSpec>;
+
+export const k3sAgentSpec = z.object({
+  kind: z.literal('k3s_agent'),
+  ...k3sCommon,
+  target_cluster_id: z.string().nullable(),
+});
+export type K3sAgentSpec = z.infer<typeof k3sAgentSpec>;
+
+export const moduleItem = z.object({
+  name: z.string(),
+  assignment_id: z.string(),
+  priority: z.number().int(),
+  config: z.record(z.string(), z.unknown()),
+  /** What a runtime driver needs; null for modules without one. */
+  runtime: z.discriminatedUnion('kind', [k3sServerSpec, k3sAgentSpec]).nullable(),
+});
+export type ModuleItem = z.infer<typeof moduleItem>;
+
+export type SectionItems = ReadonlyMap<string, Uint8Array>;
+
+/** The hash both sides compute: hex sha256 over the sorted lines `key NUL sha256(value) LF`. */
+export const sectionHash = (items: SectionItems): string => {
+  const hash = createHash('sha256');
+  for (const key of [...items.keys()].sort()) {
+    hash.update(`${key}\0${createHash('sha256').update(items.get(key)!).digest('hex')}\n`);
+  }
+  return hash.digest('hex');
+};
+
+export interface SectionDiff {
+  readonly put: Map<string, Uint8Array>;
+  readonly remove: string[];
+}
+
+export const diffSection = (from: SectionItems, to: SectionItems): SectionDiff => ({
+  put: new Map([...to].filter(([key, value]) => !sameBytes(from.get(key), value))),
+  remove: [...from.keys()].filter((key) => !to.has(key)),
+});
+
+export const applyDiff = (base: SectionItems, diff: SectionDiff): Map<string, Uint8Array> => {
+  const result = new Map(base);
+  for (const key of diff.remove) result.delete(key);
+  for (const [key, value] of diff.put) result.set(key, value);
+  return result;
+};
+
+const sameBytes = (a: Uint8Array | undefined, b: Uint8Array): boolean =>
+  a !== undefined && a.length === b.length && Buffer.compare(a, b) === 0;
