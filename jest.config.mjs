@@ -1,4 +1,15 @@
-const names = ['kernel', 'event-store', 'processing', 'access', 'fleet', 'sdwan', 'kubernetes', 'agent-gateway', 'audit', 'tools'];
+const names = [
+  'kernel',
+  'event-store',
+  'processing',
+  'access',
+  'fleet',
+  'sdwan',
+  'kubernetes',
+  'agent-gateway',
+  'audit',
+  'tools',
+];
 
 /** @type {import('jest').Config} */
 export default {

@@ -10,7 +10,20 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 const swc = spawnSync(
   process.execPath,
-  [join(root, 'node_modules/@swc/cli/bin/swc.js'), 'apps', 'libs', 'agent', 'proto', 'test', 'scripts', '-d', 'dist', '--extensions', '.ts', '--quiet'],
+  [
+    join(root, 'node_modules/@swc/cli/bin/swc.js'),
+    'apps',
+    'libs',
+    'agent',
+    'proto',
+    'test',
+    'scripts',
+    '-d',
+    'dist',
+    '--extensions',
+    '.ts',
+    '--quiet',
+  ],
   { cwd: root, stdio: 'inherit' },
 );
 process.exit(swc.status ?? 1);

@@ -10,7 +10,11 @@ export const AccountCreated = defineEvent('system.account.created', 1, z.object(
 export const NameClaimed = defineEvent(
   'system.account.name_claimed',
   1,
-  z.object({ kind: z.enum(['template', 'node', 'network', 'cluster', 'access_grant']), name: z.string(), id: z.string() }),
+  z.object({
+    kind: z.enum(['template', 'node', 'network', 'cluster', 'access_grant']),
+    name: z.string(),
+    id: z.string(),
+  }),
 );
 export const NameReleased = defineEvent(
   'system.account.name_released',

@@ -26,7 +26,10 @@ export interface EnrollmentHandler {
   enroll(request: agentV1.EnrollRequest): Promise<agentV1.EnrollResponse>;
   renew(agent: AgentIdentity, request: agentV1.RenewCertificateRequest): Promise<agentV1.RenewCertificateResponse>;
   /** Checked on every call and on every stream, whatever TLS resumed. */
-  authorize(identity: { instanceId: string; certificateSerial: string }): Promise<
+  authorize(identity: {
+    instanceId: string;
+    certificateSerial: string;
+  }): Promise<
     | { readonly kind: 'ok'; readonly agent: AgentIdentity }
     | { readonly kind: 'refused'; readonly code: string; readonly message: string; readonly wipe: boolean }
   >;

@@ -9,19 +9,29 @@ const address = (fallback: string) =>
     .default(fallback);
 
 const settings = z.object({
-  DROVER_DATA_DIR: z.string().min(1).default('./data').transform((dir) => resolve(dir)),
+  DROVER_DATA_DIR: z
+    .string()
+    .min(1)
+    .default('./data')
+    .transform((dir) => resolve(dir)),
   DROVER_HTTP_ADDR: address('127.0.0.1:8080'),
   DROVER_AGENT_ADDR: address('0.0.0.0:7443'),
   DROVER_ENROLL_ADDR: address('0.0.0.0:7444'),
   /** How agents reach this platform; defaults to the agent and enrolment addresses on the loopback. */
   DROVER_PUBLIC_URL: z.url().optional(),
-  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://').optional(),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
+    .optional(),
   DROVER_EVENT_STORE: z.enum(['postgres', 'kurrentdb', 'memory']).default('postgres'),
   KURRENTDB_URL: z.string().optional(),
   DROVER_K3S_BIN: z.string().optional(),
   DROVER_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** Unix socket of an external provisioning driver (the lab registers itself this way), as NAME=/path/to.sock. */
-  DROVER_PROVISIONER: z.string().regex(/^[a-z][a-z0-9_-]*=\/.+/, 'must be NAME=/path/to/socket').optional(),
+  DROVER_PROVISIONER: z
+    .string()
+    .regex(/^[a-z][a-z0-9_-]*=\/.+/, 'must be NAME=/path/to/socket')
+    .optional(),
   /** Heartbeat interval and lease of ordinary agents and of VIP candidates, in milliseconds. */
   DROVER_BEAT_MS: z.coerce.number().int().min(100).default(1_000),
   DROVER_LEASE_MS: z.coerce.number().int().min(300).default(3_000),

@@ -29,10 +29,7 @@ export interface EventDefinition<T extends string = string, S extends z.ZodObjec
   readonly severity: Severity;
   /** Brings older payloads to the current shape, from version `n` to `n + 1`, keyed by `n`. */
   readonly upcasters: Readonly<Record<number, (data: Record<string, unknown>) => Record<string, unknown>>>;
-  (
-    data: z.input<S>,
-    more?: Pick<DomainEvent, 'severity' | 'links' | 'topics'>,
-  ): DomainEvent<T, z.output<S>>;
+  (data: z.input<S>, more?: Pick<DomainEvent, 'severity' | 'links' | 'topics'>): DomainEvent<T, z.output<S>>;
 }
 
 export const defineEvent = <T extends string, S extends z.ZodObject>(

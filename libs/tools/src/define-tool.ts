@@ -42,9 +42,15 @@ export interface ToolCall {
    * Sends a command and answers its value. A refusal is thrown as RefusedError and becomes the call's answer. Positions
    * and warnings are collected into the answer. The n-th command of a call has a command id derived from the call's.
    */
-  run<P extends object, T>(type: CommandClass<P, T> | (new (p: P, c: CommandContext) => Command<P, T>), payload: P): Promise<T>;
+  run<P extends object, T>(
+    type: CommandClass<P, T> | (new (p: P, c: CommandContext) => Command<P, T>),
+    payload: P,
+  ): Promise<T>;
   /** As run, for a handler that wants to look at the refusal itself. */
-  attempt<P extends object, T>(type: new (p: P, c: CommandContext) => Command<P, T>, payload: P): Promise<CommandResult<T>>;
+  attempt<P extends object, T>(
+    type: new (p: P, c: CommandContext) => Command<P, T>,
+    payload: P,
+  ): Promise<CommandResult<T>>;
   /** Waits (2 s at most) until these projections show what the call has written so far; otherwise the answer says `read_model: behind`. */
   settle(...projections: readonly Pick<Projection, 'name'>[]): Promise<void>;
   warn(warning: string): void;

@@ -13,7 +13,12 @@ export const TemplateCreated = defineEvent(
 export const TemplateUpdated = defineEvent(
   'system.template.updated',
   1,
-  z.object({ template_id, name: z.string().optional(), description: z.string().optional(), driver: z.string().nullable().optional() }),
+  z.object({
+    template_id,
+    name: z.string().optional(),
+    description: z.string().optional(),
+    driver: z.string().nullable().optional(),
+  }),
 );
 export const TemplateDeleted = defineEvent('system.template.deleted', 1, z.object({ template_id, name: z.string() }));
 

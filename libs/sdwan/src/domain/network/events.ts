@@ -43,7 +43,11 @@ export const NetworkUpdated = defineEvent(
     pod_subnet_prefix: z.string().nullable().optional(),
   }),
 );
-export const NetworkDeleted = defineEvent('system.sdwan.network.deleted', 1, z.object({ network_id, name: z.string() }));
+export const NetworkDeleted = defineEvent(
+  'system.sdwan.network.deleted',
+  1,
+  z.object({ network_id, name: z.string() }),
+);
 export const NetworkGenerationSettled = defineEvent(
   'system.sdwan.network.generation_settled',
   1,

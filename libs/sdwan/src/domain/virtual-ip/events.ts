@@ -41,7 +41,14 @@ export const VirtualIpAllocated = defineEvent(
 export const VirtualIpMoveStarted = defineEvent(
   'system.sdwan.virtual_ip.move_started',
   1,
-  z.object({ virtual_ip_id, vip: z.string(), epoch: z.number().int(), from: member.nullable(), to: member, reason: moveReason }),
+  z.object({
+    virtual_ip_id,
+    vip: z.string(),
+    epoch: z.number().int(),
+    from: member.nullable(),
+    to: member,
+    reason: moveReason,
+  }),
   { severity: 'warning' },
 );
 export const VirtualIpMoved = defineEvent(
@@ -70,7 +77,13 @@ export const VirtualIpMoveFailed = defineEvent(
 export const VirtualIpStranded = defineEvent(
   'system.sdwan.virtual_ip.stranded',
   1,
-  z.object({ virtual_ip_id, vip: z.string(), epoch: z.number().int(), last_holder: member.nullable(), reason: z.string() }),
+  z.object({
+    virtual_ip_id,
+    vip: z.string(),
+    epoch: z.number().int(),
+    last_holder: member.nullable(),
+    reason: z.string(),
+  }),
   { severity: 'critical' },
 );
 export const VirtualIpReleased = defineEvent(
