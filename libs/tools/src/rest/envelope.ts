@@ -1,0 +1,31 @@
+import type { Refusal } from '#kernel';
+import type { ToolAnswer } from '../tool-registry.js';
+
+/** What an operator is told of a refusal, the same on every surface. */
+export interface ToolError {
+  readonly code: string;
+  readonly message: string;
+  readonly field?: string;
+  readonly hint?: string;
+  readonly candidates?: Refusal['candidates'];
+}
+
+export type Envelope =
+  | { readonly success: true; readonly data: Readonly<Record<string, unknown>> }
+  | { readonly success: false; readonly error: ToolError };
+
+export const toolError = ({ status: _, ...error }: Refusal): ToolError => error;
+
+export const internalError = (correlationId: string): ToolError => ({
+  code: 'internal_error',
+  message: `something failed inside the platform; its log has the details under ${correlationId}`,
+  hint: 'call again; report it when it stays',
+});
+
+/** A tool's answer as REST and `--json` show it. */
+export const restAnswer = (answer: ToolAnswer): { readonly status: number; readonly body: Envelope } => {
+  if (answer.kind === 'ok') return { status: 200, body: { success: true, data: answer.data } };
+  if (answer.kind === 'failed')
+    return { status: 500, body: { success: false, error: internalError(answer.correlationId) } };
+  return { status: answer.refusal.status, body: { success: false, error: toolError(answer.refusal) } };
+};

@@ -1,0 +1,77 @@
+import { deterministicUuid, RefusedError } from '#kernel';
+import type { Position } from '#event-store';
+import type {
+  Command,
+  CommandContext,
+  CommandDispatcher,
+  CommandResult,
+  Projection,
+  ReadYourWrites,
+} from '#processing';
+import type { ToolCall } from './define-tool.js';
+
+type Newable<P extends object, T> = new (payload: P, context: CommandContext) => Command<P, T>;
+
+/** One call of a tool as its handler sees it: sends commands under derived ids and collects what they did. */
+export class ToolRun implements ToolCall {
+  private sent = 0;
+  private last: Position | undefined;
+  private isBehind = false;
+  private readonly collected: string[] = [];
+
+  constructor(
+    readonly context: CommandContext,
+    readonly permissions: ReadonlySet<string>,
+    private readonly dispatcher: CommandDispatcher,
+    private readonly readYourWrites: ReadYourWrites,
+  ) {}
+
+  get accountId(): string {
+    return this.context.accountId;
+  }
+
+  /** Position of the newest event written, or found on a repeat; undefined when nothing had to change. */
+  get position(): Position | undefined {
+    return this.last;
+  }
+
+  get warnings(): readonly string[] {
+    return this.collected;
+  }
+
+  get behind(): boolean {
+    return this.isBehind;
+  }
+
+  async run<P extends object, T>(type: Newable<P, T>, payload: P): Promise<T> {
+    const result = await this.attempt(type, payload);
+    if (result.kind === 'refused') throw new RefusedError(result.refusal);
+    return result.value;
+  }
+
+  async attempt<P extends object, T>(type: Newable<P, T>, payload: P): Promise<CommandResult<T>> {
+    const commandId = deterministicUuid('tool-command', this.context.commandId, this.sent++);
+    const result = await this.dispatcher.dispatch(
+      new type(payload, { ...this.context, commandId, causationId: this.context.commandId }),
+    );
+    if (result.kind === 'refused') return result;
+    if (result.position !== undefined && (this.last === undefined || result.position > this.last)) {
+      this.last = result.position;
+    }
+    result.warnings?.forEach((warning) => this.warn(warning));
+    return result;
+  }
+
+  async settle(...projections: readonly Pick<Projection, 'name'>[]): Promise<void> {
+    if (this.last === undefined || projections.length === 0) return;
+    const outcome = await this.readYourWrites.waitFor(
+      this.last,
+      projections.map((p) => p.name),
+    );
+    if (outcome === 'behind') this.isBehind = true;
+  }
+
+  warn(warning: string): void {
+    if (!this.collected.includes(warning)) this.collected.push(warning);
+  }
+}
