@@ -1,0 +1,43 @@
+import { EventCatalogue, systemClock, type Config, type Log } from '#kernel';
+import type { EventStore } from '#event-store';
+import { accessEvents } from '#access';
+import { fleetEvents } from '#fleet';
+import { kubernetesEvents } from '#kubernetes';
+import { sdwanEvents } from '#sdwan';
+import { Transactor } from '#processing';
+import { CursorCodec, MemoryIdempotencyLedger, type IdempotencyLedger } from '#tools';
+import { openAccess, type OpenedAccess } from './parts/access.js';
+import { openStore, type OpenedStore } from './parts/event-store.js';
+import { MemoryProcessing } from './parts/processing.js';
+
+/** All that exists before Nest: what the contexts are handed as ports. */
+export interface Foundation {
+  readonly config: Config;
+  readonly log: Log;
+  readonly opened: OpenedStore;
+  readonly store: EventStore;
+  readonly catalogue: EventCatalogue;
+  readonly transactor: Transactor;
+  readonly processing: MemoryProcessing;
+  readonly access: OpenedAccess;
+  readonly ledger: IdempotencyLedger;
+  readonly cursors: CursorCodec;
+}
+
+export const openFoundation = async (config: Config, log: Log): Promise<Foundation> => {
+  const opened = await openStore(config, log);
+  const catalogue = new EventCatalogue([...accessEvents, ...fleetEvents, ...sdwanEvents, ...kubernetesEvents]);
+  const access = await openAccess(config);
+  return {
+    config,
+    log,
+    opened,
+    store: opened.store,
+    catalogue,
+    transactor: new Transactor(opened.store, catalogue),
+    processing: new MemoryProcessing(opened.store),
+    access,
+    ledger: new MemoryIdempotencyLedger(),
+    cursors: new CursorCodec(Buffer.alloc(32, systemClock.wallMs() % 251)),
+  };
+};

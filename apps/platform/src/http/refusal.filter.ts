@@ -1,0 +1,45 @@
+import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { Response } from 'express';
+import { errorMessage, IDS, LOG, RefusedError, type Ids, type Log } from '#kernel';
+import { internalError, restAnswer, type Envelope } from '#tools';
+
+/** Whatever a route throws becomes the one envelope; the inside of a failure stays in the log. */
+@Catch()
+export class RefusalFilter implements ExceptionFilter {
+  constructor(
+    @Inject(LOG) private readonly log: Log,
+    @Inject(IDS) private readonly ids: Ids,
+  ) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const response = host.switchToHttp().getResponse<Response>();
+    if (response.headersSent) return void response.destroy();
+    const { status, body } = this.answer(error);
+    if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer realm="drover"');
+    response.status(status).json(body);
+  }
+
+  private answer(error: unknown): { status: number; body: Envelope } {
+    if (error instanceof RefusedError) return restAnswer({ kind: 'refused', refusal: error.refusal });
+    const status = statusOf(error);
+    if (status !== undefined && status < 500) {
+      return { status, body: { success: false, error: { code: codeOf(status), message: errorMessage(error) } } };
+    }
+    const correlationId = this.ids.uuid();
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.log.error({ correlationId, error: errorMessage(error), stack }, 'request failed');
+    return { status: 500, body: { success: false, error: internalError(correlationId) } };
+  }
+}
+
+/** Nest's exceptions and those of Express's body parser both say which status they mean. */
+const statusOf = (error: unknown): number | undefined => {
+  if (error instanceof HttpException) return error.getStatus();
+  const status: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, 'status') : undefined;
+  return typeof status === 'number' ? status : undefined;
+};
+
+const codeOf = (status: number): string =>
+  ({ 400: 'malformed_request', 404: 'not_found', 405: 'method_not_allowed', 413: 'body_too_large', 415: 'unsupported_media_type' })[
+    status
+  ] ?? 'refused';

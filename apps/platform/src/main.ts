@@ -1,0 +1,55 @@
+import 'reflect-metadata';
+import { join } from 'node:path';
+import { ConfigError, errorMessage, parseConfig, requireNode24, type Config, type Log } from '#kernel';
+import { createLog } from './adapters/pino-log.js';
+import { startPlatform, type RunningPlatform } from './platform.js';
+
+const STOP_BOUND_MS = 10_000;
+
+const fail = (message: string): never => {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
+};
+
+const announce = (log: Log, config: Config, platform: RunningPlatform): void => {
+  const tokenFile = join(config.DROVER_DATA_DIR, 'admin.token');
+  log.info({ url: platform.httpUrl }, 'HTTP API');
+  log.info({ url: `${platform.httpUrl}/mcp` }, 'MCP (Streamable HTTP)');
+  log.info({ where: platform.foundation.opened.where }, 'event store');
+  log.info({ dir: config.DROVER_DATA_DIR, token_file: tokenFile }, 'data');
+  if (platform.firstToken !== undefined) {
+    process.stdout.write(`\nFirst operator token (shown once, kept in ${tokenFile}):\n\n  ${platform.firstToken}\n\n`);
+  }
+  log.info({}, `ready in ${platform.readyMs} ms`);
+};
+
+/** The first signal stops in order and in bounded time; the second one does not wait. */
+const stopOnSignal = (log: Log, platform: RunningPlatform): void => {
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (stopping) process.exit(130);
+    stopping = true;
+    log.info({ signal }, 'stopping; a second signal stops at once');
+    setTimeout(() => fail(`still stopping after ${STOP_BOUND_MS / 1000} s, giving up`), STOP_BOUND_MS).unref();
+    platform.close().then(
+      () => process.exit(0),
+      (error: unknown) => fail(`stop failed: ${errorMessage(error)}`),
+    );
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+};
+
+const main = async (): Promise<void> => {
+  requireNode24(process.version, fail);
+  const config = parseConfig(process.env);
+  const log = createLog(config, process.stdout);
+  const platform = await startPlatform({ config, log });
+  stopOnSignal(log, platform);
+  announce(log, config, platform);
+};
+
+main().catch((error: unknown) => {
+  const isOperators = error instanceof ConfigError;
+  fail(isOperators ? error.message : `the platform could not start: ${error instanceof Error ? error.stack : String(error)}`);
+});

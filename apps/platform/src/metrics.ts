@@ -1,0 +1,32 @@
+import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+
+/** What Prometheus reads. No label holds a name or id of an account. */
+export class Metrics {
+  private readonly registry = new Registry();
+  private readonly calls = new Counter({
+    name: 'drover_tool_calls_total',
+    help: 'Operator tool calls by tool and outcome',
+    labelNames: ['tool', 'outcome'],
+    registers: [this.registry],
+  });
+  private readonly duration = new Histogram({
+    name: 'drover_tool_call_seconds',
+    help: 'Duration of operator tool calls',
+    labelNames: ['tool'],
+    buckets: [0.005, 0.02, 0.05, 0.1, 0.25, 1, 2.5, 10],
+    registers: [this.registry],
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  toolCalled(tool: string, outcome: string, durationMs: number): void {
+    this.calls.inc({ tool, outcome });
+    this.duration.observe({ tool }, durationMs / 1000);
+  }
+
+  async scrape(): Promise<{ contentType: string; text: string }> {
+    return { contentType: this.registry.contentType, text: await this.registry.metrics() };
+  }
+}

@@ -1,0 +1,98 @@
+import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD } from '@nestjs/core';
+import { CqrsModule } from '@nestjs/cqrs';
+import {
+  CLOCK,
+  CONFIG,
+  IDS,
+  LOG,
+  RANDOM,
+  systemClock,
+  systemIds,
+  systemRandom,
+  systemTimers,
+  TIMERS,
+} from '#kernel';
+import { EVENT_STORE } from '#event-store';
+import {
+  COMMAND_DISPATCHER,
+  PROCESSING_REGISTRAR,
+  READ_MODELS,
+  READ_YOUR_WRITES,
+  TRANSACTOR,
+  type CommandDispatcher,
+} from '#processing';
+import { OPERATOR_AUTHENTICATOR } from '#access';
+import { CURSOR_CODEC, IDEMPOTENCY_LEDGER, TOOL_REGISTRAR, ToolRegistry } from '#tools';
+import { NestCommandDispatcher } from './adapters/nest-dispatcher.js';
+import type { Foundation } from './foundation.js';
+import { AuthGuard } from './http/auth.guard.js';
+import { HealthController } from './http/health.controller.js';
+import { McpController } from './http/mcp.controller.js';
+import { RefusalFilter } from './http/refusal.filter.js';
+import { ToolsController } from './http/tools.controller.js';
+import { Metrics } from './metrics.js';
+import { Readiness } from './readiness.js';
+
+const value = (provide: symbol, useValue: unknown): Provider => ({ provide, useValue });
+
+const ports = (f: Foundation): Provider[] => [
+  value(CONFIG, f.config),
+  value(CLOCK, systemClock),
+  value(TIMERS, systemTimers),
+  value(IDS, systemIds),
+  value(RANDOM, systemRandom),
+  value(LOG, f.log),
+  value(EVENT_STORE, f.store),
+  value(TRANSACTOR, f.transactor),
+  value(PROCESSING_REGISTRAR, f.processing),
+  value(READ_MODELS, f.processing.readModels),
+  value(READ_YOUR_WRITES, f.processing),
+  value(OPERATOR_AUTHENTICATOR, f.access.operators),
+  value(CURSOR_CODEC, f.cursors),
+  value(IDEMPOTENCY_LEDGER, f.ledger),
+];
+
+const registryProvider = (f: Foundation, onBadOutput: 'throw' | 'log'): Provider => ({
+  provide: ToolRegistry,
+  inject: [COMMAND_DISPATCHER, Metrics],
+  useFactory: (dispatcher: CommandDispatcher, metrics: Metrics) =>
+    new ToolRegistry({
+      dispatcher,
+      readYourWrites: f.processing,
+      ledger: f.ledger,
+      cursors: f.cursors,
+      clock: systemClock,
+      ids: systemIds,
+      log: f.log.child({ part: 'tools' }),
+      onBadOutput,
+      observe: (tool, outcome, ms) => metrics.toolCalled(tool, outcome, ms),
+    }),
+});
+
+/** Hands every port to every context: the one global module. */
+@Global()
+@Module({})
+export class PlatformModule {
+  static with(foundation: Foundation, onBadOutput: 'throw' | 'log'): DynamicModule {
+    const shared: Provider[] = [
+      ...ports(foundation),
+      { provide: COMMAND_DISPATCHER, useClass: NestCommandDispatcher },
+      registryProvider(foundation, onBadOutput),
+      { provide: TOOL_REGISTRAR, useExisting: ToolRegistry },
+      Metrics,
+      Readiness,
+    ];
+    return {
+      module: PlatformModule,
+      imports: [CqrsModule.forRoot()],
+      controllers: [ToolsController, McpController, HealthController],
+      providers: [
+        ...shared,
+        { provide: APP_GUARD, useClass: AuthGuard },
+        { provide: APP_FILTER, useClass: RefusalFilter },
+      ],
+      exports: [...shared, CqrsModule],
+    };
+  }
+}

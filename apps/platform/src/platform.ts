@@ -1,0 +1,88 @@
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import express from 'express';
+import type { AddressInfo } from 'node:net';
+import { ConfigError, systemClock, type Config, type Log } from '#kernel';
+import { NestLog } from './adapters/nest-log.js';
+import { openFoundation, type Foundation } from './foundation.js';
+import { isLoopback, originCheck } from './http/origin-check.js';
+import { parseAddress } from './addresses.js';
+import { PlatformModule } from './platform.module.js';
+import { Readiness } from './readiness.js';
+import { MAX_BODY_BYTES } from './version.js';
+
+export interface PlatformOptions {
+  readonly config: Config;
+  readonly log: Log;
+  /** `throw` in tests: an answer outside its tool's schema is a bug. */
+  readonly onBadOutput?: 'throw' | 'log';
+}
+
+export interface RunningPlatform {
+  readonly httpUrl: string;
+  readonly foundation: Foundation;
+  readonly app: NestExpressApplication;
+  /** Set on the very first start only. */
+  readonly firstToken?: string;
+  readonly readyMs: number;
+  close(): Promise<void>;
+}
+
+/** Starts everything in order; on a failure what was started is stopped again before the error goes up. */
+export const startPlatform = async (options: PlatformOptions): Promise<RunningPlatform> => {
+  const { config, log } = options;
+  const started = systemClock.monotonicMs();
+  const foundation = await openFoundation(config, log);
+  const app = await createApp(foundation, options.onBadOutput ?? 'log');
+  await app.init();
+  foundation.processing.start();
+  app.get(Readiness).add('event_store', async () => (await foundation.store.head()) >= 0n);
+  const httpUrl = await listen(app, config);
+  return {
+    httpUrl,
+    foundation,
+    app,
+    ...(foundation.access.firstToken === undefined ? {} : { firstToken: foundation.access.firstToken }),
+    readyMs: Math.round(systemClock.monotonicMs() - started),
+    close: async () => {
+      await app.close();
+      foundation.processing.stop();
+      await foundation.opened.close();
+    },
+  };
+};
+
+const createApp = async (foundation: Foundation, onBadOutput: 'throw' | 'log'): Promise<NestExpressApplication> => {
+  const app = await NestFactory.create<NestExpressApplication>(PlatformModule.with(foundation, onBadOutput), {
+    logger: new NestLog(foundation.log.child({ part: 'nest' })),
+    bodyParser: false,
+    abortOnError: false,
+    forceCloseConnections: true,
+  });
+  app.disable('x-powered-by');
+  app.use(originCheck(isLoopback(parseAddress(foundation.config.DROVER_HTTP_ADDR).host)));
+  app.use('/api', express.json({ limit: MAX_BODY_BYTES, strict: false, type: () => true }));
+  return app;
+};
+
+const listen = async (app: NestExpressApplication, config: Config): Promise<string> => {
+  const { host, port } = parseAddress(config.DROVER_HTTP_ADDR);
+  try {
+    await app.listen(port, host);
+  } catch (error) {
+    throw listenError('DROVER_HTTP_ADDR', config.DROVER_HTTP_ADDR, error);
+  }
+  const bound = app.getHttpServer().address() as AddressInfo;
+  return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
+};
+
+const listenError = (setting: string, address: string, error: unknown): unknown => {
+  const code: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined;
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: `${address} is in use already; stop what listens there or set ${setting} to another HOST:PORT`,
+    EACCES: `this user may not listen on ${address}; set ${setting} to a port above 1023`,
+    EADDRNOTAVAIL: `this machine has no address ${address}; set ${setting}`,
+  };
+  const reason = typeof code === 'string' ? reasons[code] : undefined;
+  return reason === undefined ? error : new ConfigError(`${setting}: ${reason}`);
+};
