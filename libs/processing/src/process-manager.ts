@@ -3,7 +3,12 @@ import type { RecordedEvent } from '#event-store';
 export type ProcessInput =
   | { readonly kind: 'event'; readonly event: RecordedEvent }
   /** A timer of this instance that became due. */
-  | { readonly kind: 'timer'; readonly name: string; readonly dueMs: number; readonly data: Readonly<Record<string, unknown>> }
+  | {
+      readonly kind: 'timer';
+      readonly name: string;
+      readonly dueMs: number;
+      readonly data: Readonly<Record<string, unknown>>;
+    }
   /** The answer to a command that this instance sent; a refusal is an input like any other. */
   | {
       readonly kind: 'command_result';
@@ -18,7 +23,12 @@ export type ProcessOutput =
   /** `type` is the `static type` of a Command class. Sent at least once with a deterministic command id. */
   | { readonly kind: 'command'; readonly type: string; readonly payload: Readonly<Record<string, unknown>> }
   /** One timer a name and instance: setting it again replaces it. */
-  | { readonly kind: 'timer'; readonly name: string; readonly dueMs: number; readonly data?: Readonly<Record<string, unknown>> }
+  | {
+      readonly kind: 'timer';
+      readonly name: string;
+      readonly dueMs: number;
+      readonly data?: Readonly<Record<string, unknown>>;
+    }
   | { readonly kind: 'cancel_timer'; readonly name: string }
   /** Why something was decided, or not; shown by agent_introspect. */
   | { readonly kind: 'note'; readonly text: string };

@@ -1,4 +1,12 @@
-import { deterministicUuid, isoTime, refusal, type Decider, type DomainEvent, type EventCatalogue, type Refusal } from '#kernel';
+import {
+  deterministicUuid,
+  isoTime,
+  refusal,
+  type Decider,
+  type DomainEvent,
+  type EventCatalogue,
+  type Refusal,
+} from '#kernel';
 import type { EventStore, NewEvent, Position } from '#event-store';
 import type { CommandContext } from './command.js';
 

@@ -1,39 +1,35 @@
 import type { RecordedEvent } from '#event-store';
 import type { FindOptions, Projection, ReadModels } from '../projection.js';
+import { foldBatch, touchedKeys } from '../projections/fold-batch.js';
+import { MemoryTable } from '../projections/memory-table.js';
 
 /** Folds events into documents in memory: unit tests, time travel and what-if forks. */
 export class InMemoryReadModels implements ReadModels {
-  private readonly tables = new Map<string, Map<string, object>>();
+  private readonly tables = new Map<string, MemoryTable>();
 
   constructor(private readonly projections: readonly Projection[]) {}
 
+  /** Events must come in the order of the log and in their current schema. */
   apply(event: RecordedEvent): void {
     for (const projection of this.projections) {
-      for (const key of projection.keys(event)) {
-        const table = this.table(projection.name);
-        const next = projection.fold(table.get(key), event, key);
-        if (next === undefined) table.delete(key);
-        else table.set(key, next);
-      }
+      const keys = touchedKeys(projection, [event]);
+      if (keys.length === 0) continue;
+      const table = this.table(projection.name);
+      table.write(foldBatch(projection, [event], table.load(keys)));
     }
   }
 
   async get<D extends object>(projection: Projection<D>, key: string): Promise<D | undefined> {
-    return this.table(projection.name).get(key) as D | undefined;
+    return this.table(projection.name).get(key)?.doc as D | undefined;
   }
 
   async find<D extends object>(projection: Projection<D>, options: FindOptions = {}): Promise<D[]> {
-    const rows = [...this.table(projection.name)].filter(([, doc]) => {
-      const columns: Record<string, unknown> = projection.columns(doc as D);
-      return Object.entries(options.where ?? {}).every(([name, value]) => columns[name] === value);
-    });
-    const start = options.after === undefined ? 0 : rows.findIndex(([key]) => key === options.after) + 1;
-    return rows.slice(start, options.limit === undefined ? undefined : start + options.limit).map(([, doc]) => doc as D);
+    return this.table(projection.name).find(projection, options);
   }
 
-  private table(name: string): Map<string, object> {
+  private table(name: string): MemoryTable {
     let table = this.tables.get(name);
-    if (table === undefined) this.tables.set(name, (table = new Map()));
+    if (table === undefined) this.tables.set(name, (table = new MemoryTable()));
     return table;
   }
 }

@@ -1,0 +1,111 @@
+import { START, type Position } from '#event-store';
+import { FencedError } from '../../feed/lane.js';
+import type { FindOptions, Projection } from '../../projection.js';
+import type { BatchChange, StoredDoc } from '../../projections/fold-batch.js';
+import { MemoryTable } from '../../projections/memory-table.js';
+import { checkProjection } from '../../projections/query.js';
+import type { ProjectionTable, ReadModelStore } from '../../projections/read-model-store.js';
+
+interface Held {
+  row: ProjectionTable;
+  readonly rows: MemoryTable;
+  epoch: number;
+}
+
+/** Read models, checkpoints and fences in memory, with the rules of the Postgres store. Survives a runner, not a process. */
+export class MemoryReadModelStore implements ReadModelStore {
+  private readonly tables = new Map<string, Held>();
+  private generation = 0;
+
+  async open(projections: readonly Projection[], epoch: number): Promise<readonly ProjectionTable[]> {
+    return projections.flatMap((projection) => {
+      checkProjection(projection);
+      const mine = this.held(projection.name).filter((h) => h.row.projection.version === projection.version);
+      if (mine.length === 0) mine.push(this.make(projection, epoch));
+      for (const held of mine) {
+        held.epoch = Math.max(held.epoch, epoch);
+        held.row = { ...held.row, projection };
+      }
+      return mine.map((h) => h.row);
+    });
+  }
+
+  async rebuild(projection: Projection, epoch: number): Promise<ProjectionTable> {
+    for (const held of this.held(projection.name))
+      if (held.row.state === 'building') this.tables.delete(held.row.table);
+    return this.make(projection, epoch).row;
+  }
+
+  async load(table: ProjectionTable, keys: readonly string[]): Promise<ReadonlyMap<string, StoredDoc>> {
+    return this.fenced(table).rows.load(keys);
+  }
+
+  async commit(
+    table: ProjectionTable,
+    change: BatchChange,
+    from: Position,
+    to: Position,
+    epoch: number,
+  ): Promise<void> {
+    const held = this.fenced(table, epoch);
+    if (held.row.position !== from) throw new FencedError(`${table.table} is at ${held.row.position}, not at ${from}`);
+    // Through JSON as in the database, so that a fold never sees more than what a restart would give it.
+    const upserts = [...change.upserts].map(([key, row]) => [key, { ...row, doc: frozenCopy(row.doc) }] as const);
+    held.rows.write({ deletes: change.deletes, upserts: new Map(upserts) });
+    held.row = { ...held.row, position: to };
+  }
+
+  async advance(tables: readonly ProjectionTable[], to: Position, epoch: number): Promise<void> {
+    const all = tables.map((table) => this.fenced(table, epoch));
+    for (const held of all) held.row = { ...held.row, position: to };
+  }
+
+  async activate(table: ProjectionTable, epoch: number): Promise<ProjectionTable> {
+    const held = this.fenced(table, epoch);
+    for (const other of this.held(table.projection.name)) if (other !== held) this.tables.delete(other.row.table);
+    return (held.row = { ...held.row, state: 'active' });
+  }
+
+  async *scan(table: ProjectionTable, pageSize: number): AsyncIterable<readonly [string, StoredDoc][]> {
+    const entries = this.fenced(table).rows.entries();
+    for (let at = 0; at < entries.length; at += pageSize) yield entries.slice(at, at + pageSize);
+  }
+
+  async positions(names: readonly string[]): Promise<ReadonlyMap<string, Position>> {
+    return new Map(names.flatMap((name) => this.active(name).map((held) => [name, held.row.position] as const)));
+  }
+
+  async get<D extends object>(projection: Projection<D>, key: string): Promise<D | undefined> {
+    return this.active(projection.name)[0]?.rows.get(key)?.doc as D | undefined;
+  }
+
+  async find<D extends object>(projection: Projection<D>, options: FindOptions = {}): Promise<D[]> {
+    return (this.active(projection.name)[0]?.rows ?? new MemoryTable()).find(projection, options);
+  }
+
+  private make(projection: Projection, epoch: number): Held {
+    const state = this.active(projection.name).length === 0 ? 'active' : 'building';
+    const table = `${projection.name}_v${projection.version}_g${++this.generation}`;
+    const held = { row: { table, projection, state, position: START } as const, rows: new MemoryTable(), epoch };
+    this.tables.set(table, held);
+    return held;
+  }
+
+  private held(name: string): Held[] {
+    return [...this.tables.values()].filter((h) => h.row.projection.name === name);
+  }
+
+  private active(name: string): Held[] {
+    return this.held(name).filter((h) => h.row.state === 'active');
+  }
+
+  private fenced(table: ProjectionTable, epoch?: number): Held {
+    const held = this.tables.get(table.table);
+    if (held === undefined) throw new FencedError(`${table.table} has been dropped`);
+    if (epoch !== undefined && held.epoch !== epoch)
+      throw new FencedError(`${table.table} belongs to epoch ${held.epoch}`);
+    return held;
+  }
+}
+
+const frozenCopy = (doc: object): object => Object.freeze(JSON.parse(JSON.stringify(doc)) as object);

@@ -1,0 +1,28 @@
+import type { EventCatalogue } from '#kernel';
+import type { Position, RecordedEvent } from '#event-store';
+
+/**
+ * One consumer of the ordered feed with a durable checkpoint of its own: a projection's table or a process manager.
+ * `apply` must be atomic with its checkpoint or idempotent, because after a crash it is called again.
+ */
+export interface Lane {
+  /** Unique, for status and logs: `projection:nodes_v1`, `process:vip_failover`. */
+  readonly name: string;
+  /** Everything up to here has been applied. */
+  readonly position: Position;
+  /** Applies events after `position` up to `through`; throws, having changed nothing durable, when one of them is poison. */
+  apply(events: readonly RecordedEvent[], through: Position): Promise<void>;
+}
+
+/** Another runner has taken over: this one must stop, its writes are refused. */
+export class FencedError extends Error {
+  override readonly name = 'FencedError';
+}
+
+/** The event in its current schema. Throws for a type or version that this build does not know: skipping it would be silent. */
+export const current = (event: RecordedEvent, catalogue: EventCatalogue): RecordedEvent => {
+  const definition = catalogue.get(event.type);
+  if (definition !== undefined && definition.version === event.schemaVersion) return event;
+  const data = catalogue.upcast(event.type, event.schemaVersion, event.data);
+  return { ...event, data, schemaVersion: definition?.version ?? event.schemaVersion };
+};

@@ -1,0 +1,144 @@
+import { deterministicUuid, type Clock, type EventCatalogue } from '#kernel';
+import { START, type EventStore, type Position, type RecordedEvent } from '#event-store';
+import type { CommandClass, CommandDispatcher } from '../command.js';
+import type { ProcessManager } from '../process-manager.js';
+import { toStoredEvent, type Instance, type PendingCommand } from './instance.js';
+import { ProcessInstances, type Arrival } from './instances.js';
+import { KeyedQueue } from './keyed-queue.js';
+import { Lru } from './lru.js';
+import { pmStream } from './pm-events.js';
+import type { DueTimer, TimerIndex } from './timer-index.js';
+
+export interface EngineOptions {
+  readonly store: EventStore;
+  readonly catalogue: EventCatalogue;
+  readonly clock: Pick<Clock, 'wallMs'>;
+  readonly timers: TimerIndex;
+  readonly dispatcher: CommandDispatcher;
+}
+
+/**
+ * What a process manager does with one input, one command, one timer: without loops, locks or retries of its own, so that
+ * the host, the in-memory platform and a simulator drive the very same steps.
+ */
+export class ProcessEngine {
+  readonly managers = new Map<string, ProcessManager>();
+  private readonly commands = new Map<string, CommandClass>();
+  private readonly instances: ProcessInstances;
+  private readonly settling = new KeyedQueue();
+  private readonly syncedTimers = new Lru<string, Instance['timers']>(10_000);
+  private appendedThrough: Position = START;
+
+  constructor(private readonly options: EngineOptions) {
+    this.instances = new ProcessInstances(options.store, options.catalogue, options.clock);
+  }
+
+  addManager<S>(manager: ProcessManager<S>): void {
+    if (this.managers.has(manager.name)) throw new Error(`process manager ${manager.name} is registered twice`);
+    if (!/^[a-z][a-z0-9_]*$/.test(manager.name))
+      throw new Error(`process manager name ${manager.name} is not snake_case`);
+    this.managers.set(manager.name, manager as ProcessManager);
+  }
+
+  addCommand<P extends object, T>(type: CommandClass<P, T>): void {
+    this.commands.set(type.type, type as unknown as CommandClass);
+  }
+
+  /** Position of the last inbox event that this engine appended. */
+  get appended(): Position {
+    return this.appendedThrough;
+  }
+
+  /** The instance that takes the event, after the event is in its inbox; undefined when the manager does not care. */
+  async take(manager: ProcessManager, event: RecordedEvent): Promise<string | undefined> {
+    const id = manager.correlate(event);
+    if (id === undefined) return undefined;
+    const { accountId, correlationId, links } = event.meta;
+    const cause = { accountId, correlationId, eventId: event.id, links };
+    await this.receive(manager, id, (instance) =>
+      event.position > instance.eventsThrough
+        ? { inputId: event.id, input: { kind: 'event', event: toStoredEvent(event) }, cause }
+        : undefined,
+    );
+    return id;
+  }
+
+  /** Takes a due timer in, unless the stream says that it was cancelled, set anew or fired before. */
+  async fire(due: DueTimer): Promise<void> {
+    const manager = this.managers.get(due.manager);
+    if (manager === undefined) return;
+    await this.receive(manager, due.instance, (instance) => {
+      const timer = instance.timers.get(due.name);
+      if (timer === undefined || timer.setAt !== due.setAt) {
+        this.syncedTimers.delete(pmStream(due.manager, due.instance));
+        return undefined;
+      }
+      const { name, dueMs, data, setAt, cause } = timer;
+      return { inputId: `timer:${name}:${dueMs}:${setAt}`, input: { kind: 'timer', name, dueMs, data, setAt }, cause };
+    });
+  }
+
+  /**
+   * Brings the world to what the instance's stream says: timers indexed, commands sent in order, each answer taken in as
+   * an input (whose outputs follow). Throws what the dispatcher throws; calling it again continues at the same command.
+   */
+  settle(manager: ProcessManager, id: string): Promise<void> {
+    return this.settling.run(pmStream(manager.name, id), async () => {
+      for (;;) {
+        const instance = await this.instances.load(manager, id);
+        await this.indexTimers(manager, id, instance);
+        const command = instance.pending[0];
+        if (command === undefined) return;
+        await this.send(manager, id, command);
+      }
+    });
+  }
+
+  /** What an instance is waiting for, for status and tests. */
+  inspect(manager: ProcessManager, id: string): Promise<Instance> {
+    return this.instances.load(manager, id);
+  }
+
+  private async indexTimers(manager: ProcessManager, id: string, instance: Instance): Promise<void> {
+    const stream = pmStream(manager.name, id);
+    if (this.syncedTimers.get(stream) === instance.timers) return;
+    await this.options.timers.sync(manager.name, id, [...instance.timers.values()]);
+    this.syncedTimers.set(stream, instance.timers);
+  }
+
+  private async send(manager: ProcessManager, id: string, command: PendingCommand): Promise<void> {
+    const { type, payload, version, index, cause } = command;
+    const commandClass = this.commands.get(type);
+    if (commandClass === undefined) throw new Error(`command ${type} of ${manager.name} is not registered`);
+    const result = await this.options.dispatcher.dispatch(
+      new commandClass(payload, {
+        commandId: deterministicUuid('pm_command', pmStream(manager.name, id), version, index),
+        correlationId: cause.correlationId,
+        causationId: cause.eventId,
+        accountId: cause.accountId,
+        actor: { kind: 'process_manager', id: manager.name },
+        nowMs: this.options.clock.wallMs(),
+      }),
+    );
+    const answer =
+      result.kind === 'done'
+        ? ({ outcome: 'done' } as const)
+        : ({ outcome: 'refused', code: result.refusal.code, message: result.refusal.message } as const);
+    await this.receive(manager, id, (instance) =>
+      instance.pending.some((c) => c.version === version && c.index === index)
+        ? {
+            inputId: `result:${version}:${index}`,
+            input: { kind: 'command_result', command: type, payload, of: { version, index }, ...answer },
+            cause,
+          }
+        : undefined,
+    );
+  }
+
+  private async receive(manager: ProcessManager, id: string, arrive: (instance: Instance) => Arrival | undefined) {
+    const received = await this.instances.receive(manager, id, arrive);
+    if (received.position !== undefined && received.position > this.appendedThrough)
+      this.appendedThrough = received.position;
+    return received;
+  }
+}

@@ -1,0 +1,34 @@
+import type { Position } from '#event-store';
+import type { Projection, ReadModels } from '../projection.js';
+import type { BatchChange, StoredDoc } from './fold-batch.js';
+
+/** One table of a projection. There are two of the same name while a new version or a rebuild builds beside the old one. */
+export interface ProjectionTable {
+  readonly table: string;
+  readonly projection: Projection;
+  /** `active` is what readers see. */
+  readonly state: 'building' | 'active';
+  readonly position: Position;
+}
+
+/**
+ * Where read models live: in Postgres always (whatever the event store), in memory for tests and the simulator. Every
+ * write names the epoch of the runner that makes it and throws FencedError once a later runner has claimed.
+ */
+export interface ReadModelStore extends ReadModels {
+  /** Makes what is missing for these projections and takes them over for the runner with this epoch. */
+  open(projections: readonly Projection[], epoch: number): Promise<readonly ProjectionTable[]>;
+  /** A fresh table beside the active one. */
+  rebuild(projection: Projection, epoch: number): Promise<ProjectionTable>;
+  load(table: ProjectionTable, keys: readonly string[]): Promise<ReadonlyMap<string, StoredDoc>>;
+  /** Rows and checkpoint, in one transaction; `from` is the checkpoint that the change was computed on. */
+  commit(table: ProjectionTable, change: BatchChange, from: Position, to: Position, epoch: number): Promise<void>;
+  /** Checkpoints only, of tables that the events did not touch, in one statement. */
+  advance(tables: readonly ProjectionTable[], to: Position, epoch: number): Promise<void>;
+  /** Readers see this table from now on; the one they saw before is dropped. */
+  activate(table: ProjectionTable, epoch: number): Promise<ProjectionTable>;
+  /** All documents of a table in list order, a page at a time, for digests. */
+  scan(table: ProjectionTable, pageSize: number): AsyncIterable<readonly [string, StoredDoc][]>;
+  /** What another process' runner has reached, for read-your-writes and status there. */
+  positions(names: readonly string[]): Promise<ReadonlyMap<string, Position>>;
+}
