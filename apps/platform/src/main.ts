@@ -51,5 +51,9 @@ const main = async (): Promise<void> => {
 
 main().catch((error: unknown) => {
   const isOperators = error instanceof ConfigError;
-  fail(isOperators ? error.message : `the platform could not start: ${error instanceof Error ? error.stack : String(error)}`);
+  fail(
+    isOperators
+      ? error.message
+      : `the platform could not start: ${error instanceof Error ? error.stack : String(error)}`,
+  );
 });

@@ -1,18 +1,7 @@
 import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
-import {
-  CLOCK,
-  CONFIG,
-  IDS,
-  LOG,
-  RANDOM,
-  systemClock,
-  systemIds,
-  systemRandom,
-  systemTimers,
-  TIMERS,
-} from '#kernel';
+import { CLOCK, CONFIG, IDS, LOG, RANDOM, systemClock, systemIds, systemRandom, systemTimers, TIMERS } from '#kernel';
 import { EVENT_STORE } from '#event-store';
 import {
   COMMAND_DISPATCHER,

@@ -40,6 +40,10 @@ const statusOf = (error: unknown): number | undefined => {
 };
 
 const codeOf = (status: number): string =>
-  ({ 400: 'malformed_request', 404: 'not_found', 405: 'method_not_allowed', 413: 'body_too_large', 415: 'unsupported_media_type' })[
-    status
-  ] ?? 'refused';
+  ({
+    400: 'malformed_request',
+    404: 'not_found',
+    405: 'method_not_allowed',
+    413: 'body_too_large',
+    415: 'unsupported_media_type',
+  })[status] ?? 'refused';

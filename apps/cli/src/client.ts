@@ -1,0 +1,60 @@
+import { CliError } from './errors.js';
+import type { Settings } from './settings.js';
+
+interface PlatformError {
+  readonly code: string;
+  readonly message: string;
+  readonly field?: string;
+  readonly hint?: string;
+  readonly candidates?: readonly { readonly id: string; readonly name?: string }[];
+}
+
+type Envelope =
+  | { readonly success: true; readonly data: Record<string, unknown> }
+  | { readonly success: false; readonly error: PlatformError };
+
+const causeOf = (error: unknown): string => {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message || cause.name : String(cause);
+};
+
+const request = async (settings: Settings, path: string, init: RequestInit): Promise<Record<string, unknown>> => {
+  let response: Response;
+  try {
+    response = await fetch(`${settings.url}${path}`, {
+      ...init,
+      headers: { authorization: `Bearer ${settings.token}`, 'content-type': 'application/json' },
+    });
+  } catch (error) {
+    const hint = 'start it with `npm start`, or point --url or DROVER_URL at one that runs';
+    throw new CliError(`the platform at ${settings.url} does not answer`, causeOf(error), hint, 3);
+  }
+  return unwrap(settings, response);
+};
+
+const unwrap = async (settings: Settings, response: Response): Promise<Record<string, unknown>> => {
+  let envelope: Envelope;
+  try {
+    envelope = (await response.json()) as Envelope;
+  } catch (error) {
+    const why = `HTTP ${response.status}, and the body is not JSON (${causeOf(error)})`;
+    throw new CliError(`${settings.url} does not answer like Drover`, why, 'check --url', 3);
+  }
+  if (envelope.success) return envelope.data;
+  const { error } = envelope;
+  const why = `${error.code}${error.field === undefined ? '' : `, field ${error.field}`} (HTTP ${response.status})`;
+  throw new CliError(error.message, why, tryNext(error), 1, error);
+};
+
+const tryNext = (error: PlatformError): string | undefined => {
+  const names = (error.candidates ?? []).map((c) => (c.name === undefined ? c.id : `${c.id} (${c.name})`));
+  const lines = [error.hint, names.length > 1 ? `one of:\n         ${names.join('\n         ')}` : undefined];
+  const known = lines.filter((line) => line !== undefined);
+  return known.length === 0 ? undefined : known.join('; ');
+};
+
+export const callTool = (settings: Settings, name: string, args: Readonly<Record<string, unknown>>) =>
+  request(settings, `/api/v1/tools/${encodeURIComponent(name)}`, { method: 'POST', body: JSON.stringify(args) });
+
+export const fetchTools = async (settings: Settings): Promise<readonly unknown[]> =>
+  (await request(settings, '/api/v1/tools', { method: 'GET' })).tools as readonly unknown[];

@@ -1,0 +1,55 @@
+import type { Parameter, Tool } from './catalogue.js';
+
+export const USAGE = `drover: operate a Drover platform
+
+  drover NOUN VERB [ARGUMENTS]     e.g. drover node list, drover instance drain ID
+  drover tool NAME [ARGUMENTS]     any operator tool by name
+  drover tools                     all tools and their commands
+  drover recent-events [PREFIX]    what happened, newest last
+  drover lab ARGUMENTS             the lab on this machine
+
+Arguments are key=value, --key value, or --json '{"key":"value"}'.
+  --json          answer as {"success":true,"data":{…}}
+  --url URL       the platform (DROVER_URL; default http://127.0.0.1:8080)
+  --token TOKEN   bearer token (DROVER_TOKEN; default admin.token in DROVER_DATA_DIR or ./data)
+  --help          also after a command`;
+
+const typeName = (p: Parameter): string => {
+  if (p.enum !== undefined) return p.enum.map(String).join('|');
+  return p.type ?? p.anyOf?.map((one) => typeName(one)).join(' or ') ?? 'any';
+};
+
+export const commandOf = (tool: Tool): string => (tool.cli === undefined ? `tool ${tool.name}` : tool.cli.join(' '));
+
+const example = (tool: Tool, args: Readonly<Record<string, unknown>>): string =>
+  [`drover ${commandOf(tool)}`, ...Object.entries(args).map(([k, v]) => `${k}=${quote(v)}`)].join(' ');
+
+const quote = (value: unknown): string => {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return /^[\w.:/@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+};
+
+export const toolHelp = (tool: Tool): string => {
+  const required = new Set(tool.input_schema.required ?? []);
+  const parameters = Object.entries(tool.input_schema.properties ?? {});
+  const width = Math.max(0, ...parameters.map(([name]) => name.length));
+  const lines = parameters.map(([name, p]) => {
+    const note = [
+      required.has(name) ? 'required' : '',
+      p.default === undefined ? '' : `default ${JSON.stringify(p.default)}`,
+    ];
+    const notes = note.filter((n) => n !== '').join(', ');
+    return `  ${name.padEnd(width)}  ${typeName(p)}${notes === '' ? '' : ` (${notes})`}${p.description === undefined ? '' : `  ${p.description}`}`;
+  });
+  const aliases = Object.entries(tool.aliases).map(([alias, name]) => `${alias} → ${name}`);
+  return [
+    `drover ${commandOf(tool)}   (tool ${tool.name}, ${tool.danger})`,
+    `\n${tool.description}`,
+    lines.length === 0 ? '\nIt takes no arguments.' : `\nArguments:\n${lines.join('\n')}`,
+    ...(aliases.length === 0 ? [] : [`\nAlso accepted: ${aliases.join(', ')}`]),
+    ...tool.examples.map((e) => `\n${e.title}:\n  ${example(tool, e.arguments)}`),
+  ].join('\n');
+};
+
+export const nounHelp = (noun: string, tools: readonly Tool[]): string =>
+  tools.map((t) => `  drover ${noun} ${t.cli![1].padEnd(18)} ${t.summary}`).join('\n');

@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseCommandLine } from './arguments.js';
+import { runCommand } from './commands.js';
+import { CliError } from './errors.js';
+import { USAGE } from './help.js';
+import { failure } from './output.js';
+import { resolveSettings } from './settings.js';
+
+/** The lab is a program of its own: it needs namespaces and child processes, and the CLI none of that. */
+const runLab = (args: readonly string[]): Promise<number> => {
+  const script = fileURLToPath(new URL('../../lab/src/cli.js', import.meta.url));
+  if (!existsSync(script)) throw new CliError('the lab is not built', `${script} is missing`, 'npm run build');
+  const child = spawn(process.execPath, [script, ...args], { stdio: 'inherit' });
+  const pass = (signal: NodeJS.Signals) => void child.kill(signal);
+  process.on('SIGINT', pass);
+  process.on('SIGTERM', pass);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)));
+  });
+};
+
+/** Runs one command line; answers the exit code. */
+export const run = async (argv: readonly string[]): Promise<number> => {
+  if (argv[0] === 'lab') return runLab(argv.slice(1));
+  const { flags, help, version, words } = parseCommandLine(argv);
+  if (version) return say((await import('./version.js')).version());
+  if (words.length === 0) return say(USAGE, help ? 0 : 2);
+  return say(await runCommand(resolveSettings(flags, process.env), words, help));
+};
+
+const say = (text: string, code = 0): number => {
+  (code === 0 ? process.stdout : process.stderr).write(`${text}\n`);
+  return code;
+};
+
+export const main = (argv: readonly string[]): void => {
+  run(argv).then(
+    (code) => (process.exitCode = code),
+    (error: unknown) => {
+      if (!(error instanceof CliError)) throw error;
+      const json = argv.some((word, i) => word === '--json' && !argv[i + 1]?.trimStart().startsWith('{'));
+      (json ? process.stdout : process.stderr).write(`${failure(error, json)}\n`);
+      process.exitCode = error.exitCode;
+    },
+  );
+};
