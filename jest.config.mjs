@@ -1,3 +1,9 @@
+import { readFileSync } from 'node:fs';
+
+// The build leaves tests out of dist/; here they are what we came for.
+const { exclude: _, $schema: __, ...swcrc } = JSON.parse(readFileSync(new URL('.swcrc', import.meta.url), 'utf8'));
+const swc = { ...swcrc, swcrc: false };
+
 const names = [
   'kernel',
   'event-store',
@@ -15,7 +21,7 @@ const names = [
 export default {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
-  transform: { '^.+\\.ts$': ['@swc/jest', { module: { type: 'es6' } }] },
+  transform: { '^.+\\.ts$': ['@swc/jest', swc] },
   moduleNameMapper: {
     ...Object.fromEntries(names.map((name) => [`^#${name}$`, `<rootDir>/libs/${name}/src/index.ts`])),
     '^#proto$': '<rootDir>/proto/index.ts',
