@@ -5,7 +5,8 @@ import { fleetEvents } from '#fleet';
 import { kubernetesEvents } from '#kubernetes';
 import { sdwanEvents } from '#sdwan';
 import { Transactor } from '#processing';
-import { CursorCodec, MemoryIdempotencyLedger, type IdempotencyLedger } from '#tools';
+import { CursorCodec, MemoryIdempotencyLedger, PostgresIdempotencyLedger, type IdempotencyLedger } from '#tools';
+import type { Closing } from './closing.js';
 import { openAccess, type OpenedAccess } from './parts/access.js';
 import { openStore, type OpenedStore } from './parts/event-store.js';
 import { MemoryProcessing } from './parts/processing.js';
@@ -24,8 +25,9 @@ export interface Foundation {
   readonly cursors: CursorCodec;
 }
 
-export const openFoundation = async (config: Config, log: Log): Promise<Foundation> => {
-  const opened = await openStore(config, log);
+export const openFoundation = async (config: Config, log: Log, closing: Closing): Promise<Foundation> => {
+  const opened = await openStore(config, log.child({ part: 'store' }));
+  closing.add('event store', opened.close);
   const catalogue = new EventCatalogue([...accessEvents, ...fleetEvents, ...sdwanEvents, ...kubernetesEvents]);
   const access = await openAccess(config);
   return {
@@ -37,7 +39,10 @@ export const openFoundation = async (config: Config, log: Log): Promise<Foundati
     transactor: new Transactor(opened.store, catalogue),
     processing: new MemoryProcessing(opened.store),
     access,
-    ledger: new MemoryIdempotencyLedger(),
+    ledger:
+      opened.postgres === undefined
+        ? new MemoryIdempotencyLedger()
+        : new PostgresIdempotencyLedger(opened.postgres.pool),
     cursors: new CursorCodec(Buffer.alloc(32, systemClock.wallMs() % 251)),
   };
 };

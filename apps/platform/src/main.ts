@@ -20,7 +20,7 @@ const announce = (log: Log, config: Config, platform: RunningPlatform): void => 
   if (platform.firstToken !== undefined) {
     process.stdout.write(`\nFirst operator token (shown once, kept in ${tokenFile}):\n\n  ${platform.firstToken}\n\n`);
   }
-  log.info({}, `ready in ${platform.readyMs} ms`);
+  log.info({}, `ready in ${Math.round(performance.now())} ms`);
 };
 
 /** The first signal stops in order and in bounded time; the second one does not wait. */

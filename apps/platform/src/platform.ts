@@ -2,8 +2,9 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import express from 'express';
 import type { AddressInfo } from 'node:net';
-import { ConfigError, systemClock, type Config, type Log } from '#kernel';
+import { ConfigError, type Config, type Log } from '#kernel';
 import { NestLog } from './adapters/nest-log.js';
+import { Closing } from './closing.js';
 import { openFoundation, type Foundation } from './foundation.js';
 import { isLoopback, originCheck } from './http/origin-check.js';
 import { parseAddress } from './addresses.js';
@@ -24,31 +25,36 @@ export interface RunningPlatform {
   readonly app: NestExpressApplication;
   /** Set on the very first start only. */
   readonly firstToken?: string;
-  readonly readyMs: number;
   close(): Promise<void>;
 }
 
 /** Starts everything in order; on a failure what was started is stopped again before the error goes up. */
 export const startPlatform = async (options: PlatformOptions): Promise<RunningPlatform> => {
-  const { config, log } = options;
-  const started = systemClock.monotonicMs();
-  const foundation = await openFoundation(config, log);
-  const app = await createApp(foundation, options.onBadOutput ?? 'log');
+  const closing = new Closing(options.log);
+  try {
+    return await start(options, closing);
+  } catch (error) {
+    await closing.run();
+    throw error;
+  }
+};
+
+const start = async ({ config, log, onBadOutput }: PlatformOptions, closing: Closing): Promise<RunningPlatform> => {
+  const foundation = await openFoundation(config, log, closing);
+  const app = await createApp(foundation, onBadOutput ?? 'log');
   await app.init();
   foundation.processing.start();
+  closing.add('processing', () => foundation.processing.stop());
   app.get(Readiness).add('event_store', async () => (await foundation.store.head()) >= 0n);
+  closing.add('http', () => app.close());
   const httpUrl = await listen(app, config);
+  const { firstToken } = foundation.access;
   return {
     httpUrl,
     foundation,
     app,
-    ...(foundation.access.firstToken === undefined ? {} : { firstToken: foundation.access.firstToken }),
-    readyMs: Math.round(systemClock.monotonicMs() - started),
-    close: async () => {
-      await app.close();
-      foundation.processing.stop();
-      await foundation.opened.close();
-    },
+    ...(firstToken === undefined ? {} : { firstToken }),
+    close: () => closing.run(),
   };
 };
 

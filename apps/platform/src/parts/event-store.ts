@@ -1,14 +1,68 @@
-import { MemoryEventStore, type EventStore } from '#event-store';
-import { systemClock, type Config, type Log } from '#kernel';
+import pg from 'pg';
+import { openEventStore, openPostgres, type EventStore } from '#event-store';
+import { ConfigError, systemClock, systemRandom, systemTimers, type Config, type Log } from '#kernel';
+
+const POOL_SIZE = 12;
 
 export interface OpenedStore {
   readonly store: EventStore;
-  /** Where it is, for the log. */
+  /** For read models, secrets and the like; absent when everything is in memory. */
+  readonly postgres?: { readonly pool: pg.Pool; readonly connection: pg.ClientConfig };
+  /** Where it is, for the log; without a password. */
   readonly where: string;
   close(): Promise<void>;
 }
 
-export const openStore = async (_config: Config, _log: Log): Promise<OpenedStore> => {
-  const store = new MemoryEventStore(systemClock);
-  return { store, where: 'memory', close: () => store.close() };
+/** Opens the log that the configuration names, migrated and ready. */
+export const openStore = async (config: Config, log: Log): Promise<OpenedStore> => {
+  const edges = { clock: systemClock, timers: systemTimers, random: systemRandom, log };
+  if (config.DROVER_EVENT_STORE === 'memory') {
+    const store = await openEventStore({ adapter: 'memory' }, edges);
+    return { store, where: 'memory (nothing is kept)', close: () => store.close() };
+  }
+  if (config.DROVER_EVENT_STORE === 'kurrentdb') {
+    throw new ConfigError('DROVER_EVENT_STORE: kurrentdb comes in a later version; use postgres');
+  }
+  return openOnPostgres(config, log, edges);
+};
+
+const openOnPostgres = async (
+  config: Config,
+  log: Log,
+  edges: Parameters<typeof openEventStore>[1],
+): Promise<OpenedStore> => {
+  const server = await openPostgres({
+    ...(config.DATABASE_URL === undefined ? {} : { databaseUrl: config.DATABASE_URL }),
+    dataDir: config.DROVER_DATA_DIR,
+    log,
+    timers: systemTimers,
+  });
+  try {
+    const { connection } = server;
+    const store = await openEventStore({ adapter: 'postgres', connection }, edges);
+    const pool = new pg.Pool({ ...connection, max: POOL_SIZE, application_name: 'drover' });
+    // An idle client whose server went away; the next query gets a fresh one, and says so when it can't.
+    pool.on('error', (error) => log.warn({ error: error.message }, 'lost an idle database connection'));
+    return {
+      store,
+      postgres: { pool, connection },
+      where:
+        server.kind === 'embedded'
+          ? `embedded Postgres in ${config.DROVER_DATA_DIR}/postgres`
+          : serverName(config.DATABASE_URL ?? ''),
+      close: async () => {
+        await store.close();
+        await pool.end();
+        await server.stop();
+      },
+    };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+};
+
+const serverName = (databaseUrl: string): string => {
+  const { host, pathname } = new URL(databaseUrl);
+  return `Postgres at ${host}${pathname}`;
 };
