@@ -1,0 +1,76 @@
+import { EventCatalogue, errorMessage, type Clock, type Log } from '#kernel';
+import { START, type EventStore, type RecordedEvent } from '#event-store';
+import { operatorDecider, type OperatorEvent, type OperatorState } from '../domain/operator/operator.js';
+import { OperatorCreated, OperatorTokenCreated, OperatorTokenRevoked } from '../domain/events.js';
+import type { OperatorAuthenticator, Principal } from '../ports.js';
+import { parseOperatorToken, sameDigest } from '../tokens/operator-token.js';
+
+interface Entry {
+  readonly version: number;
+  readonly state: OperatorState;
+}
+
+const catalogue = new EventCatalogue([OperatorCreated, OperatorTokenCreated, OperatorTokenRevoked]);
+
+/**
+ * Operators and their tokens, folded from the log. Each authentication also reads what the operator's own stream holds beyond
+ * the fold (usually nothing), so a revocation by any process is effective with its append.
+ */
+export class OperatorDirectory implements OperatorAuthenticator {
+  private readonly operators = new Map<string, Entry>();
+  private readonly listeners = new Set<(operatorId: string) => void>();
+
+  constructor(
+    private readonly store: Pick<EventStore, 'readStream' | 'subscribe' | 'readAll'>,
+    private readonly clock: Pick<Clock, 'wallMs'>,
+    private readonly log: Log,
+  ) {}
+
+  /** Folds one event; events of other streams and events already folded are ignored. */
+  apply(event: RecordedEvent): void {
+    if (!event.stream.startsWith('operator-') || catalogue.get(event.type) === undefined) return;
+    const known = this.operators.get(event.stream) ?? { version: 0, state: operatorDecider.initial };
+    if (event.version !== known.version + 1) return;
+    const data = catalogue.upcast(event.type, event.schemaVersion, event.data);
+    const state = operatorDecider.evolve(known.state, { type: event.type, data } as unknown as OperatorEvent);
+    this.operators.set(event.stream, { version: event.version, state });
+    for (const listener of this.listeners) listener(event.stream);
+  }
+
+  /** Called with the operator's id after each change, so that long-lived streams can be checked again. */
+  onChange(listener: (operatorId: string) => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+
+  /** Follows the log until the signal aborts. Authentication is right without it; this keeps the fold warm. */
+  async follow(signal: AbortSignal): Promise<void> {
+    try {
+      for await (const batch of this.store.subscribe(START, { signal, categories: ['operator'] })) {
+        for (const event of batch.events) this.apply(event);
+      }
+    } catch (error) {
+      if (!signal.aborted)
+        this.log.error({ error: errorMessage(error) }, 'operator directory stopped following the log');
+    }
+  }
+
+  async authenticate(bearerToken: string): Promise<Principal | undefined> {
+    const parsed = parseOperatorToken(bearerToken);
+    if (parsed === undefined) return undefined;
+    const state = await this.current(parsed.operatorId);
+    const token = state?.tokens.find((t) => t.tokenId === parsed.tokenId);
+    if (state?.created === undefined || token === undefined || !sameDigest(token.digest, parsed.digest))
+      return undefined;
+    if (token.revoked) return undefined;
+    if (token.expiresAt !== null && Date.parse(token.expiresAt) <= this.clock.wallMs()) return undefined;
+    const { operatorId, accountId, name } = state.created;
+    return { operatorId, accountId, name, permissions: new Set(token.permissions) };
+  }
+
+  private async current(operatorId: string): Promise<OperatorState | undefined> {
+    const from = (this.operators.get(operatorId)?.version ?? 0) + 1;
+    for await (const event of this.store.readStream(operatorId, from)) this.apply(event);
+    return this.operators.get(operatorId)?.state;
+  }
+}

@@ -1,0 +1,113 @@
+import {
+  accept,
+  assertNever,
+  nothing,
+  refusal,
+  reject,
+  type Decider,
+  type Decision,
+  type EventOf,
+  type AccountId,
+  type OperatorId,
+} from '#kernel';
+import { OperatorCreated, OperatorTokenCreated, OperatorTokenRevoked } from '../events.js';
+
+export type OperatorEvent =
+  EventOf<typeof OperatorCreated> | EventOf<typeof OperatorTokenCreated> | EventOf<typeof OperatorTokenRevoked>;
+
+export interface OperatorTokenState {
+  readonly tokenId: string;
+  /** Hex sha256. */
+  readonly digest: string;
+  readonly permissions: readonly string[];
+  /** ISO 8601; null when it does not expire. */
+  readonly expiresAt: string | null;
+  readonly revoked: boolean;
+}
+
+export interface OperatorState {
+  readonly created:
+    { readonly operatorId: OperatorId; readonly accountId: AccountId; readonly name: string } | undefined;
+  readonly tokens: readonly OperatorTokenState[];
+}
+
+export interface NewToken {
+  readonly token_id: string;
+  readonly token_digest: string;
+  readonly permissions: readonly string[];
+  readonly expires_at: string | null;
+}
+
+export type OperatorCommand =
+  /** Creates the operator with a first token; nothing when there is one. */
+  | {
+      readonly type: 'create_operator';
+      readonly operatorId: OperatorId;
+      readonly accountId: AccountId;
+      readonly name: string;
+      readonly token: NewToken;
+    }
+  | { readonly type: 'create_token'; readonly token: NewToken }
+  | { readonly type: 'revoke_token'; readonly tokenId: string };
+
+const unknownOperator = () =>
+  reject(refusal(404, 'unknown_operator', 'there is no such operator', { field: 'operator_id' }));
+
+const tokenCreated = (operatorId: OperatorId, token: NewToken) =>
+  OperatorTokenCreated({ operator_id: operatorId, ...token, permissions: [...token.permissions] });
+
+const decide = (command: OperatorCommand, state: OperatorState): Decision<OperatorEvent> => {
+  switch (command.type) {
+    case 'create_operator': {
+      if (state.created !== undefined) return nothing('already_created');
+      const { operatorId, accountId, name } = command;
+      return accept<OperatorEvent>(
+        OperatorCreated({ operator_id: operatorId, account_id: accountId, name }),
+        tokenCreated(operatorId, command.token),
+      );
+    }
+    case 'create_token':
+      if (state.created === undefined) return unknownOperator();
+      if (state.tokens.some((t) => t.tokenId === command.token.token_id)) return nothing('already_created');
+      return accept(tokenCreated(state.created.operatorId, command.token));
+    case 'revoke_token': {
+      if (state.created === undefined) return unknownOperator();
+      const token = state.tokens.find((t) => t.tokenId === command.tokenId);
+      if (token === undefined) {
+        const candidates = state.tokens.filter((t) => !t.revoked).map((t) => ({ id: t.tokenId }));
+        const message = `operator ${state.created.name} has no token ${command.tokenId}`;
+        return reject(refusal(404, 'unknown_token', message, { field: 'token_id', candidates }));
+      }
+      if (token.revoked) return nothing('already_revoked');
+      return accept(OperatorTokenRevoked({ operator_id: state.created.operatorId, token_id: token.tokenId }));
+    }
+    default:
+      return assertNever(command);
+  }
+};
+
+const evolve = (state: OperatorState, event: OperatorEvent): OperatorState => {
+  switch (event.type) {
+    case 'system.operator.created': {
+      const { operator_id, account_id, name } = event.data;
+      return { ...state, created: { operatorId: operator_id, accountId: account_id, name } };
+    }
+    case 'system.operator.token_created': {
+      const { token_id, token_digest, permissions, expires_at } = event.data;
+      const token = { tokenId: token_id, digest: token_digest, permissions, expiresAt: expires_at, revoked: false };
+      return { ...state, tokens: [...state.tokens, token] };
+    }
+    case 'system.operator.token_revoked': {
+      const revoke = (t: OperatorTokenState) => (t.tokenId === event.data.token_id ? { ...t, revoked: true } : t);
+      return { ...state, tokens: state.tokens.map(revoke) };
+    }
+    default:
+      return assertNever(event);
+  }
+};
+
+export const operatorDecider: Decider<OperatorState, OperatorCommand, OperatorEvent> = {
+  initial: { created: undefined, tokens: [] },
+  decide,
+  evolve,
+};
