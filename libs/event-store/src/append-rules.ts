@@ -1,7 +1,11 @@
-import { canonicalJson } from '#kernel';
-import { InvalidAppendError, MAX_EVENT_BYTES, type AppendRequest, type Expected } from './port.js';
+import { canonicalJson, errorMessage } from '#kernel';
+import { InvalidAppendError, MAX_EVENT_BYTES, type AppendRequest, type Expected, type NewEvent } from './port.js';
 
-const STREAM_NAME = /^[a-z][a-z0-9_]*-[^\s$]{1,200}$/u;
+/** category-rest: what stands before the first dash is the category; up to 200 characters of any script after it (whole ones: no lone surrogate). */
+const STREAM_NAME = /^[a-z][a-z0-9_]*-[^\s$\p{Cc}\p{Cs}]{1,200}$/u;
+const MALFORMED = /[\0\p{Cs}]/u;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const EVENT_TYPE = /^[A-Za-z][A-Za-z0-9_.:-]{0,199}$/;
 
 /** Refuses what no adapter may accept, so that every adapter refuses the same. */
 export const checkAppend = (request: AppendRequest): void => {
@@ -15,12 +19,37 @@ export const checkAppend = (request: AppendRequest): void => {
   if (new Set(request.events.map((e) => e.id)).size !== request.events.length) {
     throw new InvalidAppendError('two events of one append have the same id');
   }
-  for (const event of request.events) {
-    if (Buffer.byteLength(canonicalJson({ data: event.data, meta: event.meta })) > MAX_EVENT_BYTES) {
-      throw new InvalidAppendError(`event ${event.type} is larger than ${MAX_EVENT_BYTES} bytes`);
-    }
+  for (const event of request.events) checkEvent(event);
+};
+
+const checkEvent = (event: NewEvent): void => {
+  if (!UUID.test(event.id))
+    throw new InvalidAppendError(`event id ${JSON.stringify(event.id)} must be a lower-case uuid`);
+  if (!EVENT_TYPE.test(event.type))
+    throw new InvalidAppendError(`event type ${JSON.stringify(event.type)} is not a name`);
+  if (!Number.isInteger(event.schemaVersion) || event.schemaVersion < 1 || event.schemaVersion > 0x7fff_ffff) {
+    throw new InvalidAppendError(
+      `schema version of ${event.type} must be a positive integer, got ${event.schemaVersion}`,
+    );
+  }
+  const { accountId } = event.meta;
+  if (MALFORMED.test(accountId)) throw new InvalidAppendError('malformed account id');
+  if (Buffer.byteLength(payload(event)) > MAX_EVENT_BYTES) {
+    throw new InvalidAppendError(`event ${event.type} is larger than ${MAX_EVENT_BYTES} bytes`);
   }
 };
+
+const payload = (event: NewEvent): string => {
+  try {
+    return canonicalJson({ data: event.data, meta: event.meta });
+  } catch (cause) {
+    throw new InvalidAppendError(`event ${event.type} has no JSON form: ${errorMessage(cause)}`, { cause });
+  }
+};
+
+/** An event's id is in the log, yet the append is not the retry of an earlier one: a bug in how the caller makes ids. */
+export const idReused = (stream: string): InvalidAppendError =>
+  new InvalidAppendError(`an event id of this append to ${stream} is in the log already, but the append is no retry`);
 
 export const expectationHolds = (expected: Expected, actualVersion: number): boolean => {
   if (expected === 'any') return true;

@@ -1,5 +1,6 @@
 export * from './adapters/memory/memory-event-store.js';
 export * from './adapters/postgres/postgres-event-store.js';
+export * from './adapters/postgres/verify-chain.js';
 export * from './append-rules.js';
 export * from './embedded/errors.js';
 export * from './embedded/launcher.js';

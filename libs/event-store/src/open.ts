@@ -48,6 +48,6 @@ export const openEventStore = async (config: EventStoreConfig, edges: EventStore
     return new MemoryEventStore(edges.clock ?? systemClock);
   }
   await migrate(config.connection, { log });
-  const { adapter: _, ...options } = config;
-  return new PostgresEventStore({ ...edges, ...options });
+  const { connection, patienceMs } = config;
+  return new PostgresEventStore({ ...edges, connection, ...(patienceMs === undefined ? {} : { patienceMs }) });
 };

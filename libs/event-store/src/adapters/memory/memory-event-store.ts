@@ -1,18 +1,21 @@
-import { categoryOf, isoTime, type Clock } from '#kernel';
+import { canonicalJson, categoryOf, isoTime, type Clock } from '#kernel';
 import {
+  EventStoreUnavailableError,
   position,
   START,
   type AppendOutcome,
   type AppendRequest,
   type Batch,
   type Capabilities,
+  type EventMeta,
   type EventStore,
+  type NewEvent,
   type Position,
   type ReadAllOptions,
   type RecordedEvent,
   type SubscribeOptions,
 } from '../../port.js';
-import { checkAppend, expectationHolds } from '../../append-rules.js';
+import { checkAppend, expectationHolds, idReused } from '../../append-rules.js';
 
 /** The whole log in an array: unit tests, what-if forks and the simulator. Same rules as the durable adapters. */
 export class MemoryEventStore implements EventStore {
@@ -22,10 +25,12 @@ export class MemoryEventStore implements EventStore {
   private readonly byId = new Map<string, RecordedEvent>();
   private readonly waiters = new Set<() => void>();
   private lastRecordedMs = 0;
+  private closed = false;
 
   constructor(private readonly clock: Pick<Clock, 'wallMs'>) {}
 
   async append(request: AppendRequest): Promise<AppendOutcome> {
+    this.mustBeOpen();
     checkAppend(request);
     const existing = this.streams.get(request.stream) ?? [];
     const known = request.events.map((e) => this.byId.get(e.id)).filter((e) => e?.stream === request.stream);
@@ -34,10 +39,11 @@ export class MemoryEventStore implements EventStore {
       return { kind: 'duplicate', version: last.version, position: last.position };
     }
     if (!expectationHolds(request.expected, existing.length)) return { kind: 'conflict', actual: existing.length };
+    if (request.events.some((e) => this.byId.has(e.id))) throw idReused(request.stream);
     this.lastRecordedMs = Math.max(this.lastRecordedMs, this.clock.wallMs());
     for (const event of request.events) {
       const recorded: RecordedEvent = Object.freeze({
-        ...structuredClone(event),
+        ...asStored(event),
         stream: request.stream,
         version: existing.length + 1,
         position: position(this.log.length + 1),
@@ -53,10 +59,12 @@ export class MemoryEventStore implements EventStore {
   }
 
   async *readStream(stream: string, fromVersion = 1): AsyncIterable<RecordedEvent> {
+    this.mustBeOpen();
     yield* (this.streams.get(stream) ?? []).slice(fromVersion - 1);
   }
 
   async readAll(after: Position, options: ReadAllOptions): Promise<Batch> {
+    this.mustBeOpen();
     const events: RecordedEvent[] = [];
     let index = Number(after);
     for (; index < this.log.length && events.length < options.limit; index++) {
@@ -68,7 +76,7 @@ export class MemoryEventStore implements EventStore {
 
   async *subscribe(after: Position, options: SubscribeOptions): AsyncIterable<Batch> {
     let cursor = after;
-    while (!options.signal.aborted) {
+    while (!options.signal.aborted && !this.closed) {
       const batch = await this.readAll(cursor, { limit: options.batchSize ?? 500, categories: options.categories });
       if (batch.through > cursor) {
         cursor = batch.through;
@@ -84,7 +92,12 @@ export class MemoryEventStore implements EventStore {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     for (const wake of this.waiters) wake();
+  }
+
+  private mustBeOpen(): void {
+    if (this.closed) throw new EventStoreUnavailableError('the event store is closed');
   }
 
   private appended(signal: AbortSignal): Promise<void> {
@@ -100,3 +113,13 @@ export class MemoryEventStore implements EventStore {
     });
   }
 }
+
+/** What a durable store would give back: the JSON form of the payload, and none of the caller's own objects. */
+const asStored = (event: NewEvent): NewEvent => {
+  const { id, type, schemaVersion } = event;
+  const { data, meta } = JSON.parse(canonicalJson({ data: event.data, meta: event.meta })) as {
+    data: Record<string, unknown>;
+    meta: EventMeta;
+  };
+  return { id, type, schemaVersion, data, meta };
+};

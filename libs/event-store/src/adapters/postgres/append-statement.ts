@@ -1,6 +1,13 @@
 import type pg from 'pg';
 import { canonicalJson } from '#kernel';
-import { InvalidAppendError, position, type AppendOutcome, type AppendRequest, type Expected } from '../../port.js';
+import { idReused } from '../../append-rules.js';
+import {
+  type InvalidAppendError,
+  position,
+  type AppendOutcome,
+  type AppendRequest,
+  type Expected,
+} from '../../port.js';
 
 /** An append made ready to send: the envelopes are serialised once, also when a batch is sent again. */
 export interface PreparedAppend {
@@ -74,6 +81,3 @@ const answer = (row: Row, stream: string): AppendAnswer => {
   if (row.verdict === 'id_reused') return idReused(stream);
   return { kind: row.verdict, version: Number(row.version), position: position(row.pos) };
 };
-
-const idReused = (stream: string) =>
-  new InvalidAppendError(`an event id of this append to ${stream} is in the log already, but the append is no retry`);
