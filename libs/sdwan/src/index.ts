@@ -1,1 +1,10 @@
 export * from './domain/events.js';
+export * from './domain/ip.js';
+export type { Member } from './domain/virtual-ip/state.js';
+export * from './application/commands.js';
+export { clusterVirtualIpId } from './application/virtual-ip-handlers.js';
+export * from './projections/access-grants.js';
+export * from './projections/cluster-references.js';
+export * from './projections/networks.js';
+export * from './projections/peers.js';
+export * from './projections/virtual-ips.js';

@@ -19,7 +19,13 @@ export const AccessGrantCreated = defineEvent(
 export const AccessGrantRedeemed = defineEvent(
   'system.sdwan.access_grant.redeemed',
   1,
-  z.object({ grant_id, peer_id: idSchema('sdwan_peer'), public_key: z.string() }),
+  z.object({
+    grant_id,
+    peer_id: idSchema('sdwan_peer'),
+    public_key: z.string(),
+    /** Hex sha256 of the token with which the device follows its configuration. */
+    device_token_digest: z.string().nullable().default(null),
+  }),
 );
 export const AccessGrantRevoked = defineEvent(
   'system.sdwan.access_grant.revoked',

@@ -36,6 +36,12 @@ export const PeerEndpointsReported = defineEvent(
   1,
   z.object({ peer_id, network_id, underlay_addresses: z.array(z.string()) }),
 );
+/** Kubernetes gave the node this part of the network's pod_subnet_prefix. */
+export const PeerPodCidrAssigned = defineEvent(
+  'system.sdwan.peer.pod_cidr_assigned',
+  1,
+  z.object({ peer_id, network_id, pod_cidr: z.string() }),
+);
 export const PeerConnected = defineEvent('system.sdwan.peer.connected', 1, z.object({ peer_id, network_id }));
 export const PeerSilent = defineEvent('system.sdwan.peer.silent', 1, z.object({ peer_id, network_id }), {
   severity: 'warning',
@@ -50,6 +56,7 @@ export const peerEvents = [
   PeerAttached,
   PeerKeyAnnounced,
   PeerEndpointsReported,
+  PeerPodCidrAssigned,
   PeerConnected,
   PeerSilent,
   PeerDetached,

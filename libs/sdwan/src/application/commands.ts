@@ -1,0 +1,152 @@
+import { Command } from '#processing';
+import type { MoveReason, RoutingMode } from '../domain/events.js';
+import type { Member } from '../domain/virtual-ip/state.js';
+
+interface OnNetwork {
+  readonly network_id: string;
+}
+interface OnPeer {
+  readonly peer_id: string;
+}
+interface OnVirtualIp {
+  readonly virtual_ip_id: string;
+}
+
+/** The id is derived from the command's, so that a retry finds the network it made. */
+export class CreateNetwork extends Command<
+  { readonly name: string; readonly routing_mode?: RoutingMode | null; readonly pod_subnet_prefix?: string | null },
+  { readonly network_id: string }
+> {
+  static readonly type = 'sdwan.create_network';
+}
+export class UpdateNetwork extends Command<
+  OnNetwork & {
+    readonly name?: string;
+    readonly routing_mode?: RoutingMode | null;
+    readonly pod_subnet_prefix?: string | null;
+  },
+  void
+> {
+  static readonly type = 'sdwan.update_network';
+}
+/** Refused while peers or virtual IPs are left. */
+export class DeleteNetwork extends Command<OnNetwork, void> {
+  static readonly type = 'sdwan.delete_network';
+}
+
+/** Idempotent per network and instance: attaching twice answers the same peer. */
+export class AttachPeer extends Command<
+  OnNetwork & {
+    readonly instance_id: string;
+    readonly publicly_reachable?: boolean;
+    readonly endpoint_host?: string | null;
+    readonly endpoint_port?: number | null;
+    readonly listen_port?: number;
+    readonly tags?: readonly string[];
+  },
+  { readonly peer_id: string; readonly address_v6: string; readonly address_v4: string }
+> {
+  static readonly type = 'sdwan.attach_peer';
+}
+/** Moves the virtual IPs that the peer holds away first, where another candidate can take them. */
+export class DetachPeer extends Command<OnPeer & { readonly reason: string }, void> {
+  static readonly type = 'sdwan.detach_peer';
+}
+/** For a terminated or forgotten instance: detaches it from every network. */
+export class DetachInstance extends Command<
+  { readonly instance_id: string; readonly peer_ids: readonly string[]; readonly reason: string },
+  void
+> {
+  static readonly type = 'sdwan.detach_instance';
+}
+export class AnnouncePeerKey extends Command<
+  OnPeer & { readonly public_key: string; readonly listen_port: number },
+  void
+> {
+  static readonly type = 'sdwan.announce_peer_key';
+}
+export class ReportPeerEndpoints extends Command<OnPeer & { readonly underlay_addresses: readonly string[] }, void> {
+  static readonly type = 'sdwan.report_peer_endpoints';
+}
+/** The part of pod_subnet_prefix that Kubernetes gave to this node. */
+export class AssignPeerPodCidr extends Command<OnPeer & { readonly pod_cidr: string }, void> {
+  static readonly type = 'sdwan.assign_peer_pod_cidr';
+}
+export class RecordPeerLiveness extends Command<OnPeer & { readonly status: 'connected' | 'silent' }, void> {
+  static readonly type = 'sdwan.record_peer_liveness';
+}
+
+/** With a cluster the id is derived from it and the purpose, so that every caller reserves the same address. */
+export class ReserveVirtualIp extends Command<
+  OnNetwork & { readonly name: string; readonly purpose: string; readonly cluster_id: string | null },
+  { readonly virtual_ip_id: string; readonly address: string }
+> {
+  static readonly type = 'sdwan.reserve_virtual_ip';
+}
+/** Who may hold it, in order of preference. */
+export class SetVirtualIpCandidates extends Command<OnVirtualIp & { readonly candidates: readonly Member[] }, void> {
+  static readonly type = 'sdwan.set_virtual_ip_candidates';
+}
+export class AllocateVirtualIp extends Command<
+  OnVirtualIp & { readonly holder: Member },
+  { readonly address: string }
+> {
+  static readonly type = 'sdwan.allocate_virtual_ip';
+}
+export class ReleaseVirtualIp extends Command<OnVirtualIp & { readonly reason: string }, void> {
+  static readonly type = 'sdwan.release_virtual_ip';
+}
+
+export interface MoveAnswer {
+  readonly virtual_ip_id: string;
+  readonly name: string;
+  readonly outcome: 'moved' | 'already_there' | 'no_candidate' | 'failed' | 'planned';
+  readonly from_instance_id: string | null;
+  readonly to_instance_id: string | null;
+  readonly epoch: number;
+  readonly duration_ms: number;
+  readonly detail: string;
+}
+/** Moves every virtual IP that the instance holds to another candidate and waits for the end of it. */
+export class MoveVirtualIpAway extends Command<
+  { readonly instance_id: string; readonly reason: Extract<MoveReason, 'drain' | 'operator' | 'holder_removed'> },
+  { readonly moves: readonly MoveAnswer[] }
+> {
+  static readonly type = 'sdwan.move_virtual_ip_away';
+}
+/** An operator's move, to a named candidate or to the best one. */
+export class FailoverVirtualIp extends Command<
+  OnVirtualIp & { readonly target_instance_id: string | null; readonly dry_run?: boolean },
+  MoveAnswer
+> {
+  static readonly type = 'sdwan.failover_virtual_ip';
+}
+
+/** The token stays with the caller: only its digest is in the payload. */
+export class CreateAccessGrant extends Command<
+  OnNetwork & {
+    readonly grant_id: string;
+    readonly name: string;
+    readonly tags: readonly string[];
+    readonly token_digest: string;
+    readonly expires_at_ms: number;
+  },
+  { readonly grant_id: string }
+> {
+  static readonly type = 'sdwan.create_access_grant';
+}
+export class RedeemAccessGrant extends Command<
+  {
+    readonly grant_id: string;
+    readonly token_digest: string;
+    readonly device_token_digest: string;
+    readonly public_key: string;
+    readonly device_name: string;
+  },
+  { readonly peer_id: string; readonly network_id: string }
+> {
+  static readonly type = 'sdwan.redeem_access_grant';
+}
+export class RevokeAccessGrant extends Command<{ readonly grant_id: string; readonly reason: string }, void> {
+  static readonly type = 'sdwan.revoke_access_grant';
+}

@@ -1,0 +1,117 @@
+import { Inject } from '@nestjs/common';
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { deterministicId, RefusedError } from '#kernel';
+import { EVENT_STORE, type EventStore } from '#event-store';
+import { TRANSACTOR, Transactor, type CommandResult } from '#processing';
+import { claimName, releaseName } from '#access';
+import { accessGrantDecider, goneGrant } from '../domain/access-grant/decide.js';
+import { badKey, isPublicKey, peerDecider } from '../domain/peer/decide.js';
+import { CreateAccessGrant, RedeemAccessGrant, RevokeAccessGrant } from './commands.js';
+import { allocateAddress, DEFAULT_LISTEN_PORT, releaseAddress } from './peer-handlers.js';
+import { refusable, Writes } from './writes.js';
+
+@CommandHandler(CreateAccessGrant)
+export class CreateAccessGrantHandler implements ICommandHandler<CreateAccessGrant> {
+  constructor(
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+  ) {}
+
+  execute({ payload: p, context }: CreateAccessGrant): Promise<CommandResult<{ grant_id: string }>> {
+    return refusable(async () => {
+      const writes = new Writes(this.transactor, this.store, context);
+      await writes.network(p.network_id);
+      const named = await claimName(this.transactor, { kind: 'access_grant', name: p.name, id: p.grant_id }, context);
+      if (named.kind === 'refused') throw new RefusedError(named.refusal);
+      await writes.step('create', p.grant_id, accessGrantDecider, {
+        kind: 'create',
+        grantId: p.grant_id,
+        networkId: p.network_id,
+        name: p.name,
+        tags: p.tags,
+        tokenDigest: p.token_digest,
+        expiresAtMs: p.expires_at_ms,
+      });
+      return writes.done({ grant_id: p.grant_id });
+    });
+  }
+}
+
+/** Consumes the token first, so that racing redeemers cannot make two devices; the peer follows, also on a retry. */
+@CommandHandler(RedeemAccessGrant)
+export class RedeemAccessGrantHandler implements ICommandHandler<RedeemAccessGrant> {
+  constructor(
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+  ) {}
+
+  execute({ payload: p, context }: RedeemAccessGrant): Promise<CommandResult<{ peer_id: string; network_id: string }>> {
+    return refusable(async () => {
+      const writes = new Writes(this.transactor, this.store, context);
+      const known = (await this.transactor.read(p.grant_id, accessGrantDecider))?.state;
+      if (known === undefined || known.status === 'none') throw new RefusedError(goneGrant('unknown bootstrap token'));
+      if (!isPublicKey(p.public_key)) throw new RefusedError(badKey('public_key'));
+      const network = await writes.network(known.networkId);
+      const peerId = deterministicId('sdwan_peer', known.networkId, p.grant_id);
+      const grant = await writes.step('redeem', p.grant_id, accessGrantDecider, {
+        kind: 'redeem',
+        tokenDigest: p.token_digest,
+        publicKey: p.public_key,
+        peerId,
+        deviceTokenDigest: p.device_token_digest,
+        nowMs: context.nowMs,
+      });
+      if (grant.status === 'none') throw new Error('a redeemed grant has no state');
+      const address = await allocateAddress(writes, network, peerId, 'device');
+      await writes.step('attach', peerId, peerDecider, {
+        kind: 'attach',
+        data: {
+          peer_id: peerId,
+          network_id: known.networkId as `sdwan_network-${string}`,
+          kind: 'device',
+          instance_id: null,
+          grant_id: p.grant_id as `access_grant-${string}`,
+          name: p.device_name,
+          address_v6: address.v6,
+          address_v4: address.v4,
+          publicly_reachable: false,
+          endpoint_host: null,
+          endpoint_port: null,
+          listen_port: DEFAULT_LISTEN_PORT,
+          tags: [...grant.tags],
+          public_key: p.public_key,
+        },
+      });
+      return writes.done({ peer_id: peerId, network_id: known.networkId });
+    });
+  }
+}
+
+@CommandHandler(RevokeAccessGrant)
+export class RevokeAccessGrantHandler implements ICommandHandler<RevokeAccessGrant> {
+  constructor(
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+  ) {}
+
+  execute({ payload, context }: RevokeAccessGrant): Promise<CommandResult<void>> {
+    return refusable(async () => {
+      const writes = new Writes(this.transactor, this.store, context);
+      await writes.owned(payload.grant_id, 'grant_id', 'access grant');
+      const grant = await writes.step('revoke', payload.grant_id, accessGrantDecider, {
+        kind: 'revoke',
+        reason: payload.reason,
+      });
+      if (grant.status === 'none') throw new Error('a revoked grant has no state');
+      if (grant.peerId !== null) {
+        await writes.step('detach', grant.peerId, peerDecider, {
+          kind: 'detach',
+          reason: `access grant revoked: ${payload.reason}`,
+        });
+        await releaseAddress(writes, grant.networkId, grant.peerId);
+      }
+      await releaseName(this.transactor, { kind: 'access_grant', name: grant.name, id: payload.grant_id }, context);
+      return writes.done(undefined);
+    });
+  }
+}

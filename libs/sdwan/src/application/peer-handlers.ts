@@ -1,0 +1,167 @@
+import { Inject } from '@nestjs/common';
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { deterministicId, refusal, RefusedError } from '#kernel';
+import { EVENT_STORE, type EventStore } from '#event-store';
+import { TRANSACTOR, Transactor, type CommandContext, type CommandResult } from '#processing';
+import { addressLedgerDecider } from '../domain/address-ledger/decide.js';
+import { contains, parseCidr, mustCidr } from '../domain/ip.js';
+import { peerDecider, type PeerCommand } from '../domain/peer/decide.js';
+import { AnnouncePeerKey, AssignPeerPodCidr, AttachPeer, RecordPeerLiveness, ReportPeerEndpoints } from './commands.js';
+import { ledgerStreamOf, refusable, Writes, type ActiveNetwork } from './writes.js';
+
+export const DEFAULT_LISTEN_PORT = 51_820;
+
+@CommandHandler(AttachPeer)
+export class AttachPeerHandler implements ICommandHandler<AttachPeer> {
+  constructor(
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+  ) {}
+
+  execute(command: AttachPeer): Promise<CommandResult<{ peer_id: string; address_v6: string; address_v4: string }>> {
+    return refusable(async () => {
+      const { payload, context } = command;
+      const writes = new Writes(this.transactor, this.store, context);
+      const network = await writes.network(payload.network_id);
+      const name = await this.instanceName(writes, payload.instance_id);
+      const peerId = await this.livePeerId(writes, payload.network_id, payload.instance_id);
+      const address = await allocateAddress(writes, network, peerId, 'node');
+      const state = await writes.step('attach', peerId, peerDecider, {
+        kind: 'attach',
+        data: {
+          peer_id: peerId,
+          network_id: payload.network_id as `sdwan_network-${string}`,
+          kind: 'node',
+          instance_id: payload.instance_id as `instance-${string}`,
+          grant_id: null,
+          name,
+          address_v6: address.v6,
+          address_v4: address.v4,
+          publicly_reachable: payload.publicly_reachable ?? false,
+          endpoint_host: payload.endpoint_host ?? null,
+          endpoint_port: payload.endpoint_port ?? null,
+          listen_port: payload.listen_port ?? DEFAULT_LISTEN_PORT,
+          tags: [...(payload.tags ?? [])],
+          public_key: null,
+        },
+      });
+      if (state.status === 'none') throw new Error(`peer ${peerId} is not there after it was attached`);
+      return writes.done({
+        peer_id: peerId,
+        address_v6: state.attached.address_v6,
+        address_v4: state.attached.address_v4,
+      });
+    });
+  }
+
+  /** The instance must exist, belong to the account and not be gone; its own stream says so. */
+  private async instanceName(writes: Writes, instanceId: string): Promise<string> {
+    await writes.owned(instanceId, 'node_instance_id', 'instance');
+    let name = instanceId;
+    for await (const event of this.store.readStream(instanceId)) {
+      if (event.type === 'system.instance.created') name = String(event.data.name);
+      if (event.type !== 'system.instance.terminated' && event.type !== 'system.instance.forgotten') continue;
+      throw new RefusedError(
+        refusal(409, 'instance_gone', `${name} was ${event.type.slice('system.instance.'.length)}`, {
+          field: 'node_instance_id',
+          hint: 'provision a new instance of the node and attach that',
+        }),
+      );
+    }
+    return name;
+  }
+
+  /** The id of the current incarnation: after a detach the next attachment is another peer, with another address. */
+  private async livePeerId(writes: Writes, networkId: string, instanceId: string): Promise<`sdwan_peer-${string}`> {
+    for (let incarnation = 0; ; incarnation++) {
+      const peerId = deterministicId('sdwan_peer', networkId, instanceId, incarnation);
+      if ((await writes.peer(peerId))?.status !== 'removed') return peerId;
+    }
+  }
+}
+
+export const allocateAddress = async (
+  writes: Writes,
+  network: ActiveNetwork,
+  ownerId: string,
+  range: 'vip' | 'node' | 'device',
+): Promise<{ v6: string; v4: string }> => {
+  const { networkId, cidr64, cidrV4 } = network;
+  const command = { kind: 'allocate', networkId, ownerId, range, cidr64, cidrV4, nowMs: writes.context.nowMs } as const;
+  const ledger = await writes.step(`address ${ownerId}`, ledgerStreamOf(networkId), addressLedgerDecider, command);
+  const address = ledger.byOwner.get(ownerId);
+  if (address === undefined) throw new Error(`${ownerId} has no address after it was allocated`);
+  return { v6: address.addressV6, v4: address.addressV4 ?? '' };
+};
+
+export const releaseAddress = async (writes: Writes, networkId: string, ownerId: string): Promise<void> => {
+  const command = { kind: 'release', networkId, ownerId, nowMs: writes.context.nowMs } as const;
+  await writes.step(`release ${ownerId}`, ledgerStreamOf(networkId), addressLedgerDecider, command);
+};
+
+/** One decision on one peer's stream. */
+abstract class OnPeerHandler {
+  constructor(
+    @Inject(TRANSACTOR) protected readonly transactor: Transactor,
+    @Inject(EVENT_STORE) protected readonly store: EventStore,
+  ) {}
+
+  protected decide(peerId: string, command: PeerCommand, context: CommandContext): Promise<CommandResult<void>> {
+    return refusable(async () => {
+      const writes = new Writes(this.transactor, this.store, context);
+      await writes.owned(peerId, 'peer_id', 'peer');
+      await writes.step(command.kind, peerId, peerDecider, command);
+      return writes.done(undefined);
+    });
+  }
+}
+
+@CommandHandler(AnnouncePeerKey)
+export class AnnouncePeerKeyHandler extends OnPeerHandler implements ICommandHandler<AnnouncePeerKey> {
+  execute({ payload: p, context }: AnnouncePeerKey): Promise<CommandResult<void>> {
+    return this.decide(
+      p.peer_id,
+      { kind: 'announce_key', publicKey: p.public_key, listenPort: p.listen_port },
+      context,
+    );
+  }
+}
+
+@CommandHandler(ReportPeerEndpoints)
+export class ReportPeerEndpointsHandler extends OnPeerHandler implements ICommandHandler<ReportPeerEndpoints> {
+  execute({ payload: p, context }: ReportPeerEndpoints): Promise<CommandResult<void>> {
+    return this.decide(p.peer_id, { kind: 'report_endpoints', underlay: p.underlay_addresses }, context);
+  }
+}
+
+@CommandHandler(RecordPeerLiveness)
+export class RecordPeerLivenessHandler extends OnPeerHandler implements ICommandHandler<RecordPeerLiveness> {
+  execute({ payload: p, context }: RecordPeerLiveness): Promise<CommandResult<void>> {
+    return this.decide(p.peer_id, { kind: p.status }, context);
+  }
+}
+
+@CommandHandler(AssignPeerPodCidr)
+export class AssignPeerPodCidrHandler extends OnPeerHandler implements ICommandHandler<AssignPeerPodCidr> {
+  execute({ payload: p, context }: AssignPeerPodCidr): Promise<CommandResult<void>> {
+    return refusable(async () => {
+      const peer = await new Writes(this.transactor, this.store, context).peer(p.peer_id);
+      const network =
+        peer === undefined
+          ? undefined
+          : await new Writes(this.transactor, this.store, context).network(peer.attached.network_id);
+      const cidr = parseCidr(p.pod_cidr);
+      const prefix = network?.podSubnetPrefix ?? null;
+      if (cidr === undefined || prefix === null || !contains(mustCidr(prefix), cidr))
+        throw new RefusedError(
+          refusal(
+            422,
+            'pod_cidr_invalid',
+            `${p.pod_cidr} is not part of the network's pod_subnet_prefix (${prefix ?? 'none'})`,
+            { field: 'pod_cidr' },
+          ),
+        );
+      return this.decide(p.peer_id, { kind: 'assign_pod_cidr', podCidr: p.pod_cidr }, context);
+    });
+  }
+}

@@ -1,0 +1,96 @@
+import { accept, assertNever, nothing, refusal, reject, type Decider, type Decision } from '#kernel';
+import {
+  PeerAttached,
+  PeerConnected,
+  PeerDetached,
+  PeerEndpointsReported,
+  PeerKeyAnnounced,
+  PeerPodCidrAssigned,
+  PeerSilent,
+} from './events.js';
+import { evolvePeer, initialPeer, type PeerAttachedData, type PeerEvent, type PeerState } from './state.js';
+
+export type PeerCommand =
+  | { readonly kind: 'attach'; readonly data: PeerAttachedData }
+  | { readonly kind: 'announce_key'; readonly publicKey: string; readonly listenPort: number }
+  | { readonly kind: 'report_endpoints'; readonly underlay: readonly string[] }
+  | { readonly kind: 'assign_pod_cidr'; readonly podCidr: string }
+  | { readonly kind: 'connected' }
+  | { readonly kind: 'silent' }
+  | { readonly kind: 'detach'; readonly reason: string };
+
+export const peerDecider: Decider<PeerState, PeerCommand, PeerEvent> = {
+  initial: initialPeer,
+  evolve: evolvePeer,
+  decide(command, state): Decision<PeerEvent> {
+    if (command.kind === 'attach') return attach(command.data, state);
+    if (state.status === 'none' || state.status === 'removed')
+      return command.kind === 'detach'
+        ? nothing('not_attached')
+        : reject(refusal(404, 'peer_not_found', 'no such peer', { field: 'peer_id' }));
+    const ids = { peer_id: state.attached.peer_id, network_id: state.attached.network_id };
+    const more = linksOf(state.attached);
+    switch (command.kind) {
+      case 'announce_key':
+        return announceKey(command, state, more);
+      case 'report_endpoints':
+        if (JSON.stringify(command.underlay) === JSON.stringify(state.underlay)) return nothing('unchanged');
+        return accept(PeerEndpointsReported({ ...ids, underlay_addresses: [...command.underlay] }, more));
+      case 'assign_pod_cidr':
+        return command.podCidr === state.podCidr
+          ? nothing('unchanged')
+          : accept(PeerPodCidrAssigned({ ...ids, pod_cidr: command.podCidr }, more));
+      case 'connected':
+        return state.status === 'connected' ? nothing('unchanged') : accept(PeerConnected(ids, more));
+      case 'silent':
+        return state.status === 'connected' ? accept(PeerSilent(ids, more)) : nothing('unchanged');
+      case 'detach':
+        return accept(PeerDetached({ ...ids, reason: command.reason }, more));
+      default:
+        return assertNever(command);
+    }
+  },
+};
+
+const linksOf = (a: PeerAttachedData) => ({
+  links: { network: a.network_id, ...(a.instance_id === null ? {} : { instance: a.instance_id }) },
+});
+
+const attach = (data: PeerAttachedData, state: PeerState): Decision<PeerEvent> => {
+  if (state.status === 'none') return accept(PeerAttached(data, linksOf(data)));
+  return state.status === 'removed'
+    ? reject(refusal(409, 'peer_removed', 'this incarnation of the peer was detached', { hint: 'attach again' }))
+    : nothing('already_attached');
+};
+
+const announceKey = (
+  command: Extract<PeerCommand, { kind: 'announce_key' }>,
+  state: Exclude<PeerState, { status: 'none' }>,
+  more: ReturnType<typeof linksOf>,
+): Decision<PeerEvent> => {
+  if (!isPublicKey(command.publicKey)) return reject(badKey('public_key'));
+  if (!Number.isInteger(command.listenPort) || command.listenPort < 1 || command.listenPort > 65_535)
+    return reject(refusal(400, 'listen_port_invalid', 'listen_port must be from 1 to 65535', { field: 'listen_port' }));
+  if (command.publicKey === state.publicKey && command.listenPort === state.listenPort) return nothing('unchanged');
+  return accept(
+    PeerKeyAnnounced(
+      {
+        peer_id: state.attached.peer_id,
+        network_id: state.attached.network_id,
+        public_key: command.publicKey,
+        listen_port: command.listenPort,
+      },
+      more,
+    ),
+  );
+};
+
+/** 32 bytes in base64, and not the all-zero point. */
+export const isPublicKey = (text: string): boolean =>
+  /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(text) && !/^A{43}=$/.test(text);
+
+export const badKey = (field: string) =>
+  refusal(400, 'public_key_invalid', 'not a WireGuard public key', {
+    field,
+    hint: '32 bytes in base64, 44 characters, as `wg pubkey` prints it',
+  });

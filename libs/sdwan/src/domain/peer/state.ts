@@ -1,0 +1,61 @@
+import type { EventOf } from '#kernel';
+import {
+  PeerAttached,
+  PeerConnected,
+  PeerDetached,
+  PeerEndpointsReported,
+  PeerKeyAnnounced,
+  PeerPodCidrAssigned,
+  PeerSilent,
+  type peerEvents,
+} from './events.js';
+
+export type PeerEvent = EventOf<(typeof peerEvents)[number]>;
+export type PeerAttachedData = EventOf<typeof PeerAttached>['data'];
+
+export type PeerState =
+  | { readonly status: 'none' }
+  | {
+      readonly status: 'pending' | 'handshaking' | 'connected' | 'silent' | 'removed';
+      readonly attached: PeerAttachedData;
+      readonly publicKey: string | null;
+      readonly listenPort: number;
+      readonly underlay: readonly string[];
+      readonly podCidr: string | null;
+    };
+
+export const initialPeer: PeerState = { status: 'none' };
+
+export const evolvePeer = (state: PeerState, event: PeerEvent): PeerState => {
+  if (event.type === PeerAttached.type) {
+    const attached = event.data as PeerAttachedData;
+    const status = attached.public_key === null ? 'pending' : 'handshaking';
+    return {
+      status,
+      attached,
+      publicKey: attached.public_key,
+      listenPort: attached.listen_port,
+      underlay: [],
+      podCidr: null,
+    };
+  }
+  if (state.status === 'none') return state;
+  switch (event.type) {
+    case PeerKeyAnnounced.type: {
+      const d = event.data as EventOf<typeof PeerKeyAnnounced>['data'];
+      return { ...state, status: 'handshaking', publicKey: d.public_key, listenPort: d.listen_port };
+    }
+    case PeerEndpointsReported.type:
+      return { ...state, underlay: (event.data as EventOf<typeof PeerEndpointsReported>['data']).underlay_addresses };
+    case PeerPodCidrAssigned.type:
+      return { ...state, podCidr: (event.data as EventOf<typeof PeerPodCidrAssigned>['data']).pod_cidr };
+    case PeerConnected.type:
+      return { ...state, status: 'connected' };
+    case PeerSilent.type:
+      return { ...state, status: 'silent' };
+    case PeerDetached.type:
+      return { ...state, status: 'removed' };
+    default:
+      return state;
+  }
+};

@@ -1,0 +1,92 @@
+import { hostCidr } from '../ip.js';
+import type {
+  CompiledInterface,
+  CompiledNetwork,
+  CompiledPeer,
+  CompiledRoute,
+  LeaseTimes,
+  NetworkView,
+  PeerView,
+} from './model.js';
+import { effectiveMode, endpointsOf, hubsOf, isHub } from './topology.js';
+import { compileVips } from './virtual-ips.js';
+
+const MTU = 1420;
+const KEEPALIVE_S = 25;
+
+/** Lets a caller reuse the item of a peer that did not change, so that 1,000 nodes share one object. */
+export type PeerItems = (peer: PeerView, make: () => CompiledPeer) => CompiledPeer;
+const fresh: PeerItems = (_, make) => make();
+
+/**
+ * One network as one peer must configure it. WireGuard picks the peer by the longest AllowedIPs match of the inner
+ * destination and drops what comes from a source outside the sender's, so both directions follow from these lists.
+ */
+export const compileNetwork = (
+  network: NetworkView,
+  self: PeerView,
+  lease: LeaseTimes,
+  items: PeerItems = fresh,
+): CompiledNetwork => ({
+  interface: compileInterface(network, self),
+  peers: compilePeers(network, self, items),
+  routes: compileRoutes(network),
+  vips: compileVips(network, self, lease),
+});
+
+const compileInterface = (network: NetworkView, self: PeerView): CompiledInterface => ({
+  network_id: network.networkId,
+  peer_id: self.peerId,
+  name: `wg-sdwan-${network.handle}`,
+  addresses: ownAddresses(self),
+  listen_port: self.listenPort,
+  mtu: MTU,
+  forwarding: isHub(self) && effectiveMode(network) === 'hub',
+});
+
+const ownAddresses = (peer: PeerView): string[] => [hostCidr(peer.addressV6), hostCidr(peer.addressV4)];
+
+const compilePeers = (network: NetworkView, self: PeerView, items: PeerItems): CompiledPeer[] => {
+  if (effectiveMode(network) === 'mesh' || isHub(self)) return direct(network, self, items);
+  const [primary, ...standby] = hubsOf(network);
+  if (primary === undefined) return [];
+  const behind = [
+    network.cidr64,
+    network.cidrV4,
+    ...(network.podSubnetPrefix === null ? [] : [network.podSubnetPrefix]),
+  ];
+  return [item(network, primary, behind), ...standby.map((hub) => items(hub, () => item(network, hub, whatIsAt(hub))))];
+};
+
+/** Everybody else, each under its own addresses only. */
+const direct = (network: NetworkView, self: PeerView, items: PeerItems): CompiledPeer[] => {
+  const result: CompiledPeer[] = [];
+  for (const peer of network.peers.values()) {
+    if (peer.peerId === self.peerId || peer.publicKey === null) continue;
+    result.push(items(peer, () => item(network, peer, whatIsAt(peer))));
+  }
+  return result;
+};
+
+const whatIsAt = (peer: PeerView): string[] => [
+  ...ownAddresses(peer),
+  ...(peer.podCidr === null ? [] : [peer.podCidr]),
+];
+
+const item = (network: NetworkView, peer: PeerView, allowed: readonly string[]): CompiledPeer => ({
+  peer_id: peer.peerId,
+  instance_id: peer.instanceId,
+  public_key: peer.publicKey!,
+  endpoints: endpointsOf(peer, network),
+  allowed_ips: allowed,
+  persistent_keepalive: KEEPALIVE_S,
+});
+
+const compileRoutes = (network: NetworkView): CompiledRoute[] => [
+  { prefix: network.cidr64, kind: 'device' },
+  { prefix: network.cidrV4, kind: 'device' },
+  ...[...network.virtualIps.values()]
+    .filter((vip) => vip.status === 'stranded')
+    .map((vip) => ({ prefix: hostCidr(vip.address), kind: 'unreachable' as const }))
+    .sort((a, b) => (a.prefix < b.prefix ? -1 : 1)),
+];

@@ -1,0 +1,84 @@
+import type { LiveVirtualIp } from '../virtual-ip/state.js';
+import type { RoutingMode } from '../network/events.js';
+
+/** What the compiler reads: one network with its peers and virtual IPs, as the events left them. */
+export interface PeerView {
+  readonly peerId: string;
+  readonly instanceId: string | null;
+  readonly kind: 'node' | 'device';
+  readonly name: string;
+  readonly addressV6: string;
+  readonly addressV4: string;
+  readonly publiclyReachable: boolean;
+  readonly endpointHost: string | null;
+  readonly endpointPort: number | null;
+  readonly listenPort: number;
+  readonly publicKey: string | null;
+  readonly underlay: readonly string[];
+  readonly podCidr: string | null;
+  readonly tags: readonly string[];
+  /** No word from it: another hub takes over. */
+  readonly silent: boolean;
+}
+
+export interface NetworkView {
+  readonly networkId: string;
+  readonly name: string;
+  readonly handle: string;
+  readonly cidr64: string;
+  readonly cidrV4: string;
+  readonly routingMode: RoutingMode | null;
+  readonly podSubnetPrefix: string | null;
+  readonly peers: ReadonlyMap<string, PeerView>;
+  readonly virtualIps: ReadonlyMap<string, LiveVirtualIp>;
+}
+
+export interface LeaseTimes {
+  readonly beatMs: number;
+  readonly ttlMs: number;
+}
+
+/** The same shapes as the items of proto/agent/v1/sections.ts, which the domain does not import. */
+export interface CompiledInterface {
+  readonly network_id: string;
+  readonly peer_id: string;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly listen_port: number;
+  readonly mtu: number;
+  readonly forwarding: boolean;
+}
+export interface CompiledPeer {
+  readonly peer_id: string;
+  readonly instance_id: string | null;
+  readonly public_key: string;
+  readonly endpoints: readonly string[];
+  readonly allowed_ips: readonly string[];
+  readonly persistent_keepalive: number;
+}
+export interface CompiledRoute {
+  readonly prefix: string;
+  readonly kind: 'device' | 'unreachable';
+}
+export interface CompiledVip {
+  readonly vip_id: string;
+  readonly network_id: string;
+  readonly address: string;
+  readonly epoch: number;
+  readonly holder_peer_id: string | null;
+  readonly route_peer_id: string | null;
+  readonly role: 'holder' | 'candidate' | 'member';
+  readonly release_after_move: boolean;
+  readonly lease: {
+    readonly beat_ms: number;
+    readonly ttl_ms: number;
+    readonly voters: readonly { readonly peer_id: string; readonly address: string }[];
+    readonly platform_votes: boolean;
+  } | null;
+}
+export interface CompiledNetwork {
+  readonly interface: CompiledInterface;
+  readonly peers: readonly CompiledPeer[];
+  readonly routes: readonly CompiledRoute[];
+  readonly vips: readonly CompiledVip[];
+}
