@@ -1,4 +1,4 @@
-import { EventCatalogue, systemClock, type Config, type Log } from '#kernel';
+import { EventCatalogue, type Config, type Log } from '#kernel';
 import type { EventStore } from '#event-store';
 import { accessEvents } from '#access';
 import { fleetEvents } from '#fleet';
@@ -29,20 +29,21 @@ export const openFoundation = async (config: Config, log: Log, closing: Closing)
   const opened = await openStore(config, log.child({ part: 'store' }));
   closing.add('event store', opened.close);
   const catalogue = new EventCatalogue([...accessEvents, ...fleetEvents, ...sdwanEvents, ...kubernetesEvents]);
-  const access = await openAccess(config);
+  const transactor = new Transactor(opened.store, catalogue);
+  const access = await openAccess({ config, log, opened, store: opened.store, transactor }, closing);
   return {
     config,
     log,
     opened,
     store: opened.store,
     catalogue,
-    transactor: new Transactor(opened.store, catalogue),
+    transactor,
     processing: new MemoryProcessing(opened.store),
     access,
     ledger:
       opened.postgres === undefined
         ? new MemoryIdempotencyLedger()
         : new PostgresIdempotencyLedger(opened.postgres.pool),
-    cursors: new CursorCodec(Buffer.alloc(32, systemClock.wallMs() % 251)),
+    cursors: new CursorCodec(access.cursorKey),
   };
 };

@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import { join } from 'node:path';
 import { ConfigError, errorMessage, parseConfig, requireNode24, type Config, type Log } from '#kernel';
 import { createLog } from './adapters/pino-log.js';
 import { startPlatform, type RunningPlatform } from './platform.js';
@@ -12,7 +11,7 @@ const fail = (message: string): never => {
 };
 
 const announce = (log: Log, config: Config, platform: RunningPlatform): void => {
-  const tokenFile = join(config.DROVER_DATA_DIR, 'admin.token');
+  const { tokenFile } = platform.foundation.access;
   log.info({ url: platform.httpUrl }, 'HTTP API');
   log.info({ url: `${platform.httpUrl}/mcp` }, 'MCP (Streamable HTTP)');
   log.info({ where: platform.foundation.opened.where }, 'event store');

@@ -2,7 +2,8 @@ import { Global, Module, type DynamicModule, type Provider } from '@nestjs/commo
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import { CLOCK, CONFIG, IDS, LOG, RANDOM, systemClock, systemIds, systemRandom, systemTimers, TIMERS } from '#kernel';
-import { EVENT_STORE } from '#event-store';
+import { AuditModule, CHAIN_VERIFIER, LogRecentEvents, RECENT_EVENTS } from '#audit';
+import { EVENT_STORE, verifyChain } from '#event-store';
 import {
   COMMAND_DISPATCHER,
   PROCESSING_REGISTRAR,
@@ -11,7 +12,7 @@ import {
   TRANSACTOR,
   type CommandDispatcher,
 } from '#processing';
-import { OPERATOR_AUTHENTICATOR } from '#access';
+import { CERTIFICATE_AUTHORITY, OPERATOR_AUTHENTICATOR, SECRET_STORE } from '#access';
 import { CURSOR_CODEC, IDEMPOTENCY_LEDGER, TOOL_REGISTRAR, ToolRegistry } from '#tools';
 import { NestCommandDispatcher } from './adapters/nest-dispatcher.js';
 import type { Foundation } from './foundation.js';
@@ -24,6 +25,9 @@ import { Metrics } from './metrics.js';
 import { Readiness } from './readiness.js';
 
 const value = (provide: symbol, useValue: unknown): Provider => ({ provide, useValue });
+
+const chainVerifier = ({ opened: { postgres } }: Foundation) =>
+  postgres === undefined ? undefined : () => verifyChain(postgres.pool);
 
 const ports = (f: Foundation): Provider[] => [
   value(CONFIG, f.config),
@@ -38,8 +42,12 @@ const ports = (f: Foundation): Provider[] => [
   value(READ_MODELS, f.processing.readModels),
   value(READ_YOUR_WRITES, f.processing),
   value(OPERATOR_AUTHENTICATOR, f.access.operators),
+  value(SECRET_STORE, f.access.secrets),
+  value(CERTIFICATE_AUTHORITY, f.access.ca),
   value(CURSOR_CODEC, f.cursors),
   value(IDEMPOTENCY_LEDGER, f.ledger),
+  value(RECENT_EVENTS, new LogRecentEvents(f.store)),
+  value(CHAIN_VERIFIER, chainVerifier(f)),
 ];
 
 const registryProvider = (f: Foundation, onBadOutput: 'throw' | 'log'): Provider => ({
@@ -74,7 +82,7 @@ export class PlatformModule {
     ];
     return {
       module: PlatformModule,
-      imports: [CqrsModule.forRoot()],
+      imports: [CqrsModule.forRoot(), AuditModule],
       controllers: [ToolsController, McpController, HealthController],
       providers: [
         ...shared,

@@ -1,1 +1,5 @@
-export {};
+export * from './audit.module.js';
+export * from './recent/event-view.js';
+export * from './recent/recent-events.js';
+export * from './tools/definitions.js';
+export * from './tools/verify-audit.js';

@@ -1,26 +1,61 @@
-import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { deterministicId, systemRandom, type Config } from '#kernel';
-import type { OperatorAuthenticator, Principal } from '#access';
+import { createHmac } from 'node:crypto';
+import { systemClock, systemIds, systemRandom, type Config, type Log } from '#kernel';
+import type { EventStore } from '#event-store';
+import type { Transactor } from '#processing';
+import {
+  bootstrapAccess,
+  EnvelopeSecretStore,
+  MemorySecretRows,
+  openMasterKey,
+  OperatorDirectory,
+  PlatformCa,
+  PostgresSecretRows,
+  type CertificateAuthority,
+  type SecretStore,
+} from '#access';
+import type { Closing } from '../closing.js';
+import type { OpenedStore } from './event-store.js';
 
 export interface OpenedAccess {
-  readonly operators: OperatorAuthenticator;
+  readonly operators: OperatorDirectory;
+  readonly secrets: SecretStore;
+  readonly ca: CertificateAuthority;
+  /** 32 bytes, for position cursors; the same on every process that shares the master key. */
+  readonly cursorKey: Uint8Array;
+  readonly tokenFile: string;
+  /** Only on the first start. */
   readonly firstToken?: string;
 }
 
-export const openAccess = async (config: Config): Promise<OpenedAccess> => {
-  const token = Buffer.from(systemRandom.bytes(24)).toString('base64url');
-  mkdirSync(config.DROVER_DATA_DIR, { recursive: true });
-  writeFileSync(join(config.DROVER_DATA_DIR, 'admin.token'), `${token}\n`, { mode: 0o600 });
-  const digest = createHash('sha256').update(token).digest('hex');
-  const admin: Principal = {
-    operatorId: deterministicId('operator', 'admin'),
-    accountId: deterministicId('account', 'default'),
-    name: 'admin',
-    permissions: new Set(['*']),
+export interface AccessParts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly opened: OpenedStore;
+  readonly store: EventStore;
+  readonly transactor: Transactor;
+}
+
+/** Keys, CA, secrets and the first operator: made at the first start, found at every later one. */
+export const openAccess = async (parts: AccessParts, closing: Closing): Promise<OpenedAccess> => {
+  const dataDir = parts.config.DROVER_DATA_DIR;
+  const edges = { clock: systemClock, random: systemRandom, dataDir };
+  const masterKey = await openMasterKey(dataDir, systemRandom);
+  const { postgres } = parts.opened;
+  const rows = postgres === undefined ? new MemorySecretRows() : new PostgresSecretRows(postgres.pool);
+  const [ca, first] = await Promise.all([
+    PlatformCa.open(edges),
+    bootstrapAccess({ ...edges, transactor: parts.transactor }),
+  ]);
+  const operators = new OperatorDirectory(parts.store, systemClock, parts.log);
+  const following = new AbortController();
+  const followed = operators.follow(following.signal);
+  closing.add('operator directory', () => (following.abort(), followed));
+  return {
+    operators,
+    ca,
+    secrets: new EnvelopeSecretStore(rows, masterKey, systemRandom, systemIds),
+    cursorKey: createHmac('sha256', masterKey).update('drover position cursors').digest(),
+    tokenFile: first.tokenFile,
+    ...(first.adminToken === undefined ? {} : { firstToken: first.adminToken }),
   };
-  const authenticate = async (given: string) =>
-    createHash('sha256').update(given).digest('hex') === digest ? admin : undefined;
-  return { operators: { authenticate }, firstToken: token };
 };

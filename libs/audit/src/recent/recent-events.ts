@@ -1,0 +1,80 @@
+import { position, type EventStore, type Position, type RecordedEvent } from '#event-store';
+import { isNews, matchesPrefix, viewOf, type EventView } from './event-view.js';
+
+export interface RecentQuery {
+  readonly accountId: string;
+  /** Empty for all. */
+  readonly kindPrefix: string;
+  readonly limit: number;
+  /** Events after this position; without it, the newest. */
+  readonly after?: Position;
+}
+
+export interface RecentPage {
+  /** Oldest first. */
+  readonly events: readonly EventView[];
+  /** Nothing up to here was left out: where a follower goes on. */
+  readonly through: Position;
+}
+
+export interface RecentEvents {
+  find(query: RecentQuery): Promise<RecentPage>;
+}
+export const RECENT_EVENTS = Symbol('RecentEvents');
+
+const WINDOW = 500n;
+const PAGE = 500;
+
+/**
+ * Straight from the log, so it is never behind: the newest by windows from the end backwards, followers forwards. Needs no
+ * table of its own; a rare kind far back costs a walk over the log.
+ */
+export class LogRecentEvents implements RecentEvents {
+  constructor(private readonly store: Pick<EventStore, 'readAll' | 'head'>) {}
+
+  find(query: RecentQuery): Promise<RecentPage> {
+    return query.after === undefined ? this.newest(query) : this.following(query, query.after);
+  }
+
+  private async newest(query: RecentQuery): Promise<RecentPage> {
+    const head = await this.store.head();
+    const found: EventView[] = [];
+    for (let end: bigint = head; end > 0n && found.length < query.limit; end -= WINDOW) {
+      const start = end > WINDOW ? end - WINDOW : 0n;
+      const page = (await this.window(position(start), position(end))).filter(wanted(query)).map(viewOf);
+      found.unshift(...page.slice(-(query.limit - found.length)));
+    }
+    return { events: found, through: head };
+  }
+
+  private async following(query: RecentQuery, after: Position): Promise<RecentPage> {
+    const events: EventView[] = [];
+    let through = after;
+    for (;;) {
+      const batch = await this.store.readAll(through, { limit: PAGE });
+      for (const event of batch.events) {
+        if (!wanted(query)(event)) continue;
+        events.push(viewOf(event));
+        if (events.length === query.limit) return { events, through: event.position };
+      }
+      if (batch.through <= through) return { events, through };
+      through = batch.through;
+    }
+  }
+
+  private async window(after: Position, last: Position): Promise<RecordedEvent[]> {
+    const events: RecordedEvent[] = [];
+    for (let at = after; at < last;) {
+      const batch = await this.store.readAll(at, { limit: PAGE });
+      events.push(...batch.events.filter((event) => event.position <= last));
+      if (batch.through <= at) break;
+      at = batch.through;
+    }
+    return events;
+  }
+}
+
+const wanted =
+  (query: RecentQuery) =>
+  (event: RecordedEvent): boolean =>
+    event.meta.accountId === query.accountId && isNews(event) && matchesPrefix(event, query.kindPrefix);

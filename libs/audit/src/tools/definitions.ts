@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { defineTool } from '#tools';
+
+const event = z.object({
+  id: z.string(),
+  kind: z.string(),
+  payload: z.record(z.string(), z.unknown()),
+  severity: z.enum(['info', 'warning', 'high', 'critical']),
+  links: z.record(z.string(), z.string()),
+  occurred_at: z.string(),
+  correlation_id: z.string(),
+  actor: z.object({ kind: z.string(), id: z.string() }),
+});
+
+export const recentEventsTool = defineTool({
+  name: 'recent_events',
+  group: 'events',
+  summary: 'The newest events, oldest first',
+  description:
+    'The newest events of the account, oldest first. kind_prefix matches the kind or one of its topics, e.g. ' +
+    '"system.k3s" includes the allocation of a cluster\'s virtual IP. To follow, call again with after = next_cursor: ' +
+    'it answers the events since, oldest first.',
+  input: z.object({
+    kind_prefix: z.string().max(200).default('').describe('e.g. system.k3s.handshake'),
+    limit: z.number().int().min(1).max(500).default(50),
+    after: z.string().max(200).optional().describe('next_cursor of an earlier answer, or a position'),
+  }),
+  output: z.object({ events: z.array(event), next_cursor: z.string() }),
+  permission: 'system.events.read',
+  danger: 'read',
+  aliases: { prefix: 'kind_prefix', kind: 'kind_prefix', cursor: 'after' },
+  examples: [{ title: 'What the K3s handshakes did', arguments: { kind_prefix: 'system.k3s', limit: 20 } }],
+  cli: ['event', 'list'],
+});
+
+export const verifyAuditTool = defineTool({
+  name: 'verify_audit',
+  group: 'events',
+  summary: 'Recomputes the hash chain of the whole log',
+  description:
+    'Reads the whole event log, recomputes the hash chain over the stored bytes and compares every derived column. Names the ' +
+    'first event that was altered, if any. Spans all accounts, so it needs the platform scope. Takes seconds per million events.',
+  input: z.object({}),
+  output: z.object({
+    intact: z.boolean(),
+    events: z.number().int(),
+    head_hash: z.string().optional(),
+    first_problem: z.object({ position: z.string(), reason: z.string() }).optional(),
+    duration_ms: z.number().int(),
+  }),
+  permission: 'platform.audit.verify',
+  danger: 'read',
+  cli: ['audit', 'verify'],
+});
+
+const part = z.object({
+  name: z.string(),
+  kind: z.enum(['projection', 'process_manager']),
+  status: z.string(),
+  lag: z.number().int().describe('Events of the log that it has not handled yet'),
+  fault: z.string().optional(),
+});
+
+export const platformHealthTool = defineTool({
+  name: 'platform_health',
+  group: 'platform',
+  summary: 'Whether the platform does its work',
+  description: 'Version, event store, projections and process managers with their lag and faults, connected agents.',
+  input: z.object({}),
+  output: z.object({
+    status: z.enum(['ok', 'degraded']),
+    version: z.string(),
+    uptime_seconds: z.number().int(),
+    event_store: z.object({ adapter: z.string(), events: z.number().int() }),
+    parts: z.array(part),
+    problems: z.array(z.string()),
+  }),
+  permission: 'platform.health.read',
+  danger: 'read',
+  cli: ['platform', 'health'],
+});
+
+const agent = z.object({
+  agent_id: z.string(),
+  name: z.string(),
+  status: z.string(),
+  instances: z.number().int(),
+  lag: z.number().int(),
+});
+
+export const listAgentsTool = defineTool({
+  name: 'list_agents',
+  group: 'platform',
+  summary: "The platform's process managers",
+  description:
+    'The process managers that act on their own, e.g. sdwan_manager_agent. agent_introspect shows what one of them last decided and why.',
+  input: z.object({}),
+  output: z.object({ agents: z.array(agent) }),
+  permission: 'platform.processing.read',
+  danger: 'read',
+  cli: ['agent', 'list'],
+});
+
+export const agentIntrospectTool = defineTool({
+  name: 'agent_introspect',
+  group: 'platform',
+  summary: 'What a process manager last decided, and why',
+  description: 'The last inputs and decisions of a process manager with its notes, open timers, lag and faults.',
+  input: z.object({
+    agent_id: z.string().min(1).describe('e.g. sdwan_manager_agent; list_agents names them'),
+    limit: z.number().int().min(1).max(100).default(10).describe('Newest decisions to show'),
+  }),
+  output: z.object({
+    agent: agent.extend({ fault: z.string().optional(), decisions: z.array(z.record(z.string(), z.unknown())) }),
+  }),
+  permission: 'platform.processing.read',
+  danger: 'read',
+  aliases: { id: 'agent_id', name: 'agent_id' },
+  examples: [{ title: 'Why no virtual IP was allocated', arguments: { agent_id: 'sdwan_manager_agent' } }],
+  cli: ['agent', 'introspect'],
+});
