@@ -51,7 +51,8 @@ export const prepareBinaries = async (linkDir: string, native = locatePackage())
     initdb: join(native, 'bin', 'initdb'),
     postgres: join(native, 'bin', 'postgres'),
     major: await majorVersion(package_),
-    env: missing.length > 0 ? { LD_LIBRARY_PATH: linkDir } : {},
+    // A library found through a link looks for its own libraries beside the link, so both folders are named.
+    env: missing.length > 0 ? { LD_LIBRARY_PATH: `${linkDir}:${join(native, 'lib')}` } : {},
   };
 };
 

@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, realpath } from 'node:fs/promises';
+import { chmod, mkdir, open, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ChildProcess } from 'node:child_process';
 import pg from 'pg';
@@ -48,6 +48,8 @@ export interface EmbeddedPostgres {
 }
 
 const START_LIMIT_MS = 60_000;
+/** A server that is still stopping, or whose children linger after a kill -9, goes away by itself: start again then. */
+const HELD_BY_ANOTHER = /pre-existing shared memory block|lock file .* already exists|lock file .* is empty/;
 
 /**
  * The real Postgres from npm, on a unix socket only. A server that outlived its killed parent is adopted; one whose
@@ -112,11 +114,15 @@ class EmbeddedServer {
       return 'adopted';
     }
     let child: ChildProcess | undefined;
+    let logStart = 0;
     for (let waited = 0; waited < START_LIMIT_MS && !this.stopping; waited += 20) {
       if (child === undefined || child.exitCode !== null || child.signalCode !== null) {
-        if (child !== undefined && waited > 15_000) throw await this.startFailure();
-        // One that is still starting or stopping, or whose children linger, holds the lock file: wait for it.
-        if ((await postmasterPid(cluster)) === undefined) child = spawnServer(this.settings);
+        const said = child === undefined ? '' : await tail(this.settings.logFile, logStart);
+        if (child !== undefined && !HELD_BY_ANOTHER.test(said)) throw this.startFailure(said);
+        if ((await postmasterPid(cluster)) === undefined) {
+          logStart = await sizeOf(this.settings.logFile);
+          child = spawnServer(this.settings);
+        }
       }
       await sleep(this.timers, 20);
       const client = await tryConnect(socketDir);
@@ -125,7 +131,7 @@ class EmbeddedServer {
       this.log.info({ socketDir, how: runAs.how }, 'embedded Postgres is up');
       return 'started';
     }
-    throw await this.startFailure();
+    throw this.startFailure(await tail(this.settings.logFile, logStart));
   }
 
   async stop(): Promise<void> {
@@ -171,21 +177,31 @@ class EmbeddedServer {
     }
   }
 
-  private async startFailure(): Promise<EmbeddedPostgresError> {
+  private startFailure(said: string): EmbeddedPostgresError {
     return new EmbeddedPostgresError(
-      `the embedded Postgres in ${this.home} does not start; the end of ${this.settings.logFile}:\n${await tail(this.settings.logFile)}`,
+      `the embedded Postgres in ${this.home} does not start; the end of ${this.settings.logFile}:\n${said}`,
     );
   }
 }
 
-const tail = async (file: string): Promise<string> => {
+/** The end of what was written to the log since `start`. */
+const tail = async (file: string, start: number): Promise<string> => {
   const handle = await open(file, 'r');
   try {
     const { size } = await handle.stat();
-    const length = Math.min(size, 1_500);
-    const { buffer } = await handle.read({ buffer: Buffer.alloc(length), position: size - length });
-    return buffer.toString('utf8').trim();
+    const from = Math.max(start, size - 1_500);
+    const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(Math.max(1, size - from)), position: from });
+    return buffer.toString('utf8', 0, bytesRead).trim();
   } finally {
     await handle.close();
+  }
+};
+
+const sizeOf = async (file: string): Promise<number> => {
+  try {
+    return (await stat(file)).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    throw error;
   }
 };
