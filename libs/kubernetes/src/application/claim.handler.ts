@@ -1,0 +1,144 @@
+import { Inject } from '@nestjs/common';
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { deterministicId, refusal, type ClusterId, type Refusal } from '#kernel';
+import { claimName } from '#access';
+import {
+  COMMAND_DISPATCHER,
+  TRANSACTOR,
+  type CommandContext,
+  type CommandDispatcher,
+  type CommandResult,
+  type Transactor,
+} from '#processing';
+import { ReserveVirtualIp } from '#sdwan';
+import { networkProfile, selectCni } from '../domain/cni.js';
+import { ClaimCluster } from './commands.js';
+import { Clusters } from './clusters.js';
+import { derive } from './derive.js';
+import { KubernetesDirectory, type AssignedModule, type KnownInstance, type KnownPeer } from './directory.js';
+import { joinRefusals } from './join-refusals.js';
+
+const MAX_NAME_TRIES = 50;
+
+/**
+ * The first instance of an assignment that is ready for it claims the cluster; everybody else finds it claimed and joins.
+ * The VIP is reserved before the claim, so that it can stand in --tls-san before the first start.
+ */
+@CommandHandler(ClaimCluster)
+export class ClaimClusterHandler implements ICommandHandler<ClaimCluster> {
+  private readonly clusters: Clusters;
+
+  constructor(
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
+    @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    private readonly directory: KubernetesDirectory,
+  ) {
+    this.clusters = new Clusters(transactor);
+  }
+
+  async execute({ payload, context }: ClaimCluster): Promise<CommandResult<{ cluster_id: ClusterId } | null>> {
+    const instance = this.directory.instances.get(payload.instance_id);
+    const module = instance?.modules.get(payload.assignment_id);
+    const peer = this.directory.peerOf(payload.instance_id);
+    // The process manager asks again when what is missing here arrives.
+    if (instance === undefined || module === undefined || peer === undefined) return { kind: 'done', value: null };
+    if (this.directory.suspended.has(payload.assignment_id)) return { kind: 'done', value: null };
+    const clusterId = await this.nextClusterId(payload.assignment_id);
+    const existing = await this.clusters.read(clusterId);
+    if (existing !== undefined) return { kind: 'done', value: { cluster_id: clusterId } };
+    const cni = selectCni(instance.cniPlugin, networkProfile(instance.memoryBytes));
+    if (!cni.ok) {
+      await this.recordRefusal(instance.id, cni.refusal, context);
+      return { kind: 'refused', refusal: cni.refusal };
+    }
+    return this.claim(clusterId, instance, module, peer, cni.plugin, context);
+  }
+
+  private async claim(
+    clusterId: ClusterId,
+    instance: KnownInstance,
+    module: AssignedModule,
+    peer: KnownPeer,
+    cni: 'flannel' | 'ovn_kubernetes',
+    context: CommandContext,
+  ): Promise<CommandResult<{ cluster_id: ClusterId } | null>> {
+    const name = await this.claimFreeName(clusterId, instance.accountId, module, context);
+    if (typeof name !== 'string') return { kind: 'refused', refusal: name };
+    const vip = await this.reserve(clusterId, name, peer, context);
+    const prefix = this.directory.networks.get(peer.networkId)?.podSubnetPrefix ?? null;
+    const done = await this.clusters.apply(
+      clusterId,
+      {
+        type: 'claim',
+        claim: {
+          cluster_id: clusterId,
+          name,
+          assignment_id: module.assignmentId,
+          template_id: module.templateId as never,
+          claimant_instance_id: instance.id as never,
+          network_id: peer.networkId as never,
+          virtual_ip_id: (vip?.virtual_ip_id ?? null) as never,
+          vip: vip?.address ?? null,
+          cni_plugin: cni,
+          pod_cidr: cni === 'flannel' ? prefix : null,
+        },
+        ignoredPodPrefix: cni === 'flannel' ? null : prefix,
+      },
+      derive(context, 'claim'),
+    );
+    return { kind: 'done', value: { cluster_id: clusterId }, position: done.position };
+  }
+
+  /** One living cluster an assignment; after a decommission the same assignment makes the next one. */
+  private async nextClusterId(assignmentId: string): Promise<ClusterId> {
+    for (let n = 1; ; n++) {
+      const id = deterministicId('cluster', assignmentId, n);
+      const cluster = await this.clusters.read(id);
+      if (cluster?.status !== 'decommissioned') return id;
+    }
+  }
+
+  private async claimFreeName(
+    clusterId: ClusterId,
+    accountId: string,
+    module: AssignedModule,
+    context: CommandContext,
+  ): Promise<string | Refusal> {
+    const wished = module.config['cluster_name'];
+    for (let n = 1; n <= MAX_NAME_TRIES; n++) {
+      const name = typeof wished === 'string' && wished !== '' ? wished : `k3s-cluster-${n}`;
+      const done = await claimName(
+        this.transactor,
+        { kind: 'cluster', name, id: clusterId },
+        { ...context, accountId },
+      );
+      if (done.kind !== 'refused') return name;
+      if (name === wished) return done.refusal;
+    }
+    return refusal(409, 'no_free_cluster_name', `k3s-cluster-1 to k3s-cluster-${MAX_NAME_TRIES} are all taken`, {
+      field: 'config.cluster_name',
+      hint: 'name the cluster in the k3s-server assignment: config {cluster_name}',
+    });
+  }
+
+  /** Without a VIP the cluster still comes up, on the instance's own address and with `failover: none`. */
+  private async reserve(clusterId: ClusterId, clusterName: string, peer: KnownPeer, context: CommandContext) {
+    const result = await this.dispatcher.dispatch(
+      new ReserveVirtualIp(
+        {
+          network_id: peer.networkId,
+          name: `${clusterName}-api`,
+          purpose: 'k3s_api_endpoint',
+          cluster_id: clusterId,
+        },
+        derive(context, 'reserve_vip'),
+      ),
+    );
+    return result.kind === 'done' ? result.value : undefined;
+  }
+
+  private async recordRefusal(instanceId: string, refused: Refusal, context: CommandContext): Promise<void> {
+    const command = { instanceId, target: null, refusal: refused, candidates: [] };
+    await this.transactor.transact(instanceId, joinRefusals, command, derive(context, 'refused'));
+  }
+}

@@ -1,0 +1,40 @@
+import type { ClusterId, InstanceId } from '#kernel';
+import { Command } from '#processing';
+
+interface OnInstance {
+  readonly instance_id: InstanceId;
+}
+interface OnCluster {
+  readonly cluster_id: ClusterId;
+}
+
+/** An instance has the k3s-server module, an SDWAN peer and an agent: let it claim or join its assignment's cluster. */
+export class ClaimCluster extends Command<
+  OnInstance & { readonly assignment_id: string },
+  { readonly cluster_id: ClusterId } | null
+> {
+  static readonly type = 'kubernetes.claim_cluster';
+}
+
+/** Makes the VIP's candidates what the cluster's ready servers are. */
+export class SyncVipCandidates extends Command<OnCluster, void> {
+  static readonly type = 'kubernetes.sync_vip_candidates';
+}
+
+/** VIP away first, then cordon and evict, then the instance is drained. Safe to repeat. */
+export class DrainNode extends Command<OnInstance & { readonly timeout_seconds: number }, void> {
+  static readonly type = 'kubernetes.drain_node';
+}
+
+export class UncordonNode extends Command<OnInstance, void> {
+  static readonly type = 'kubernetes.uncordon_node';
+}
+
+/** The instance is gone for good: its VIPs move, its cluster node is removed. */
+export class RemoveNode extends Command<OnInstance & { readonly reason: string }, void> {
+  static readonly type = 'kubernetes.remove_node';
+}
+
+export class DecommissionCluster extends Command<OnCluster, { readonly freed: readonly string[] }> {
+  static readonly type = 'kubernetes.decommission_cluster';
+}

@@ -1,0 +1,205 @@
+import type { EventOf, PeerId } from '#kernel';
+import type { RecordedEvent } from '#event-store';
+import type { fleetEvents } from '#fleet';
+import type { sdwanEvents } from '#sdwan';
+import { absent, evolveCluster, type Cluster, type ClusterEvent } from '../domain/cluster/state.js';
+
+export interface AssignedModule {
+  readonly assignmentId: string;
+  readonly templateId: string;
+  readonly name: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly priority: number;
+}
+
+export interface KnownInstance {
+  readonly id: string;
+  readonly accountId: string;
+  readonly name: string;
+  readonly cniPlugin: 'flannel' | 'ovn_kubernetes' | null;
+  readonly memoryBytes: number | null;
+  readonly online: boolean;
+  readonly modules: ReadonlyMap<string, AssignedModule>;
+}
+
+export interface KnownPeer {
+  readonly peerId: PeerId;
+  readonly networkId: string;
+  readonly addressV6: string;
+  readonly addressV4: string;
+}
+
+export interface KnownNetwork {
+  readonly id: string;
+  readonly handle: string;
+  readonly podSubnetPrefix: string | null;
+}
+
+type KnownEvent = EventOf<(typeof fleetEvents)[number]> | EventOf<(typeof sdwanEvents)[number]> | ClusterEvent;
+
+/**
+ * What the handshake needs to know, folded from the log in memory. It is fed by the same feed that makes the agents' desired
+ * state, so it has seen at least what an agent was told.
+ */
+export class KubernetesDirectory {
+  readonly instances = new Map<string, KnownInstance>();
+  readonly peers = new Map<string, KnownPeer[]>();
+  readonly networks = new Map<string, KnownNetwork>();
+  readonly clusters = new Map<string, Cluster & { readonly accountId: string }>();
+  /** Assignments whose runtime must stop until an operator assigns again. */
+  readonly suspended = new Set<string>();
+
+  /** Folds one event; answers the instances for which something may have changed. */
+  apply(recorded: RecordedEvent): readonly string[] {
+    const event = { type: recorded.type, data: recorded.data } as unknown as KnownEvent;
+    switch (event.type) {
+      case 'system.instance.created':
+        this.instances.set(event.data.instance_id, {
+          id: event.data.instance_id,
+          accountId: recorded.meta.accountId,
+          name: event.data.name,
+          cniPlugin: event.data.cni_plugin,
+          memoryBytes: null,
+          online: false,
+          modules: new Map(),
+        });
+        return [event.data.instance_id];
+      case 'system.instance.online':
+      case 'system.instance.returned':
+        return this.instance(event.data.instance_id, { memoryBytes: event.data.memory_bytes, online: true });
+      case 'system.instance.lost':
+        return this.instance(event.data.instance_id, { online: false });
+      case 'system.instance.terminated':
+      case 'system.instance.forgotten':
+        this.instances.delete(event.data.instance_id);
+        this.peers.delete(event.data.instance_id);
+        return [event.data.instance_id];
+      case 'system.k3s.module.assigned':
+      case 'system.docker.module.assigned':
+      case 'system.module.assigned':
+        return this.assign(event.data.instance_id, {
+          assignmentId: event.data.assignment_id,
+          templateId: event.data.template_id,
+          name: event.data.module_name,
+          config: event.data.config,
+          priority: event.data.priority,
+        });
+      case 'system.module.removed':
+        return this.unassign(event.data.instance_id, event.data.assignment_id);
+      case 'system.template.assignment_suspended':
+        this.suspended.add(event.data.assignment_id);
+        return this.withAssignment(event.data.assignment_id);
+      case 'system.template.module_assigned':
+        return this.suspended.delete(event.data.assignment_id) ? this.withAssignment(event.data.assignment_id) : [];
+      default:
+        return this.applyNetworking(event, recorded);
+    }
+  }
+
+  peerOf(instanceId: string, networkId?: string | null): KnownPeer | undefined {
+    const peers = this.peers.get(instanceId) ?? [];
+    return networkId === undefined || networkId === null ? peers[0] : peers.find((p) => p.networkId === networkId);
+  }
+
+  /** The living cluster that was born from an assignment. */
+  clusterOfAssignment(assignmentId: string): (Cluster & { readonly accountId: string }) | undefined {
+    return [...this.clusters.values()].find((c) => c.assignmentId === assignmentId && c.status !== 'decommissioned');
+  }
+
+  clustersOf(accountId: string): (Cluster & { readonly accountId: string })[] {
+    return [...this.clusters.values()].filter((c) => c.accountId === accountId && c.status !== 'decommissioned');
+  }
+
+  /** The living cluster that an instance is or is becoming a member of. */
+  clusterOfMember(instanceId: string): (Cluster & { readonly accountId: string }) | undefined {
+    return [...this.clusters.values()].find(
+      (c) => c.status !== 'decommissioned' && (c.claimant === instanceId || c.nodes.has(instanceId)),
+    );
+  }
+
+  private applyNetworking(event: KnownEvent, recorded: RecordedEvent): readonly string[] {
+    switch (event.type) {
+      case 'system.sdwan.network.created':
+        this.networks.set(event.data.network_id, {
+          id: event.data.network_id,
+          handle: event.data.handle,
+          podSubnetPrefix: event.data.pod_subnet_prefix,
+        });
+        return [];
+      case 'system.sdwan.network.updated': {
+        const network = this.networks.get(event.data.network_id);
+        if (network !== undefined && event.data.pod_subnet_prefix !== undefined) {
+          this.networks.set(network.id, { ...network, podSubnetPrefix: event.data.pod_subnet_prefix });
+        }
+        return this.instancesOn(event.data.network_id);
+      }
+      case 'system.sdwan.peer.attached': {
+        if (event.data.instance_id === null) return [];
+        const { peer_id, network_id, address_v6, address_v4, instance_id } = event.data;
+        const others = (this.peers.get(instance_id) ?? []).filter((p) => p.peerId !== peer_id);
+        const peer = { peerId: peer_id, networkId: network_id, addressV6: address_v6, addressV4: address_v4 };
+        this.peers.set(instance_id, [...others, peer]);
+        return [instance_id];
+      }
+      case 'system.sdwan.peer.detached':
+        return this.detach(event.data.peer_id);
+      default:
+        return this.applyCluster(event as ClusterEvent, recorded);
+    }
+  }
+
+  private applyCluster(event: ClusterEvent, recorded: RecordedEvent): readonly string[] {
+    if (!('cluster_id' in event.data)) return [];
+    const known = this.clusters.get(event.data.cluster_id);
+    const next = evolveCluster(known ?? absent, event);
+    if (next.status === 'absent') return [];
+    this.clusters.set(next.id, { ...next, accountId: known?.accountId ?? recorded.meta.accountId });
+    return [
+      ...new Set([
+        next.claimant,
+        ...next.nodes.keys(),
+        ...(known?.nodes.keys() ?? []),
+        ...this.withAssignment(next.assignmentId),
+      ]),
+    ];
+  }
+
+  private instance(id: string, change: Partial<KnownInstance>): readonly string[] {
+    const known = this.instances.get(id);
+    if (known !== undefined) this.instances.set(id, { ...known, ...change });
+    return known === undefined ? [] : [id];
+  }
+
+  private assign(id: string, module: AssignedModule): readonly string[] {
+    const known = this.instances.get(id);
+    return known === undefined
+      ? []
+      : this.instance(id, { modules: new Map(known.modules).set(module.assignmentId, module) });
+  }
+
+  private unassign(id: string, assignmentId: string): readonly string[] {
+    const known = this.instances.get(id);
+    if (known === undefined) return [];
+    return this.instance(id, { modules: new Map([...known.modules].filter(([key]) => key !== assignmentId)) });
+  }
+
+  private withAssignment(assignmentId: string): string[] {
+    return [...this.instances.values()].filter((i) => i.modules.has(assignmentId)).map((i) => i.id);
+  }
+
+  private instancesOn(networkId: string): string[] {
+    return [...this.peers].filter(([, peers]) => peers.some((p) => p.networkId === networkId)).map(([id]) => id);
+  }
+
+  private detach(peerId: string): readonly string[] {
+    for (const [id, peers] of this.peers) {
+      if (!peers.some((p) => p.peerId === peerId)) continue;
+      this.peers.set(
+        id,
+        peers.filter((p) => p.peerId !== peerId),
+      );
+      return [id];
+    }
+    return [];
+  }
+}

@@ -1,0 +1,122 @@
+import { Inject } from '@nestjs/common';
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { CLOCK, errorMessage, LOG, TIMERS, type Clock, type Log, type Timers } from '#kernel';
+import { MarkDrained } from '#fleet';
+import {
+  COMMAND_DISPATCHER,
+  TRANSACTOR,
+  type CommandDispatcher,
+  type CommandResult,
+  type Transactor,
+} from '#processing';
+import { MoveVirtualIpAway, type MoveAnswer } from '#sdwan';
+import type { Cluster } from '../domain/cluster/state.js';
+import { Clusters } from './clusters.js';
+import { DrainNode, UncordonNode } from './commands.js';
+import { derive } from './derive.js';
+import { KubernetesDirectory } from './directory.js';
+import { evictPods, setUnschedulable } from './evict.js';
+import { KubeApis } from './kube-api.js';
+
+const stayed = (move: MoveAnswer) => move.outcome === 'no_candidate' || move.outcome === 'failed';
+
+/** Drain, in the order that keeps the endpoint up: VIP away, cordon, evict, then the instance is drained. */
+@CommandHandler(DrainNode)
+export class DrainNodeHandler implements ICommandHandler<DrainNode> {
+  private readonly clusters: Clusters;
+
+  constructor(
+    @Inject(TRANSACTOR) transactor: Transactor,
+    @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(TIMERS) private readonly timers: Timers,
+    @Inject(LOG) private readonly log: Log,
+    private readonly directory: KubernetesDirectory,
+    private readonly apis: KubeApis,
+  ) {
+    this.clusters = new Clusters(transactor);
+  }
+
+  async execute({ payload, context }: DrainNode): Promise<CommandResult<void>> {
+    const warnings: string[] = [];
+    const moved = await this.dispatcher.dispatch(
+      new MoveVirtualIpAway({ instance_id: payload.instance_id, reason: 'drain' }, derive(context, 'vip_away')),
+    );
+    // With nowhere to go the drain goes on: the operator asked for it and was told `outage_expected`.
+    if (moved.kind === 'refused') warnings.push(`${moved.refusal.code}: ${moved.refusal.message}`);
+    else
+      warnings.push(...moved.value.moves.filter(stayed).map((move) => `${move.name}: ${move.outcome}, ${move.detail}`));
+    const member = this.directory.clusterOfMember(payload.instance_id);
+    const cluster = member === undefined ? undefined : await this.clusters.read(member.id);
+    let evicted = 0;
+    if (cluster !== undefined && cluster.kubeconfigRef !== null) {
+      await this.clusters.apply(
+        cluster.id,
+        { type: 'draining', instanceId: payload.instance_id },
+        derive(context, 'draining'),
+      );
+      const result = await this.evict(cluster, payload.instance_id, payload.timeout_seconds);
+      evicted = result.evicted;
+      warnings.push(...result.warnings);
+    }
+    return this.dispatcher.dispatch(
+      new MarkDrained(
+        { instance_id: payload.instance_id, evicted_pods: evicted, warnings },
+        derive(context, 'drained'),
+      ),
+    );
+  }
+
+  private async evict(cluster: Cluster, instanceId: string, timeoutSeconds: number) {
+    const node = cluster.nodes.get(instanceId)?.nodeName ?? this.directory.instances.get(instanceId)?.name;
+    const servers = [...Clusters.servers(cluster, instanceId), instanceId];
+    try {
+      const target = { clusterName: cluster.name, kubeconfigRef: cluster.kubeconfigRef!, servers };
+      const api = await this.apis.open(target);
+      try {
+        await setUnschedulable(api, node!, true);
+        return await evictPods(api, node!, timeoutSeconds * 1_000, this.clock, this.timers);
+      } finally {
+        await api.close();
+      }
+    } catch (error) {
+      this.log.warn({ cluster: cluster.id, instance: instanceId, error: errorMessage(error) }, 'pods were not evicted');
+      return { evicted: 0, warnings: [`pods were not evicted: ${errorMessage(error)}`] };
+    }
+  }
+}
+
+@CommandHandler(UncordonNode)
+export class UncordonNodeHandler implements ICommandHandler<UncordonNode> {
+  private readonly clusters: Clusters;
+
+  constructor(
+    @Inject(TRANSACTOR) transactor: Transactor,
+    private readonly directory: KubernetesDirectory,
+    private readonly apis: KubeApis,
+  ) {
+    this.clusters = new Clusters(transactor);
+  }
+
+  /** Throws while no server can be reached, so that the process manager tries again: a node must not stay cordoned. */
+  async execute({ payload, context }: UncordonNode): Promise<CommandResult<void>> {
+    const member = this.directory.clusterOfMember(payload.instance_id);
+    const cluster = member === undefined ? undefined : await this.clusters.read(member.id);
+    const node = cluster?.nodes.get(payload.instance_id);
+    if (cluster === undefined || node?.nodeName == null || cluster.kubeconfigRef === null)
+      return { kind: 'done', value: undefined };
+    const servers = Clusters.servers(cluster);
+    const api = await this.apis.open({ clusterName: cluster.name, kubeconfigRef: cluster.kubeconfigRef, servers });
+    try {
+      await setUnschedulable(api, node.nodeName, false);
+    } finally {
+      await api.close();
+    }
+    const done = await this.clusters.apply(
+      cluster.id,
+      { type: 'uncordoned', instanceId: payload.instance_id },
+      derive(context, 'uncordoned'),
+    );
+    return { kind: 'done', value: undefined, position: done.position };
+  }
+}

@@ -1,0 +1,77 @@
+import { connect as tlsConnect } from 'node:tls';
+import type { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
+import { Agent } from 'undici';
+import { RefusedError, refusal } from '#kernel';
+import type { AgentLink } from '#agent-gateway';
+import type { SecretStore } from '#access';
+
+const API_PORT = 6443;
+
+/** The Kubernetes API of a cluster, reached through a server's own agent: the platform is not on the overlay. */
+export interface KubeApi {
+  readonly core: CoreV1Api;
+  /** The official client's configuration, for its other API classes. */
+  readonly config: KubeConfig;
+  close(): Promise<void>;
+}
+
+export interface KubeApiTarget {
+  readonly clusterName: string;
+  readonly kubeconfigRef: string;
+  /** Servers to try, best first. */
+  readonly servers: readonly string[];
+}
+
+/** Opens the official client over the Tunnel of the first server whose agent is connected. */
+export class KubeApis {
+  constructor(
+    private readonly link: AgentLink,
+    private readonly secrets: SecretStore,
+  ) {}
+
+  async open(target: KubeApiTarget): Promise<KubeApi> {
+    const kubeconfig = await this.secrets.get(target.kubeconfigRef);
+    if (kubeconfig === undefined) {
+      throw new RefusedError(
+        refusal(422, 'kubeconfig_unavailable', `${target.clusterName} has no kubeconfig in the secret store`),
+      );
+    }
+    const server = target.servers.find((id) => this.link.liveness(id).connected);
+    if (server === undefined) {
+      throw new RefusedError(
+        refusal(503, 'no_server_connected', `no server of ${target.clusterName} has a connected agent`, {
+          hint: 'call again',
+        }),
+      );
+    }
+    // Loaded on first use: the client is large and most processes never need it.
+    const { CoreV1Api, KubeConfig } = await import('@kubernetes/client-node');
+    const config = new KubeConfig();
+    config.loadFromString(kubeconfig);
+    const dispatcher = this.dispatcher(server, config);
+    // The kubeconfig names the VIP, which is on the overlay; through the tunnel it is the node's own loopback.
+    config.clusters = config.clusters.map((cluster) => ({ ...cluster, server: `https://127.0.0.1:${API_PORT}` }));
+    config.applySecurityAuthentication = async (context) => context.setDispatcher(dispatcher as never);
+    return { core: config.makeApiClient(CoreV1Api), config, close: () => dispatcher.close() };
+  }
+
+  private dispatcher(instanceId: string, config: KubeConfig): Agent {
+    const decode = (value: string | undefined) => (value === undefined ? undefined : Buffer.from(value, 'base64'));
+    const ca = decode(config.getCurrentCluster()?.caData);
+    const user = config.getCurrentUser();
+    const [cert, key] = [decode(user?.certData), decode(user?.keyData)];
+    return new Agent({
+      connections: 4,
+      connect: (_options, callback) => {
+        this.link.openTunnel(instanceId, API_PORT).then(
+          (socket) => {
+            const tls = tlsConnect({ socket, host: '127.0.0.1', ca, cert, key, ALPNProtocols: ['http/1.1'] });
+            tls.once('secureConnect', () => callback(null, tls as never));
+            tls.once('error', (error) => callback(error, null));
+          },
+          (error: Error) => callback(error, null),
+        );
+      },
+    });
+  }
+}

@@ -1,0 +1,156 @@
+import { Inject } from '@nestjs/common';
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { errorMessage, LOG, refusal, type InstanceId, type Log, type TemplateId } from '#kernel';
+import { SECRET_STORE, releaseName, type SecretStore } from '#access';
+import { SuspendAssignment } from '#fleet';
+import {
+  COMMAND_DISPATCHER,
+  TRANSACTOR,
+  type CommandDispatcher,
+  type CommandResult,
+  type Transactor,
+} from '#processing';
+import { MoveVirtualIpAway, ReleaseVirtualIp, SetVirtualIpCandidates } from '#sdwan';
+import type { Cluster } from '../domain/cluster/state.js';
+import { Clusters } from './clusters.js';
+import { DecommissionCluster, RemoveNode, SyncVipCandidates } from './commands.js';
+import { derive } from './derive.js';
+import { KubernetesDirectory } from './directory.js';
+import { KubeApis } from './kube-api.js';
+
+/** Level-triggered: whatever the candidates were, they become the cluster's servers with a peer on its network. */
+@CommandHandler(SyncVipCandidates)
+export class SyncVipCandidatesHandler implements ICommandHandler<SyncVipCandidates> {
+  private readonly clusters: Clusters;
+
+  constructor(
+    @Inject(TRANSACTOR) transactor: Transactor,
+    @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    private readonly directory: KubernetesDirectory,
+  ) {
+    this.clusters = new Clusters(transactor);
+  }
+
+  async execute({ payload, context }: SyncVipCandidates): Promise<CommandResult<void>> {
+    const cluster = await this.clusters.read(payload.cluster_id);
+    if (cluster === undefined || cluster.virtualIpId === null || cluster.status === 'decommissioned') {
+      return { kind: 'done', value: undefined };
+    }
+    const servers = [...cluster.nodes].filter(([, node]) => node.role === 'server' && node.status !== 'joining');
+    const candidates = servers.flatMap(([instanceId]) => {
+      const peer = this.directory.peerOf(instanceId, cluster.networkId);
+      return peer === undefined ? [] : [{ instance_id: instanceId as InstanceId, peer_id: peer.peerId }];
+    });
+    const command = new SetVirtualIpCandidates(
+      { virtual_ip_id: cluster.virtualIpId, candidates },
+      derive(context, 'candidates'),
+    );
+    return this.dispatcher.dispatch(command);
+  }
+}
+
+@CommandHandler(RemoveNode)
+export class RemoveNodeHandler implements ICommandHandler<RemoveNode> {
+  private readonly clusters: Clusters;
+
+  constructor(
+    @Inject(TRANSACTOR) transactor: Transactor,
+    @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    @Inject(LOG) private readonly log: Log,
+    private readonly directory: KubernetesDirectory,
+    private readonly apis: KubeApis,
+  ) {
+    this.clusters = new Clusters(transactor);
+  }
+
+  async execute({ payload, context }: RemoveNode): Promise<CommandResult<void>> {
+    const away = new MoveVirtualIpAway(
+      { instance_id: payload.instance_id, reason: 'holder_removed' },
+      derive(context, 'vip_away'),
+    );
+    const moved = await this.dispatcher.dispatch(away);
+    if (moved.kind === 'refused')
+      this.log.warn({ instance: payload.instance_id, code: moved.refusal.code }, moved.refusal.message);
+    const member = this.directory.clusterOfMember(payload.instance_id);
+    const cluster = member === undefined ? undefined : await this.clusters.read(member.id);
+    if (cluster?.nodes.has(payload.instance_id) !== true) return { kind: 'done', value: undefined };
+    await this.deleteKubernetesNode(cluster, payload.instance_id);
+    const done = await this.clusters.apply(
+      cluster.id,
+      { type: 'remove_node', instanceId: payload.instance_id, reason: payload.reason },
+      derive(context, 'remove_node'),
+    );
+    return { kind: 'done', value: undefined, position: done.position };
+  }
+
+  /** Best effort: the cluster may be gone with its last server, and the node is removed from our books either way. */
+  private async deleteKubernetesNode(cluster: Cluster, instanceId: string): Promise<void> {
+    const name = cluster.nodes.get(instanceId)?.nodeName;
+    if (name == null || cluster.kubeconfigRef === null) return;
+    try {
+      const servers = Clusters.servers(cluster, instanceId);
+      const api = await this.apis.open({ clusterName: cluster.name, kubeconfigRef: cluster.kubeconfigRef, servers });
+      try {
+        await api.core.deleteNode({ name });
+      } finally {
+        await api.close();
+      }
+    } catch (error) {
+      this.log.warn(
+        { cluster: cluster.id, node: name, error: errorMessage(error) },
+        'the Kubernetes node was not deleted',
+      );
+    }
+  }
+}
+
+/** Stops K3s (by suspending its assignments), releases the VIP, shreds the secrets; the instances stay as they are. */
+@CommandHandler(DecommissionCluster)
+export class DecommissionClusterHandler implements ICommandHandler<DecommissionCluster> {
+  private readonly clusters: Clusters;
+
+  constructor(
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
+    @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    @Inject(SECRET_STORE) private readonly secrets: SecretStore,
+    private readonly directory: KubernetesDirectory,
+  ) {
+    this.clusters = new Clusters(transactor);
+  }
+
+  async execute({ payload, context }: DecommissionCluster): Promise<CommandResult<{ freed: readonly string[] }>> {
+    const cluster = await this.clusters.read(payload.cluster_id);
+    if (cluster === undefined) {
+      return {
+        kind: 'refused',
+        refusal: refusal(404, 'cluster_not_found', 'there is no such cluster', { field: 'cluster_id' }),
+      };
+    }
+    const freed = [...cluster.nodes.keys()];
+    for (const { assignmentId, templateId } of this.assignmentsOf(cluster)) {
+      const suspend = {
+        template_id: templateId as TemplateId,
+        assignment_id: assignmentId,
+        reason: `${cluster.name} was decommissioned`,
+      };
+      await this.dispatcher.dispatch(new SuspendAssignment(suspend, derive(context, 'suspend', assignmentId)));
+    }
+    if (cluster.virtualIpId !== null) {
+      const release = { virtual_ip_id: cluster.virtualIpId, reason: 'cluster decommissioned' };
+      await this.dispatcher.dispatch(new ReleaseVirtualIp(release, derive(context, 'release_vip')));
+    }
+    const done = await this.clusters.apply(cluster.id, { type: 'decommission' }, derive(context, 'decommission'));
+    await this.secrets.shred(cluster.id);
+    await releaseName(this.transactor, { kind: 'cluster', name: cluster.name, id: cluster.id }, context);
+    return { kind: 'done', value: { freed }, position: done.position };
+  }
+
+  /** The assignment that made the cluster, and those of the workers that are in it. */
+  private assignmentsOf(cluster: Cluster) {
+    const own = { assignmentId: cluster.assignmentId, templateId: cluster.templateId };
+    const members = [...cluster.nodes.keys()].flatMap((id) =>
+      [...(this.directory.instances.get(id)?.modules.values() ?? [])].filter((m) => m.name.startsWith('k3s-')),
+    );
+    return [...new Map([own, ...members].map((m) => [m.assignmentId, m])).values()];
+  }
+}

@@ -1,0 +1,116 @@
+import type { RecordedEvent } from '#event-store';
+import type { DesiredStateSource } from '#agent-gateway';
+import { moduleItem, type K3sAgentSpec, type K3sServerSpec, type ModuleItem } from '#proto';
+import { cniArgs } from '../domain/cni.js';
+import type { Cluster } from '../domain/cluster/state.js';
+import type { AssignedModule, KnownInstance, KnownPeer, KubernetesDirectory } from './directory.js';
+
+export const MODULES_SECTION = 'modules';
+
+/** The `modules` section of every node: what runs there and, for K3s, exactly how. */
+export class ModulesSource implements DesiredStateSource {
+  readonly name = 'modules';
+
+  constructor(
+    private readonly directory: KubernetesDirectory,
+    /** Where K3s comes from when the module's config does not say; undefined: already on the node. */
+    private readonly defaultK3sPath: string | undefined,
+  ) {}
+
+  apply(event: RecordedEvent): Iterable<string> {
+    return this.directory.apply(event);
+  }
+
+  compile(instanceId: string): ReadonlyMap<string, ReadonlyMap<string, unknown>> {
+    const instance = this.directory.instances.get(instanceId);
+    if (instance === undefined) return new Map();
+    const items = [...instance.modules.values()]
+      .sort((a, b) => a.name.localeCompare(b.name) || a.assignmentId.localeCompare(b.assignmentId))
+      .map((module): [string, ModuleItem] => [`module/${module.name}`, this.item(instance, module)]);
+    return new Map([[MODULES_SECTION, new Map(items.map(([key, item]) => [key, moduleItem.parse(item)]))]]);
+  }
+
+  private item(instance: KnownInstance, module: AssignedModule): ModuleItem {
+    return {
+      name: module.name,
+      assignment_id: module.assignmentId,
+      priority: module.priority,
+      config: { ...module.config },
+      runtime:
+        module.name === 'k3s-server'
+          ? this.server(instance, module)
+          : module.name === 'k3s-agent'
+            ? this.agent(instance, module)
+            : null,
+    };
+  }
+
+  private common(
+    instance: KnownInstance,
+    module: AssignedModule,
+    peer: KnownPeer | undefined,
+    cluster: Cluster | undefined,
+  ) {
+    const path = typeof module.config['binary_path'] === 'string' ? module.config['binary_path'] : this.defaultK3sPath;
+    const url = typeof module.config['binary_url'] === 'string' ? module.config['binary_url'] : undefined;
+    const sha256 = typeof module.config['binary_sha256'] === 'string' ? module.config['binary_sha256'] : undefined;
+    return {
+      assignment_id: module.assignmentId,
+      cluster_id: cluster?.id ?? null,
+      node_name: instance.name,
+      node_ips: peer === undefined ? [] : [peer.addressV6, peer.addressV4],
+      binary:
+        url !== undefined ? { url, ...(sha256 === undefined ? {} : { sha256 }) } : path === undefined ? {} : { path },
+    };
+  }
+
+  private server(instance: KnownInstance, module: AssignedModule): K3sServerSpec {
+    const target = targetOf(module);
+    const cluster =
+      target === null
+        ? this.directory.clusterOfAssignment(module.assignmentId)
+        : this.directory.clustersOf(instance.accountId).find((c) => c.id === target || c.name === target);
+    const peer = this.directory.peerOf(instance.id, cluster?.networkId);
+    const wait = this.serverWait(module, peer, cluster);
+    const network = cluster?.networkId == null ? undefined : this.directory.networks.get(cluster.networkId);
+    return {
+      kind: 'k3s_server',
+      ...this.common(instance, module, peer, cluster),
+      ...wait,
+      role: cluster?.claimant === instance.id ? 'init' : 'join',
+      tls_san: [cluster?.vip, peer?.addressV6, peer?.addressV4].filter((san) => san !== undefined && san !== null),
+      api_endpoint: cluster?.vip == null ? null : `https://[${cluster.vip}]:6443`,
+      args: cluster === undefined ? [] : [...cniArgs(cluster.cniPlugin, network, cluster.podCidr)],
+    };
+  }
+
+  private serverWait(module: AssignedModule, peer: KnownPeer | undefined, cluster: Cluster | undefined) {
+    if (this.directory.suspended.has(module.assignmentId))
+      return { state: 'stop' as const, reason: 'assignment suspended' };
+    if (peer === undefined) return { state: 'wait' as const, reason: 'no SDWAN peer on the cluster network yet' };
+    if (cluster === undefined) return { state: 'wait' as const, reason: 'the cluster has not been claimed yet' };
+    return { state: 'run' as const, reason: '' };
+  }
+
+  private agent(instance: KnownInstance, module: AssignedModule): K3sAgentSpec {
+    const cluster = this.directory.clusterOfMember(instance.id);
+    const peer = this.directory.peerOf(instance.id, cluster?.networkId);
+    const stopped = this.directory.suspended.has(module.assignmentId);
+    return {
+      kind: 'k3s_agent',
+      ...this.common(instance, module, peer, cluster),
+      state: stopped ? 'stop' : peer === undefined ? 'wait' : 'run',
+      reason: stopped ? 'assignment suspended' : peer === undefined ? 'no SDWAN peer yet' : '',
+      target_cluster_id: targetOf(module),
+      args: [],
+    };
+  }
+}
+
+/** `config.target_cluster_id`, or `config.metadata.target_cluster_id` as older callers write it. */
+export const targetOf = (module: Pick<AssignedModule, 'config'>): string | null => {
+  const metadata = module.config['metadata'];
+  const nested = typeof metadata === 'object' && metadata !== null ? (metadata as Record<string, unknown>) : {};
+  const target = module.config['target_cluster_id'] ?? nested['target_cluster_id'];
+  return typeof target === 'string' && target !== '' ? target : null;
+};

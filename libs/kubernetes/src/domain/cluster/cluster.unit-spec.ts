@@ -1,0 +1,139 @@
+import { clusterDecider, type ClusterCommand } from './decide.js';
+import { absent, faultTolerance, type Cluster, type ClusterEvent, type ClusterState } from './state.js';
+
+const CLUSTER = 'cluster-00000000-0000-4000-8000-000000000001';
+const INSTANCE_A = 'instance-00000000-0000-4000-8000-00000000000a';
+const INSTANCE_B = 'instance-00000000-0000-4000-8000-00000000000b';
+
+const claim: ClusterCommand = {
+  type: 'claim',
+  ignoredPodPrefix: null,
+  claim: {
+    cluster_id: CLUSTER,
+    name: 'k3s-cluster-1',
+    assignment_id: '00000000-0000-4000-8000-0000000000aa',
+    template_id: 'template-00000000-0000-4000-8000-000000000001',
+    claimant_instance_id: INSTANCE_A,
+    network_id: 'sdwan_network-00000000-0000-4000-8000-000000000001',
+    virtual_ip_id: 'virtual_ip-00000000-0000-4000-8000-000000000001',
+    vip: 'fd00::100',
+    cni_plugin: 'flannel',
+    pod_cidr: null,
+  },
+};
+const bootstrap = (instanceId: string, digest = 'd1'): ClusterCommand => ({
+  type: 'bootstrap',
+  instanceId,
+  version: 'v1.30.5+k3s1',
+  kubeconfigRef: 'ref',
+  kubeconfigDigest: digest,
+  serverTokenRef: 'ref2',
+  caPem: 'pem',
+});
+const bootstrapped: ClusterCommand = {
+  type: 'mark_bootstrapped',
+  apiEndpoint: 'https://[fd00::100]:6443',
+  failover: 'vip',
+};
+const ready = (instanceId: string, role: 'server' | 'agent' = 'server'): ClusterCommand => ({
+  type: 'ready',
+  instanceId,
+  role,
+  version: 'v1.30.5+k3s1',
+  nodeName: 'n',
+});
+
+const play = (
+  ...commands: ClusterCommand[]
+): { state: ClusterState; last: ReturnType<typeof clusterDecider.decide>; events: ClusterEvent[] } => {
+  let state: ClusterState = absent;
+  let last = clusterDecider.decide(commands[0]!, state);
+  const events: ClusterEvent[] = [];
+  for (const command of commands) {
+    last = clusterDecider.decide(command, state);
+    if (last.kind !== 'accept') continue;
+    events.push(...last.events);
+    state = last.events.reduce((s, e) => clusterDecider.evolve(s, e), state);
+  }
+  return { state, last, events };
+};
+
+describe('a cluster', () => {
+  it('is claimed once; later claims of the same assignment find it claimed', () => {
+    const { last, state } = play(claim, claim);
+    expect(last).toEqual({ kind: 'nothing', reason: 'already_claimed' });
+    expect((state as Cluster).claimant).toBe(INSTANCE_A);
+  });
+
+  it('goes from claim to active in the order of the tutorial', () => {
+    const { events, state } = play(claim, bootstrap(INSTANCE_A), bootstrapped, ready(INSTANCE_A));
+    expect(events.map((e) => e.type)).toEqual([
+      'system.cluster.claimed',
+      'system.k3s.handshake.bootstrap',
+      'system.k3s.cluster.bootstrapped',
+      'system.k3s.handshake.ready',
+    ]);
+    expect(state.status).toBe('active');
+  });
+
+  it('answers the same bootstrap again and refuses a different kubeconfig', () => {
+    expect(play(claim, bootstrap(INSTANCE_A), bootstrap(INSTANCE_A)).last).toMatchObject({ kind: 'nothing' });
+    expect(play(claim, bootstrap(INSTANCE_A), bootstrap(INSTANCE_A, 'd2')).last).toMatchObject({
+      kind: 'reject',
+      refusal: { code: 'bootstrap_conflict', status: 409 },
+    });
+  });
+
+  it('refuses a bootstrap from a server that did not claim it', () => {
+    expect(play(claim, bootstrap(INSTANCE_B)).last).toMatchObject({
+      kind: 'reject',
+      refusal: { code: 'not_the_claimant' },
+    });
+  });
+
+  it('moves an unbootstrapped claim, but never a bootstrapped one', () => {
+    expect((play(claim, { type: 'move_claim', to: INSTANCE_B, reason: 'lost' }).state as Cluster).claimant).toBe(
+      INSTANCE_B,
+    );
+    const { last } = play(claim, bootstrap(INSTANCE_A), { type: 'move_claim', to: INSTANCE_B, reason: 'lost' });
+    expect(last.kind).toBe('nothing');
+  });
+
+  it('puts a joining node’s ready under the join topic, and refuses ready from a stranger', () => {
+    const joined = play(
+      claim,
+      bootstrap(INSTANCE_A),
+      bootstrapped,
+      ready(INSTANCE_A),
+      {
+        type: 'request_join',
+        instanceId: INSTANCE_B,
+        role: 'agent',
+        target: null,
+      },
+      ready(INSTANCE_B, 'agent'),
+    );
+    expect(joined.events.at(-1)).toMatchObject({
+      type: 'system.k3s.handshake.ready',
+      topics: ['system.k3s.handshake.join'],
+      data: { role: 'agent' },
+    });
+    expect(play(claim, bootstrap(INSTANCE_A), ready(INSTANCE_B)).last).toMatchObject({
+      kind: 'reject',
+      refusal: { code: 'not_joining' },
+    });
+  });
+
+  it('refuses everything after its decommission', () => {
+    expect(play(claim, { type: 'decommission' }, bootstrap(INSTANCE_A)).last).toMatchObject({
+      kind: 'reject',
+      refusal: { code: 'cluster_decommissioned' },
+    });
+  });
+
+  it('tolerates no loss with one or two servers and one loss with three', () => {
+    const node = { role: 'server', status: 'ready', version: null, nodeName: null } as const;
+    const withServers = (n: number) => ({ nodes: new Map(Array.from({ length: n }, (_, i) => [`i${i}`, node])) });
+    expect([1, 2, 3, 5].map((n) => faultTolerance(withServers(n)))).toEqual([0, 0, 1, 2]);
+  });
+});

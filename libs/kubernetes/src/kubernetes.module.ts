@@ -1,0 +1,84 @@
+import { Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { CLOCK, CONFIG, LOG, RANDOM, type Clock, type Config, type Log, type Random } from '#kernel';
+import { SECRET_STORE, type SecretStore } from '#access';
+import { AGENT_LINK, GATEWAY_REGISTRAR, type AgentLink, type GatewayRegistrar } from '#agent-gateway';
+import {
+  COMMAND_DISPATCHER,
+  PROCESSING_REGISTRAR,
+  TRANSACTOR,
+  type CommandDispatcher,
+  type ProcessingRegistrar,
+  type Transactor,
+} from '#processing';
+import { ClaimClusterHandler } from './application/claim.handler.js';
+import { Clusters } from './application/clusters.js';
+import * as commands from './application/commands.js';
+import { KubernetesDirectory } from './application/directory.js';
+import { DrainNodeHandler, UncordonNodeHandler } from './application/drain.handler.js';
+import { K3sHandshake } from './application/handshake.js';
+import { Joins } from './application/joins.js';
+import { KubeApis } from './application/kube-api.js';
+import {
+  DecommissionClusterHandler,
+  RemoveNodeHandler,
+  SyncVipCandidatesHandler,
+} from './application/lifecycle.handlers.js';
+import { candidatesManager, instanceManager } from './application/managers.js';
+import { ModulesSource } from './application/modules-source.js';
+import { NodeHealth } from './application/node-health.js';
+import { WorkerTokens } from './application/worker-tokens.js';
+import { clustersProjection } from './projections/clusters.js';
+import { KubernetesTools } from './tools/handlers.js';
+
+@Module({
+  providers: [
+    KubernetesDirectory,
+    {
+      provide: KubeApis,
+      inject: [AGENT_LINK, SECRET_STORE],
+      useFactory: (link: AgentLink, secrets: SecretStore) => new KubeApis(link, secrets),
+    },
+    ClaimClusterHandler,
+    DrainNodeHandler,
+    UncordonNodeHandler,
+    RemoveNodeHandler,
+    SyncVipCandidatesHandler,
+    DecommissionClusterHandler,
+    KubernetesTools,
+  ],
+})
+export class KubernetesModule implements OnModuleInit {
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(RANDOM) private readonly random: Random,
+    @Inject(LOG) private readonly log: Log,
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
+    @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    @Inject(SECRET_STORE) private readonly secrets: SecretStore,
+    @Inject(PROCESSING_REGISTRAR) private readonly processing: ProcessingRegistrar,
+    @Inject(GATEWAY_REGISTRAR) private readonly gateway: GatewayRegistrar,
+    private readonly directory: KubernetesDirectory,
+    private readonly apis: KubeApis,
+  ) {}
+
+  onModuleInit(): void {
+    const { directory, dispatcher, secrets, clock, transactor } = this;
+    const log = this.log.child({ context: 'kubernetes' });
+    const clusters = new Clusters(transactor);
+    const tokens = new WorkerTokens(this.apis, clock, this.random);
+    const joins = new Joins({ directory, clusters, tokens, secrets, transactor, clock, log });
+    this.gateway.addSource(new ModulesSource(directory, this.config.DROVER_K3S_BIN));
+    this.gateway.addPhaseHandler(new K3sHandshake({ directory, clusters, joins, secrets, dispatcher, clock }));
+    this.gateway.addObserver(new NodeHealth(directory, clusters, clock));
+    this.processing.addProjection(clustersProjection);
+    this.processing.addProcessManager(instanceManager);
+    this.processing.addProcessManager(candidatesManager);
+    this.processing.addCommand(commands.ClaimCluster);
+    this.processing.addCommand(commands.SyncVipCandidates);
+    this.processing.addCommand(commands.DrainNode);
+    this.processing.addCommand(commands.UncordonNode);
+    this.processing.addCommand(commands.RemoveNode);
+    this.processing.addCommand(commands.DecommissionCluster);
+  }
+}

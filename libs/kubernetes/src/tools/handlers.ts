@@ -1,0 +1,108 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { nearest, refusal, RefusedError, type ClusterId } from '#kernel';
+import { SECRET_STORE, type SecretStore } from '#access';
+import { READ_MODELS, type ReadModels } from '#processing';
+import { TOOL_REGISTRAR, type ToolCall, type ToolRegistrar } from '#tools';
+import { DecommissionCluster } from '../application/commands.js';
+import { clustersProjection, clusterWarnings, toleranceOf, type ClusterDoc } from '../projections/clusters.js';
+import * as tools from './definitions.js';
+
+/** The operator's tools for clusters. Reads come from the read model, confined to the caller's account. */
+@Injectable()
+export class KubernetesTools implements OnModuleInit {
+  constructor(
+    @Inject(TOOL_REGISTRAR) private readonly registrar: ToolRegistrar,
+    @Inject(READ_MODELS) private readonly readModels: ReadModels,
+    @Inject(SECRET_STORE) private readonly secrets: SecretStore,
+  ) {}
+
+  onModuleInit(): void {
+    this.registrar.add(tools.listClusters, async (input, call) => {
+      const found = await this.readModels.find(clustersProjection, {
+        where: { account: call.accountId },
+        after: input.cursor,
+      });
+      const shown = found.filter((doc) => input.include_decommissioned || doc.status !== 'decommissioned');
+      const page = shown.slice(0, input.limit);
+      return { clusters: page.map(clusterOutput), next_cursor: shown.length > page.length ? page.at(-1)!.id : null };
+    });
+    this.registrar.add(tools.getCluster, async (input, call) => ({
+      cluster: clusterOutput(await this.resolve(input.cluster_id, call)),
+    }));
+    this.registrar.add(tools.listNodes, async (input, call) => {
+      const doc = await this.resolve(input.cluster_id, call);
+      return { nodes: doc.nodes.map(nodeOutput) };
+    });
+    this.registrar.add(tools.getKubeconfig, async (input, call) =>
+      this.kubeconfig(await this.resolve(input.cluster_id, call)),
+    );
+    this.registrar.add(tools.decommissionCluster, async (input, call) => {
+      const doc = await this.resolve(input.cluster_id, call);
+      const { freed } = await call.run(DecommissionCluster, { cluster_id: doc.id as ClusterId });
+      await call.settle(clustersProjection);
+      return { decommissioned: true, cluster_id: doc.id, freed_node_count: freed.length };
+    });
+  }
+
+  private async kubeconfig(doc: ClusterDoc) {
+    const secret =
+      doc.apiEndpoint === null || doc.kubeconfigRef === null ? undefined : await this.secrets.get(doc.kubeconfigRef);
+    if (secret !== undefined) return { cluster_id: doc.id, kubeconfig: secret, api_endpoint: doc.apiEndpoint! };
+    throw new RefusedError(
+      refusal(422, 'kubeconfig_not_yet_available', `${doc.name} is ${doc.status}: its kubeconfig is not available`, {
+        field: 'cluster_id',
+        hint:
+          doc.status === 'decommissioned' ? 'its secrets have been shredded' : 'call again when the cluster is active',
+      }),
+    );
+  }
+
+  private async resolve(wanted: string, call: ToolCall): Promise<ClusterDoc> {
+    const byId = await this.readModels.get(clustersProjection, wanted);
+    if (byId !== undefined && byId.accountId === call.accountId) return byId;
+    const all = await this.readModels.find(clustersProjection, { where: { account: call.accountId } });
+    const named = all.filter((doc) => doc.name === wanted);
+    const living = named.filter((doc) => doc.status !== 'decommissioned');
+    const found = living[0] ?? named.at(-1);
+    if (found !== undefined && living.length < 2) return found;
+    const near = nearest(
+      wanted,
+      all.flatMap((doc) => [doc.name, doc.id]),
+    );
+    throw new RefusedError(
+      refusal(404, 'cluster_not_found', `no cluster ${JSON.stringify(wanted)}`, {
+        field: 'cluster_id',
+        hint: near === undefined ? 'kubernetes_list_clusters lists them' : `did you mean ${near}?`,
+        candidates: all.filter((doc) => doc.status !== 'decommissioned').map(({ id, name }) => ({ id, name })),
+      }),
+    );
+  }
+}
+
+const nodeOutput = (node: ClusterDoc['nodes'][number]) => ({
+  instance_id: node.instanceId,
+  name: node.nodeName,
+  role: node.role === 'server' ? ('control-plane' as const) : ('worker' as const),
+  status: node.status,
+  version: node.version,
+});
+
+const clusterOutput = (doc: ClusterDoc): tools.ClusterOutput => ({
+  id: doc.id,
+  name: doc.name,
+  slug: doc.name,
+  flavor: 'k3s',
+  status: doc.status,
+  api_endpoint: doc.apiEndpoint,
+  failover: doc.failover,
+  fault_tolerance: toleranceOf(doc),
+  node_count: doc.nodes.length,
+  k8s_version: doc.version,
+  cni_plugin: doc.cniPlugin,
+  pod_cidr: doc.podCidr,
+  network_id: doc.networkId,
+  virtual_ip_id: doc.virtualIpId,
+  has_kubeconfig: doc.kubeconfigRef !== null && doc.status !== 'decommissioned',
+  created_at: doc.createdAt,
+  warnings: clusterWarnings(doc),
+});
