@@ -46,6 +46,8 @@ export const InstanceEnrolled = defineEvent(
     agent_version: z.string(),
     hostname: z.string(),
     machine_id: z.string(),
+    /** The certificate itself (public, < 2 KB): a repeat whose answer was lost gets the very same one. */
+    certificate_der_b64: z.string().optional(),
   }),
 );
 export const InstanceEnrollmentRefused = defineEvent(
@@ -57,7 +59,13 @@ export const InstanceEnrollmentRefused = defineEvent(
 export const InstanceCertificateRenewed = defineEvent(
   'system.instance.certificate_renewed',
   1,
-  z.object({ instance_id, certificate_serial: z.string(), public_key_digest: z.string(), not_after: time }),
+  z.object({
+    instance_id,
+    certificate_serial: z.string(),
+    public_key_digest: z.string(),
+    not_after: time,
+    certificate_der_b64: z.string().optional(),
+  }),
 );
 export const InstanceCertificateRevoked = defineEvent(
   'system.instance.certificate_revoked',
@@ -119,6 +127,8 @@ const assigned = z.object({
   module_name: z.string(),
   config: z.record(z.string(), z.unknown()),
   priority: z.number().int(),
+  /** Length of the template's stream when this was decided: an older view of the template never undoes a newer one. */
+  template_version: z.number().int().optional(),
 });
 export const K3sModuleAssigned = defineEvent('system.k3s.module.assigned', 1, assigned);
 export const DockerModuleAssigned = defineEvent('system.docker.module.assigned', 1, assigned);
@@ -126,7 +136,13 @@ export const ModuleAssigned = defineEvent('system.module.assigned', 1, assigned)
 export const ModuleRemoved = defineEvent(
   'system.module.removed',
   1,
-  z.object({ instance_id, assignment_id: z.uuid(), module_name: z.string(), reason: z.string() }),
+  z.object({
+    instance_id,
+    assignment_id: z.uuid(),
+    module_name: z.string(),
+    reason: z.string(),
+    template_version: z.number().int().optional(),
+  }),
 );
 const installing = z.object({ instance_id, assignment_id: z.uuid().nullable(), module_name: z.string() });
 export const K3sRuntimeInstalling = defineEvent('system.k3s.runtime.installing', 1, installing);

@@ -1,0 +1,110 @@
+import { errorMessage, refusal } from '#kernel';
+import type { CommandClass } from '#processing';
+import { instanceDecider, type InstanceCommand } from '../../domain/instance/decide.js';
+import { instanceNotFound } from '../../domain/instance/refusals.js';
+import { templateDecider, templateGone } from '../../domain/template/decide.js';
+import * as commands from '../commands.js';
+import { offerJoin } from '../join-offer.js';
+import { syncInstance } from '../sync-modules.js';
+import { decision, done, latest, markOf, resultOf, step, use } from '../use.js';
+
+const onInstance = <P extends { readonly instance_id: string }>(
+  command: CommandClass<P, void>,
+  toCommand: (payload: P, nowMs: number) => InstanceCommand,
+) =>
+  decision(
+    command,
+    instanceDecider,
+    (p) => p.instance_id,
+    (p, context) => toCommand(p, context.nowMs),
+  );
+
+const enroll = use(commands.EnrollInstance, async ({ transactor }, { instance_id: id, ...payload }, context) => {
+  const command = { kind: 'enroll', ...payload, nowMs: context.nowMs } as const;
+  const enrolled = await transactor.transact(id, instanceDecider, command, context);
+  if (enrolled.kind === 'refused') return enrolled;
+  const certificate = enrolled.state.kind === 'known' ? enrolled.state.certificate : null;
+  if (certificate === null) return { kind: 'refused', refusal: instanceNotFound() };
+  return resultOf(enrolled, () => ({ certificate }));
+});
+
+const changeTemplate = use(commands.ChangeTemplate, async (services, payload, context) => {
+  const { instance_id: id, template_id: templateId } = payload;
+  const template = await services.transactor.read(templateId, templateDecider);
+  if (template?.state.kind !== 'live')
+    return { kind: 'refused', refusal: templateGone(template?.state ?? templateDecider.initial, 'node_template_id') };
+  const command = { kind: 'change_template', templateId } as const;
+  const changed = await services.transactor.transact(id, instanceDecider, command, context);
+  if (changed.kind === 'refused') return changed;
+  const synced = await syncInstance(services, id, step(context, 'modules'));
+  return synced.kind === 'refused' ? synced : done(undefined, latest(markOf(changed), synced.position));
+});
+
+const runProvisioner = use(commands.RunProvisioner, async (services, payload, context) => {
+  const driver = services.drivers.get(payload.driver);
+  const found = await services.transactor.read(payload.instance_id, instanceDecider);
+  if (found?.state.kind !== 'known' || found.state.phase !== 'provisioning') return done(undefined);
+  if (driver === undefined)
+    return { kind: 'refused', refusal: refusal(503, 'driver_away', `no provisioning driver ${payload.driver} here`) };
+  if (!driver.makesMachines) return done(undefined);
+  const offer = await offerJoin(services, payload.instance_id, context);
+  if (offer.kind === 'refused') return offer;
+  try {
+    await driver.provision({ id: payload.instance_id, name: found.state.name }, offer.join);
+    return done(undefined);
+  } catch (error) {
+    return { kind: 'refused', refusal: refusal(503, 'provisioner_failed', errorMessage(error)) };
+  }
+});
+
+const releaseMachine = use(commands.ReleaseMachine, async (services, payload) => {
+  const driver = services.drivers.get(payload.driver);
+  if (driver === undefined)
+    return { kind: 'refused', refusal: refusal(503, 'driver_away', `no provisioning driver ${payload.driver} here`) };
+  try {
+    await driver.terminate({ id: payload.instance_id });
+    return done(undefined);
+  } catch (error) {
+    return { kind: 'refused', refusal: refusal(503, 'provisioner_failed', errorMessage(error)) };
+  }
+});
+
+const sync = use(commands.SyncInstanceModules, (services, payload, context) =>
+  syncInstance(services, payload.instance_id, context),
+);
+
+export const instanceUses = [
+  enroll,
+  changeTemplate,
+  runProvisioner,
+  releaseMachine,
+  sync,
+  onInstance(commands.RecordProvisionFailed, (p) => ({ kind: 'provision_failed', reason: p.reason })),
+  onInstance(commands.IssueJoinToken, (p) => ({
+    kind: 'issue_token',
+    tokenId: p.token_id,
+    tokenDigest: p.token_digest,
+    expiresAtMs: p.expires_at_ms,
+  })),
+  onInstance(commands.RefuseEnrollment, (p) => ({ kind: 'refuse_enrollment', code: p.code, reason: p.reason })),
+  onInstance(commands.RenewCertificate, (p) => ({ kind: 'renew', certificate: p.certificate })),
+  onInstance(commands.RevokeCertificate, (p) => ({ kind: 'revoke', reason: p.reason })),
+  onInstance(commands.RecordOnline, (p) => ({ kind: 'online', presence: p.presence })),
+  onInstance(commands.RecordLost, (p) => ({ kind: 'lost', silentMs: p.silent_ms })),
+  onInstance(commands.RecordReturned, () => ({ kind: 'returned' })),
+  onInstance(commands.RequestDrain, (p) => ({ kind: 'request_drain', timeoutSeconds: p.timeout_seconds })),
+  onInstance(commands.MarkDrained, (p) => ({
+    kind: 'mark_drained',
+    evictedPods: p.evicted_pods,
+    warnings: p.warnings,
+  })),
+  onInstance(commands.Uncordon, () => ({ kind: 'uncordon' })),
+  onInstance(commands.TerminateInstance, () => ({ kind: 'terminate' })),
+  onInstance(commands.ForgetInstance, () => ({ kind: 'forget' })),
+  onInstance(commands.RecordInstalling, (p) => ({ kind: 'installing', moduleName: p.module_name })),
+  onInstance(commands.RecordRuntimeFailed, (p) => ({
+    kind: 'runtime_failed',
+    moduleName: p.module_name,
+    reason: p.reason,
+  })),
+] as const;

@@ -1,0 +1,149 @@
+import type { InstanceModule, InstanceEvent, InstanceState, JoinToken, KnownInstance, Presence } from './state.js';
+
+type DataOf<T extends InstanceEvent['type']> = Extract<InstanceEvent, { type: T }>['data'];
+
+const created = (data: DataOf<'system.instance.created'>): KnownInstance => ({
+  kind: 'known',
+  instanceId: data.instance_id,
+  nodeId: data.node_id,
+  name: data.name,
+  templateId: data.template_id,
+  driver: data.driver,
+  cniPlugin: data.cni_plugin,
+  phase: 'pending',
+  drain: 'none',
+  lost: false,
+  tokens: {},
+  certificate: null,
+  previousSerial: null,
+  revoked: false,
+  presence: null,
+  modules: {},
+  templateVersion: 0,
+});
+
+/** One token enrols an instance; whatever else was open then is void. */
+const consume = (tokens: KnownInstance['tokens'], tokenId: string): Record<string, JoinToken> =>
+  Object.fromEntries(
+    Object.entries(tokens).map(([digest, token]) => {
+      if (token.tokenId === tokenId) return [digest, { ...token, use: 'used' as const }];
+      return [digest, token.use === 'open' ? { ...token, use: 'superseded' as const } : token];
+    }),
+  );
+
+const enrolled = (state: KnownInstance, data: DataOf<'system.instance.enrolled'>): KnownInstance => ({
+  ...state,
+  phase: state.phase === 'running' ? 'running' : 'starting',
+  tokens: consume(state.tokens, data.token_id),
+  certificate: {
+    serial: data.certificate_serial,
+    publicKeyDigest: data.public_key_digest,
+    notAfter: data.not_after,
+    der: data.certificate_der_b64 ?? '',
+    tokenId: data.token_id,
+  },
+  previousSerial: null,
+  revoked: false,
+});
+
+const renewed = (state: KnownInstance, data: DataOf<'system.instance.certificate_renewed'>): KnownInstance => ({
+  ...state,
+  previousSerial: state.certificate?.serial ?? null,
+  certificate: {
+    serial: data.certificate_serial,
+    publicKeyDigest: data.public_key_digest,
+    notAfter: data.not_after,
+    der: data.certificate_der_b64 ?? '',
+    tokenId: null,
+  },
+});
+
+const present = (state: KnownInstance, data: DataOf<'system.instance.online'>): KnownInstance => {
+  const { instance_id: _id, ...presence } = data;
+  return { ...state, phase: 'running', lost: false, presence: presence satisfies Presence };
+};
+
+const assigned = (state: KnownInstance, data: DataOf<'system.module.assigned'>): KnownInstance => ({
+  ...state,
+  templateVersion: data.template_version ?? state.templateVersion,
+  modules: {
+    ...state.modules,
+    [data.assignment_id]: {
+      assignmentId: data.assignment_id,
+      templateId: data.template_id,
+      moduleName: data.module_name,
+      config: data.config,
+      priority: data.priority,
+      status: 'assigned',
+      error: null,
+    },
+  },
+});
+
+const removed = (state: KnownInstance, data: DataOf<'system.module.removed'>): KnownInstance => {
+  const { [data.assignment_id]: _gone, ...modules } = state.modules;
+  return { ...state, modules, templateVersion: data.template_version ?? state.templateVersion };
+};
+
+const touchModule = (
+  state: KnownInstance,
+  moduleName: string,
+  change: Pick<InstanceModule, 'status' | 'error'>,
+): KnownInstance => ({
+  ...state,
+  modules: Object.fromEntries(
+    Object.entries(state.modules).map(([id, m]) => [id, m.moduleName === moduleName ? { ...m, ...change } : m]),
+  ),
+});
+
+export const evolveInstance = (state: InstanceState, event: InstanceEvent): InstanceState => {
+  if (event.type === 'system.instance.created') return created(event.data);
+  if (state.kind === 'absent') return state;
+  switch (event.type) {
+    case 'system.instance.provision_requested':
+      return { ...state, phase: 'provisioning', driver: event.data.driver };
+    case 'system.instance.provision_failed':
+      return { ...state, phase: 'error' };
+    case 'system.instance.join_token_issued': {
+      const { token_digest, token_id, expires_at } = event.data;
+      const token: JoinToken = { tokenId: token_id, expiresAt: expires_at, use: 'open' };
+      return { ...state, tokens: { ...state.tokens, [token_digest]: token } };
+    }
+    case 'system.instance.enrolled':
+      return enrolled(state, event.data);
+    case 'system.instance.certificate_renewed':
+      return renewed(state, event.data);
+    case 'system.instance.certificate_revoked':
+      return { ...state, revoked: true };
+    case 'system.instance.online':
+    case 'system.instance.returned':
+      return present(state, event.data);
+    case 'system.instance.lost':
+      return { ...state, lost: true };
+    case 'system.instance.template_changed':
+      return { ...state, templateId: event.data.template_id, templateVersion: 0 };
+    case 'system.instance.drain_requested':
+      return { ...state, drain: 'draining' };
+    case 'system.instance.drained':
+      return { ...state, drain: 'drained' };
+    case 'system.instance.uncordoned':
+      return { ...state, drain: 'none' };
+    case 'system.instance.terminated':
+      return { ...state, phase: 'terminated', lost: false, modules: {} };
+    case 'system.instance.forgotten':
+      return { ...state, phase: 'forgotten', lost: false, modules: {} };
+    case 'system.k3s.module.assigned':
+    case 'system.docker.module.assigned':
+    case 'system.module.assigned':
+      return assigned(state, event.data);
+    case 'system.module.removed':
+      return removed(state, event.data);
+    case 'system.k3s.runtime.installing':
+    case 'system.docker.runtime.installing':
+      return touchModule(state, event.data.module_name, { status: 'installing', error: null });
+    case 'system.module.failed':
+      return touchModule(state, event.data.module_name, { status: 'failed', error: event.data.reason });
+    default:
+      return state; // enrollment_refused changes nothing, and other contexts write to this stream too.
+  }
+};

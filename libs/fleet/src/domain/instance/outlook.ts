@@ -1,0 +1,57 @@
+import { assertNever } from '#kernel';
+import type { InstanceStatus } from './state.js';
+
+const MINUTE = 60_000;
+
+/** How long an instance may stay in a state before an operator should hear of it; null where it may stay for ever. */
+export const boundMs = (status: InstanceStatus, drainTimeoutSeconds: number): number | null => {
+  switch (status) {
+    case 'pending':
+      return MINUTE;
+    case 'provisioning':
+      return 15 * MINUTE;
+    case 'starting':
+      return 5 * MINUTE;
+    case 'draining':
+      return drainTimeoutSeconds * 1_000;
+    case 'lost':
+      return 15 * MINUTE;
+    case 'running':
+    case 'drained':
+    case 'error':
+    case 'terminated':
+    case 'forgotten':
+      return null;
+    default:
+      return assertNever(status);
+  }
+};
+
+/** What happens next, and by whom. Null in the states that nothing follows by itself. */
+export const nextAction = (status: InstanceStatus, driver: string): string | null => {
+  switch (status) {
+    case 'pending':
+      return `the platform asks the driver ${driver} for a machine`;
+    case 'provisioning':
+      return driver === 'existing'
+        ? 'run the join command on the machine; system_create_join_token makes a new one'
+        : `the driver ${driver} makes the machine, and its agent enrols`;
+    case 'starting':
+      return 'the agent connects with its certificate';
+    case 'running':
+    case 'terminated':
+      return null;
+    case 'draining':
+      return 'virtual IPs move away, then pods are evicted';
+    case 'drained':
+      return 'system_uncordon_instance puts it back to work; system_terminate_instance ends it';
+    case 'lost':
+      return 'the platform waits for its agent; system_forget_instance gives the machine up';
+    case 'error':
+      return 'system_create_join_token lets the machine join by hand; system_terminate_instance makes room for a new one';
+    case 'forgotten':
+      return 'if its agent returns, it is refused and told to wipe';
+    default:
+      return assertNever(status);
+  }
+};

@@ -1,0 +1,90 @@
+import { accept, canonicalJson, nothing, refusal, reject, type Decision, type InstanceId } from '#kernel';
+import {
+  InstanceDrained,
+  InstanceDrainRequested,
+  InstanceLost,
+  InstanceOnline,
+  InstanceReturned,
+  InstanceUncordoned,
+} from './events.js';
+import { notRunning } from './refusals.js';
+import { linksOf, type InstanceEvent, type KnownInstance, type Presence } from './state.js';
+
+export interface RecordOnline {
+  readonly kind: 'online';
+  readonly presence: Presence;
+}
+export interface RecordLost {
+  readonly kind: 'lost';
+  readonly silentMs: number;
+}
+/** Beats came back on a stream that never ended: what the agent said of itself still holds. */
+export interface RecordReturned {
+  readonly kind: 'returned';
+}
+export interface RequestDrain {
+  readonly kind: 'request_drain';
+  readonly timeoutSeconds: number;
+}
+export interface MarkDrained {
+  readonly kind: 'mark_drained';
+  readonly evictedPods: number;
+  readonly warnings: readonly string[];
+}
+export interface Uncordon {
+  readonly kind: 'uncordon';
+}
+
+const idOf = (state: KnownInstance) => state.instanceId as InstanceId;
+const wire = (state: KnownInstance, presence: Presence) => ({
+  instance_id: idOf(state),
+  ...presence,
+  underlay_addresses: [...presence.underlay_addresses],
+});
+
+export const online = (state: KnownInstance, c: RecordOnline): Decision<InstanceEvent> => {
+  if (state.certificate === null)
+    return reject(refusal(409, 'instance_not_enrolled', `instance ${state.name} was never enrolled`));
+  const links = linksOf(state);
+  if (state.lost) return accept(InstanceReturned(wire(state, c.presence), { links }));
+  const known = state.phase === 'running' && state.presence !== null;
+  if (known && canonicalJson(state.presence) === canonicalJson(c.presence)) return nothing('known');
+  return accept(InstanceOnline(wire(state, c.presence), { links }));
+};
+
+export const lost = (state: KnownInstance, c: RecordLost): Decision<InstanceEvent> =>
+  state.phase !== 'running' || state.lost
+    ? nothing('not_present')
+    : accept(
+        InstanceLost(
+          { instance_id: idOf(state), silent_ms: Math.round(Math.min(c.silentMs, Number.MAX_SAFE_INTEGER)) },
+          { links: linksOf(state) },
+        ),
+      );
+
+export const returned = (state: KnownInstance): Decision<InstanceEvent> =>
+  !state.lost || state.presence === null
+    ? nothing('not_lost')
+    : accept(InstanceReturned(wire(state, state.presence), { links: linksOf(state) }));
+
+export const requestDrain = (state: KnownInstance, c: RequestDrain): Decision<InstanceEvent> => {
+  if (state.phase !== 'running') return reject(notRunning(state, 'drained'));
+  if (state.drain !== 'none') return nothing(`${state.drain}_already`);
+  const data = { instance_id: idOf(state), timeout_seconds: c.timeoutSeconds };
+  return accept(InstanceDrainRequested(data, { links: linksOf(state) }));
+};
+
+export const markDrained = (state: KnownInstance, c: MarkDrained): Decision<InstanceEvent> =>
+  state.drain !== 'draining'
+    ? nothing('not_draining')
+    : accept(
+        InstanceDrained(
+          { instance_id: idOf(state), evicted_pods: c.evictedPods, warnings: [...c.warnings] },
+          { links: linksOf(state) },
+        ),
+      );
+
+export const uncordon = (state: KnownInstance): Decision<InstanceEvent> =>
+  state.drain === 'none'
+    ? nothing('not_cordoned')
+    : accept(InstanceUncordoned({ instance_id: idOf(state) }, { links: linksOf(state) }));

@@ -1,0 +1,84 @@
+import type { EventLinks, EventOf } from '#kernel';
+import type { instanceEvents } from './events.js';
+
+export type InstanceEvent = EventOf<(typeof instanceEvents)[number]>;
+
+export type InstancePhase = 'pending' | 'provisioning' | 'error' | 'starting' | 'running' | 'terminated' | 'forgotten';
+
+export interface JoinToken {
+  readonly tokenId: string;
+  readonly expiresAt: string;
+  /** `superseded`: another token enrolled the instance first. */
+  readonly use: 'open' | 'used' | 'superseded';
+}
+
+export interface Certificate {
+  readonly serial: string;
+  readonly publicKeyDigest: string;
+  readonly notAfter: string;
+  /** Base64 DER; empty for events older than the field. */
+  readonly der: string;
+  /** The join token that it was issued for; null for a renewed one. */
+  readonly tokenId: string | null;
+}
+
+export interface Presence {
+  readonly boot_id: string;
+  readonly agent_version: string;
+  readonly architecture: string;
+  readonly hostname: string;
+  readonly memory_bytes: number;
+  readonly underlay_addresses: readonly string[];
+  readonly capabilities: Readonly<Record<string, string>>;
+}
+
+export interface InstanceModule {
+  readonly assignmentId: string;
+  readonly templateId: string;
+  readonly moduleName: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly priority: number;
+  readonly status: 'assigned' | 'installing' | 'failed';
+  readonly error: string | null;
+}
+
+export interface KnownInstance {
+  readonly kind: 'known';
+  readonly instanceId: string;
+  readonly nodeId: string;
+  readonly name: string;
+  readonly templateId: string;
+  readonly driver: string;
+  readonly cniPlugin: 'flannel' | 'ovn_kubernetes' | null;
+  readonly phase: InstancePhase;
+  readonly drain: 'none' | 'draining' | 'drained';
+  readonly lost: boolean;
+  /** By digest. */
+  readonly tokens: Readonly<Record<string, JoinToken>>;
+  readonly certificate: Certificate | null;
+  /** Of the certificate before the last renewal: still good, because the answer of the renewal may have been lost. */
+  readonly previousSerial: string | null;
+  readonly revoked: boolean;
+  readonly presence: Presence | null;
+  /** By assignment id. */
+  readonly modules: Readonly<Record<string, InstanceModule>>;
+  /** Of the template's stream when its modules were last carried over; 0 after a change of template. */
+  readonly templateVersion: number;
+}
+
+export type InstanceState = { readonly kind: 'absent' } | KnownInstance;
+
+export const noInstance: InstanceState = { kind: 'absent' };
+
+export const isFinal = (state: KnownInstance): boolean => state.phase === 'terminated' || state.phase === 'forgotten';
+
+export const linksOf = (state: KnownInstance): EventLinks => ({ instance: state.instanceId, node: state.nodeId });
+
+/** What operators see; the phase, the drain and the liveness are independent facts of which one is the most telling. */
+export type InstanceStatus = InstancePhase | 'draining' | 'drained' | 'lost';
+
+export const statusOf = (state: Pick<KnownInstance, 'phase' | 'drain' | 'lost'>): InstanceStatus => {
+  if (state.phase !== 'running') return state.phase;
+  if (state.lost) return 'lost';
+  return state.drain === 'none' ? 'running' : state.drain;
+};

@@ -1,0 +1,104 @@
+import { Inject, Module, type OnModuleInit, type Provider } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { CLOCK, CONFIG, IDS, LOG, RANDOM, type Clock, type Config, type Ids, type Log, type Random } from '#kernel';
+import { EVENT_STORE, type EventStore } from '#event-store';
+import {
+  COMMAND_DISPATCHER,
+  PROCESSING_REGISTRAR,
+  READ_MODELS,
+  TRANSACTOR,
+  type CommandDispatcher,
+  type ProcessingRegistrar,
+  type ReadModels,
+  type Transactor,
+} from '#processing';
+import { CERTIFICATE_AUTHORITY, type CertificateAuthority } from '#access';
+import {
+  AGENT_LINK,
+  ENROLLMENT_HANDLER,
+  GATEWAY_REGISTRAR,
+  type AgentLink,
+  type GatewayRegistrar,
+} from '#agent-gateway';
+import { TOOL_REGISTRAR, type ToolRegistrar } from '#tools';
+import { FleetEnrollment } from './application/enrollment.js';
+import { fleetAssignments } from './application/fleet-assignments.js';
+import { fleetProvisioning } from './application/fleet-provisioning.js';
+import { fleetUses } from './application/handlers/index.js';
+import { InstanceIndex } from './application/instance-index.js';
+import { LivenessObserver } from './application/liveness.js';
+import { FLEET_SERVICES, type FleetServices } from './application/services.js';
+import { handlerFor } from './application/use.js';
+import { fleetInstances, fleetNodes, fleetTemplates } from './projections/index.js';
+import { configuredDrivers } from './provisioning/drivers.js';
+import { registerFleetTools } from './tools/register.js';
+
+const services: Provider = {
+  provide: FLEET_SERVICES,
+  inject: [TRANSACTOR, EVENT_STORE, READ_MODELS, CLOCK, IDS, RANDOM, LOG, CONFIG, CERTIFICATE_AUTHORITY],
+  useFactory: (
+    transactor: Transactor,
+    store: EventStore,
+    readModels: ReadModels,
+    clock: Clock,
+    ids: Ids,
+    random: Random,
+    log: Log,
+    config: Config,
+    authority: CertificateAuthority,
+  ): FleetServices => {
+    const drivers = configuredDrivers(config);
+    const own = log.child({ context: 'fleet' });
+    return { transactor, store, readModels, clock, ids, random, log: own, config, authority, drivers };
+  },
+};
+
+/** The link is looked up late: the gateway in turn asks this context who may speak. */
+const index: Provider = {
+  provide: InstanceIndex,
+  inject: [EVENT_STORE, ModuleRef],
+  useFactory: (store: EventStore, modules: ModuleRef) =>
+    new InstanceIndex(store, (instanceId, { phase, name }) => {
+      const code = phase === 'live' ? 'certificate_revoked' : `instance_${phase}`;
+      const message = phase === 'live' ? `the certificate of ${name} was revoked` : `instance ${name} was ${phase}`;
+      modules.get<AgentLink>(AGENT_LINK, { strict: false }).disconnect(instanceId, { code, message, wipe: true });
+    }),
+};
+
+const enrollment: Provider = {
+  provide: ENROLLMENT_HANDLER,
+  inject: [FLEET_SERVICES, COMMAND_DISPATCHER, InstanceIndex],
+  useFactory: (s: FleetServices, dispatcher: CommandDispatcher, known: InstanceIndex) =>
+    new FleetEnrollment(s, dispatcher, known),
+};
+
+@Module({
+  providers: [services, index, enrollment, ...fleetUses.map(handlerFor)],
+  exports: [ENROLLMENT_HANDLER, FLEET_SERVICES],
+})
+export class FleetModule implements OnModuleInit {
+  constructor(
+    @Inject(FLEET_SERVICES) private readonly services: FleetServices,
+    @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    @Inject(PROCESSING_REGISTRAR) private readonly processing: ProcessingRegistrar,
+    @Inject(GATEWAY_REGISTRAR) private readonly gateway: GatewayRegistrar,
+    @Inject(TOOL_REGISTRAR) private readonly tools: ToolRegistrar,
+    @Inject(InstanceIndex) private readonly index: InstanceIndex,
+    private readonly modules: ModuleRef,
+  ) {}
+
+  onModuleInit(): void {
+    this.processing.addProjection(fleetTemplates);
+    this.processing.addProjection(fleetNodes);
+    this.processing.addProjection(fleetInstances);
+    this.processing.addProcessManager(fleetAssignments);
+    this.processing.addProcessManager(fleetProvisioning);
+    for (const { command } of fleetUses) this.processing.addCommand(command);
+    this.gateway.addSource(this.index);
+    this.gateway.addObserver(new LivenessObserver(this.services, this.dispatcher));
+    const liveness: Pick<AgentLink, 'liveness'> = {
+      liveness: (id) => this.modules.get<AgentLink>(AGENT_LINK, { strict: false }).liveness(id),
+    };
+    registerFleetTools(this.tools, this.services, liveness);
+  }
+}

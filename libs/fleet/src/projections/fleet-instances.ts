@@ -1,0 +1,129 @@
+import { categoryOf, isoTime } from '#kernel';
+import type { RecordedEvent } from '#event-store';
+import { defineProjection } from '#processing';
+import { evolveInstance } from '../domain/instance/evolve.js';
+import { boundMs, nextAction } from '../domain/instance/outlook.js';
+import { isFinal, noInstance, statusOf, type InstanceEvent, type KnownInstance } from '../domain/instance/state.js';
+import { fleetEvent, type FleetEvent } from './read-event.js';
+
+export type ModuleStatus = 'assigned' | 'installing' | 'running' | 'failed' | 'removed';
+
+export interface ModuleDoc {
+  readonly assignment_id: string;
+  readonly module_name: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly priority: number;
+  readonly status: ModuleStatus;
+  readonly error: string | null;
+  readonly since: string;
+}
+
+export interface InstanceDoc {
+  readonly id: string;
+  readonly account: string;
+  readonly created_at: string;
+  readonly updated_at: string;
+  readonly state_since: string;
+  /** When the state should have ended; null where it may last. */
+  readonly deadline_at: string | null;
+  readonly last_error: string | null;
+  readonly next_action: string | null;
+  readonly modules: readonly ModuleDoc[];
+  readonly drain_timeout_seconds: number;
+  /** Tokens and certificate bytes are left out: nobody reads them here. */
+  readonly instance: KnownInstance;
+}
+
+const errorOf = (event: FleetEvent): string | undefined => {
+  switch (event.type) {
+    case 'system.instance.provision_failed':
+      return event.data.reason;
+    case 'system.instance.enrollment_refused':
+      return `${event.data.code}: ${event.data.reason}`;
+    case 'system.module.failed':
+      return `${event.data.module_name}: ${event.data.reason}`;
+    case 'system.instance.lost':
+      return `no beat for ${event.data.silent_ms} ms`;
+    default:
+      return undefined;
+  }
+};
+
+/** Progress that the runtimes' own context reports about this instance's modules, by kind. */
+const runtimeOf = (event: RecordedEvent): { instance: string; module: string } | undefined => {
+  if (event.type !== 'system.k3s.handshake.ready') return undefined;
+  const module = event.data['role'] === 'server' ? 'k3s-server' : 'k3s-agent';
+  return { instance: String(event.data['instance_id']), module };
+};
+
+const modulesAfter = (modules: readonly ModuleDoc[], event: RecordedEvent, state: KnownInstance): ModuleDoc[] => {
+  const since = event.meta.occurredAt;
+  const ready = runtimeOf(event);
+  const kept = modules.map((m): ModuleDoc => {
+    if (ready?.module === m.module_name && m.status !== 'removed')
+      return { ...m, status: 'running', error: null, since };
+    const now = state.modules[m.assignment_id];
+    if (now === undefined) return m.status === 'removed' ? m : { ...m, status: 'removed', error: null, since };
+    const news = event.data['module_name'] === m.module_name;
+    return news ? { ...m, config: now.config, priority: now.priority, status: now.status, error: now.error, since } : m;
+  });
+  const added = Object.values(state.modules)
+    .filter((m) => !modules.some((known) => known.assignment_id === m.assignmentId))
+    .map((m): ModuleDoc => {
+      const { assignmentId: assignment_id, moduleName: module_name, config, priority, status, error } = m;
+      return { assignment_id, module_name, config, priority, status, error, since };
+    });
+  return [...kept, ...added];
+};
+
+const slim = (state: KnownInstance): KnownInstance => ({
+  ...state,
+  tokens: {},
+  certificate: state.certificate === null ? null : { ...state.certificate, der: '' },
+});
+
+export const fleetInstances = defineProjection<InstanceDoc>({
+  name: 'fleet_instances',
+  version: 1,
+  keys: (event) => {
+    if (categoryOf(event.stream) === 'instance') return [event.stream];
+    const ready = runtimeOf(event);
+    return ready === undefined ? [] : [ready.instance];
+  },
+  fold: (doc, recorded, key) => {
+    const event = fleetEvent(recorded);
+    const evolved = evolveInstance(doc?.instance ?? noInstance, event as InstanceEvent);
+    if (evolved.kind === 'absent') return undefined;
+    const instance = slim(evolved);
+    const at = recorded.meta.occurredAt;
+    const status = statusOf(instance);
+    const changed = doc === undefined || statusOf(doc.instance) !== status;
+    const drainTimeout =
+      event.type === 'system.instance.drain_requested' ? event.data.timeout_seconds : (doc?.drain_timeout_seconds ?? 0);
+    const bound = boundMs(status, drainTimeout);
+    const stateSince = changed ? at : doc.state_since;
+    const error = errorOf(event) ?? (changed ? null : doc.last_error);
+    return {
+      id: key,
+      account: doc?.account ?? recorded.meta.accountId,
+      created_at: doc?.created_at ?? at,
+      updated_at: at,
+      state_since: stateSince,
+      deadline_at: bound === null ? null : isoTime(Date.parse(stateSince) + bound),
+      last_error: error,
+      next_action: nextAction(status, instance.driver),
+      modules: modulesAfter(doc?.modules ?? [], recorded, instance),
+      drain_timeout_seconds: drainTimeout,
+      instance,
+    };
+  },
+  columns: ({ account, instance }) => ({
+    account,
+    name: instance.name,
+    node_id: instance.nodeId,
+    template_id: instance.templateId,
+    state: statusOf(instance),
+    final: isFinal(instance),
+  }),
+  columnTypes: { name: 'text', node_id: 'text', template_id: 'text', state: 'text', final: 'boolean' },
+});

@@ -1,0 +1,3 @@
+export * from './fleet-instances.js';
+export * from './fleet-nodes.js';
+export * from './fleet-templates.js';

@@ -1,0 +1,3 @@
+export * from './node-definitions.js';
+export * from './template-definitions.js';
+export * from './instance-definitions.js';

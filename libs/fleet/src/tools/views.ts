@@ -1,0 +1,81 @@
+import type { z } from 'zod';
+import { statusOf } from '../domain/instance/state.js';
+import type { InstanceDoc, NodeDoc, TemplateDoc } from '../projections/index.js';
+import type { JoinOffer } from '../provisioning/driver.js';
+import type { instanceShape, joinShape, nodeShape, templateShape } from './shapes.js';
+
+export const templateView = (doc: TemplateDoc, nodeCount: number): z.input<typeof templateShape> => ({
+  id: doc.id,
+  name: doc.template.name,
+  description: doc.template.description,
+  driver: doc.template.driver,
+  module_assignments: Object.values(doc.template.assignments).map((a) => ({
+    id: a.assignment_id,
+    module_name: a.module_name,
+    config: { ...a.config },
+    priority: a.priority,
+    enabled: a.enabled,
+    state: a.suspended !== null ? ('suspended' as const) : a.enabled ? ('active' as const) : ('disabled' as const),
+    suspended_reason: a.suspended,
+  })),
+  node_count: nodeCount,
+  created_at: doc.created_at,
+  updated_at: doc.updated_at,
+});
+
+export const nodeView = (doc: NodeDoc): z.input<typeof nodeShape> => ({
+  id: doc.id,
+  name: doc.name,
+  hostname: doc.name,
+  template_id: doc.template_id,
+  description: doc.description,
+  instance_id: doc.live_instance_id,
+  instance_count: doc.instance_ids.length,
+  created_at: doc.created_at,
+});
+
+export const instanceView = (doc: InstanceDoc): z.input<typeof instanceShape> => {
+  const { instance } = doc;
+  const { presence } = instance;
+  return {
+    id: doc.id,
+    name: instance.name,
+    node_id: instance.nodeId,
+    template_id: instance.templateId,
+    driver: instance.driver,
+    state: statusOf(instance),
+    status: statusOf(instance),
+    state_since: doc.state_since,
+    deadline_at: doc.deadline_at,
+    last_error: doc.last_error,
+    next_action: doc.next_action,
+    drain: instance.drain,
+    enrolled: instance.certificate !== null,
+    cni_plugin: instance.cniPlugin,
+    hostname: presence?.hostname ?? null,
+    architecture: presence?.architecture ?? null,
+    agent_version: presence?.agent_version ?? null,
+    memory_bytes: presence?.memory_bytes ?? null,
+    underlay_addresses: [...(presence?.underlay_addresses ?? [])],
+    capabilities: { ...presence?.capabilities },
+    certificate_not_after: instance.certificate?.notAfter ?? null,
+    modules: doc.modules.map(({ assignment_id, module_name, status, error, config, since }) => ({
+      assignment_id,
+      module_name,
+      status,
+      error,
+      config: { ...config },
+      since,
+    })),
+    created_at: doc.created_at,
+    updated_at: doc.updated_at,
+  };
+};
+
+export const joinView = (join: JoinOffer): z.input<typeof joinShape> => ({
+  command: join.command,
+  token: join.token,
+  expires_at: join.expiresAt,
+  enroll_address: join.enrollAddress,
+  ca_pin: join.caPin,
+});
