@@ -1,6 +1,6 @@
 import { deterministicUuid, refusal, RefusedError, type InstanceId, type Refusal } from '#kernel';
 import type { CommandContext, CommandDispatcher } from '#processing';
-import type { IssuedCertificate } from '#access';
+import { parseJoinToken, type IssuedCertificate } from '#access';
 import type { AgentIdentity, EnrollmentHandler } from '#agent-gateway';
 import type { agentV1 } from '#proto';
 import { instanceDecider } from '../domain/instance/decide.js';
@@ -8,7 +8,7 @@ import { judgeToken, type NewCertificate } from '../domain/instance/enrolment.js
 import type { KnownInstance } from '../domain/instance/state.js';
 import { EnrollInstance, RefuseEnrollment, RenewCertificate } from './commands.js';
 import type { InstanceIndex, Standing } from './instance-index.js';
-import { parseJoinToken, reachableAddress } from './join-offer.js';
+import { reachableAddress } from './join-offer.js';
 import type { FleetServices } from './services.js';
 
 const HOUR_MS = 3_600_000;

@@ -1,4 +1,5 @@
-import { deterministicUuid, isoTime, sha256Hex, uuidOf, type InstanceId } from '#kernel';
+import { deterministicUuid, isoTime, sha256Hex, type InstanceId } from '#kernel';
+import { mintJoinToken } from '#access';
 import type { CommandContext } from '#processing';
 import { instanceDecider } from '../domain/instance/decide.js';
 import type { JoinOffer } from '../provisioning/driver.js';
@@ -18,17 +19,6 @@ export const reachableAddress = (
   return host === '[::]' ? `[::1]:${port}` : listen;
 };
 
-export const mintJoinToken = (instanceId: InstanceId, services: Pick<FleetServices, 'random'>): string =>
-  `drvj_${uuidOf(instanceId)}_${Buffer.from(services.random.bytes(32)).toString('base64url')}`;
-
-const TOKEN = /^drvj_([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})_([A-Za-z0-9_-]{43})$/;
-
-/** The instance that a token is for, and the digest under which it was stored; undefined for what cannot be a token. */
-export const parseJoinToken = (token: string): { instanceId: InstanceId; digest: string } | undefined => {
-  const parts = TOKEN.exec(token);
-  return parts === null ? undefined : { instanceId: `instance-${parts[1]!}`, digest: sha256Hex(token) };
-};
-
 /** Makes a join token, records its digest, and says what to do with it. Not repeatable: the secret is kept nowhere. */
 export const offerJoin = async (
   services: FleetServices,
@@ -36,9 +26,7 @@ export const offerJoin = async (
   context: CommandContext,
   ttlMs = JOIN_TOKEN_TTL_MS,
 ) => {
-  const token = mintJoinToken(instanceId, services);
-  const tokenDigest = sha256Hex(token);
-  const tokenId = deterministicUuid('join-token', tokenDigest);
+  const { token, tokenId, digest: tokenDigest } = mintJoinToken(instanceId, services.random);
   const expiresAtMs = context.nowMs + ttlMs;
   const issued = await services.transactor.transact(
     instanceId,

@@ -1,3 +1,4 @@
+import type { ReadModels } from '#processing';
 import { RefusedError, type InstanceId, type NodeId } from '#kernel';
 import type { AgentLink } from '#agent-gateway';
 import type { ToolCall, ToolRegistrar } from '#tools';
@@ -24,6 +25,7 @@ export const registerInstanceTools = (
   link: Pick<AgentLink, 'liveness'>,
 ): void => {
   const { readModels } = services;
+  registerSilence(registrar, readModels, link);
 
   registrar.add(tools.provisionInstance, async (input, call) => {
     const node = await findNode(readModels, call.accountId, input.node_id);
@@ -58,6 +60,9 @@ export const registerInstanceTools = (
     const { docs, next_cursor } = await pageOf(readModels, fleetInstances, where, input);
     return { instances: docs.map(instanceView), next_cursor };
   });
+};
+
+const registerSilence = (registrar: ToolRegistrar, readModels: ReadModels, link: Pick<AgentLink, 'liveness'>): void => {
   registrar.add(tools.getSilentInstances, async (input, call) => {
     const docs = await readModels.find(fleetInstances, { where: { account: call.accountId, final: false } });
     const silent = docs.filter(({ id, instance }) => {

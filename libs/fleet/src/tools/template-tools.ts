@@ -15,7 +15,7 @@ import { findTemplate } from './find.js';
 import * as tools from './template-definitions.js';
 import { templateView } from './views.js';
 
-export const registerTemplateTools = (registrar: ToolRegistrar, services: FleetServices): void => {
+const helpers = (services: FleetServices) => {
   const { readModels } = services;
   const idOf = async (wanted: string, call: ToolCall) =>
     (await findTemplate(readModels, call.accountId, wanted)).id as TemplateId;
@@ -24,7 +24,14 @@ export const registerTemplateTools = (registrar: ToolRegistrar, services: FleetS
     return templateView(doc, (await readModels.find(fleetNodes, { where })).length);
   };
   const answer = async (id: string) => ({ template: await view(await documentOf(services, fleetTemplates, id)) });
+  return { readModels, idOf, view, answer };
+};
+type Helpers = ReturnType<typeof helpers>;
 
+export const registerTemplateTools = (registrar: ToolRegistrar, services: FleetServices): void => {
+  const found = helpers(services);
+  registerAssignmentTools(registrar, found);
+  const { readModels, idOf, view, answer } = found;
   registrar.add(tools.createTemplate, async (input, call) => {
     const { template_id } = await call.run(CreateTemplate, {
       name: input.name,
@@ -53,6 +60,12 @@ export const registerTemplateTools = (registrar: ToolRegistrar, services: FleetS
     await call.settle(fleetTemplates);
     return { deleted: true, template_id: id };
   });
+  registrar.add(tools.listModules, async () => ({
+    modules: MODULES.map((module) => ({ id: module.name, ...module })),
+  }));
+};
+
+const registerAssignmentTools = (registrar: ToolRegistrar, { idOf, answer }: Helpers): void => {
   registrar.add(tools.assignModuleToTemplate, async (input, call) => {
     const id = await idOf(input.template_id, call);
     const { module_name, metadata = {}, config = {}, priority, enabled } = input;
@@ -75,7 +88,4 @@ export const registerTemplateTools = (registrar: ToolRegistrar, services: FleetS
     await call.settle(fleetTemplates, fleetInstances);
     return { unassigned: true, ...(await answer(id)) };
   });
-  registrar.add(tools.listModules, async () => ({
-    modules: MODULES.map((module) => ({ id: module.name, ...module })),
-  }));
 };

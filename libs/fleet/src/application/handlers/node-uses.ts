@@ -1,4 +1,5 @@
 import { deterministicId, type InstanceId, type NodeId, type TemplateId } from '#kernel';
+import { claimName, releaseName } from '#access';
 import { instanceDecider } from '../../domain/instance/decide.js';
 import { INCARNATION_OVER } from '../../domain/instance/provisioning.js';
 import { isFinal } from '../../domain/instance/state.js';
@@ -6,18 +7,17 @@ import { nodeDecider, nodeGone } from '../../domain/node/decide.js';
 import { templateDecider, templateGone } from '../../domain/template/decide.js';
 import { unknownDriver } from '../../provisioning/drivers.js';
 import { CreateNode, DeleteNode, ProvisionInstance } from '../commands.js';
-import { changeName } from '../names.js';
 import type { FleetServices } from '../services.js';
 import { syncInstance } from '../sync-modules.js';
-import { done, latest, markOf, step, use } from '../use.js';
+import { done, latest, markOf, use } from '../use.js';
 
 const create = use(CreateNode, async (services, payload, context) => {
   const template = await services.transactor.read(payload.template_id, templateDecider);
   if (template?.state.kind !== 'live')
     return { kind: 'refused', refusal: templateGone(template?.state ?? templateDecider.initial, 'node_template_id') };
   const id = deterministicId('node', context.commandId);
-  const claim = { kind: 'claim', of: 'node', name: payload.name, id } as const;
-  const named = await changeName(services.transactor, claim, context);
+  const claim = { kind: 'node', name: payload.name, id } as const;
+  const named = await claimName(services.transactor, claim, context);
   if (named.kind === 'refused') return { kind: 'refused', refusal: { ...named.refusal, field: 'hostname' } };
   const { name, description = '', template_id: templateId } = payload;
   const command = { kind: 'create', nodeId: id, name, templateId, description } as const;
@@ -43,8 +43,7 @@ const remove = use(DeleteNode, async (services, { node_id: id }, context) => {
   const deleted = await services.transactor.transact(id, nodeDecider, command, context);
   if (deleted.kind === 'refused') return deleted;
   if (deleted.state.kind === 'deleted') {
-    const release = { kind: 'release', of: 'node', name: deleted.state.name, id } as const;
-    await changeName(services.transactor, release, step(context, 'release'));
+    await releaseName(services.transactor, { kind: 'node', name: deleted.state.name, id }, context);
   }
   return done(undefined, markOf(deleted));
 });

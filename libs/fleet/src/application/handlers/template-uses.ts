@@ -1,4 +1,5 @@
 import { deterministicId, deterministicUuid } from '#kernel';
+import { claimName, releaseName } from '#access';
 import type { CommandContext, CommandResult } from '#processing';
 import { templateDecider } from '../../domain/template/decide.js';
 import { fleetNodes } from '../../projections/fleet-nodes.js';
@@ -11,10 +12,9 @@ import {
   UnassignModule,
   UpdateTemplate,
 } from '../commands.js';
-import { changeName } from '../names.js';
 import type { FleetServices } from '../services.js';
 import { syncInstancesOf } from '../sync-modules.js';
-import { done, latest, markOf, step, use } from '../use.js';
+import { done, latest, markOf, use } from '../use.js';
 
 const checkDriver = (services: FleetServices, driver: string | null | undefined) =>
   driver === undefined || driver === null || services.drivers.has(driver)
@@ -25,8 +25,8 @@ const create = use(CreateTemplate, async (services, payload, context) => {
   const badDriver = checkDriver(services, payload.driver);
   if (badDriver !== undefined) return badDriver;
   const id = deterministicId('template', context.commandId);
-  const claim = { kind: 'claim', of: 'template', name: payload.name, id } as const;
-  const named = await changeName(services.transactor, claim, context);
+  const claim = { kind: 'template', name: payload.name, id } as const;
+  const named = await claimName(services.transactor, claim, context);
   if (named.kind === 'refused') return named;
   const { name, description = '', driver = null } = payload;
   const command = { kind: 'create', templateId: id, name, description, driver } as const;
@@ -42,14 +42,13 @@ const update = use(UpdateTemplate, async (services, payload, context) => {
   const before = await services.transactor.read(id, templateDecider);
   const oldName = before?.state.kind === 'live' ? before.state.name : undefined;
   if (name !== undefined && oldName !== undefined) {
-    const named = await changeName(services.transactor, { kind: 'claim', of: 'template', name, id }, context);
+    const named = await claimName(services.transactor, { kind: 'template', name, id }, context);
     if (named.kind === 'refused') return named;
   }
   const changed = await services.transactor.transact(id, templateDecider, { ...payload, kind: 'update' }, context);
   if (changed.kind === 'refused') return changed;
   if (name !== undefined && oldName !== undefined && oldName !== name) {
-    const release = { kind: 'release', of: 'template', name: oldName, id } as const;
-    await changeName(services.transactor, release, step(context, 'release'));
+    await releaseName(services.transactor, { kind: 'template', name: oldName, id }, context);
   }
   return done(undefined, markOf(changed));
 });
@@ -61,8 +60,7 @@ const remove = use(DeleteTemplate, async (services, { template_id: id }, context
   const deleted = await services.transactor.transact(id, templateDecider, { kind: 'delete', usedBy }, context);
   if (deleted.kind === 'refused') return deleted;
   if (deleted.state.kind === 'deleted') {
-    const release = { kind: 'release', of: 'template', name: deleted.state.name, id } as const;
-    await changeName(services.transactor, release, step(context, 'release'));
+    await releaseName(services.transactor, { kind: 'template', name: deleted.state.name, id }, context);
   }
   return done(undefined, markOf(deleted));
 });

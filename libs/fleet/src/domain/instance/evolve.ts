@@ -1,3 +1,4 @@
+import { without } from '../without.js';
 import type { InstanceModule, InstanceEvent, InstanceState, JoinToken, KnownInstance, Presence } from './state.js';
 
 type DataOf<T extends InstanceEvent['type']> = Extract<InstanceEvent, { type: T }>['data'];
@@ -59,8 +60,17 @@ const renewed = (state: KnownInstance, data: DataOf<'system.instance.certificate
 });
 
 const present = (state: KnownInstance, data: DataOf<'system.instance.online'>): KnownInstance => {
-  const { instance_id: _id, ...presence } = data;
-  return { ...state, phase: 'running', lost: false, presence: presence satisfies Presence };
+  const { boot_id, agent_version, architecture, hostname, memory_bytes, underlay_addresses, capabilities } = data;
+  const presence: Presence = {
+    boot_id,
+    agent_version,
+    architecture,
+    hostname,
+    memory_bytes,
+    underlay_addresses,
+    capabilities,
+  };
+  return { ...state, phase: 'running', lost: false, presence };
 };
 
 const assigned = (state: KnownInstance, data: DataOf<'system.module.assigned'>): KnownInstance => ({
@@ -81,7 +91,7 @@ const assigned = (state: KnownInstance, data: DataOf<'system.module.assigned'>):
 });
 
 const removed = (state: KnownInstance, data: DataOf<'system.module.removed'>): KnownInstance => {
-  const { [data.assignment_id]: _gone, ...modules } = state.modules;
+  const modules = without(state.modules, data.assignment_id);
   return { ...state, modules, templateVersion: data.template_version ?? state.templateVersion };
 };
 

@@ -1,4 +1,5 @@
 import { canonicalJson, type EventOf } from '#kernel';
+import { without } from '../without.js';
 import type { templateEvents } from './events.js';
 
 export type TemplateEvent = EventOf<(typeof templateEvents)[number]>;
@@ -57,8 +58,7 @@ export const evolveTemplate = (state: TemplateState, event: TemplateEvent): Temp
       return { ...next, assignments: { ...state.assignments, [module_name]: assignment } };
     }
     case 'system.template.module_unassigned': {
-      const { [event.data.module_name]: _gone, ...assignments } = state.assignments;
-      return { ...next, assignments };
+      return { ...next, assignments: without(state.assignments, event.data.module_name) };
     }
     case 'system.template.assignment_suspended': {
       const found = Object.values(state.assignments).find((a) => a.assignment_id === event.data.assignment_id);
