@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { deterministicId, refusal, type ClusterId, type Refusal } from '#kernel';
+import { deterministicId, refusal, TIMERS, type ClusterId, type Refusal, type Timers } from '#kernel';
 import { claimName } from '#access';
 import {
   COMMAND_DISPATCHER,
@@ -19,6 +19,7 @@ import { KubernetesDirectory, type AssignedModule, type KnownInstance, type Know
 import { joinRefusals } from './join-refusals.js';
 
 const MAX_NAME_TRIES = 50;
+const DIRECTORY_BOUND_MS = 2_000;
 
 /**
  * The first instance of an assignment that is ready for it claims the cluster; everybody else finds it claimed and joins.
@@ -31,18 +32,17 @@ export class ClaimClusterHandler implements ICommandHandler<ClaimCluster> {
   constructor(
     @Inject(TRANSACTOR) private readonly transactor: Transactor,
     @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    @Inject(TIMERS) private readonly timers: Timers,
     private readonly directory: KubernetesDirectory,
   ) {
     this.clusters = new Clusters(transactor);
   }
 
   async execute({ payload, context }: ClaimCluster): Promise<CommandResult<{ cluster_id: ClusterId } | null>> {
-    const instance = this.directory.instances.get(payload.instance_id);
-    const module = instance?.modules.get(payload.assignment_id);
-    const peer = this.directory.peerOf(payload.instance_id);
-    // The process manager asks again when what is missing here arrives.
-    if (instance === undefined || module === undefined || peer === undefined) return { kind: 'done', value: null };
-    if (this.directory.suspended.has(payload.assignment_id)) return { kind: 'done', value: null };
+    // Gone again (terminated, detached, unassigned) within the bound: the process manager asks anew when that changes.
+    const found = await this.directory.until(() => this.claimant(payload), this.timers, DIRECTORY_BOUND_MS);
+    if (found === undefined) return { kind: 'done', value: null };
+    const { instance, module, peer } = found;
     const clusterId = await this.nextClusterId(payload.assignment_id);
     const existing = await this.clusters.read(clusterId);
     if (existing !== undefined) return { kind: 'done', value: { cluster_id: clusterId } };
@@ -52,6 +52,14 @@ export class ClaimClusterHandler implements ICommandHandler<ClaimCluster> {
       return { kind: 'refused', refusal: cni.refusal };
     }
     return this.claim(clusterId, instance, module, peer, cni.plugin, context);
+  }
+
+  private claimant({ instance_id, assignment_id }: ClaimCluster['payload']) {
+    const instance = this.directory.instances.get(instance_id);
+    const module = instance?.modules.get(assignment_id);
+    const peer = this.directory.peerOf(instance_id);
+    if (instance === undefined || module === undefined || peer === undefined) return undefined;
+    return this.directory.suspended.has(assignment_id) ? undefined : { instance, module, peer };
   }
 
   private async claim(

@@ -1,4 +1,4 @@
-import type { EventOf, PeerId } from '#kernel';
+import type { EventOf, PeerId, Timers } from '#kernel';
 import type { RecordedEvent } from '#event-store';
 import type { fleetEvents } from '#fleet';
 import type { sdwanEvents } from '#sdwan';
@@ -49,8 +49,37 @@ export class KubernetesDirectory {
   /** Assignments whose runtime must stop until an operator assigns again. */
   readonly suspended = new Set<string>();
 
+  private readonly watchers = new Set<() => void>();
+
   /** Folds one event; answers the instances for which something may have changed. */
   apply(recorded: RecordedEvent): readonly string[] {
+    const changed = this.fold(recorded);
+    for (const look of this.watchers) look();
+    return changed;
+  }
+
+  /**
+   * Resolves with what `look` answers as soon as that is not undefined, or with undefined after `boundMs`. Another
+   * subscriber of the feed may act on an event a moment before it is folded here.
+   */
+  until<T>(look: () => T | undefined, timers: Timers, boundMs: number): Promise<T | undefined> {
+    return new Promise((resolve) => {
+      const settle = (value: T | undefined) => {
+        cancel();
+        this.watchers.delete(check);
+        resolve(value);
+      };
+      const check = () => {
+        const value = look();
+        if (value !== undefined) settle(value);
+      };
+      const cancel = timers.after(boundMs, () => settle(undefined));
+      this.watchers.add(check);
+      check();
+    });
+  }
+
+  private fold(recorded: RecordedEvent): readonly string[] {
     const event = { type: recorded.type, data: recorded.data } as unknown as KnownEvent;
     switch (event.type) {
       case 'system.instance.created':
