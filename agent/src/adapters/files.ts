@@ -1,0 +1,56 @@
+import { copyFile, chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Files } from '../ports.js';
+
+const missing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+
+const syncFolder = async (path: string): Promise<void> => {
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+};
+
+let serial = 0;
+const temporary = (path: string): string => `${path}.${process.pid}.${++serial}.tmp`;
+
+export const systemFiles: Files = {
+  async read(path) {
+    try {
+      return await readFile(path);
+    } catch (error) {
+      if (missing(error)) return undefined;
+      throw error;
+    }
+  },
+  async write(path, data, mode = 0o600) {
+    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    const temp = temporary(path);
+    const file = await open(temp, 'w', mode);
+    try {
+      await file.chmod(mode);
+      await file.writeFile(data);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temp, path);
+    await syncFolder(path);
+  },
+  async remove(path) {
+    await rm(path, { force: true });
+  },
+  async removeTree(path) {
+    await rm(path, { force: true, recursive: true });
+  },
+  async installExecutable(from, to) {
+    await mkdir(dirname(to), { recursive: true });
+    const temp = temporary(to);
+    await copyFile(from, temp);
+    await chmod(temp, 0o755);
+    await rename(temp, to);
+  },
+};

@@ -1,0 +1,63 @@
+import { execFile, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Processes, RunResult, Spawned, SpawnOptions } from '../ports.js';
+
+/** sbin folders are added because an agent started by hand often lacks them. */
+const PATH = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+const LIMIT = 16 * 1024 * 1024;
+
+const run = (command: string, args: readonly string[], input?: string): Promise<RunResult> =>
+  new Promise((resolve) => {
+    const child = execFile(
+      command,
+      [...args],
+      { env: { ...process.env, PATH }, maxBuffer: LIMIT, timeout: 30_000 },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
+        resolve({ code, stdout, stderr: code === null ? `${stderr}${error?.message ?? ''}` : stderr });
+      },
+    );
+    // A command that exits before it has read its input closes the pipe; its exit code tells the story.
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(input ?? '');
+  });
+
+const spawnDetached = (command: string, args: readonly string[], options: SpawnOptions = {}): Promise<Spawned> => {
+  if (options.logFile !== undefined) mkdirSync(dirname(options.logFile), { recursive: true });
+  const out = options.logFile === undefined ? 'ignore' : openSync(options.logFile, 'a', 0o600);
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, [...args], {
+      detached: true,
+      stdio: ['ignore', out, out],
+      env: { ...process.env, PATH, ...options.env },
+    });
+    const exited: Spawned['exited'] = new Promise((done) => child.once('exit', (code, signal) => done({ code, signal })));
+    child.once('error', reject);
+    child.once('spawn', () => {
+      child.unref();
+      resolve({ pid: child.pid!, exited });
+    });
+    if (typeof out === 'number') closeSync(out);
+  });
+};
+
+/** Field 22 of /proc/PID/stat; the command name before it may hold spaces and brackets. Zombies count as gone. */
+const startTime = async (pid: number): Promise<string | undefined> => {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+};
+
+const kill = (pid: number, signal: 'SIGTERM' | 'SIGKILL'): boolean => {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    throw error;
+  }
+};
+
+export const systemProcesses: Processes = { run, spawnDetached, startTime, kill };

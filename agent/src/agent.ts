@@ -1,0 +1,230 @@
+import { join } from 'node:path';
+import { errorMessage } from '#kernel';
+import { agentV1 } from '#proto';
+import type { Identity, IdentityStore } from './identity/identity-store.js';
+import { Renewal } from './identity/renewal.js';
+import type { Modules } from './k3s/modules.js';
+import { NETWORK_PREFIX } from './network/compose.js';
+import type { Overlay } from './network/overlay.js';
+import type { AgentPorts } from './ports.js';
+import { Serial } from './serial.js';
+import { applyDelta, applySnapshot, emptyDesired, sectionStates, type DesiredState } from './session/desired-state.js';
+import { DesiredStore } from './session/desired-store.js';
+import { Session } from './session/session.js';
+import { openTunnel } from './tunnel/tunnel.js';
+import { AGENT_VERSION, PROTOCOL_VERSION } from './version.js';
+
+export type Ending =
+  /** Asked to stop by whoever started it. */
+  | { readonly kind: 'stopped' }
+  /** The platform said that this agent must not go on. */
+  | { readonly kind: 'superseded'; readonly code: string; readonly message: string }
+  | { readonly kind: 'wiped' };
+
+export type ReportPhase = (request: agentV1.ReportPhaseRequest) => Promise<agentV1.ReportPhaseResponse>;
+
+export interface AgentParts {
+  readonly ports: AgentPorts;
+  readonly store: IdentityStore;
+  readonly capabilities: Readonly<Record<string, string>>;
+  overlay(send: (message: agentV1.SyncRequest) => void): Overlay;
+  modules(send: (message: agentV1.SyncRequest) => void, report: ReportPhase): Modules;
+}
+
+/** The platform's reasons for which an agent stops for good; for any other it comes back. */
+const FINAL = new Set(['superseded', 'quarantined', 'cloned_identity']);
+
+/** The agent: keeps a session, keeps the desired state, and makes the node follow it. */
+export class Agent {
+  private desired: DesiredState = emptyDesired;
+  private readonly session: Session;
+  private readonly overlay: Overlay;
+  private readonly modules: Modules;
+  private readonly desiredStore: DesiredStore;
+  private readonly renewal: Renewal;
+  private readonly queues = new Map<string, Serial>();
+  private forget = new Set<string>();
+  private end: (ending: Ending) => void = () => undefined;
+  readonly ended: Promise<Ending>;
+
+  constructor(
+    private readonly parts: AgentParts,
+    private identity: Identity,
+  ) {
+    const { ports, store } = parts;
+    this.ended = new Promise((resolve) => (this.end = resolve));
+    this.session = new Session(ports, {
+      open: () => ports.transport.connect(this.identity.agentAddress, this.identity),
+      hello: () => this.hello(),
+      welcomed: () => void this.overlay.connected().then(() => this.modules.connected()),
+      message: (message) => this.message(message),
+    });
+    const send = (message: agentV1.SyncRequest) => this.session.send(message);
+    this.overlay = parts.overlay(send);
+    this.modules = parts.modules(send, (request) => this.report(request));
+    this.desiredStore = new DesiredStore(ports.files, join(store.stateDir, 'desired.json'), ports.log);
+    this.renewal = new Renewal(ports, store, {
+      identity: () => this.identity,
+      connection: () => this.session.current(),
+      renewed: (identity) => {
+        this.identity = identity;
+        this.session.restart('the certificate was renewed');
+      },
+    });
+  }
+
+  /** Converges on the cached desired state first, then connects. */
+  async start(): Promise<void> {
+    this.desired = await this.desiredStore.load();
+    await this.overlay.start();
+    await this.modules.start();
+    for (const name of this.desired.sections.keys()) void this.converge(name);
+    this.session.start();
+    this.renewal.start();
+  }
+
+  /** `services` also ends what the agent keeps running: k3s and the overlay. */
+  async stop(services: boolean): Promise<void> {
+    this.session.stop();
+    this.renewal.stop();
+    this.overlay.stop();
+    await this.modules.stop(services);
+    if (services) await this.overlay.wipe();
+    this.end({ kind: 'stopped' });
+  }
+
+  private async hello(): Promise<agentV1.Hello> {
+    const { ports, store, capabilities } = this.parts;
+    const { host } = ports;
+    return {
+      protocolVersion: PROTOCOL_VERSION,
+      agentVersion: AGENT_VERSION,
+      architecture: host.architecture,
+      bootId: host.bootId,
+      startCounter: await store.nextStart(),
+      storeEpoch: this.desired.storeEpoch,
+      sections: sectionStates(this.desired, this.forget),
+      underlayAddresses: host.underlayAddresses(this.overlay.interfaceNames()),
+      memoryBytes: BigInt(host.memoryBytes),
+      hostname: host.hostname,
+      vipEpochs: this.overlay.vips.epochs(),
+      capabilities: { ...capabilities },
+    };
+  }
+
+  private message(message: NonNullable<agentV1.SyncResponse['message']>): void {
+    switch (message.$case) {
+      case 'snapshot':
+        return this.snapshot(message.value);
+      case 'delta':
+        return this.delta(message.value);
+      case 'vip':
+        return this.overlay.vips.message(message.value);
+      case 'voteRequest':
+        return this.overlay.voteRequest(message.value);
+      case 'leaseConfirm':
+        return this.overlay.leaseConfirm(message.value);
+      case 'openTunnel': {
+        const connection = this.session.current();
+        if (connection !== undefined)
+          openTunnel(this.parts.ports, connection, message.value, (m) => this.session.send(m));
+        return;
+      }
+      case 'bye':
+        return this.bye(message.value);
+      default:
+        this.parts.ports.log.debug({ kind: message.$case }, 'message not used by this version');
+    }
+  }
+
+  private snapshot(snapshot: agentV1.Snapshot): void {
+    const result = applySnapshot(this.desired, snapshot);
+    this.adopt(result.desired);
+    for (const name of result.changed) this.forget.delete(name);
+    for (const name of result.removed) void this.drop(name);
+    for (const name of result.changed) void this.converge(name);
+    if (result.damaged.length > 0) this.resync(result.damaged, 'the section does not match its hash');
+  }
+
+  private delta(delta: agentV1.Delta): void {
+    const result = applyDelta(this.desired, delta);
+    if (result.kind === 'resync') return this.resync([delta.section], result.reason);
+    this.adopt(result.desired);
+    void this.converge(delta.section);
+  }
+
+  private resync(sections: readonly string[], reason: string): void {
+    this.parts.ports.log.warn({ sections, reason }, 'asking for a snapshot');
+    for (const name of sections) this.forget.add(name);
+    void this.session.sayHello();
+  }
+
+  private adopt(desired: DesiredState): void {
+    this.desired = desired;
+    this.desiredStore.save(desired);
+  }
+
+  /** Level-triggered: a section that changes again while it is applied is applied once more, in its newest form. */
+  private converge(name: string): Promise<void> {
+    const queue = this.queues.get(name) ?? new Serial();
+    this.queues.set(name, queue);
+    const wanted = this.desired.sections.get(name);
+    return queue.run(async () => {
+      const section = this.desired.sections.get(name);
+      if (section === undefined || section !== wanted) return;
+      const started = this.parts.ports.clock.monotonicMs();
+      const errors = await this.apply(name, section.items);
+      const applyUs = Math.round((this.parts.ports.clock.monotonicMs() - started) * 1000);
+      const { generation, hash } = section;
+      this.session.send({ message: { $case: 'applied', value: { section: name, generation, hash, errors, applyUs } } });
+    });
+  }
+
+  private async apply(name: string, items: ReadonlyMap<string, Uint8Array>): Promise<string[]> {
+    try {
+      if (name.startsWith(NETWORK_PREFIX)) return await this.overlay.apply(name, items, this.desired.storeEpoch);
+      if (name === 'modules') return this.modules.apply(items);
+      return [];
+    } catch (error) {
+      this.parts.ports.log.error({ section: name, error: errorMessage(error) }, 'section failed');
+      return [errorMessage(error)];
+    }
+  }
+
+  private drop(name: string): Promise<void> {
+    const queue = this.queues.get(name) ?? new Serial();
+    return queue.run(async () => {
+      if (name.startsWith(NETWORK_PREFIX)) await this.overlay.remove(name);
+      else if (name === 'modules') this.modules.apply(new Map());
+    });
+  }
+
+  private async report(request: agentV1.ReportPhaseRequest): Promise<agentV1.ReportPhaseResponse> {
+    const connection = this.session.current();
+    if (connection === undefined) throw new Error('not connected to the platform');
+    return connection.reportPhase(request);
+  }
+
+  private bye(bye: agentV1.Bye): void {
+    this.parts.ports.log.warn({ code: bye.code, wipe: bye.wipe, reason: bye.message }, 'the platform says goodbye');
+    if (bye.wipe) void this.wipe();
+    else if (FINAL.has(bye.code)) {
+      this.session.stop();
+      this.renewal.stop();
+      this.overlay.stop();
+      void this.modules.stop(false).then(() => this.end({ kind: 'superseded', code: bye.code, message: bye.message }));
+    }
+  }
+
+  /** The instance was forgotten: nothing of it may go on running or be found later. */
+  private async wipe(): Promise<void> {
+    this.session.stop();
+    this.renewal.stop();
+    await this.modules.stop(true);
+    await this.overlay.wipe();
+    this.overlay.stop();
+    await this.parts.store.wipe();
+    this.parts.ports.log.warn({}, 'wiped: services stopped, state removed');
+    this.end({ kind: 'wiped' });
+  }
+}

@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import type { RunOptions } from './cli.js';
+import { Agent } from './agent.js';
+import type { Identity, IdentityStore } from './identity/identity-store.js';
+import { K3sDriver } from './k3s/k3s-driver.js';
+import { Modules } from './k3s/modules.js';
+import { k3sPaths } from './k3s/paths.js';
+import { PhaseStore } from './k3s/phase-state.js';
+import type { KernelLease } from './lease/kernel-lease.js';
+import type { LinkOps } from './network/link-ops.js';
+import { Overlay } from './network/overlay.js';
+import type { AgentPorts } from './ports.js';
+import { ProcessManager } from './services/process-manager.js';
+import type { ServiceManager } from './services/service-manager.js';
+import { SystemdManager } from './services/systemd-manager.js';
+import type { WireGuardDriver } from './wireguard/driver.js';
+
+export interface AgentAssembly {
+  readonly ports: AgentPorts;
+  readonly store: IdentityStore;
+  readonly identity: Identity;
+  readonly driver: WireGuardDriver;
+  readonly links: LinkOps;
+  readonly fence: KernelLease;
+  readonly services: ServiceManager;
+  readonly options: Pick<RunOptions, 'stateDir' | 'root' | 'k3sBin'>;
+}
+
+/** Puts the agent together from its ports: the real ones in main.ts, others in tests and simulations. */
+export const buildAgent = (a: AgentAssembly): Agent => {
+  const { ports, store, driver, links, fence, services } = a;
+  const { stateDir, root, k3sBin } = a.options;
+  const phases = new PhaseStore(ports.files, join(stateDir, 'phases.json'));
+  return new Agent(
+    {
+      ports,
+      store,
+      capabilities: { wireguard: driver.kind, services: services.kind, fence: fence.kind },
+      overlay: (send) => new Overlay({ ports, driver, links, fence, stateDir, send }),
+      modules: (send, report) => {
+        const paths = k3sPaths(root);
+        const k3s = new K3sDriver({ ports, services, phases, paths, stateDir, fallbackBinary: k3sBin, report });
+        return new Modules({ ports, services, phases, driver: k3s, send });
+      },
+    },
+    a.identity,
+  );
+};
+
+/** systemd where it runs as the init system, supervision by the agent elsewhere. */
+export const chooseServices = async (
+  ports: AgentPorts,
+  wanted: RunOptions['services'],
+  stateDir: string,
+): Promise<ServiceManager> => {
+  const booted = async () => (await ports.processes.run('systemctl', ['is-system-running'])).stdout.trim();
+  const systemd = wanted === 'systemd' || (wanted === 'auto' && /^(running|degraded|starting|initializing)$/.test(await booted()));
+  return systemd ? new SystemdManager(ports) : new ProcessManager(ports, join(stateDir, 'services'));
+};

@@ -1,0 +1,64 @@
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Files } from '../ports.js';
+
+const identitySchema = z.object({
+  instanceId: z.string().min(1),
+  agentAddress: z.string().min(1),
+  keyPem: z.string().min(1),
+  certificatePem: z.string().min(1),
+  caPem: z.string().min(1),
+});
+export type Identity = z.infer<typeof identitySchema>;
+
+/** The node's identity on disk. Certificate and key are one file, so that they always belong to each other. */
+export class IdentityStore {
+  constructor(
+    private readonly files: Files,
+    readonly stateDir: string,
+  ) {}
+
+  async load(): Promise<Identity | undefined> {
+    const bytes = await this.files.read(this.path('identity.json'));
+    return bytes === undefined ? undefined : identitySchema.parse(JSON.parse(bytes.toString('utf8')));
+  }
+
+  async save(identity: Identity): Promise<void> {
+    await this.files.write(this.path('identity.json'), JSON.stringify(identity), 0o600);
+    await this.files.remove(this.path('pending-key.pem'));
+  }
+
+  /** The key of a request under way: written before it is sent, so that a repeat after a lost answer has the same key. */
+  async pendingKey(): Promise<{ key: KeyObject; pem: string }> {
+    const path = this.path('pending-key.pem');
+    const bytes = await this.files.read(path);
+    if (bytes !== undefined) return { key: createPrivateKey(bytes), pem: bytes.toString('utf8') };
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    await this.files.write(path, pem, 0o600);
+    return { key: privateKey, pem };
+  }
+
+  /** Counts the agent's streams since enrolment; a higher one supersedes an older stream of the same boot. */
+  async nextStart(): Promise<bigint> {
+    const path = this.path('starts');
+    const text = (await this.files.read(path))?.toString('utf8') ?? '0';
+    const next = (/^\d+$/.test(text) ? BigInt(text) : 0n) + 1n;
+    await this.files.write(path, String(next), 0o600);
+    return next;
+  }
+
+  async wipe(): Promise<void> {
+    await this.files.removeTree(this.stateDir);
+  }
+
+  path(name: string): string {
+    return join(this.stateDir, name);
+  }
+}
+
+export const certificatePem = (der: Uint8Array): string => {
+  const body = Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n').trimEnd();
+  return `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`;
+};

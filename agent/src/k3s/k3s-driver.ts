@@ -1,0 +1,183 @@
+import { deterministicUuid, sha256Hex } from '#kernel';
+import { agentV1 } from '#proto';
+import type { AgentPorts } from '../ports.js';
+import type { ServiceManager, ServiceSpec } from '../services/service-manager.js';
+import { agentHealth, serverHealth, type Health } from './health.js';
+import { installK3s, k3sVersion } from './install.js';
+import type { K3sPaths } from './paths.js';
+import type { PhaseStore } from './phase-state.js';
+import { configDigest, joinFromConfig, joinFromDropIn, renderConfig, renderDropIn, type JoinGrant, type K3sSpec } from './render.js';
+
+const { Phase, Runtime } = agentV1;
+
+export interface K3sDeps {
+  readonly ports: AgentPorts;
+  readonly services: ServiceManager;
+  readonly phases: PhaseStore;
+  readonly paths: K3sPaths;
+  readonly stateDir: string;
+  readonly fallbackBinary: string | undefined;
+  report(request: agentV1.ReportPhaseRequest): Promise<agentV1.ReportPhaseResponse>;
+}
+
+/** What one round came to; `again` asks for another one after so many milliseconds. */
+export type Round = { readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number; readonly why: string };
+
+export class PhaseRefused extends Error {
+  override readonly name = 'PhaseRefused';
+}
+
+/** K3s on this node, one level-triggered round at a time. Nothing here waits long: the caller comes again. */
+export class K3sDriver {
+  constructor(private readonly deps: K3sDeps) {}
+
+  async round(spec: K3sSpec): Promise<Round> {
+    if (spec.state === 'wait') return { kind: 'done' };
+    if (spec.state === 'stop') return this.stop(spec);
+    const { phases, ports, paths } = this.deps;
+    let state = phases.get(spec.assignment_id);
+    if (state.stopped) state = await phases.set(spec.assignment_id, fresh(state.life + 1));
+    if (!state.installing) {
+      await this.report(spec, Phase.PHASE_INSTALLING, {});
+      state = await phases.set(spec.assignment_id, { installing: true });
+    }
+    const binary = await installK3s(ports, spec, paths, this.deps.fallbackBinary, this.deps.stateDir);
+    const grant = await this.grant(spec, state.joined);
+    if (grant.kind === 'again') return grant;
+    await this.start(spec, binary, grant.grant);
+    const health = await this.health(spec);
+    if (!health.ready) return this.notReady(spec, health);
+    if (spec.kind === 'k3s_server' && spec.role === 'init' && !state.bootstrapped) await this.bootstrap(spec, binary);
+    state = phases.get(spec.assignment_id);
+    if (state.ready) return { kind: 'done' };
+    await this.report(spec, Phase.PHASE_READY, { version: await k3sVersion(ports, binary), clusterId: state.clusterId });
+    await phases.set(spec.assignment_id, { ready: true });
+    ports.log.info({ assignment: spec.assignment_id, kind: spec.kind }, 'k3s is ready');
+    return { kind: 'done' };
+  }
+
+  health(spec: K3sSpec): Promise<Health> {
+    return spec.kind === 'k3s_server' ? serverHealth(this.deps.ports, this.deps.paths) : agentHealth(this.deps.ports);
+  }
+
+  /** Tells the platform that this runtime can't be brought up, with the reason; the agent goes on trying. */
+  async failed(spec: K3sSpec, error: string): Promise<void> {
+    await this.report(spec, Phase.PHASE_FAILED, { error });
+  }
+
+  async stop(spec: K3sSpec): Promise<Round> {
+    const state = this.deps.phases.get(spec.assignment_id);
+    if (state.stopped) return { kind: 'done' };
+    await this.deps.services.stop(serviceName(spec));
+    await this.report(spec, Phase.PHASE_STOPPED, { clusterId: state.clusterId });
+    await this.deps.phases.set(spec.assignment_id, { ...fresh(state.life), stopped: true });
+    return { kind: 'done' };
+  }
+
+  /** A token to join with; the init server needs none. */
+  private async grant(
+    spec: K3sSpec,
+    joined: boolean,
+  ): Promise<{ readonly kind: 'ok'; readonly grant: JoinGrant | undefined } | Extract<Round, { kind: 'again' }>> {
+    if (spec.kind === 'k3s_server' && spec.role === 'init') return { kind: 'ok', grant: undefined };
+    if (joined) {
+      const known = await this.storedGrant(spec);
+      if (known !== undefined) return { kind: 'ok', grant: known };
+    }
+    const target = spec.kind === 'k3s_agent' ? (spec.target_cluster_id ?? '') : (spec.cluster_id ?? '');
+    const answer = await this.send(spec, Phase.PHASE_JOIN_REQUEST, { targetClusterId: target });
+    if (answer.kind === 'later') return { kind: 'again', afterMs: answer.afterMs, why: 'the cluster has no token yet' };
+    const { ack } = answer;
+    const token = spec.kind === 'k3s_server' ? ack.serverToken : ack.agentToken;
+    if (token === '' || ack.apiEndpoint === '') throw new Error('the platform answered a join request without token or endpoint');
+    const grant = { apiEndpoint: ack.apiEndpoint, token };
+    if (spec.kind === 'k3s_agent') await this.deps.ports.files.write(this.deps.paths.dropIn, renderDropIn(grant), 0o600);
+    else await this.deps.ports.files.write(this.deps.paths.config, renderConfig(spec, this.deps.paths, grant), 0o600);
+    await this.deps.phases.set(spec.assignment_id, { joined: true, clusterId: ack.clusterId });
+    return { kind: 'ok', grant };
+  }
+
+  private async storedGrant(spec: K3sSpec): Promise<JoinGrant | undefined> {
+    const { files } = this.deps.ports;
+    const path = spec.kind === 'k3s_agent' ? this.deps.paths.dropIn : this.deps.paths.config;
+    const text = (await files.read(path))?.toString('utf8');
+    if (text === undefined) return undefined;
+    return spec.kind === 'k3s_agent' ? joinFromDropIn(text) : joinFromConfig(text);
+  }
+
+  private async start(spec: K3sSpec, binary: string, grant: JoinGrant | undefined): Promise<void> {
+    const { ports, paths, phases, services } = this.deps;
+    const config = renderConfig(spec, paths, grant);
+    if ((await ports.files.read(paths.config))?.toString('utf8') !== config) await ports.files.write(paths.config, config, 0o600);
+    const service: ServiceSpec = {
+      name: serviceName(spec),
+      description: spec.kind === 'k3s_server' ? 'Lightweight Kubernetes (server)' : 'Lightweight Kubernetes (agent)',
+      command: binary,
+      args: [spec.kind === 'k3s_server' ? 'server' : 'agent', '--config', paths.config],
+      env: spec.kind === 'k3s_agent' && grant !== undefined ? { K3S_URL: grant.apiEndpoint, K3S_TOKEN: grant.token } : {},
+    };
+    const digest = configDigest(`${binary}\n${config}`);
+    const { started } = phases.get(spec.assignment_id);
+    if (started !== '' && started !== digest) {
+      ports.log.info({ assignment: spec.assignment_id }, 'k3s configuration changed, restarting it');
+      await services.restart(service);
+    } else await services.ensure(service);
+    if (started !== digest) await phases.set(spec.assignment_id, { started: digest });
+  }
+
+  private async notReady(spec: K3sSpec, health: Health): Promise<Round> {
+    const status = await this.deps.services.status(serviceName(spec));
+    if (!status.running) throw new Error(`k3s does not run: ${status.detail}`);
+    return { kind: 'again', afterMs: 500, why: health.detail };
+  }
+
+  private async bootstrap(spec: K3sSpec, binary: string): Promise<void> {
+    const { ports, paths, phases } = this.deps;
+    const text = async (path: string) => (await ports.files.read(path))?.toString('utf8').trim();
+    const [kubeconfig, serverToken, agentToken, caPem] = [
+      await text(paths.kubeconfig), await text(paths.nodeToken), await text(paths.agentToken), await text(paths.serverCa),
+    ];
+    if (kubeconfig === undefined || serverToken === undefined) throw new Error('k3s is ready but wrote no kubeconfig or node token');
+    const version = await k3sVersion(ports, binary);
+    const ack = await this.report(spec, Phase.PHASE_BOOTSTRAP, {
+      kubeconfig, serverToken, agentToken: agentToken ?? '', caPem: caPem ?? '', version, clusterId: spec.cluster_id ?? '',
+    });
+    await phases.set(spec.assignment_id, { bootstrapped: true, clusterId: ack.clusterId });
+  }
+
+  /** A phase that must be acknowledged now; `retry_after` counts as a failure of this round. */
+  private async report(
+    spec: K3sSpec,
+    phase: agentV1.Phase,
+    fields: Partial<agentV1.ReportPhaseRequest>,
+  ): Promise<agentV1.PhaseAck> {
+    const answer = await this.send(spec, phase, fields);
+    if (answer.kind === 'later') throw new Error(`the platform asks to repeat this in ${answer.afterMs} ms`);
+    return answer.ack;
+  }
+
+  private async send(
+    spec: K3sSpec,
+    phase: agentV1.Phase,
+    fields: Partial<agentV1.ReportPhaseRequest>,
+  ): Promise<{ kind: 'ack'; ack: agentV1.PhaseAck } | { kind: 'later'; afterMs: number }> {
+    const { life } = this.deps.phases.get(spec.assignment_id);
+    // The same content always has the same id, so a repeat after a lost answer is recognised as one.
+    const digest = sha256Hex(JSON.stringify(fields));
+    const requestId = deterministicUuid('phase', spec.assignment_id, life, phase, digest);
+    const runtime = spec.kind === 'k3s_server' ? Runtime.RUNTIME_K3S_SERVER : Runtime.RUNTIME_K3S_AGENT;
+    const base = agentV1.ReportPhaseRequest.fromPartial({ clusterId: spec.cluster_id ?? '', ...fields });
+    const { result } = await this.deps.report({ ...base, requestId, runtime, phase, nodeName: spec.node_name });
+    if (result?.$case === 'ack') return { kind: 'ack', ack: result.value };
+    if (result?.$case === 'retryAfterMs') return { kind: 'later', afterMs: result.value };
+    if (result?.$case === 'refusal')
+      throw new PhaseRefused(`${result.value.code}: ${result.value.message}${result.value.hint ? ` (${result.value.hint})` : ''}`);
+    throw new Error(`the platform gave no answer to ${Phase[phase]}`);
+  }
+}
+
+const fresh = (life: number) => ({
+  life, installing: false, bootstrapped: false, joined: false, started: '', ready: false, stopped: false, clusterId: '',
+});
+
+export const serviceName = (spec: K3sSpec): string => (spec.kind === 'k3s_server' ? 'k3s' : 'k3s-agent');

@@ -1,0 +1,155 @@
+import { backoffMs, errorMessage, type Cancel } from '#kernel';
+import { agentV1, moduleItem } from '#proto';
+import type { AgentPorts } from '../ports.js';
+import type { ServiceManager } from '../services/service-manager.js';
+import { PhaseRefused, type K3sDriver } from './k3s-driver.js';
+import type { PhaseStore } from './phase-state.js';
+import type { K3sSpec } from './render.js';
+
+const HEALTH_MS = 2_000;
+const HEALTH_REPEAT_MS = 10_000;
+/** How often the agent looks whether a runtime that is up still is what it should be. */
+const STEADY_MS = 10_000;
+
+interface Running {
+  spec: K3sSpec;
+  cancel: Cancel | undefined;
+  busy: boolean;
+  again: boolean;
+  attempt: number;
+  reported: string;
+  health: string;
+  sinceHealth: number;
+}
+
+export interface ModulesDeps {
+  readonly ports: AgentPorts;
+  readonly services: ServiceManager;
+  readonly phases: PhaseStore;
+  readonly driver: K3sDriver;
+  send(message: agentV1.SyncRequest): void;
+}
+
+/** The modules of this node that have a runtime. */
+export class Modules {
+  private readonly running = new Map<string, Running>();
+  private health: Cancel | undefined;
+  private stopped = false;
+
+  constructor(private readonly deps: ModulesDeps) {}
+
+  async start(): Promise<void> {
+    await this.deps.phases.load();
+    this.health = this.deps.ports.timers.every(HEALTH_MS, () => void this.probe());
+  }
+
+  /** Takes the modules section; answers the items that cannot be understood. Progress is told by phases. */
+  apply(items: ReadonlyMap<string, Uint8Array>): string[] {
+    const errors: string[] = [];
+    const specs = new Map<string, K3sSpec>();
+    for (const [key, bytes] of items) {
+      const parsed = moduleItem.safeParse(readJson(bytes));
+      if (!parsed.success) errors.push(`${key}: ${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`);
+      else if (parsed.data.runtime !== null) specs.set(parsed.data.runtime.assignment_id, parsed.data.runtime);
+    }
+    for (const [id, spec] of specs) this.want(id, spec);
+    // An assignment that is gone without a word is stopped like one that says so.
+    if (errors.length === 0)
+      for (const [id, entry] of this.running) if (!specs.has(id)) this.want(id, { ...entry.spec, state: 'stop', reason: 'unassigned' });
+    return errors;
+  }
+
+  /** The platform is back: what was waiting for it goes on at once. */
+  connected(): void {
+    for (const entry of this.running.values()) {
+      entry.health = '';
+      if (entry.attempt > 0) this.soon(entry, 0);
+    }
+  }
+
+  async stop(services: boolean): Promise<void> {
+    this.stopped = true;
+    this.health?.();
+    for (const entry of this.running.values()) entry.cancel?.();
+    if (services) for (const name of ['k3s', 'k3s-agent']) await this.deps.services.stop(name);
+    this.deps.services.release();
+  }
+
+  private want(id: string, spec: K3sSpec): void {
+    const known = this.running.get(id);
+    const entry = known ?? { spec, cancel: undefined, busy: false, again: false, attempt: 0, reported: '', health: '', sinceHealth: 0 };
+    if (known !== undefined && JSON.stringify(known.spec) === JSON.stringify(spec)) return;
+    if (spec.state === 'wait') this.deps.ports.log.info({ assignment: id, reason: spec.reason }, 'k3s waits');
+    entry.spec = spec;
+    entry.attempt = 0;
+    this.running.set(id, entry);
+    this.soon(entry, 0);
+  }
+
+  private soon(entry: Running, afterMs: number): void {
+    if (this.stopped) return;
+    if (entry.busy) {
+      entry.again = true;
+      return;
+    }
+    entry.cancel?.();
+    entry.cancel = this.deps.ports.timers.after(afterMs, () => void this.round(entry));
+  }
+
+  private async round(entry: Running): Promise<void> {
+    entry.busy = true;
+    let next = STEADY_MS;
+    const { spec } = entry;
+    try {
+      const result = await this.deps.driver.round(spec);
+      entry.attempt = 0;
+      entry.reported = '';
+      if (result.kind === 'again') next = result.afterMs;
+    } catch (error) {
+      next = await this.trouble(entry, spec, error);
+    }
+    entry.busy = false;
+    const hurry = entry.again;
+    entry.again = false;
+    this.soon(entry, hurry ? 0 : next);
+  }
+
+  private async trouble(entry: Running, spec: K3sSpec, error: unknown): Promise<number> {
+    const { ports, driver } = this.deps;
+    const message = errorMessage(error);
+    const wait = backoffMs(entry.attempt++, () => ports.random.unit(), 1_000, 15_000);
+    ports.log.warn({ assignment: spec.assignment_id, error: message, retry_in_ms: wait }, 'k3s is not there yet');
+    const tell = !(error instanceof PhaseRefused) && entry.reported !== message && !/connected|UNAVAILABLE/.test(message);
+    if (tell) {
+      try {
+        await driver.failed(spec, message);
+        entry.reported = message;
+      } catch (reportError) {
+        ports.log.warn({ error: errorMessage(reportError) }, 'the failure could not be reported');
+      }
+    }
+    return wait;
+  }
+
+  private async probe(): Promise<void> {
+    for (const entry of this.running.values()) {
+      if (entry.spec.state !== 'run' || this.deps.phases.get(entry.spec.assignment_id).started === '') continue;
+      const health = await this.deps.driver.health(entry.spec);
+      const shape = `${health.ready} ${health.detail}`;
+      entry.sinceHealth += HEALTH_MS;
+      if (shape === entry.health && entry.sinceHealth < HEALTH_REPEAT_MS) continue;
+      entry.health = shape;
+      entry.sinceHealth = 0;
+      const runtime = entry.spec.kind === 'k3s_server' ? agentV1.Runtime.RUNTIME_K3S_SERVER : agentV1.Runtime.RUNTIME_K3S_AGENT;
+      this.deps.send({ message: { $case: 'runtimeHealth', value: { runtime, ...health } } });
+    }
+  }
+}
+
+const readJson = (bytes: Uint8Array): unknown => {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8')) as unknown;
+  } catch {
+    return undefined;
+  }
+};

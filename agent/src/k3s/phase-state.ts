@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import type { Files } from '../ports.js';
+
+const entry = z.object({
+  /** Counts the assignment's lives: a stop ends one, so that its requests are not taken for repeats of older ones. */
+  life: z.number().int().default(1),
+  installing: z.boolean().default(false),
+  bootstrapped: z.boolean().default(false),
+  joined: z.boolean().default(false),
+  started: z.string().default(''),
+  ready: z.boolean().default(false),
+  stopped: z.boolean().default(false),
+  clusterId: z.string().default(''),
+});
+export type PhaseState = z.infer<typeof entry>;
+const file = z.record(z.string(), entry);
+
+/** Which phases of which assignment are done, so that a restarted agent does not repeat them. */
+export class PhaseStore {
+  private states: Record<string, PhaseState> = {};
+
+  constructor(
+    private readonly files: Files,
+    private readonly path: string,
+  ) {}
+
+  async load(): Promise<void> {
+    const bytes = await this.files.read(this.path);
+    if (bytes !== undefined) this.states = file.parse(JSON.parse(bytes.toString('utf8')));
+  }
+
+  get(assignmentId: string): PhaseState {
+    return this.states[assignmentId] ?? entry.parse({});
+  }
+
+  assignments(): string[] {
+    return Object.keys(this.states);
+  }
+
+  async set(assignmentId: string, change: Partial<PhaseState>): Promise<PhaseState> {
+    const next = { ...this.get(assignmentId), ...change };
+    this.states = { ...this.states, [assignmentId]: next };
+    await this.files.write(this.path, JSON.stringify(this.states), 0o600);
+    return next;
+  }
+}

@@ -1,0 +1,201 @@
+import { backoffMs, errorMessage, type Cancel, type Clock, type Log, type Random, type Timers } from '#kernel';
+import type { VipItem } from '#proto';
+import { canonicalAddress } from '../network/cidr.js';
+import type { DatagramSocket, Datagrams, Files } from '../ports.js';
+import { Serial } from '../serial.js';
+import { PLATFORM, initialLease, isHeld, nextWake, type LeaseConfig, type LeaseEffect, type LeaseInput, type LeaseState } from './lease.js';
+import { stepLease } from './lease-step.js';
+import { LEASE_PORT, decodeLease, encodeLease } from './wire.js';
+
+export interface LeaseHooks {
+  hold(vipId: string, epoch: number, forMs: number): void;
+  extend(vipId: string, epoch: number, forMs: number): void;
+  drop(vipId: string, epoch: number, reason: string): void;
+  /** To the platform's vote, over the Sync stream. */
+  platformBeat(vipId: string, epoch: number, seq: number): void;
+  promise(vipId: string, promise: Extract<LeaseEffect, { kind: 'promise' }>): void;
+}
+
+interface Entry {
+  state: LeaseState;
+  cancel: Cancel | undefined;
+  /** Overlay address by peer id, and the other way round. */
+  addresses: ReadonlyMap<string, string>;
+  own: string;
+}
+
+interface Ports {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly files: Files;
+  readonly datagrams: Datagrams;
+  readonly log: Log;
+}
+
+/** The edge of the lease: timers, datagrams on the overlay and the promises on disk. */
+export class LeaseRunner {
+  private readonly entries = new Map<string, Entry>();
+  private readonly sockets = new Map<string, DatagramSocket | 'binding'>();
+  private readonly effects = new Serial();
+  private stored: Record<string, { promised: number; grantEpoch: number }> = {};
+  /** VIPs whose promise could not be written: nothing is confirmed for them until it is. */
+  private readonly unsaved = new Set<string>();
+  private closed = false;
+
+  constructor(
+    private readonly ports: Ports,
+    private readonly path: string,
+    private readonly hooks: LeaseHooks,
+  ) {}
+
+  async load(): Promise<void> {
+    const bytes = await this.ports.files.read(this.path);
+    if (bytes !== undefined) this.stored = JSON.parse(bytes.toString('utf8')) as typeof this.stored;
+  }
+
+  /** Whether this node may have the address on right now. A VIP without a lease is held by whoever the platform names. */
+  holds(vip: VipItem): boolean {
+    if (vip.role !== 'holder') return false;
+    if (vip.lease === null) return true;
+    const state = this.entries.get(vip.vip_id)?.state;
+    return state !== undefined && state.holding?.epoch === vip.epoch && isHeld(state, this.now());
+  }
+
+  /** Whether an old lease still runs, so that the address may stay until the others have moved on. */
+  lingers(vip: VipItem): boolean {
+    const state = this.entries.get(vip.vip_id)?.state;
+    return state?.holding !== undefined && state.holding.epoch < vip.epoch && isHeld(state, this.now());
+  }
+
+  configure(vip: VipItem, self: string): void {
+    const { lease } = vip;
+    if (lease === null || !lease.voters.some((v) => v.peer_id === self)) return this.remove(vip.vip_id);
+    const addresses = new Map(lease.voters.map((v) => [v.peer_id, canonicalAddress(v.address)]));
+    const config: LeaseConfig = {
+      vipId: vip.vip_id,
+      self,
+      epoch: vip.epoch,
+      holder: vip.role === 'holder',
+      voters: lease.voters.map((v) => v.peer_id),
+      platformVotes: lease.platform_votes,
+      beatMs: lease.beat_ms,
+      ttlMs: lease.ttl_ms,
+    };
+    const entry = this.entries.get(vip.vip_id) ?? this.fresh(vip.vip_id, lease.ttl_ms);
+    entry.addresses = addresses;
+    entry.own = addresses.get(self)!;
+    this.listen(entry.own);
+    this.feed(vip.vip_id, { kind: 'configure', now: this.now(), config });
+  }
+
+  remove(vipId: string): void {
+    if (!this.entries.has(vipId)) return;
+    this.feed(vipId, { kind: 'configure', now: this.now(), config: undefined });
+    this.entries.get(vipId)?.cancel?.();
+    this.entries.delete(vipId);
+  }
+
+  /** A VIP the agent knows nothing of gets a promise too: it can only have granted less. */
+  voteRequest(vipId: string, epoch: number): void {
+    if (!this.entries.has(vipId)) this.fresh(vipId, 0);
+    this.feed(vipId, { kind: 'vote_request', now: this.now(), epoch });
+  }
+
+  platformConfirm(vipId: string, epoch: number, seq: number): void {
+    this.feed(vipId, { kind: 'message', now: this.now(), from: PLATFORM, message: { kind: 'confirm', epoch, seq } });
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const entry of this.entries.values()) entry.cancel?.();
+    for (const socket of this.sockets.values()) if (socket !== 'binding') socket.close();
+  }
+
+  private fresh(vipId: string, ttlMs: number): Entry {
+    const stored = this.stored[vipId] ?? { promised: 0, grantEpoch: 0 };
+    const base = Math.floor(this.ports.random.unit() * 2 ** 40);
+    const entry: Entry = { state: initialLease(stored, this.now(), ttlMs, base), cancel: undefined, addresses: new Map(), own: '' };
+    this.entries.set(vipId, entry);
+    return entry;
+  }
+
+  private feed(vipId: string, input: LeaseInput): void {
+    const entry = this.entries.get(vipId);
+    if (entry === undefined || this.closed) return;
+    const { state, effects } = stepLease(entry.state, input);
+    entry.state = state;
+    for (const effect of effects) this.carryOut(vipId, entry, effect);
+    entry.cancel?.();
+    const at = nextWake(state);
+    entry.cancel =
+      at === undefined
+        ? undefined
+        : this.ports.timers.after(Math.max(0, at - this.now()), () => this.feed(vipId, { kind: 'tick', now: this.now() }));
+  }
+
+  private carryOut(vipId: string, entry: Entry, effect: LeaseEffect): void {
+    switch (effect.kind) {
+      case 'hold':
+        return this.hooks.hold(vipId, effect.epoch, effect.until - this.now());
+      case 'extend':
+        return this.hooks.extend(vipId, effect.epoch, effect.until - this.now());
+      case 'drop':
+        return this.hooks.drop(vipId, effect.epoch, effect.reason);
+      default:
+        // In order: what follows a promise waits until the promise is on disk.
+        void this.effects.run(() => this.inOrder(vipId, entry, effect)).catch((error: unknown) =>
+          this.ports.log.error({ vip: vipId, error: errorMessage(error) }, 'lease step failed'),
+        );
+    }
+  }
+
+  private async inOrder(vipId: string, entry: Entry, effect: Extract<LeaseEffect, { kind: 'send' | 'persist' | 'promise' }>) {
+    if (effect.kind === 'persist') {
+      this.stored[vipId] = { promised: effect.promised, grantEpoch: effect.grantEpoch };
+      this.unsaved.add(vipId);
+    }
+    if (this.unsaved.has(vipId)) {
+      await this.ports.files.write(this.path, JSON.stringify(this.stored), 0o600);
+      this.unsaved.delete(vipId);
+    }
+    if (effect.kind === 'persist') return;
+    if (effect.kind === 'promise') this.hooks.promise(vipId, effect);
+    else if (effect.to === PLATFORM) {
+      if (effect.message.kind === 'beat') this.hooks.platformBeat(vipId, effect.message.epoch, effect.message.seq);
+    } else {
+      const address = entry.addresses.get(effect.to);
+      const socket = this.sockets.get(entry.own);
+      if (address !== undefined && socket !== undefined && socket !== 'binding')
+        socket.send(address, LEASE_PORT, encodeLease(vipId, effect.message));
+    }
+  }
+
+  private listen(own: string, attempt = 0): void {
+    if (this.closed || (attempt === 0 && this.sockets.has(own))) return;
+    this.sockets.set(own, 'binding');
+    this.ports.datagrams.bind(own, LEASE_PORT, (bytes, from) => this.receive(bytes, from)).then(
+      (socket) => (this.closed ? socket.close() : void this.sockets.set(own, socket)),
+      (error: unknown) => {
+        // The overlay address appears only when the interface is up.
+        const wait = backoffMs(attempt, () => this.ports.random.unit(), 50, 1_000);
+        this.ports.log.debug({ address: own, error: errorMessage(error) }, 'cannot listen for lease beats yet');
+        this.ports.timers.after(wait, () => this.listen(own, attempt + 1));
+      },
+    );
+  }
+
+  /** The overlay vouches for the source address: WireGuard drops what does not come from its owner. */
+  private receive(bytes: Uint8Array, fromAddress: string): void {
+    const decoded = decodeLease(bytes);
+    const entry = decoded === undefined ? undefined : this.entries.get(decoded.vipId);
+    if (decoded === undefined || entry === undefined) return;
+    const address = canonicalAddress(fromAddress);
+    const from = [...entry.addresses].find(([, a]) => a === address)?.[0];
+    if (from !== undefined) this.feed(decoded.vipId, { kind: 'message', now: this.now(), from, message: decoded.message });
+  }
+
+  private now(): number {
+    return this.ports.clock.monotonicMs();
+  }
+}

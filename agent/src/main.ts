@@ -1,0 +1,90 @@
+import { systemClock, systemRandom, systemTimers, errorMessage } from '#kernel';
+import { systemFiles } from './adapters/files.js';
+import { grpcTransport } from './adapters/grpc-transport.js';
+import { systemHost } from './adapters/host.js';
+import { systemHttp } from './adapters/http.js';
+import { systemLoopback } from './adapters/loopback.js';
+import { systemProcesses } from './adapters/processes.js';
+import { systemDatagrams } from './adapters/udp.js';
+import type { Agent, Ending } from './agent.js';
+import { buildAgent, chooseServices } from './build-agent.js';
+import { parseCli, type RunOptions } from './cli.js';
+import { EnrollmentRefused, ensureEnrolled } from './identity/enroll.js';
+import { IdentityStore } from './identity/identity-store.js';
+import { noKernelLease } from './lease/kernel-lease.js';
+import { jsonLog } from './log.js';
+import { IpRoute } from './network/iproute.js';
+import { MemoryLinkOps } from './network/memory-link-ops.js';
+import type { AgentPorts } from './ports.js';
+import { AGENT_VERSION } from './version.js';
+import { chooseDriver } from './wireguard/choose.js';
+
+/** Exit codes: 0 stopped or wiped, 2 the command line or the enrolment was refused, 4 superseded or quarantined. */
+const EXIT = { ok: 0, failed: 1, refused: 2, superseded: 4 } as const;
+
+const realPorts = (options: RunOptions): AgentPorts => ({
+  clock: systemClock,
+  timers: systemTimers,
+  random: systemRandom,
+  log: jsonLog((line) => process.stdout.write(line), systemClock, options.logLevel),
+  files: systemFiles,
+  processes: systemProcesses,
+  datagrams: systemDatagrams,
+  host: systemHost(),
+  transport: grpcTransport,
+  loopback: systemLoopback,
+  http: systemHttp,
+});
+
+const joinToken = async (options: RunOptions): Promise<string | undefined> => {
+  if (options.token !== undefined) return options.token;
+  if (options.tokenFile !== undefined) return (await systemFiles.read(options.tokenFile))?.toString('utf8').trim();
+  return process.env['DROVER_JOIN_TOKEN'];
+};
+
+const assemble = async (ports: AgentPorts, store: IdentityStore, options: RunOptions, signal: AbortSignal) => {
+  const token = await joinToken(options);
+  const enrolment = { address: options.enrollAddress, caPin: options.caPin, token };
+  const identity = await ensureEnrolled(ports, store, enrolment, signal);
+  if (identity === undefined) return undefined;
+  const links = options.wireguard === 'memory' ? new MemoryLinkOps() : new IpRoute(ports.processes, ports.files, ports.log);
+  const driver = await chooseDriver(ports, links, options.wireguard, options.stateDir);
+  const services = await chooseServices(ports, options.services, options.stateDir);
+  return buildAgent({ ports, store, identity, driver, links, fence: noKernelLease, services, options });
+};
+
+const exitCode = (ending: Ending): number => (ending.kind === 'superseded' ? EXIT.superseded : EXIT.ok);
+
+const run = async (options: RunOptions): Promise<number> => {
+  const ports = realPorts(options);
+  const store = new IdentityStore(ports.files, options.stateDir);
+  const abort = new AbortController();
+  let agent: Agent | undefined;
+  const stop = () => {
+    abort.abort();
+    void agent?.stop(options.onExit === 'stop');
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  ports.log.info({ version: AGENT_VERSION, pid: process.pid, state_dir: options.stateDir }, 'agent starts');
+  try {
+    agent = await assemble(ports, store, options, abort.signal);
+    if (agent === undefined) return EXIT.ok;
+    await agent.start();
+    if (abort.signal.aborted) await agent.stop(options.onExit === 'stop');
+    const ending = await agent.ended;
+    ports.log.info({ ending: ending.kind }, 'agent ends');
+    return exitCode(ending);
+  } catch (error) {
+    ports.log.error({ error: errorMessage(error) }, 'agent cannot run');
+    return error instanceof EnrollmentRefused ? EXIT.refused : EXIT.failed;
+  }
+};
+
+const cli = parseCli(process.argv.slice(2), AGENT_VERSION);
+if (cli.kind === 'run') void run(cli.options).then((code) => process.exit(code));
+else if (cli.kind === 'print') process.stdout.write(cli.text);
+else {
+  process.stderr.write(`drover-agent: ${cli.message}\n`);
+  process.exitCode = EXIT.refused;
+}

@@ -1,0 +1,148 @@
+import { errorMessage } from '#kernel';
+import { agentV1, type VipItem } from '#proto';
+import type { KernelLease } from '../lease/kernel-lease.js';
+import type { LeaseRunner } from '../lease/lease-runner.js';
+import type { AgentPorts } from '../ports.js';
+import { Serial } from '../serial.js';
+import type { WireGuardDriver } from '../wireguard/driver.js';
+import { loadOrMakeKey, publicKeyOf } from '../wireguard/keys.js';
+import { canonicalAddress, canonicalCidr, canonicalPrefix } from './cidr.js';
+import { composeInterface, type ComposedInterface, type NetworkSection } from './compose.js';
+import { InterfaceReconciler, type InterfaceKeys } from './interface-reconciler.js';
+import type { LinkOps } from './link-ops.js';
+
+export interface NetworkDeps {
+  readonly ports: AgentPorts;
+  readonly driver: WireGuardDriver;
+  readonly links: LinkOps;
+  readonly leases: LeaseRunner;
+  readonly fence: KernelLease;
+  readonly keyPath: string;
+  /** The VIP items of this network that count now. */
+  vips(): readonly VipItem[];
+}
+
+/** One network on this node: its interface and the VIPs that live on it. */
+export class OverlayNetwork {
+  private readonly reconciler: InterfaceReconciler;
+  private readonly queue = new Serial();
+  private keys: InterfaceKeys | undefined;
+  private errors: string[] = [];
+
+  constructor(
+    private readonly deps: NetworkDeps,
+    public section: NetworkSection,
+  ) {
+    const { driver, links, ports } = deps;
+    this.reconciler = new InterfaceReconciler(driver, links, ports.clock, ports.log);
+  }
+
+  get self(): string {
+    return this.section.iface?.peer_id ?? '';
+  }
+
+  async publicKey(): Promise<agentV1.PeerKey | undefined> {
+    const { iface } = this.section;
+    if (iface === undefined) return undefined;
+    const { publicKey } = await this.loadKeys();
+    return { networkId: this.section.networkId, publicKey, listenPort: iface.listen_port };
+  }
+
+  /** Brings everything about; answers why the node has not converged. */
+  reconcile(): Promise<string[]> {
+    return this.queue.run(async () => {
+      if (this.compose() === undefined) return [...this.section.errors];
+      const errors = await this.reconciler.full(() => this.compose()!, await this.loadKeys());
+      if (errors.join() !== this.errors.join() && errors.length > 0)
+        this.deps.ports.log.warn({ network: this.section.networkId, errors }, 'network has not converged');
+      this.errors = errors;
+      return [...this.section.errors, ...errors];
+    });
+  }
+
+  /** The holder's address goes on at once; the rest of the interface follows. */
+  async hold(vip: VipItem): Promise<void> {
+    const device = this.device();
+    await this.deps.links.apply([
+      { op: 'address-add', device, address: canonicalCidr(vip.address), vip: true },
+    ]);
+    if (this.deps.leases.holds(vip)) return;
+    // The lease ran out while the address went on.
+    await this.release(vip);
+    throw new Error('the lease ran out again before the address was on');
+  }
+
+  async release(vip: VipItem): Promise<void> {
+    await this.deps.links.apply([{ op: 'address-del', device: this.device(), address: canonicalCidr(vip.address) }]);
+  }
+
+  /** Makes the VIP's packets take their new way: one write, then open connections are reset so that they notice. */
+  route(vip: VipItem): Promise<void> {
+    return this.queue.run(async () => {
+      const composed = this.compose();
+      if (composed === undefined) throw new Error('the interface is not known yet');
+      const prefix = canonicalPrefix(vip.address);
+      if (vip.holder_peer_id === null) {
+        await this.deps.links.apply([{ op: 'unreachable-add', prefix }]);
+        return;
+      }
+      const state = await this.reconciler.peers(composed, await this.loadKeys());
+      const peer = composed.peers.find((p) => p.peerId === vip.route_peer_id);
+      if (vip.role !== 'holder' && vip.route_peer_id !== null) {
+        const written = state.peers.find((p) => p.publicKey === peer?.publicKey)?.allowedIps.includes(prefix);
+        if (written !== true) throw new Error(`peer ${vip.route_peer_id} is not known here yet`);
+      }
+      if ((await this.deps.links.unreachable()).has(prefix))
+        await this.deps.links.apply([{ op: 'unreachable-del', prefix }]);
+    });
+  }
+
+  async resetConnections(which: 'src' | 'dst', vip: VipItem): Promise<void> {
+    await this.deps.links.killSockets(which, canonicalAddress(vip.address));
+  }
+
+  async observed(): Promise<agentV1.Observed | undefined> {
+    const { iface, networkId } = this.section;
+    const state = iface === undefined ? undefined : await this.deps.driver.read(iface.name);
+    if (state === undefined) return undefined;
+    const peers = state.peers.map((p) => ({
+      publicKey: p.publicKey,
+      endpoint: p.endpoint ?? '',
+      lastHandshakeMs: BigInt(p.lastHandshakeMs),
+    }));
+    return { networkId, peers };
+  }
+
+  async tearDown(): Promise<void> {
+    const { iface } = this.section;
+    if (iface === undefined) return;
+    try {
+      await this.queue.run(() => this.deps.driver.remove(iface.name));
+    } catch (error) {
+      this.deps.ports.log.error({ interface: iface.name, error: errorMessage(error) }, 'cannot remove the interface');
+    }
+  }
+
+  private device(): string {
+    if (this.section.iface === undefined) throw new Error('the interface is not known yet');
+    return this.deps.driver.device(this.section.iface.name);
+  }
+
+  private compose(): ComposedInterface | undefined {
+    const { leases } = this.deps;
+    return composeInterface(
+      this.section,
+      this.deps.vips(),
+      (vip) => leases.holds(vip),
+      (vip) => vip.role !== 'holder' && vip.release_after_move && (vip.lease === null || leases.lingers(vip)),
+    );
+  }
+
+  private async loadKeys(): Promise<InterfaceKeys> {
+    if (this.keys === undefined) {
+      const privateKey = await loadOrMakeKey(this.deps.ports.files, this.deps.keyPath, this.deps.ports.random);
+      this.keys = { privateKey, publicKey: publicKeyOf(privateKey) };
+    }
+    return this.keys;
+  }
+}

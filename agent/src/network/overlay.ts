@@ -1,0 +1,180 @@
+import { join } from 'node:path';
+import { errorMessage, type Cancel } from '#kernel';
+import { agentV1, type VipItem } from '#proto';
+import type { KernelLease } from '../lease/kernel-lease.js';
+import { LeaseRunner } from '../lease/lease-runner.js';
+import type { AgentPorts } from '../ports.js';
+import { VipActor } from '../vip/vip-actor.js';
+import type { WireGuardDriver } from '../wireguard/driver.js';
+import { NETWORK_PREFIX, parseNetworkSection } from './compose.js';
+import type { LinkOps } from './link-ops.js';
+import { OverlayNetwork } from './overlay-network.js';
+
+const DRIFT_MS = 1_000;
+const OBSERVE_MS = 10_000;
+
+export interface OverlayOptions {
+  readonly ports: AgentPorts;
+  readonly driver: WireGuardDriver;
+  readonly links: LinkOps;
+  readonly fence: KernelLease;
+  readonly stateDir: string;
+  send(message: agentV1.SyncRequest): void;
+}
+
+/** All networks of this node, with their VIPs and leases. */
+export class Overlay {
+  readonly vips: VipActor;
+  private readonly networks = new Map<string, OverlayNetwork>();
+  private readonly leases: LeaseRunner;
+  private readonly lastObserved = new Map<string, string>();
+  private cancels: Cancel[] = [];
+  private sinceObserved = 0;
+  private ticking = false;
+
+  constructor(private readonly options: OverlayOptions) {
+    const { ports, stateDir, fence } = options;
+    this.leases = new LeaseRunner(ports, join(stateDir, 'promises.json'), {
+      hold: (vipId, epoch, forMs) => this.vips.leaseHeld(vipId, epoch, forMs),
+      extend: (vipId, _epoch, forMs) => this.vips.leaseExtended(vipId, forMs),
+      drop: (vipId, epoch, reason) => this.vips.leaseLost(vipId, epoch, reason),
+      platformBeat: (vipId, epoch, seq) =>
+        options.send({ message: { $case: 'leaseBeat', value: { vipId, epoch: BigInt(epoch), seq: BigInt(seq) } } }),
+      promise: (vipId, p) =>
+        options.send({
+          message: {
+            $case: 'votePromise',
+            value: {
+              vipId,
+              epoch: BigInt(p.epoch),
+              granted: p.granted,
+              outstandingMs: p.outstandingMs,
+              holderHeardMsAgo: BigInt(p.holderHeardMsAgo),
+              promisedEpoch: BigInt(p.promisedEpoch),
+            },
+          },
+        }),
+    });
+    this.vips = new VipActor({
+      ports,
+      leases: this.leases,
+      fence,
+      path: join(stateDir, 'vips.json'),
+      network: (id) => this.networks.get(id),
+      send: (message) => options.send(message),
+    });
+    options.driver.onLost((name) => this.lost(name));
+  }
+
+  async start(): Promise<void> {
+    await this.leases.load();
+    await this.vips.load();
+    this.cancels = [this.options.ports.timers.every(DRIFT_MS, () => void this.tick())];
+  }
+
+  stop(): void {
+    for (const cancel of this.cancels) cancel();
+    this.leases.close();
+  }
+
+  /** A network section is new or has changed; answers why the node has not converged on it. */
+  async apply(name: string, items: ReadonlyMap<string, Uint8Array>, storeEpoch: string): Promise<string[]> {
+    const section = parseNetworkSection(name, items);
+    const { networkId } = section;
+    const known = this.networks.get(networkId);
+    if (known?.section.iface !== undefined && known.section.iface.name !== section.iface?.name) await known.tearDown();
+    const network = known ?? this.makeNetwork(networkId, name);
+    const isNew = known?.section.iface === undefined;
+    network.section = section;
+    this.networks.set(networkId, network);
+    if (isNew) await this.announceKey(network);
+    const before = this.vips.offerSection(networkId, section.vips, storeEpoch);
+    const errors = await network.reconcile();
+    await this.vips.settle(networkId, before);
+    return errors;
+  }
+
+  async remove(name: string): Promise<void> {
+    const networkId = name.slice(NETWORK_PREFIX.length);
+    const network = this.networks.get(networkId);
+    this.networks.delete(networkId);
+    this.vips.forgetNetwork(networkId);
+    await network?.tearDown();
+  }
+
+  /** Tears down every interface: the instance was forgotten. */
+  async wipe(): Promise<void> {
+    for (const networkId of [...this.networks.keys()]) await this.remove(`${NETWORK_PREFIX}${networkId}`);
+  }
+
+  voteRequest(message: agentV1.VoteRequest): void {
+    this.leases.voteRequest(message.vipId, Number(message.epoch));
+  }
+
+  leaseConfirm(message: agentV1.LeaseConfirm): void {
+    this.leases.platformConfirm(message.vipId, Number(message.epoch), Number(message.seq));
+  }
+
+  /** After the stream is up: what the platform may have missed. */
+  async connected(): Promise<void> {
+    this.lastObserved.clear();
+    for (const network of this.networks.values()) await this.announceKey(network);
+    this.vips.repeatAcks();
+  }
+
+  interfaceNames(): ReadonlySet<string> {
+    return new Set([...this.networks.values()].flatMap((n) => (n.section.iface === undefined ? [] : [n.section.iface.name])));
+  }
+
+  private makeNetwork(networkId: string, name: string): OverlayNetwork {
+    const { ports, driver, links, fence, stateDir } = this.options;
+    const keyPath = join(stateDir, 'wireguard', `${networkId}.key`);
+    const vips = (): readonly VipItem[] => this.vips.ofNetwork(networkId);
+    const empty = parseNetworkSection(name, new Map());
+    return new OverlayNetwork({ ports, driver, links, fence, leases: this.leases, keyPath, vips }, empty);
+  }
+
+  private async announceKey(network: OverlayNetwork): Promise<void> {
+    const key = await network.publicKey();
+    if (key !== undefined) this.options.send({ message: { $case: 'peerKey', value: key } });
+  }
+
+  private lost(name: string): void {
+    this.options.ports.log.warn({ interface: name }, 'interface lost, bringing it back');
+    for (const network of this.networks.values()) if (network.section.iface?.name === name) void this.repair(network);
+  }
+
+  private async tick(): Promise<void> {
+    if (this.ticking) return;
+    this.ticking = true;
+    try {
+      this.sinceObserved += DRIFT_MS;
+      for (const network of this.networks.values()) {
+        await this.repair(network);
+        await this.observe(network);
+      }
+      if (this.sinceObserved >= OBSERVE_MS) this.sinceObserved = 0;
+    } finally {
+      this.ticking = false;
+    }
+  }
+
+  private async repair(network: OverlayNetwork): Promise<void> {
+    try {
+      await network.reconcile();
+      await this.vips.settle(network.section.networkId, new Map());
+    } catch (error) {
+      this.options.ports.log.error({ error: errorMessage(error) }, 'cannot reconcile a network');
+    }
+  }
+
+  private async observe(network: OverlayNetwork): Promise<void> {
+    const observed = await network.observed().catch(() => undefined);
+    if (observed === undefined) return;
+    const shape = JSON.stringify(observed.peers.map((p) => [p.publicKey, p.endpoint, p.lastHandshakeMs > 0n]));
+    const changed = this.lastObserved.get(observed.networkId) !== shape;
+    if (!changed && this.sinceObserved < OBSERVE_MS) return;
+    this.lastObserved.set(observed.networkId, shape);
+    this.options.send({ message: { $case: 'observed', value: observed } });
+  }
+}

@@ -1,0 +1,162 @@
+import type { Clock, Log, Random, Timers } from '#kernel';
+import type { agentV1 } from '#proto';
+
+/** Files as the agent needs them. A write is atomic (temporary file, fsync, rename, fsync of the folder). */
+export interface Files {
+  /** Undefined when there is no such file. */
+  read(path: string): Promise<Buffer | undefined>;
+  write(path: string, data: string | Uint8Array, mode?: number): Promise<void>;
+  remove(path: string): Promise<void>;
+  removeTree(path: string): Promise<void>;
+  /** Copies an executable into place atomically, mode 0755. */
+  installExecutable(from: string, to: string): Promise<void>;
+}
+
+export interface RunResult {
+  /** Null when the command could not be started or was killed. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface SpawnOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Standard output and error are appended here. */
+  readonly logFile?: string;
+}
+
+export interface Spawned {
+  readonly pid: number;
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
+}
+
+/** Starting and watching processes. Nothing here goes through a shell. */
+export interface Processes {
+  run(command: string, args: readonly string[], input?: string): Promise<RunResult>;
+  /** A process that outlives the agent: its own session, no pipes to the agent. Rejects when it cannot be started. */
+  spawnDetached(command: string, args: readonly string[], options?: SpawnOptions): Promise<Spawned>;
+  /** The process start time (a pid alone may have been reused); undefined when there is no such process. */
+  startTime(pid: number): Promise<string | undefined>;
+  /** True when the process existed. */
+  kill(pid: number, signal: 'SIGTERM' | 'SIGKILL'): boolean;
+}
+
+/** One datagram socket on an overlay address. */
+export interface DatagramSocket {
+  send(address: string, port: number, bytes: Uint8Array): void;
+  close(): void;
+}
+
+export interface Datagrams {
+  bind(
+    address: string,
+    port: number,
+    onMessage: (bytes: Uint8Array, fromAddress: string) => void,
+  ): Promise<DatagramSocket>;
+}
+
+/** What the node tells about itself. */
+export interface HostFacts {
+  readonly hostname: string;
+  readonly architecture: string;
+  readonly bootId: string;
+  readonly machineId: string;
+  readonly memoryBytes: number;
+  load1m(): number;
+  memoryFreeBytes(): number;
+  uptimeMs(): number;
+  /** Addresses other nodes might reach this one on, without those of the named interfaces. */
+  underlayAddresses(except: ReadonlySet<string>): string[];
+}
+
+export interface SyncStream {
+  send(message: agentV1.SyncRequest): void;
+  close(): void;
+}
+
+export interface SyncHandlers {
+  onMessage(message: agentV1.SyncResponse): void;
+  /** Called once, whatever ended the stream. */
+  onEnd(reason: string): void;
+}
+
+export interface TunnelStream {
+  /** False when the peer reads too slowly: wait for `onDrain`. */
+  write(data: Uint8Array): boolean;
+  end(): void;
+  cancel(): void;
+  pause(): void;
+  resume(): void;
+}
+
+export interface TunnelHandlers {
+  onData(data: Uint8Array): void;
+  onDrain(): void;
+  onEnd(error: string | undefined): void;
+}
+
+/** A connection to the platform with the agent's certificate. */
+export interface AgentConnection {
+  sync(handlers: SyncHandlers): SyncStream;
+  reportPhase(request: agentV1.ReportPhaseRequest): Promise<agentV1.ReportPhaseResponse>;
+  renew(request: agentV1.RenewCertificateRequest): Promise<agentV1.RenewCertificateResponse>;
+  tunnel(tunnelId: string, handlers: TunnelHandlers): TunnelStream;
+  close(): void;
+}
+
+export interface ClientIdentity {
+  readonly keyPem: string;
+  readonly certificatePem: string;
+  readonly caPem: string;
+}
+
+/** An error of a remote call; `permanent` ones are not worth repeating as they are. */
+export class RemoteError extends Error {
+  override readonly name = 'RemoteError';
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly permanent: boolean,
+  ) {
+    super(message);
+  }
+}
+
+export interface Transport {
+  /** Checks that the server's chain holds the CA with this DER sha256 before the token is sent anywhere. */
+  enroll(address: string, caPin: string, request: agentV1.EnrollRequest): Promise<agentV1.EnrollResponse>;
+  connect(address: string, identity: ClientIdentity): AgentConnection;
+}
+
+/** A plain TCP connection to the node's own loopback, for tunnels. */
+export interface Loopback {
+  connect(
+    port: number,
+    handlers: { onData(data: Uint8Array): void; onDrain(): void; onClose(error: string | undefined): void },
+    onOpen: () => void,
+  ): { write(data: Uint8Array): boolean; end(): void; destroy(): void; pause(): void; resume(): void };
+}
+
+/** Local HTTP probes: the API server's readyz, kubelet's healthz. */
+export interface HttpProbe {
+  get(
+    url: string,
+    tls?: { readonly ca: string; readonly cert?: string; readonly key?: string },
+  ): Promise<{ readonly status: number; readonly body: string }>;
+  /** Streams an https URL to a file and answers the sha256 of what was written. */
+  download(url: string, path: string): Promise<string>;
+}
+
+export interface AgentPorts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  readonly files: Files;
+  readonly processes: Processes;
+  readonly datagrams: Datagrams;
+  readonly host: HostFacts;
+  readonly transport: Transport;
+  readonly loopback: Loopback;
+  readonly http: HttpProbe;
+}

@@ -1,0 +1,27 @@
+export interface ServiceSpec {
+  /** `k3s` or `k3s-agent`: the unit's name without `.service`. */
+  readonly name: string;
+  readonly description: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** May hold secrets: systemd reads them from the drop-in, a supervised process gets them as its environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface ServiceStatus {
+  readonly running: boolean;
+  /** Why it is not, as far as known. */
+  readonly detail: string;
+}
+
+/** Long-running programs on the node, kept alive by systemd where it is and by the agent elsewhere. */
+export interface ServiceManager {
+  readonly kind: 'systemd' | 'process';
+  /** Starts the service unless it runs already (an earlier life of the agent may have started it). */
+  ensure(spec: ServiceSpec): Promise<void>;
+  restart(spec: ServiceSpec): Promise<void>;
+  stop(name: string): Promise<void>;
+  status(name: string): Promise<ServiceStatus>;
+  /** The agent ends: services go on, supervision stops. */
+  release(): void;
+}

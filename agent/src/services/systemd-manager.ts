@@ -1,0 +1,87 @@
+import { join } from 'node:path';
+import type { Files, Processes } from '../ports.js';
+import type { ServiceManager, ServiceSpec, ServiceStatus } from './service-manager.js';
+
+/** Services as systemd units. Secrets are not in the unit but in a drop-in that the runtime driver writes, mode 0600. */
+export class SystemdManager implements ServiceManager {
+  readonly kind = 'systemd';
+
+  constructor(
+    private readonly ports: { files: Files; processes: Processes },
+    private readonly unitFolder = '/etc/systemd/system',
+  ) {}
+
+  async ensure(spec: ServiceSpec): Promise<void> {
+    await this.install(spec);
+    await this.systemctl('enable', `${spec.name}.service`);
+    await this.systemctl('start', '--no-block', `${spec.name}.service`);
+  }
+
+  async restart(spec: ServiceSpec): Promise<void> {
+    await this.install(spec);
+    await this.systemctl('enable', `${spec.name}.service`);
+    await this.systemctl('restart', '--no-block', `${spec.name}.service`);
+  }
+
+  async stop(name: string): Promise<void> {
+    if ((await this.ports.files.read(this.unitPath(name))) === undefined) return;
+    await this.systemctl('disable', '--now', `${name}.service`);
+  }
+
+  async status(name: string): Promise<ServiceStatus> {
+    const shown = await this.ports.processes.run('systemctl', [
+      'show', `${name}.service`, '--property=ActiveState,SubState,Result',
+    ]);
+    const values = new Map(shown.stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
+    const state = values.get('ActiveState') ?? 'unknown';
+    const detail = `${state} (${values.get('SubState') ?? ''}, ${values.get('Result') ?? ''})`;
+    return { running: state === 'active' || state === 'activating' || state === 'reloading', detail };
+  }
+
+  release(): void {
+    // systemd goes on supervising.
+  }
+
+  private async install(spec: ServiceSpec): Promise<void> {
+    const unit = unitText(spec);
+    const path = this.unitPath(spec.name);
+    if ((await this.ports.files.read(path))?.toString('utf8') !== unit) await this.ports.files.write(path, unit, 0o644);
+    // Also picks up a changed drop-in.
+    await this.systemctl('daemon-reload');
+  }
+
+  private async systemctl(...args: readonly string[]): Promise<void> {
+    const result = await this.ports.processes.run('systemctl', args);
+    if (result.code !== 0) throw new Error(`systemctl ${args.join(' ')} failed: ${result.stderr.trim()}`);
+  }
+
+  private unitPath(name: string): string {
+    return join(this.unitFolder, `${name}.service`);
+  }
+}
+
+const quote = (word: string): string => `"${word.replace(/[\\"]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$')}"`;
+
+/** K3s's own unit, as its installer writes it, with our command line. */
+export const unitText = (spec: ServiceSpec): string => `# written by drover-agent
+[Unit]
+Description=${spec.description}
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=notify
+KillMode=process
+Delegate=yes
+LimitNOFILE=1048576
+LimitNPROC=infinity
+LimitCORE=infinity
+TasksMax=infinity
+TimeoutStartSec=0
+Restart=always
+RestartSec=5s
+ExecStart=${[spec.command, ...spec.args].map(quote).join(' ')}
+
+[Install]
+WantedBy=multi-user.target
+`;

@@ -1,0 +1,204 @@
+import { errorMessage } from '#kernel';
+import { agentV1, vipItem, type VipItem } from '#proto';
+import type { KernelLease } from '../lease/kernel-lease.js';
+import type { LeaseRunner } from '../lease/lease-runner.js';
+import type { OverlayNetwork } from '../network/overlay-network.js';
+import type { AgentPorts } from '../ports.js';
+import { Serial } from '../serial.js';
+import { emptyVipTable, offerSection, offerVip, parseVips, serializeVips, withStoreEpoch, type VipTable } from './vip-table.js';
+
+const { VipAck_Role: Role } = agentV1;
+
+export interface VipDeps {
+  readonly ports: AgentPorts;
+  readonly leases: LeaseRunner;
+  readonly fence: KernelLease;
+  readonly path: string;
+  network(id: string): OverlayNetwork | undefined;
+  send(message: agentV1.SyncRequest): void;
+}
+
+/** Carries out what a VIP item asks of this node, and acknowledges it once it is true and on disk. */
+export class VipActor {
+  private table: VipTable = emptyVipTable;
+  private readonly acks = new Map<string, agentV1.VipAck>();
+  /** What is still to be carried out, by VIP: the role it was in before. */
+  private readonly open = new Map<string, VipItem | undefined>();
+  private readonly perVip = new Map<string, Serial>();
+  private readonly disk = new Serial();
+
+  constructor(private readonly deps: VipDeps) {}
+
+  async load(): Promise<void> {
+    const bytes = await this.deps.ports.files.read(this.deps.path);
+    if (bytes !== undefined) this.table = parseVips(bytes.toString('utf8'));
+  }
+
+  ofNetwork(networkId: string): VipItem[] {
+    return [...this.table.items.values()].filter((item) => item.network_id === networkId);
+  }
+
+  epochs(): agentV1.VipEpoch[] {
+    return [...this.table.items.values()].map((item) => ({ vipId: item.vip_id, epoch: BigInt(item.epoch) }));
+  }
+
+  /** A message of the priority lane. */
+  message(message: agentV1.Vip): void {
+    const item = vipItem.parse(JSON.parse(message.body.toString('utf8')));
+    const before = this.table.items.get(item.vip_id);
+    const offer = offerVip(this.table, item);
+    if (offer.kind === 'stale') {
+      this.deps.ports.log.info({ vip: item.vip_id, epoch: item.epoch, known: offer.known }, 'stale VIP message ignored');
+      return;
+    }
+    this.table = offer.table;
+    this.open.set(item.vip_id, this.open.get(item.vip_id) ?? before);
+    this.configure(item);
+    void this.carryOut(item.vip_id);
+  }
+
+  /** Takes a section's items into the table; answers the items they replace. */
+  offerSection(networkId: string, items: readonly VipItem[], storeEpoch: string): Map<string, VipItem | undefined> {
+    const before = this.table;
+    this.table = offerSection(withStoreEpoch(this.table, storeEpoch), networkId, items);
+    const changed = new Map<string, VipItem | undefined>();
+    for (const item of this.ofNetwork(networkId)) {
+      const old = before.items.get(item.vip_id);
+      if (JSON.stringify(old) !== JSON.stringify(item) || !this.acks.has(item.vip_id)) changed.set(item.vip_id, old);
+      this.configure(item);
+    }
+    for (const old of before.items.values())
+      if (old.network_id === networkId && !this.table.items.has(old.vip_id)) this.forget(old);
+    return changed;
+  }
+
+  /** Carries out the changed VIPs of a network, and those that could not be carried out before. */
+  async settle(networkId: string, changed: ReadonlyMap<string, VipItem | undefined>): Promise<void> {
+    for (const [id, before] of changed) this.open.set(id, this.open.get(id) ?? before);
+    const ids = [...this.open.keys()].filter((id) => this.table.items.get(id)?.network_id === networkId);
+    await Promise.all(ids.map((id) => this.carryOut(id)));
+  }
+
+  forgetNetwork(networkId: string): void {
+    for (const item of this.ofNetwork(networkId)) this.forget(item);
+    this.table = offerSection(this.table, networkId, []);
+  }
+
+  repeatAcks(): void {
+    for (const value of this.acks.values()) this.deps.send({ message: { $case: 'vipAck', value } });
+  }
+
+  leaseHeld(vipId: string, epoch: number, forMs: number): void {
+    const item = this.table.items.get(vipId);
+    if (item === undefined || item.epoch !== epoch) return;
+    this.deps.ports.log.info({ vip: vipId, epoch }, 'lease held');
+    void this.fence(item, forMs);
+    this.open.set(vipId, this.open.get(vipId));
+    void this.carryOut(vipId);
+  }
+
+  leaseExtended(vipId: string, forMs: number): void {
+    const item = this.table.items.get(vipId);
+    if (item !== undefined) void this.fence(item, forMs);
+  }
+
+  leaseLost(vipId: string, epoch: number, reason: string): void {
+    const item = this.table.items.get(vipId);
+    this.deps.ports.log.warn({ vip: vipId, epoch, reason }, 'lease lost, address dropped');
+    if (item === undefined) return;
+    void this.fence(item, 0);
+    void this.dropAddress(item);
+  }
+
+  /** Not queued behind anything. Should the VIP have come back meanwhile, it is put on again. */
+  private async dropAddress(item: VipItem): Promise<void> {
+    try {
+      await this.deps.network(item.network_id)?.release(item);
+    } catch (error) {
+      this.failed(item, error);
+    }
+    const now = this.table.items.get(item.vip_id);
+    if (now === undefined || !this.deps.leases.holds(now)) return;
+    this.open.set(now.vip_id, this.open.get(now.vip_id));
+    void this.carryOut(now.vip_id);
+  }
+
+  private configure(item: VipItem): void {
+    const network = this.deps.network(item.network_id);
+    if (network !== undefined && network.self !== '') this.deps.leases.configure(item, network.self);
+  }
+
+  private forget(item: VipItem): void {
+    this.acks.delete(item.vip_id);
+    this.open.delete(item.vip_id);
+    this.deps.leases.remove(item.vip_id);
+    void this.fence(item, undefined);
+  }
+
+  /** One at a time per VIP; always with the newest item. */
+  private carryOut(vipId: string): Promise<void> {
+    const queue = this.perVip.get(vipId) ?? new Serial();
+    this.perVip.set(vipId, queue);
+    return queue.run(async () => {
+      const item = this.table.items.get(vipId);
+      if (item === undefined || !this.open.has(vipId)) return;
+      const before = this.open.get(vipId);
+      try {
+        const role = await this.enact(item, before);
+        if (role === undefined || this.table.items.get(vipId) !== item) return;
+        await this.disk.run(() => this.deps.ports.files.write(this.deps.path, serializeVips(this.table), 0o600));
+        this.open.delete(vipId);
+        this.ack({ vipId, epoch: BigInt(item.epoch), role, error: '' });
+      } catch (error) {
+        this.failed(item, error);
+      }
+    });
+  }
+
+  /** Undefined while it has to wait for the lease. */
+  private async enact(item: VipItem, before: VipItem | undefined): Promise<agentV1.VipAck_Role | undefined> {
+    const network = this.deps.network(item.network_id);
+    if (network === undefined) throw new Error(`network ${item.network_id} is not known here yet`);
+    if (item.role === 'holder') {
+      if (!this.deps.leases.holds(item)) return undefined;
+      await network.hold(item);
+      await network.route(item);
+      return Role.ROLE_HOLDER;
+    }
+    const held = before?.role === 'holder' || before?.release_after_move === true;
+    if (item.release_after_move) {
+      // Resets leave while clients still accept them; the address stays until the others have moved on.
+      await network.resetConnections('src', item);
+      await network.route(item);
+      return Role.ROLE_ROUTED;
+    }
+    await network.route(item);
+    if (held) await network.release(item);
+    await network.resetConnections('dst', item);
+    return held ? Role.ROLE_RELEASED : Role.ROLE_ROUTED;
+  }
+
+  private ack(value: agentV1.VipAck): void {
+    this.acks.set(value.vipId, value);
+    this.deps.send({ message: { $case: 'vipAck', value } });
+  }
+
+  private failed(item: VipItem, error: unknown): void {
+    const message = errorMessage(error);
+    this.deps.ports.log.warn({ vip: item.vip_id, epoch: item.epoch, error: message }, 'VIP not carried out yet');
+    const value = { vipId: item.vip_id, epoch: BigInt(item.epoch), role: Role.ROLE_UNSPECIFIED, error: message };
+    this.deps.send({ message: { $case: 'vipAck', value } });
+  }
+
+  /** Milliseconds of lease; 0 blocks; undefined forgets. Without a lease there is nothing to fence. */
+  private async fence(item: VipItem, forMs: number | undefined): Promise<void> {
+    if (item.lease === null) return;
+    try {
+      if (forMs === undefined) await this.deps.fence.forget(item.address);
+      else if (forMs <= 0) await this.deps.fence.deny(item.address);
+      else await this.deps.fence.allow(item.address, forMs);
+    } catch (error) {
+      this.deps.ports.log.error({ vip: item.vip_id, error: errorMessage(error) }, 'kernel lease not set');
+    }
+  }
+}
