@@ -4,9 +4,6 @@ import type { Position } from '#event-store';
 export interface CheckpointStore {
   /** Takes the named checkpoints over for a runner and answers where they are; a new one starts at the beginning. */
   claim(names: readonly string[], epoch: number): Promise<ReadonlyMap<string, Position>>;
-  /**
-   * Throws FencedError once a later epoch has claimed. `soon` may be kept back and written with later ones, because
-   * nothing happened that would have to be recognised again.
-   */
-  save(name: string, position: Position, epoch: number, when: 'now' | 'soon'): Promise<void>;
+  /** Throws FencedError once a later epoch has claimed. */
+  save(name: string, position: Position, epoch: number): Promise<void>;
 }

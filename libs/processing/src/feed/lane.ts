@@ -14,6 +14,24 @@ export interface Lane {
   apply(events: readonly RecordedEvent[], through: Position): Promise<void>;
 }
 
+/** Why a lane stands still. It is tried again with backoff until it moves; nothing is skipped. */
+export interface Fault {
+  readonly lane: string;
+  /** Of the event that cannot be applied. */
+  readonly position: Position;
+  readonly error: string;
+  readonly attempts: number;
+  /** Wall time of the first failure, milliseconds. */
+  readonly sinceMs: number;
+}
+
+/** Keeps faults where every process, and an operator after a restart, can see them. */
+export interface FaultStore {
+  record(fault: Fault): Promise<void>;
+  clear(lane: string): Promise<void>;
+  list(): Promise<readonly Fault[]>;
+}
+
 /** Another runner has taken over: this one must stop, its writes are refused. */
 export class FencedError extends Error {
   override readonly name = 'FencedError';

@@ -1,11 +1,11 @@
-import { deterministicUuid, type Clock, type EventCatalogue } from '#kernel';
-import { START, type EventStore, type Position, type RecordedEvent } from '#event-store';
+import { categoryOf, deterministicUuid, type Clock, type EventCatalogue } from '#kernel';
+import type { EventStore, Position, RecordedEvent } from '#event-store';
 import type { CommandClass, CommandDispatcher } from '../command.js';
 import type { ProcessManager } from '../process-manager.js';
 import { toStoredEvent, type Instance, type PendingCommand } from './instance.js';
 import { ProcessInstances, type Arrival } from './instances.js';
-import { KeyedQueue } from './keyed-queue.js';
-import { Lru } from './lru.js';
+import { KeyedQueue } from '../keyed-queue.js';
+import { Lru } from '../lru.js';
 import { pmStream } from './pm-events.js';
 import type { DueTimer, TimerIndex } from './timer-index.js';
 
@@ -15,6 +15,13 @@ export interface EngineOptions {
   readonly clock: Pick<Clock, 'wallMs'>;
   readonly timers: TimerIndex;
   readonly dispatcher: CommandDispatcher;
+  /**
+   * Called whenever an instance may have something to do, in the same turn in which its inbox event is known to be
+   * appended: so whoever keeps count of unsettled instances never misses one.
+   */
+  readonly touched: (manager: ProcessManager, instance: string, appended: Position | undefined) => void;
+  /** Called after armed timers changed. */
+  readonly timersChanged?: () => void;
 }
 
 /**
@@ -27,7 +34,6 @@ export class ProcessEngine {
   private readonly instances: ProcessInstances;
   private readonly settling = new KeyedQueue();
   private readonly syncedTimers = new Lru<string, Instance['timers']>(10_000);
-  private appendedThrough: Position = START;
 
   constructor(private readonly options: EngineOptions) {
     this.instances = new ProcessInstances(options.store, options.catalogue, options.clock);
@@ -44,15 +50,10 @@ export class ProcessEngine {
     this.commands.set(type.type, type as unknown as CommandClass);
   }
 
-  /** Position of the last inbox event that this engine appended. */
-  get appended(): Position {
-    return this.appendedThrough;
-  }
-
-  /** The instance that takes the event, after the event is in its inbox; undefined when the manager does not care. */
-  async take(manager: ProcessManager, event: RecordedEvent): Promise<string | undefined> {
+  /** Puts the event into the inbox of the instance it is for; false when the manager does not care. */
+  async take(manager: ProcessManager, event: RecordedEvent): Promise<boolean> {
     const id = manager.correlate(event);
-    if (id === undefined) return undefined;
+    if (id === undefined) return false;
     const { accountId, correlationId, links } = event.meta;
     const cause = { accountId, correlationId, eventId: event.id, links };
     await this.receive(manager, id, (instance) =>
@@ -60,7 +61,7 @@ export class ProcessEngine {
         ? { inputId: event.id, input: { kind: 'event', event: toStoredEvent(event) }, cause }
         : undefined,
     );
-    return id;
+    return true;
   }
 
   /** Takes a due timer in, unless the stream says that it was cancelled, set anew or fired before. */
@@ -82,9 +83,9 @@ export class ProcessEngine {
    * Brings the world to what the instance's stream says: timers indexed, commands sent in order, each answer taken in as
    * an input (whose outputs follow). Throws what the dispatcher throws; calling it again continues at the same command.
    */
-  settle(manager: ProcessManager, id: string): Promise<void> {
+  settle(manager: ProcessManager, id: string, signal?: AbortSignal): Promise<void> {
     return this.settling.run(pmStream(manager.name, id), async () => {
-      for (;;) {
+      while (signal?.aborted !== true) {
         const instance = await this.instances.load(manager, id);
         await this.indexTimers(manager, id, instance);
         const command = instance.pending[0];
@@ -92,6 +93,20 @@ export class ProcessEngine {
         await this.send(manager, id, command);
       }
     });
+  }
+
+  /** Instances with inbox events after a position: those that a crash may have left unsettled. */
+  async *touchedAfter(after: Position): AsyncIterable<{ manager: ProcessManager; instance: string }> {
+    const categories = [...this.managers.keys()].map((name) => `pm_${name}`);
+    for (let at = after; categories.length > 0;) {
+      const batch = await this.options.store.readAll(at, { limit: 2_000, categories });
+      for (const stream of new Set(batch.events.map((event) => event.stream))) {
+        const manager = this.managers.get(categoryOf(stream).slice('pm_'.length));
+        if (manager !== undefined) yield { manager, instance: stream.slice(stream.indexOf('-') + 1) };
+      }
+      if (batch.through <= at) return;
+      at = batch.through;
+    }
   }
 
   /** What an instance is waiting for, for status and tests. */
@@ -104,6 +119,7 @@ export class ProcessEngine {
     if (this.syncedTimers.get(stream) === instance.timers) return;
     await this.options.timers.sync(manager.name, id, [...instance.timers.values()]);
     this.syncedTimers.set(stream, instance.timers);
+    this.options.timersChanged?.();
   }
 
   private async send(manager: ProcessManager, id: string, command: PendingCommand): Promise<void> {
@@ -137,8 +153,7 @@ export class ProcessEngine {
 
   private async receive(manager: ProcessManager, id: string, arrive: (instance: Instance) => Arrival | undefined) {
     const received = await this.instances.receive(manager, id, arrive);
-    if (received.position !== undefined && received.position > this.appendedThrough)
-      this.appendedThrough = received.position;
+    this.options.touched(manager, id, received.position);
     return received;
   }
 }

@@ -2,8 +2,8 @@ import { deterministicUuid, isoTime, type Clock, type EventCatalogue } from '#ke
 import type { EventMeta, EventStore, NewEvent, Position } from '#event-store';
 import type { ProcessManager } from '../process-manager.js';
 import { advance, newInstance, toProcessInput, type Cause, type Instance, type InboxEntry } from './instance.js';
-import { KeyedQueue } from './keyed-queue.js';
-import { Lru } from './lru.js';
+import { KeyedQueue } from '../keyed-queue.js';
+import { Lru } from '../lru.js';
 import { pmInputReceived, pmStream, type StoredInput, type StoredOutput } from './pm-events.js';
 
 /** An input to be taken in, and the identity that makes taking it in twice impossible. */

@@ -10,14 +10,14 @@ import type { ProcessEngine } from './engine.js';
  * checkpoint follows the inboxes; what is read again after a crash is recognised by its event id.
  */
 export class ManagerLane implements Lane {
+  private skipped = 0;
+
   constructor(
     private readonly engine: ProcessEngine,
     readonly manager: ProcessManager,
     private readonly checkpoints: CheckpointStore,
     private readonly epoch: number,
     private at: Position,
-    /** Called with each instance that took something in. */
-    private readonly taken: (manager: ProcessManager, instance: string) => void,
   ) {}
 
   get name(): string {
@@ -32,14 +32,20 @@ export class ManagerLane implements Lane {
     let took = false;
     for (const event of events) {
       if (event.position <= this.at || categoryOf(event.stream).startsWith('pm_')) continue;
-      const instance = await this.engine.take(this.manager, event);
-      if (instance === undefined) continue;
-      took = true;
-      this.taken(this.manager, instance);
+      took = (await this.engine.take(this.manager, event)) || took;
+      // Inbox after inbox, so that a later event's failure does not take these in again.
+      this.at = event.position;
     }
-    await this.checkpoints.save(this.name, through, this.epoch, took ? 'now' : 'soon');
+    this.skipped += events.length;
+    if (took || this.skipped >= SAVE_EVERY) {
+      await this.checkpoints.save(this.name, through, this.epoch);
+      this.skipped = 0;
+    }
     this.at = through;
   }
 }
+
+/** Events of no interest need no checkpoint of their own: reading a few of them again costs next to nothing. */
+const SAVE_EVERY = 500;
 
 export const checkpointOf = (manager: ProcessManager): string => `process:${manager.name}`;

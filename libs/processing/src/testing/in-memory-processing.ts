@@ -7,7 +7,7 @@ import type { CommandClass, CommandDispatcher } from '../command.js';
 import { current, type Lane } from '../feed/lane.js';
 import type { ProcessManager } from '../process-manager.js';
 import { ProcessEngine } from '../process/engine.js';
-import { KeyedQueue } from '../process/keyed-queue.js';
+import { KeyedQueue } from '../keyed-queue.js';
 import { ManagerLane } from '../process/manager-lane.js';
 import type { Projection, ReadModels, ReadYourWrites } from '../projection.js';
 import { ProjectionLane } from '../projections/projection-lane.js';
@@ -36,10 +36,11 @@ export class InMemoryProcessing implements ProcessingRegistrar, ReadYourWrites {
   private readonly projections: Projection[] = [];
   private readonly lanes: Lane[] = [];
   private readonly unsettled = new Map<string, { manager: ProcessManager; instance: string }>();
+  private recovered = false;
   private readonly turns = new KeyedQueue();
 
   constructor(private readonly options: InMemoryProcessingOptions) {
-    this.engine = new ProcessEngine({ ...options, timers: this.timers });
+    this.engine = new ProcessEngine({ ...options, timers: this.timers, touched: (m, id) => this.unsettle(m, id) });
   }
 
   get readModels(): ReadModels {
@@ -75,6 +76,7 @@ export class InMemoryProcessing implements ProcessingRegistrar, ReadYourWrites {
   private async run(): Promise<void> {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       await this.openLanes();
+      await this.recover();
       let moved = false;
       for (const lane of this.lanes) moved = (await this.catchUp(lane)) || moved;
       for (const [key, { manager, instance }] of this.unsettled) {
@@ -84,12 +86,18 @@ export class InMemoryProcessing implements ProcessingRegistrar, ReadYourWrites {
       }
       for (const due of await this.timers.due(this.options.clock.wallMs(), 100)) {
         await this.engine.fire(due);
-        this.unsettle(this.engine.managers.get(due.manager)!, due.instance);
         moved = true;
       }
       if (!moved) return;
     }
     throw new Error(`still not quiet after ${MAX_ROUNDS} rounds: do two process managers answer each other for ever?`);
+  }
+
+  /** A log that another platform began may hold inputs whose commands it did not come to send. */
+  private async recover(): Promise<void> {
+    if (this.recovered) return;
+    for await (const { manager, instance } of this.engine.touchedAfter(START)) this.unsettle(manager, instance);
+    this.recovered = true;
   }
 
   private async foldProjections(): Promise<void> {
@@ -104,8 +112,7 @@ export class InMemoryProcessing implements ProcessingRegistrar, ReadYourWrites {
       if (!open.has(lane.name)) this.lanes.push(lane);
     }
     for (const manager of this.engine.managers.values()) {
-      const taken = (m: ProcessManager, instance: string) => this.unsettle(m, instance);
-      const lane = new ManagerLane(this.engine, manager, this.checkpoints, EPOCH, START, taken);
+      const lane = new ManagerLane(this.engine, manager, this.checkpoints, EPOCH, START);
       if (open.has(lane.name)) continue;
       await this.checkpoints.claim([lane.name], EPOCH);
       this.lanes.push(lane);

@@ -1,0 +1,189 @@
+import type { PoolClient } from 'pg';
+import { position, type Position } from '#event-store';
+import { FencedError } from '../../feed/lane.js';
+import type { Projection } from '../../projection.js';
+import type { BatchChange, StoredDoc } from '../../projections/fold-batch.js';
+import { checkProjection, columnsOf } from '../../projections/query.js';
+import type { ProjectionTable, ReadModelStore } from '../../projections/read-model-store.js';
+import { PostgresReadModels } from './postgres-read-models.js';
+import { commitChange, createTable, shapeOf, switchView, tableOf } from './read-model-sql.js';
+import { inTransaction } from './transaction.js';
+
+interface Row {
+  readonly table_name: string;
+  readonly version: number;
+  readonly columns: string;
+  readonly state: 'building' | 'active';
+  readonly position: string;
+}
+
+/** Tables are made and dropped by one session at a time. Any fixed number. */
+const DDL_LOCK = 7_203_116;
+
+export class PostgresReadModelStore extends PostgresReadModels implements ReadModelStore {
+  open(projections: readonly Projection[], epoch: number): Promise<readonly ProjectionTable[]> {
+    for (const projection of projections) checkProjection(projection);
+    return inTransaction(this.pool, async (client) => {
+      await client.query('SELECT pg_advisory_xact_lock($1)', [DDL_LOCK]);
+      const tables: ProjectionTable[] = [];
+      for (const projection of projections) tables.push(...(await this.openOne(client, projection, epoch)));
+      const names = tables.map((t) => t.table);
+      const { rowCount } = await client.query(
+        'UPDATE processing.projections SET epoch = $2 WHERE table_name = ANY($1) AND epoch <= $2',
+        [names, epoch],
+      );
+      if (rowCount !== names.length) throw new FencedError(`a later runner than epoch ${epoch} owns the read models`);
+      // Read after the epoch is ours: an earlier runner can move them no further.
+      const { rows } = await client.query<Row>('SELECT * FROM processing.projections WHERE table_name = ANY($1)', [
+        names,
+      ]);
+      const at = new Map(rows.map((row) => [row.table_name, position(row.position)]));
+      return tables.map((t) => ({ ...t, position: at.get(t.table)! }));
+    });
+  }
+
+  rebuild(projection: Projection, epoch: number): Promise<ProjectionTable> {
+    return inTransaction(this.pool, async (client) => {
+      await client.query('SELECT pg_advisory_xact_lock($1)', [DDL_LOCK]);
+      for (const row of await this.rowsOf(client, projection.name)) {
+        if (row.state === 'building') await this.drop(client, row.table_name);
+      }
+      return this.make(client, projection, epoch, 'building');
+    });
+  }
+
+  async load(table: ProjectionTable, keys: readonly string[]): Promise<ReadonlyMap<string, StoredDoc>> {
+    const { rows } = await this.pool.query<{ key: string; doc: object; created: string; position: string }>(
+      `SELECT key, doc, created, position FROM ${tableOf(table.table)} WHERE key = ANY($1)`,
+      [keys],
+    );
+    return new Map(rows.map((row) => [row.key, stored(row)]));
+  }
+
+  async commit(
+    table: ProjectionTable,
+    change: BatchChange,
+    from: Position,
+    to: Position,
+    epoch: number,
+  ): Promise<void> {
+    const { projection } = table;
+    const empty = Object.fromEntries(columnsOf(projection).map((column) => [column, null]));
+    const records = [...change.upserts].map(([key, row]) => ({
+      ...empty,
+      ...projection.columns(row.doc),
+      key,
+      doc: row.doc,
+      created: String(row.created),
+      position: String(row.position),
+    }));
+    const values = [table.table, from, to, epoch, change.deletes, JSON.stringify(records)];
+    const { rows } = await this.pool.query<{ fenced_in: number }>(commitChange(table.table, projection), values);
+    if (rows[0]?.fenced_in !== 1) throw new FencedError(`${table.table} is no longer at ${from} in epoch ${epoch}`);
+  }
+
+  async advance(tables: readonly ProjectionTable[], to: Position, epoch: number): Promise<void> {
+    const { rowCount } = await this.pool.query(
+      `WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+       UPDATE processing.projections SET position = $2 FROM relaxed WHERE table_name = ANY($1) AND epoch = $3`,
+      [tables.map((t) => t.table), to, epoch],
+    );
+    if (rowCount !== tables.length) throw new FencedError(`epoch ${epoch} no longer owns the read models`);
+  }
+
+  activate(table: ProjectionTable, epoch: number): Promise<ProjectionTable> {
+    return inTransaction(this.pool, async (client) => {
+      await client.query('SELECT pg_advisory_xact_lock($1)', [DDL_LOCK]);
+      const { rowCount } = await client.query(
+        'SELECT FROM processing.projections WHERE table_name = $1 AND epoch = $2 FOR UPDATE',
+        [table.table, epoch],
+      );
+      if (rowCount !== 1) throw new FencedError(`${table.table} is no longer in epoch ${epoch}`);
+      const others = (await this.rowsOf(client, table.projection.name)).filter((r) => r.table_name !== table.table);
+      await client.query(switchView(table.table, table.projection));
+      for (const other of others) await this.drop(client, other.table_name);
+      await client.query(`UPDATE processing.projections SET state = 'active' WHERE table_name = $1`, [table.table]);
+      return { ...table, state: 'active' };
+    });
+  }
+
+  async *scan(table: ProjectionTable, pageSize: number): AsyncIterable<readonly [string, StoredDoc][]> {
+    let after: [string, string] = ['-1', ''];
+    for (;;) {
+      const { rows } = await this.pool.query<{ key: string; doc: object; created: string; position: string }>(
+        `SELECT key, doc, created, position FROM ${tableOf(table.table)} WHERE (created, key) > ($1, $2)
+          ORDER BY created, key LIMIT $3`,
+        [...after, pageSize],
+      );
+      if (rows.length > 0) yield rows.map((row) => [row.key, stored(row)]);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < pageSize) return;
+      after = [last.created, last.key];
+    }
+  }
+
+  async positions(names: readonly string[]): Promise<ReadonlyMap<string, Position>> {
+    const { rows } = await this.pool.query<{ name: string; position: string }>(
+      `SELECT name, position FROM processing.projections WHERE state = 'active' AND name = ANY($1)`,
+      [names],
+    );
+    return new Map(rows.map((row) => [row.name, position(row.position)]));
+  }
+
+  /** The tables of this very version and shape; others' half-built ones are dropped, the active one stays until the switch. */
+  private async openOne(client: PoolClient, projection: Projection, epoch: number): Promise<ProjectionTable[]> {
+    const rows = await this.rowsOf(client, projection.name);
+    const mine = rows.filter((r) => r.version === projection.version && r.columns === shapeOf(projection));
+    for (const row of rows)
+      if (row.state === 'building' && !mine.includes(row)) await this.drop(client, row.table_name);
+    if (mine.length === 0) {
+      const state = rows.some((row) => row.state === 'active') ? 'building' : 'active';
+      return [await this.make(client, projection, epoch, state)];
+    }
+    return mine.map((row) => ({
+      table: row.table_name,
+      projection,
+      state: row.state,
+      position: position(row.position),
+    }));
+  }
+
+  private async make(
+    client: PoolClient,
+    projection: Projection,
+    epoch: number,
+    state: Row['state'],
+  ): Promise<ProjectionTable> {
+    const { rows } = await client.query<{ nextval: string }>(`SELECT nextval('processing.generation')`);
+    const base = `${projection.name}_v${projection.version}`;
+    const taken = (await this.rowsOf(client, projection.name)).some((row) => row.table_name === base);
+    const table = taken ? `${base}_r${rows[0]!.nextval}` : base;
+    await client.query(createTable(table, projection));
+    await client.query('INSERT INTO processing.projections VALUES ($1, $2, $3, $4, $5, 0, $6)', [
+      table,
+      projection.name,
+      projection.version,
+      shapeOf(projection),
+      state,
+      epoch,
+    ]);
+    if (state === 'active') await client.query(switchView(table, projection));
+    return { table, projection, state, position: position(0) };
+  }
+
+  private async drop(client: PoolClient, table: string): Promise<void> {
+    await client.query(`DROP TABLE ${tableOf(table)}`);
+    await client.query('DELETE FROM processing.projections WHERE table_name = $1', [table]);
+  }
+
+  private async rowsOf(client: PoolClient, name: string): Promise<Row[]> {
+    const text = 'SELECT * FROM processing.projections WHERE name = $1 ORDER BY table_name';
+    return (await client.query<Row>(text, [name])).rows;
+  }
+}
+
+const stored = (row: { doc: object; created: string; position: string }): StoredDoc => ({
+  doc: row.doc,
+  created: position(row.created),
+  position: position(row.position),
+});

@@ -1,0 +1,13 @@
+/** The right to run projections and process managers, until it is released or lost. */
+export interface Leadership {
+  /** Grows with each take-over; writes of an earlier epoch are refused. */
+  readonly epoch: number;
+  /** Aborts when the lock is known to be lost. It may be lost without notice: only the epoch protects the data. */
+  readonly lost: AbortSignal;
+  release(): Promise<void>;
+}
+
+export interface LeaderLock {
+  /** Tries once; undefined while another process leads. */
+  tryLead(): Promise<Leadership | undefined>;
+}

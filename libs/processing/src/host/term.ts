@@ -1,0 +1,174 @@
+import type { Clock, EventCatalogue, Log, Timers } from '#kernel';
+import { START, type EventStore } from '#event-store';
+import type { CommandClass, CommandDispatcher } from '../command.js';
+import { FeedRunner } from '../feed/feed-runner.js';
+import type { Progress } from '../feed/progress.js';
+import type { Fault } from '../feed/lane.js';
+import { ProcessEngine } from '../process/engine.js';
+import { checkpointOf, ManagerLane } from '../process/manager-lane.js';
+import { OUTPUTS_CHECKPOINT, Settler } from '../process/settler.js';
+import { TimerWorker } from '../process/timer-worker.js';
+import type { ProcessManager } from '../process-manager.js';
+import type { Projection } from '../projection.js';
+import { ProjectionLane } from '../projections/projection-lane.js';
+import type { Leadership } from './leader.js';
+import type { ProcessingStorage } from './storage.js';
+
+export interface TermOptions {
+  readonly store: EventStore;
+  readonly catalogue: EventCatalogue;
+  readonly storage: ProcessingStorage;
+  readonly dispatcher: CommandDispatcher;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly projections: readonly Projection[];
+  readonly managers: readonly ProcessManager[];
+  readonly commands: readonly CommandClass[];
+  readonly progress: Progress;
+}
+
+/** One term of leadership: everything that runs under one epoch, from take-over to the end. */
+export class Term {
+  private readonly ending = new AbortController();
+  private failure: unknown;
+  private readonly projectionFeed: FeedRunner<ProjectionLane>;
+  private readonly processFeed: FeedRunner<ManagerLane>;
+  private readonly engine: ProcessEngine;
+  private readonly settler: Settler;
+  private readonly timerWorker: TimerWorker;
+  private projectionLanes: ProjectionLane[] = [];
+  private managerLanes: ManagerLane[] = [];
+
+  constructor(
+    private readonly options: TermOptions,
+    private readonly leadership: Leadership,
+  ) {
+    const { storage, clock, timers, random, log, progress } = options;
+    const { epoch } = leadership;
+    const index = storage.timers(epoch);
+    this.engine = new ProcessEngine({
+      ...options,
+      timers: index,
+      touched: (manager, instance, appended) => this.settler.touch(manager, instance, appended),
+      timersChanged: () => this.timerWorker.poke(),
+    });
+    for (const manager of options.managers) this.engine.addManager(manager);
+    for (const command of options.commands) this.engine.addCommand(command);
+    const shared = { clock, timers, random, log, faults: storage.faults };
+    const failed = (error: unknown) => this.fail(error);
+    this.settler = new Settler(this.engine, {
+      ...shared,
+      checkpoints: storage.checkpoints,
+      epoch,
+      signal: this.ending.signal,
+      failed,
+    });
+    this.timerWorker = new TimerWorker({ ...shared, index, engine: this.engine });
+    const feed = { ...shared, store: options.store, catalogue: options.catalogue };
+    this.processFeed = new FeedRunner<ManagerLane>({ ...feed, moved: () => progress.wake() });
+    this.projectionFeed = new FeedRunner<ProjectionLane>({
+      ...feed,
+      moved: (lane) => this.report(lane),
+      ignores: (lane, events) => lane.ignores(events),
+      advance: async (lanes, through) => {
+        await storage.readModels.advance(
+          lanes.map((lane) => lane.table),
+          through,
+          epoch,
+        );
+        for (const lane of lanes) lane.moved(through);
+      },
+      joining: (lane) => this.joining(lane),
+    });
+  }
+
+  /** Runs until the signal aborts, the lead is lost, or a write is fenced; throws what ended it but for the first. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { lost, epoch } = this.leadership;
+    const end = () => this.ending.abort();
+    const ends = AbortSignal.any([signal, lost]);
+    ends.addEventListener('abort', end, { once: true });
+    if (ends.aborted) end();
+    try {
+      const { storage, projections, managers, store } = this.options;
+      const tables = await storage.readModels.open(projections, epoch);
+      this.projectionLanes = tables.map((table) => new ProjectionLane(storage.readModels, table, epoch));
+      const names = [...managers.map(checkpointOf), OUTPUTS_CHECKPOINT];
+      const at = await storage.checkpoints.claim(names, epoch);
+      const head = await store.head();
+      this.managerLanes = managers.map(
+        (m) => new ManagerLane(this.engine, m, storage.checkpoints, epoch, at.get(checkpointOf(m)) ?? START),
+      );
+      for (const lane of this.projectionLanes) this.report(lane);
+      const active = this.projectionLanes.filter((lane) => lane.table.state === 'active');
+      const building = this.projectionLanes.filter((lane) => lane.table.state === 'building');
+      const recover = () => this.settler.recover(at.get(OUTPUTS_CHECKPOINT) ?? START, head);
+      await Promise.all([
+        this.guard(this.projectionFeed.run(active, building, this.ending.signal)),
+        this.guard(recover().then(() => this.processFeed.run(this.managerLanes, [], this.ending.signal))),
+        this.guard(this.timerWorker.run(this.ending.signal)),
+      ]);
+    } finally {
+      end();
+      ends.removeEventListener('abort', end);
+      await this.settler.stopped();
+    }
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  get lanes() {
+    return {
+      projections: this.projectionLanes as readonly ProjectionLane[],
+      managers: this.managerLanes as readonly ManagerLane[],
+    };
+  }
+
+  get faults(): readonly Fault[] {
+    return [...this.projectionFeed.faults, ...this.processFeed.faults];
+  }
+
+  isLive(lane: ProjectionLane | ManagerLane): boolean {
+    return lane instanceof ProjectionLane ? this.projectionFeed.isLive(lane) : this.processFeed.isLive(lane);
+  }
+
+  /** Starts building a fresh table; answers its lane, which becomes the active one when it has caught up. */
+  async rebuild(projection: Projection): Promise<ProjectionLane> {
+    const { readModels } = this.options.storage;
+    await this.supersede((lane) => lane.table.state === 'building' && lane.table.projection.name === projection.name);
+    const table = await readModels.rebuild(projection, this.leadership.epoch);
+    const lane = new ProjectionLane(readModels, table, this.leadership.epoch);
+    this.projectionLanes.push(lane);
+    this.projectionFeed.chase(lane);
+    return lane;
+  }
+
+  private async joining(lane: ProjectionLane): Promise<void> {
+    if (lane.table.state === 'active') return;
+    await lane.activate();
+    await this.supersede((other) => other !== lane && other.table.projection.name === lane.table.projection.name);
+    this.report(lane);
+  }
+
+  private async supersede(superseded: (lane: ProjectionLane) => boolean): Promise<void> {
+    const gone = this.projectionLanes.filter(superseded);
+    this.projectionFeed.retire(gone);
+    this.projectionLanes = this.projectionLanes.filter((lane) => !gone.includes(lane));
+    for (const lane of gone) await this.options.storage.faults.clear(lane.name);
+  }
+
+  private report(lane: ProjectionLane): void {
+    if (lane.table.state === 'active') this.options.progress.report(lane.table.projection.name, lane.position);
+    else this.options.progress.wake();
+  }
+
+  private async guard(work: Promise<void>): Promise<void> {
+    await work.catch((error: unknown) => this.fail(error));
+  }
+
+  private fail(error: unknown): void {
+    if (!this.ending.signal.aborted) this.failure ??= error;
+    this.ending.abort();
+  }
+}

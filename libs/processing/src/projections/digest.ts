@@ -1,0 +1,23 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '#kernel';
+import type { ProjectionTable, ReadModelStore } from './read-model-store.js';
+
+/** Identifies a read model's whole content: equal digests mean equal documents in equal order. */
+export interface Digest {
+  readonly documents: number;
+  readonly sha256: string;
+  readonly position: bigint;
+}
+
+/** sha256 over key, place and canonical document, in list order. The table must not move meanwhile. */
+export const digestOf = async (store: ReadModelStore, table: ProjectionTable): Promise<Digest> => {
+  const hash = createHash('sha256');
+  let documents = 0;
+  for await (const page of store.scan(table, 1_000)) {
+    for (const [key, row] of page) {
+      hash.update(canonicalJson([key, String(row.created), row.doc])).update('\n');
+      documents++;
+    }
+  }
+  return { documents, sha256: hash.digest('hex'), position: table.position };
+};
