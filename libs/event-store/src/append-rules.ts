@@ -7,8 +7,14 @@ const MALFORMED = /[\0\p{Cs}]/u;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const EVENT_TYPE = /^[A-Za-z][A-Za-z0-9_.:-]{0,199}$/;
 
+/** The canonical JSON of an event's data and meta: made once, for the size check and for storing. */
+export interface Payload {
+  readonly data: string;
+  readonly meta: string;
+}
+
 /** Refuses what no adapter may accept, so that every adapter refuses the same. */
-export const checkAppend = (request: AppendRequest): void => {
+export const checkAppend = (request: AppendRequest): readonly Payload[] => {
   if (!STREAM_NAME.test(request.stream)) {
     throw new InvalidAppendError(`stream name ${JSON.stringify(request.stream)} must be category-rest`);
   }
@@ -19,10 +25,13 @@ export const checkAppend = (request: AppendRequest): void => {
   if (new Set(request.events.map((e) => e.id)).size !== request.events.length) {
     throw new InvalidAppendError('two events of one append have the same id');
   }
-  for (const event of request.events) checkEvent(event);
+  return request.events.map(checkEvent);
 };
 
-const checkEvent = (event: NewEvent): void => {
+/** `{"data":…,"meta":…}` without what stands for the dots. */
+const WRAPPING_BYTES = 17;
+
+const checkEvent = (event: NewEvent): Payload => {
   if (!UUID.test(event.id))
     throw new InvalidAppendError(`event id ${JSON.stringify(event.id)} must be a lower-case uuid`);
   if (!EVENT_TYPE.test(event.type))
@@ -34,14 +43,16 @@ const checkEvent = (event: NewEvent): void => {
   }
   const { accountId } = event.meta;
   if (MALFORMED.test(accountId)) throw new InvalidAppendError('malformed account id');
-  if (Buffer.byteLength(payload(event)) > MAX_EVENT_BYTES) {
+  const payload = toPayload(event);
+  if (Buffer.byteLength(payload.data) + Buffer.byteLength(payload.meta) + WRAPPING_BYTES > MAX_EVENT_BYTES) {
     throw new InvalidAppendError(`event ${event.type} is larger than ${MAX_EVENT_BYTES} bytes`);
   }
+  return payload;
 };
 
-const payload = (event: NewEvent): string => {
+const toPayload = (event: NewEvent): Payload => {
   try {
-    return canonicalJson({ data: event.data, meta: event.meta });
+    return { data: canonicalJson(event.data), meta: canonicalJson(event.meta) };
   } catch (cause) {
     throw new InvalidAppendError(`event ${event.type} has no JSON form: ${errorMessage(cause)}`, { cause });
   }

@@ -1,4 +1,4 @@
-import { canonicalJson, categoryOf, isoTime, type Clock } from '#kernel';
+import { categoryOf, isoTime, type Clock } from '#kernel';
 import {
   EventStoreUnavailableError,
   position,
@@ -15,7 +15,7 @@ import {
   type RecordedEvent,
   type SubscribeOptions,
 } from '../../port.js';
-import { checkAppend, expectationHolds, idReused } from '../../append-rules.js';
+import { checkAppend, expectationHolds, idReused, type Payload } from '../../append-rules.js';
 
 /** The whole log in an array: unit tests, what-if forks and the simulator. Same rules as the durable adapters. */
 export class MemoryEventStore implements EventStore {
@@ -31,7 +31,7 @@ export class MemoryEventStore implements EventStore {
 
   async append(request: AppendRequest): Promise<AppendOutcome> {
     this.mustBeOpen();
-    checkAppend(request);
+    const payloads = checkAppend(request);
     const existing = this.streams.get(request.stream) ?? [];
     const known = request.events.map((e) => this.byId.get(e.id)).filter((e) => e?.stream === request.stream);
     if (known.length === request.events.length) {
@@ -41,9 +41,9 @@ export class MemoryEventStore implements EventStore {
     if (!expectationHolds(request.expected, existing.length)) return { kind: 'conflict', actual: existing.length };
     if (request.events.some((e) => this.byId.has(e.id))) throw idReused(request.stream);
     this.lastRecordedMs = Math.max(this.lastRecordedMs, this.clock.wallMs());
-    for (const event of request.events) {
+    for (const [index, event] of request.events.entries()) {
       const recorded: RecordedEvent = Object.freeze({
-        ...asStored(event),
+        ...asStored(event, payloads[index]!),
         stream: request.stream,
         version: existing.length + 1,
         position: position(this.log.length + 1),
@@ -115,11 +115,10 @@ export class MemoryEventStore implements EventStore {
 }
 
 /** What a durable store would give back: the JSON form of the payload, and none of the caller's own objects. */
-const asStored = (event: NewEvent): NewEvent => {
-  const { id, type, schemaVersion } = event;
-  const { data, meta } = JSON.parse(canonicalJson({ data: event.data, meta: event.meta })) as {
-    data: Record<string, unknown>;
-    meta: EventMeta;
-  };
-  return { id, type, schemaVersion, data, meta };
-};
+const asStored = ({ id, type, schemaVersion }: NewEvent, payload: Payload): NewEvent => ({
+  id,
+  type,
+  schemaVersion,
+  data: JSON.parse(payload.data) as Record<string, unknown>,
+  meta: JSON.parse(payload.meta) as EventMeta,
+});

@@ -1,6 +1,5 @@
 import type pg from 'pg';
-import { canonicalJson } from '#kernel';
-import { idReused } from '../../append-rules.js';
+import { checkAppend, idReused } from '../../append-rules.js';
 import {
   type InvalidAppendError,
   position,
@@ -17,20 +16,15 @@ export interface PreparedAppend {
   readonly bytes: number;
 }
 
+/** Refuses a request that no adapter may accept (InvalidAppendError). */
 export const prepareAppend = (request: AppendRequest): PreparedAppend => {
-  const envelopes = request.events.map((event) => {
-    const { id, type, schemaVersion, data, meta } = event;
-    const text = canonicalJson({
-      account: meta.accountId,
-      data,
-      id,
-      meta,
-      schemaVersion,
-      stream: request.stream,
-      type,
-      version: 0,
-    });
-    return text.slice(0, -'0}'.length);
+  const payloads = checkAppend(request);
+  const stream = JSON.stringify(request.stream);
+  const envelopes = request.events.map((event, index) => {
+    // Canonical JSON by hand: the keys in order, and JSON.stringify of a string is its canonical form.
+    const { data, meta } = payloads[index]!;
+    const before = `{"account":${JSON.stringify(event.meta.accountId)},"data":${data},"id":"${event.id}","meta":${meta}`;
+    return `${before},"schemaVersion":${event.schemaVersion},"stream":${stream},"type":"${event.type}","version":`;
   });
   return { request, envelopes, bytes: envelopes.reduce((sum, text) => sum + text.length, 0) };
 };

@@ -23,6 +23,8 @@ interface Waiting {
 
 const MAX_APPENDS = 256;
 const MAX_BYTES = 1024 * 1024;
+/** Fewer than this many waiting appends are not worth two batches. */
+const WORTH_SPLITTING = 16;
 
 /**
  * The plan of es.append must not depend on the arrays of one call (planning anew costs more than the append), and must
@@ -64,14 +66,26 @@ export class GroupCommitter {
     await client?.end();
   }
 
+  /**
+   * The next batch is sent before the callers of the last one are answered: while the database works, they prepare what
+   * they append next. From a standstill only half of a crowd is taken, so that the other half is that next batch.
+   */
   private async run(): Promise<void> {
     // One turn of the event loop lets everyone who was woken together get into the same batch.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    while (this.queue.length > 0) await this.commit(this.takeBatch());
+    let limit = this.queue.length < WORTH_SPLITTING ? MAX_APPENDS : Math.ceil(this.queue.length / 2);
+    let answerLast = (): void => undefined;
+    while (this.queue.length > 0) {
+      const committed = this.commit(this.takeBatch(Math.min(limit, MAX_APPENDS)));
+      answerLast();
+      answerLast = await committed;
+      limit = MAX_APPENDS;
+    }
     this.running = undefined;
+    answerLast();
   }
 
-  private takeBatch(): Waiting[] {
+  private takeBatch(limit: number): Waiting[] {
     const batch: Waiting[] = [];
     const left: Waiting[] = [];
     const streams = new Set<string>();
@@ -79,7 +93,7 @@ export class GroupCommitter {
     let full = false;
     for (const waiting of this.queue) {
       const { request, bytes: size } = waiting.append;
-      full ||= batch.length >= MAX_APPENDS || (batch.length > 0 && bytes + size > MAX_BYTES);
+      full ||= batch.length >= limit || (batch.length > 0 && bytes + size > MAX_BYTES);
       if (full || streams.has(request.stream)) {
         left.push(waiting);
       } else {
@@ -92,31 +106,35 @@ export class GroupCommitter {
     return batch;
   }
 
-  /** Never throws: every append of the batch is answered. */
-  private async commit(batch: readonly Waiting[]): Promise<void> {
+  /** Never throws. What it resolves to answers those callers who have not been answered yet. */
+  private async commit(batch: readonly Waiting[]): Promise<() => void> {
     let waiting = batch;
     for (let attempt = 0; waiting.length > 0; attempt++) {
       try {
-        const client = await this.connected();
+        const client = this.client ?? (await this.connect());
+        const now = this.deps.clock.wallMs();
         const answers = await executeAppends(
           client,
           waiting.map((w) => w.append),
-          this.deps.clock.wallMs(),
+          now,
         );
-        return waiting.forEach((w, index) => settle(w, answers[index]!));
+        const sent = waiting;
+        return () => sent.forEach((w, index) => settle(w, answers[index]!));
       } catch (error) {
         if (classify(error) === 'rejected') return await this.isolate(waiting, error);
         waiting = await this.waitForServer(waiting, error, attempt);
       }
     }
+    return () => undefined;
   }
 
   /** One append that the database refuses must not take the others with it: halves are tried until it stands alone. */
-  private async isolate(batch: readonly Waiting[], error: unknown): Promise<void> {
-    if (batch.length === 1) return batch[0]!.reject(rejected(batch[0]!.append.request.stream, error));
+  private async isolate(batch: readonly Waiting[], error: unknown): Promise<() => void> {
+    if (batch.length === 1) return () => batch[0]!.reject(rejected(batch[0]!.append.request.stream, error));
     const middle = batch.length >> 1;
-    await this.commit(batch.slice(0, middle));
-    await this.commit(batch.slice(middle));
+    const first = await this.commit(batch.slice(0, middle));
+    const second = await this.commit(batch.slice(middle));
+    return () => [first, second].forEach((answer) => answer());
   }
 
   /** Answers those whose patience ended; the rest is to be tried again after a pause. */
@@ -139,8 +157,7 @@ export class GroupCommitter {
     return left;
   }
 
-  private async connected(): Promise<pg.Client> {
-    if (this.client !== undefined) return this.client;
+  private async connect(): Promise<pg.Client> {
     const client = new pg.Client({
       ...this.deps.connection,
       application_name: 'drover-committer',

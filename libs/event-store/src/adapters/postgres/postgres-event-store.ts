@@ -25,7 +25,6 @@ import {
   type RecordedEvent,
   type SubscribeOptions,
 } from '../../port.js';
-import { checkAppend } from '../../append-rules.js';
 import { prepareAppend } from './append-statement.js';
 import { GroupCommitter } from './group-committer.js';
 import { AppendListener } from './listener.js';
@@ -100,7 +99,6 @@ export class PostgresEventStore implements EventStore {
   }
 
   async append(request: AppendRequest): Promise<AppendOutcome> {
-    checkAppend(request);
     return this.committer.append(prepareAppend(request));
   }
 
