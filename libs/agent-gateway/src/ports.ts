@@ -33,6 +33,8 @@ export interface EnrollmentHandler {
     | { readonly kind: 'ok'; readonly agent: AgentIdentity }
     | { readonly kind: 'refused'; readonly code: string; readonly message: string; readonly wipe: boolean }
   >;
+  /** Who was online when the platform stopped: asked at the start; those who don't come back are lost after a window. */
+  expected?(): Promise<readonly AgentIdentity[]>;
 }
 export const ENROLLMENT_HANDLER = Symbol('EnrollmentHandler');
 
@@ -62,6 +64,21 @@ export interface AgentObserver {
   onLeaseBeat?(agent: AgentIdentity, message: agentV1.LeaseBeat): Promise<void> | void;
   onRuntimeHealth?(agent: AgentIdentity, message: agentV1.RuntimeHealth): Promise<void> | void;
   onApplied?(agent: AgentIdentity, message: agentV1.Applied): Promise<void> | void;
+  /** Two machines answer with one identity (a cloned disk); both streams were ended and the identity is quarantined. */
+  onCloned?(agent: AgentIdentity, bootIds: readonly string[]): Promise<void> | void;
+  /** All agents that a section's generation was sent to have applied it, or the bound of 10 s passed. Not per agent. */
+  onSettled?(event: GenerationSettled): Promise<void> | void;
+}
+
+export interface GenerationSettled {
+  readonly section: string;
+  readonly generation: bigint;
+  readonly applied: number;
+  /** Instances that have not applied it, sorted. */
+  readonly behind: readonly string[];
+  /** From the fold of the event to the agents' receipts, in milliseconds. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
 }
 
 export interface AgentLiveness {

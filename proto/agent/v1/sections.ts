@@ -113,12 +113,16 @@ export type ModuleItem = z.infer<typeof moduleItem>;
 
 export type SectionItems = ReadonlyMap<string, Uint8Array>;
 
+export const itemDigest = (value: Uint8Array): string => createHash('sha256').update(value).digest('hex');
+
 /** The hash both sides compute: hex sha256 over the sorted lines `key NUL sha256(value) LF`. */
-export const sectionHash = (items: SectionItems): string => {
+export const sectionHash = (items: SectionItems): string =>
+  sectionHashOf([...items.keys()], (key) => itemDigest(items.get(key)!));
+
+/** The same for one who knows the items' digests already. */
+export const sectionHashOf = (keys: string[], digestOf: (key: string) => string): string => {
   const hash = createHash('sha256');
-  for (const key of [...items.keys()].sort()) {
-    hash.update(`${key}\0${createHash('sha256').update(items.get(key)!).digest('hex')}\n`);
-  }
+  for (const key of keys.sort()) hash.update(`${key}\0${digestOf(key)}\n`);
   return hash.digest('hex');
 };
 

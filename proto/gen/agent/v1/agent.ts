@@ -281,6 +281,10 @@ export interface SyncResponse {
     | undefined;
 }
 
+/**
+ * Answers Hello. Sent again, with other beats only, when the agent becomes or ceases to be a VIP candidate: from then on it
+ * beats every `beat_ms`.
+ */
 export interface Welcome {
   storeEpoch: string;
   beatMs: number;

@@ -1,0 +1,63 @@
+import { errorMessage, type Log } from '#kernel';
+import { START, type Batch, type Position } from '#event-store';
+import type { DesiredStateSource } from '../ports.js';
+import { compileSection, logCompileError, type CompiledSection, type CompiledState } from './compiled.js';
+
+/** The registered sources over one fold of the log. A source that throws is set aside; the others go on. */
+export class DesiredState {
+  private readonly sources: DesiredStateSource[] = [];
+  private readonly faults = new Map<string, string>();
+  private folded: Position = START;
+
+  constructor(private readonly log: Log) {}
+
+  addSource(source: DesiredStateSource): void {
+    if (this.sources.some((s) => s.name === source.name)) throw new Error(`desired state source ${source.name} twice`);
+    this.sources.push(source);
+  }
+
+  /** Everything up to here is folded; the generation of what is compiled now. */
+  get position(): Position {
+    return this.folded;
+  }
+
+  /** Sources that met an event they could not fold, with the error. What they contribute stays as it was sent last. */
+  faulted(): ReadonlyMap<string, string> {
+    return this.faults;
+  }
+
+  /** Answers the instances whose desired state may look different now. */
+  apply(batch: Batch, dirty: Set<string>): void {
+    for (const event of batch.events) {
+      for (const source of this.sources) {
+        if (this.faults.has(source.name)) continue;
+        try {
+          for (const instanceId of source.apply(event)) dirty.add(instanceId);
+        } catch (error) {
+          const where = `${event.type} at position ${event.position}: ${errorMessage(error)}`;
+          this.faults.set(source.name, where);
+          this.log.error({ source: source.name, where }, 'desired state source failed on an event and is set aside');
+        }
+      }
+    }
+    this.folded = batch.through;
+  }
+
+  /** Undefined when a source cannot say what it wants: then nothing may be sent or taken away. */
+  compile(instanceId: string): CompiledState | undefined {
+    const sections = new Map<string, CompiledSection>();
+    for (const source of this.sources) {
+      if (this.faults.has(source.name)) return undefined;
+      try {
+        for (const [name, values] of source.compile(instanceId)) {
+          if (sections.has(name)) throw new Error(`section ${name} comes from two sources`);
+          sections.set(name, compileSection(name, values));
+        }
+      } catch (error) {
+        logCompileError(this.log, source.name, instanceId, error);
+        return undefined;
+      }
+    }
+    return sections;
+  }
+}

@@ -1,0 +1,140 @@
+import { diffSection, type agentV1 } from '#proto';
+import type { CompiledSection, CompiledState } from './compiled.js';
+
+/** What an agent has, or will have when everything sent so far has arrived. */
+export interface SentSection extends CompiledSection {
+  readonly generation: bigint;
+}
+export type SentState = Map<string, SentSection>;
+
+/** A message with a key: equal keys mean equal bytes, so that it is encoded once for all agents that get it. */
+export interface PlannedMessage {
+  readonly message: agentV1.SyncResponse;
+  readonly key: string | undefined;
+}
+
+export interface Plan {
+  readonly messages: readonly PlannedMessage[];
+  readonly sent: SentState;
+  /** Sections whose new generation the agent is going to acknowledge. */
+  readonly changed: readonly string[];
+}
+
+/** Snapshots are cut at about this size, so that the priority lane never waits for more than one such message. */
+const CHUNK_BYTES = 256 * 1024;
+
+const itemsSize = (items: ReadonlyMap<string, Uint8Array>): number => {
+  let size = 0;
+  for (const [key, value] of items) size += key.length + value.length + 8;
+  return size;
+};
+
+const wireSection = (section: SentSection): agentV1.Section => ({
+  name: section.name,
+  generation: section.generation,
+  hash: section.hash,
+  items: Object.fromEntries(section.items) as Record<string, Buffer>,
+});
+
+const snapshot = (
+  storeEpoch: string,
+  sections: readonly SentSection[],
+  unchanged: readonly string[],
+  complete: boolean,
+): PlannedMessage => {
+  const value = { storeEpoch, sections: sections.map(wireSection), unchanged: [...unchanged], complete };
+  const single = sections.length === 1 && unchanged.length === 0 ? sections[0]! : undefined;
+  const key = single && `s|${single.name}|${single.generation}|${single.hash}|${complete}`;
+  return { message: { message: { $case: 'snapshot', value } }, key };
+};
+
+/** Sections in messages of about CHUNK_BYTES; only the last one says that this is all. */
+const snapshots = (
+  storeEpoch: string,
+  sections: readonly SentSection[],
+  unchanged: readonly string[],
+  complete: boolean,
+) => {
+  const chunks: SentSection[][] = [];
+  let room = 0;
+  for (const section of sections) {
+    const size = itemsSize(section.items);
+    if (chunks.length === 0 || size > room) {
+      chunks.push([]);
+      room = CHUNK_BYTES;
+    }
+    chunks.at(-1)!.push(section);
+    room -= size;
+  }
+  if (!complete) return chunks.map((chunk) => snapshot(storeEpoch, chunk, [], false));
+  const last = chunks.pop() ?? [];
+  const before = chunks.flat().map((s) => s.name);
+  return [
+    ...chunks.map((chunk) => snapshot(storeEpoch, chunk, [], false)),
+    snapshot(storeEpoch, last, [...unchanged, ...before], true),
+  ];
+};
+
+/** The whole truth for an agent that says what it has: only sections whose hash differs travel. */
+export const planResume = (
+  storeEpoch: string,
+  hello: Pick<agentV1.Hello, 'storeEpoch' | 'sections'>,
+  wanted: CompiledState,
+  generation: bigint,
+): Plan => {
+  const has = new Map(hello.storeEpoch === storeEpoch ? hello.sections.map((s) => [s.name, s]) : []);
+  const sent: SentState = new Map();
+  const unchanged: string[] = [];
+  const fresh: SentSection[] = [];
+  for (const section of wanted.values()) {
+    const theirs = has.get(section.name);
+    const same = theirs?.hash === section.hash;
+    const entry = { ...section, generation: same ? theirs.generation : generation };
+    sent.set(section.name, entry);
+    if (same) unchanged.push(section.name);
+    else fresh.push(entry);
+  }
+  return { messages: snapshots(storeEpoch, fresh, unchanged, true), sent, changed: fresh.map((s) => s.name) };
+};
+
+const delta = (storeEpoch: string, base: SentSection, to: SentSection): PlannedMessage | undefined => {
+  const { put, remove } = diffSection(base.items, to.items);
+  // More than half of it is new: the whole section is smaller than it with its removals, and needs no base.
+  if (put.size * 2 > to.items.size && put.size > 8) return undefined;
+  const value: agentV1.Delta = {
+    storeEpoch,
+    section: to.name,
+    baseGeneration: base.generation,
+    generation: to.generation,
+    hash: to.hash,
+    put: Object.fromEntries(put) as Record<string, Buffer>,
+    remove,
+  };
+  const key = `d|${to.name}|${base.generation}|${base.hash}|${to.generation}|${to.hash}`;
+  return { message: { message: { $case: 'delta', value } }, key };
+};
+
+/** From what was sent last to what is wanted now. */
+export const planUpdate = (storeEpoch: string, before: SentState, wanted: CompiledState, generation: bigint): Plan => {
+  const sent: SentState = new Map();
+  const messages: PlannedMessage[] = [];
+  const changed: string[] = [];
+  const whole: SentSection[] = [];
+  for (const section of wanted.values()) {
+    const base = before.get(section.name);
+    if (base?.hash === section.hash) {
+      sent.set(section.name, base);
+      continue;
+    }
+    const entry = { ...section, generation };
+    sent.set(section.name, entry);
+    changed.push(section.name);
+    const message = base === undefined ? undefined : delta(storeEpoch, base, entry);
+    if (message === undefined) whole.push(entry);
+    else messages.push(message);
+  }
+  messages.push(...snapshots(storeEpoch, whole, [], false));
+  const gone = [...before.keys()].some((name) => !wanted.has(name));
+  if (gone) messages.push(snapshot(storeEpoch, [], [...sent.keys()], true));
+  return { messages, sent, changed };
+};

@@ -1,0 +1,213 @@
+import type { Duplex } from 'node:stream';
+import { errorMessage, sleep, type Cancel, type Clock, type Ids, type Log, type Random, type Timers } from '#kernel';
+import { categoryOf } from '#kernel';
+import type { CertificateAuthority } from '#access';
+import type { Batch, EventStore } from '#event-store';
+import { agentV1, type VipItem } from '#proto';
+import { DesiredState } from './desired/desired-state.js';
+import { Feed } from './desired/feed.js';
+import { Refresher } from './desired/refresher.js';
+import type { Beats } from './liveness/leases.js';
+import type {
+  AgentLink,
+  AgentLiveness,
+  AgentObserver,
+  DesiredStateSource,
+  EnrollmentHandler,
+  GatewayRegistrar,
+  PhaseHandler,
+} from './ports.js';
+import { agentServiceDefinition, AgentService } from './server/agent-service.js';
+import { enrollmentService } from './server/enrollment-service.js';
+import { Listener } from './server/listener.js';
+import { ListenerCredentials, type ListenerCertificate } from './server/tls.js';
+import { SessionHub } from './session/hub.js';
+import { Tunnels } from './tunnel/tunnels.js';
+
+export interface AgentGatewayOptions {
+  readonly store: EventStore;
+  /** Looked up when first needed: the handler's context may itself use this gateway. */
+  readonly enrollment: () => EnrollmentHandler;
+  readonly ca: CertificateAuthority;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly ids: Ids;
+  readonly random: Random;
+  readonly log: Log;
+  /** See readStoreEpoch. */
+  readonly storeEpoch: string;
+  /** HOST:PORT to listen on. */
+  readonly agentAddress: string;
+  readonly enrollAddress: string;
+  /** DNS names and IP addresses under which agents reach the platform. */
+  readonly serverNames: readonly string[];
+  readonly beats: Beats;
+  /** Changes within this many milliseconds are compiled together; 5 by default. */
+  readonly coalesceMs?: number;
+  /** For how long agents that were online before the start may stay away before they count as lost; 30 s by default. */
+  readonly reconnectWindowMs?: number;
+}
+
+const BEFORE_ENROLMENT_BYTES = 64 * 1024;
+const AGENT_BYTES = 4 * 1024 * 1024;
+const DAY_MS = 86_400_000;
+/** A revocation shows at once (its event is seen on the feed); this catches what came another way. */
+const RECHECK_MS = 15_000;
+/** The handler's own fold may be a moment behind the feed. */
+const RECHECK_AGAIN_MS = 400;
+
+/** The agents' side of the platform: two gRPC ports, one fold of the log, one stream per agent. */
+export class AgentGateway implements AgentLink, GatewayRegistrar {
+  private readonly desired: DesiredState;
+  private readonly hub: SessionHub;
+  private readonly tunnels: Tunnels;
+  private readonly refresher: Refresher;
+  private readonly phaseHandlers: PhaseHandler[] = [];
+  private readonly stopping = new AbortController();
+  private readonly cancels: Cancel[] = [];
+  private listeners: { readonly agents: Listener; readonly enroll: Listener } | undefined;
+
+  constructor(private readonly options: AgentGatewayOptions) {
+    const { clock, timers, log, ids } = options;
+    this.desired = new DesiredState(log);
+    this.tunnels = new Tunnels(timers, ids, (instanceId, message) => this.sendPriority(instanceId, message));
+    this.hub = new SessionHub({
+      clock,
+      timers,
+      log,
+      storeEpoch: options.storeEpoch,
+      beats: options.beats,
+      authorize: (peer) => options.enrollment().authorize(peer),
+      compile: (instanceId) => this.compile(instanceId),
+      onTunnelFailed: (instanceId, message) => this.tunnels.failed(instanceId, message),
+      onStreamEnded: (instanceId) => this.tunnels.abandon(instanceId),
+    });
+    const refresh = (instanceId: string, sinceMs: number) => this.hub.refresh(instanceId, sinceMs);
+    this.refresher = new Refresher(clock, timers, options.coalesceMs ?? 5, refresh, () => this.hub.forget());
+  }
+
+  addSource(source: DesiredStateSource): void {
+    this.desired.addSource(source);
+  }
+
+  addPhaseHandler(handler: PhaseHandler): void {
+    this.phaseHandlers.push(handler);
+  }
+
+  addObserver(observer: AgentObserver): void {
+    this.hub.observers.push(observer);
+  }
+
+  /** Folds the log, then listens. Answers the ports. */
+  async start(): Promise<{ readonly agentPort: number; readonly enrollPort: number }> {
+    const { store, timers, random, log } = this.options;
+    const feed = new Feed({ store, timers, random, log, onBatch: (batch) => this.onBatch(batch) });
+    await feed.start(this.stopping.signal);
+    const window = this.options.reconnectWindowMs ?? 30_000;
+    this.hub.expect((await this.options.enrollment().expected?.()) ?? [], window);
+    this.hub.start();
+    const ports = await this.listen();
+    this.cancels.push(timers.every(RECHECK_MS, () => this.recheck([...this.hub.records.keys()])));
+    log.info({ ...ports, position: String(this.desired.position) }, 'agent gateway listens');
+    return ports;
+  }
+
+  /** Says goodbye to every agent and stops listening; resolves when the ports are closed. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    for (const cancel of this.cancels) cancel();
+    this.refresher.stop();
+    this.tunnels.stop();
+    this.hub.stop();
+    const forced = sleep(this.options.timers, 1_000);
+    await Promise.all([this.listeners?.agents.stop(forced), this.listeners?.enroll.stop(forced)]);
+    await Promise.all([...this.hub.records.values()].map((record) => record.heard()));
+  }
+
+  liveness(instanceId: string): AgentLiveness {
+    return this.hub.liveness(instanceId);
+  }
+
+  sendVip(instanceId: string, item: VipItem): boolean {
+    const body = Buffer.from(JSON.stringify(item));
+    const value: agentV1.Vip = { vipId: item.vip_id, epoch: BigInt(item.epoch), body };
+    return this.sendPriority(instanceId, { message: { $case: 'vip', value } });
+  }
+
+  sendPriority(instanceId: string, message: agentV1.SyncResponse): boolean {
+    const session = this.hub.records.get(instanceId)?.session;
+    if (session === undefined) return false;
+    session.priority(message);
+    return session.state === 'live';
+  }
+
+  setVipCandidate(instanceId: string, isCandidate: boolean): void {
+    this.hub.setVipCandidate(instanceId, isCandidate);
+  }
+
+  openTunnel(instanceId: string, port: number): Promise<Duplex> {
+    return this.tunnels.open(instanceId, port);
+  }
+
+  disconnect(instanceId: string, bye: agentV1.Bye): void {
+    const record = this.hub.records.get(instanceId);
+    for (const session of [record?.challenger, record?.session]) session?.bye(bye.code, bye.message, bye.wipe);
+  }
+
+  /** Sources set aside because of an event they could not fold, for health reports. */
+  faults(): ReadonlyMap<string, string> {
+    return this.desired.faulted();
+  }
+
+  private compile(instanceId: string) {
+    const wanted = this.desired.compile(instanceId);
+    return wanted && { wanted, generation: this.desired.position };
+  }
+
+  private onBatch(batch: Batch): void {
+    this.desired.apply(batch, this.refresher.dirty);
+    this.refresher.schedule();
+    const touched = batch.events.filter((e) => categoryOf(e.stream) === 'instance').map((e) => e.stream);
+    const live = [...new Set(touched)].filter((id) => this.hub.records.get(id)?.session !== undefined);
+    if (live.length === 0) return;
+    this.recheck(live);
+    this.options.timers.after(RECHECK_AGAIN_MS, () => this.recheck(live));
+  }
+
+  private recheck(instanceIds: readonly string[]): void {
+    for (const instanceId of instanceIds) {
+      this.hub.recheck(instanceId).catch((error: unknown) => {
+        this.options.log.warn({ instanceId, error: errorMessage(error) }, 'a certificate could not be checked again');
+      });
+    }
+  }
+
+  private async listen(): Promise<{ agentPort: number; enrollPort: number }> {
+    const { agentAddress, enrollAddress, log, enrollment } = this.options;
+    const certificate = await this.certificate();
+    const mutual = new ListenerCredentials(true, certificate);
+    const open = new ListenerCredentials(false, certificate);
+    const agents = new Listener({ address: agentAddress, maxReceiveBytes: AGENT_BYTES, credentials: mutual });
+    const enroll = new Listener({ address: enrollAddress, maxReceiveBytes: BEFORE_ENROLMENT_BYTES, credentials: open });
+    const { hub, tunnels, phaseHandlers } = this;
+    const service = new AgentService({ hub, tunnels, enrollment, phaseHandlers, log });
+    agents.addService(agentServiceDefinition, service.implementation());
+    enroll.addService(agentV1.EnrollmentServiceService, enrollmentService({ enrollment, log }));
+    this.listeners = { agents, enroll };
+    this.cancels.push(this.options.timers.every(DAY_MS, () => this.renew([mutual, open])));
+    return { agentPort: await agents.listen(), enrollPort: await enroll.listen() };
+  }
+
+  /** A fresh certificate every day: its life is many times that, so a failure is repaired by the next day's try. */
+  private renew(credentials: readonly ListenerCredentials[]): void {
+    this.certificate().then(
+      (certificate) => credentials.forEach((c) => c.renew(certificate)),
+      (error: unknown) => this.options.log.error({ error: errorMessage(error) }, 'listener certificate not renewed'),
+    );
+  }
+
+  private async certificate(): Promise<ListenerCertificate> {
+    const issued = await this.options.ca.issueServerCertificate(this.options.serverNames);
+    return { ...issued, caPem: this.options.ca.caPem() };
+  }
+}

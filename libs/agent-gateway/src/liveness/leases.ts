@@ -1,0 +1,57 @@
+import type { AgentRecord } from '../session/agent-record.js';
+
+export interface Beats {
+  readonly beatMs: number;
+  readonly leaseMs: number;
+  readonly vipBeatMs: number;
+  readonly vipLeaseMs: number;
+}
+
+/** This many fast beats in a row show that the agent heard of its new rate. */
+const FAST_BEATS = 3;
+
+/** Fast judgement needs both: the platform asked for fast beats, and the agent sends them. */
+export const leaseOf = (record: AgentRecord, beats: Beats): number =>
+  record.vipCandidate && record.fastBeats >= FAST_BEATS ? beats.vipLeaseMs : beats.leaseMs;
+
+export const beat = (record: AgentRecord, nowMs: number, beats: Beats): void => {
+  const gap = record.lastBeatMs === undefined ? Infinity : nowMs - record.lastBeatMs;
+  const fast = gap <= (beats.vipBeatMs + beats.vipLeaseMs) / 2;
+  if (record.vipCandidate) record.fastBeats = fast ? record.fastBeats + 1 : Math.min(record.fastBeats, FAST_BEATS);
+  else record.fastBeats = 0;
+  record.lastBeatMs = nowMs;
+  record.leaseFromMs = nowMs;
+};
+
+/**
+ * Judges leases at each tick. A tick that comes late says that this process was asleep, not that the agents were: beats may
+ * be waiting in the sockets, so all leases are extended by the delay and nothing is judged until the next tick.
+ */
+export class LeaseJudge {
+  private lastTickMs: number;
+
+  constructor(
+    readonly tickMs: number,
+    private readonly toleranceMs: number,
+    nowMs: number,
+  ) {
+    this.lastTickMs = nowMs;
+  }
+
+  /** Records whose lease ran out at this tick. They are marked lost. */
+  tick(records: Iterable<AgentRecord>, nowMs: number, beats: Beats): AgentRecord[] {
+    const lateMs = nowMs - this.lastTickMs - this.tickMs;
+    this.lastTickMs = nowMs;
+    if (lateMs > this.toleranceMs) {
+      for (const record of records) record.leaseFromMs = Math.min(nowMs, record.leaseFromMs + lateMs);
+      return [];
+    }
+    const lost: AgentRecord[] = [];
+    for (const record of records) {
+      if (record.lost || nowMs - record.leaseFromMs <= leaseOf(record, beats)) continue;
+      record.lost = true;
+      lost.push(record);
+    }
+    return lost;
+  }
+}

@@ -1,0 +1,79 @@
+import { errorMessage, type Log } from '#kernel';
+import type { agentV1 } from '#proto';
+import type { AgentIdentity, AgentObserver } from '../ports.js';
+import type { Session } from './session.js';
+
+/** More unheard messages than this and the agent sends faster than the platform can take in. */
+const MAX_UNHEARD = 4_096;
+
+export interface Receipt {
+  readonly generation: bigint;
+  readonly hash: string;
+  readonly errors: readonly string[];
+  readonly applyUs: number;
+}
+
+/** What the gateway knows of one instance across its streams. */
+export class AgentRecord {
+  session: Session | undefined;
+  /** A second stream of the same identity, while the first is challenged. */
+  challenger: Session | undefined;
+  /** Monotonic milliseconds; undefined when there was no beat since the platform started. */
+  lastBeatMs: number | undefined;
+  /** From here on the lease runs; moved on when the platform itself was late. */
+  leaseFromMs: number;
+  lost = false;
+  vipCandidate = false;
+  /** Beats in a row that came at the VIP candidates' rate: only who beats fast is judged fast. */
+  fastBeats = 0;
+  /** Serial of the certificate that two machines used at once. */
+  quarantinedSerial: string | undefined;
+  readonly receipts = new Map<string, Receipt>();
+  readonly applied = new Map<string, bigint>();
+  private chain: Promise<void> = Promise.resolve();
+  private unheard = 0;
+
+  constructor(
+    public agent: AgentIdentity,
+    nowMs: number,
+    private readonly observers: readonly AgentObserver[],
+    private readonly log: Log,
+  ) {
+    this.leaseFromMs = nowMs;
+  }
+
+  /** Calls the observers, in order per agent. A failure is logged and ends the stream it came from. */
+  notify(call: (observer: AgentObserver, agent: AgentIdentity) => Promise<void> | void, from?: Session): void {
+    if (++this.unheard > MAX_UNHEARD && from !== undefined) {
+      this.unheard--;
+      return from.bye('too_many_messages', 'more messages than the platform can take in');
+    }
+    const agent = this.agent;
+    this.chain = this.chain.then(async () => {
+      this.unheard--;
+      try {
+        for (const observer of this.observers) await call(observer, agent);
+      } catch (error) {
+        this.log.error({ instanceId: agent.instanceId, error: errorMessage(error) }, 'agent observer failed');
+        from?.bye('observer_failed', 'the platform could not take in a message');
+      }
+    });
+  }
+
+  /** Resolves when the observers have heard everything so far. */
+  heard(): Promise<void> {
+    return this.chain;
+  }
+
+  /** The agent's own account of what it has. */
+  adopt(hello: agentV1.Hello): void {
+    this.applied.clear();
+    for (const { name, generation } of hello.sections) this.applied.set(name, generation);
+  }
+
+  receive(message: agentV1.Applied): void {
+    const { section, generation, hash, errors, applyUs } = message;
+    this.receipts.set(section, { generation, hash, errors, applyUs });
+    if (errors.length === 0 && generation >= (this.applied.get(section) ?? 0n)) this.applied.set(section, generation);
+  }
+}

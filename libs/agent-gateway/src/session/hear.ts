@@ -1,0 +1,52 @@
+import { assertNever } from '#kernel';
+import type { agentV1 } from '#proto';
+import type { AgentRecord } from './agent-record.js';
+import type { SessionHub } from './hub.js';
+import type { Session } from './session.js';
+
+/** One message of a live stream. Beats and receipts are handled at once; the rest goes to the observers, in order. */
+export const hear = (
+  hub: SessionHub,
+  record: AgentRecord,
+  session: Session,
+  message: NonNullable<agentV1.SyncRequest['message']>,
+): void => {
+  switch (message.$case) {
+    case 'heartbeat':
+      hub.beat(record, session);
+      return session.priority({ message: { $case: 'heartbeatAck', value: { seq: message.value.seq } } });
+    case 'hello':
+      record.adopt(message.value);
+      return session.resync(message.value);
+    case 'applied': {
+      const { section, generation, errors } = message.value;
+      record.receive(message.value);
+      const now = hub.deps.clock.monotonicMs();
+      if (errors.length === 0) hub.settling.applied(section, generation, record.agent.instanceId, now);
+      return record.notify((o, agent) => o.onApplied?.(agent, message.value), session);
+    }
+    case 'vipAck':
+      return record.notify((o, agent) => o.onVipAck?.(agent, message.value), session);
+    case 'observed':
+      return record.notify((o, agent) => o.onObserved?.(agent, message.value), session);
+    case 'peerKey':
+      return record.notify((o, agent) => o.onPeerKey?.(agent, message.value), session);
+    case 'votePromise':
+      return record.notify((o, agent) => o.onVotePromise?.(agent, message.value), session);
+    case 'leaseBeat':
+      return record.notify((o, agent) => o.onLeaseBeat?.(agent, message.value), session);
+    case 'runtimeHealth':
+      return record.notify((o, agent) => o.onRuntimeHealth?.(agent, message.value), session);
+    case 'log': {
+      const { level, message: text } = message.value;
+      return hub.deps.log.info(
+        { instanceId: record.agent.instanceId, level, text: text.slice(0, 1_000) },
+        'agent says',
+      );
+    }
+    case 'tunnelFailed':
+      return hub.deps.onTunnelFailed(record.agent.instanceId, message.value);
+    default:
+      return assertNever(message);
+  }
+};
