@@ -1,0 +1,254 @@
+import { errorMessage, type Clock, type Ids, type Log, type Timers } from '#kernel';
+import type { AgentLink } from '#agent-gateway';
+import type { agentV1 } from '#proto';
+import type { CommandContext, Transactor } from '#processing';
+import { assess, type Assessment } from '../../domain/failover/assess.js';
+import { chooseCandidates, type Choice } from '../../domain/failover/choose.js';
+import type { MovePlan } from '../../domain/failover/move.js';
+import type { MoveReason } from '../../domain/events.js';
+import { sameMember, type LiveVirtualIp, type Member } from '../../domain/virtual-ip/state.js';
+import type { LeaseTimes } from '../../domain/wireguard-compiler/model.js';
+import type { SdwanModel } from '../sdwan-model.js';
+import { AgentFacts } from './facts.js';
+import { MoveRun, type MoveDeps, type MoveResult } from './move-run.js';
+import { PlatformVoter } from './platform-voter.js';
+
+export interface CoordinatorDeps {
+  readonly model: SdwanModel;
+  readonly transactor: Transactor;
+  readonly link: AgentLink;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly lease: LeaseTimes;
+  holderReady(vipId: string, epoch: number, holder: Member): void;
+}
+
+const TICK_MS = 1_000;
+/** A move that the log shows as running but nobody here runs: an earlier life's. It gets this long to end by itself. */
+const RETRY_MS = 1_000;
+
+/**
+ * Owns virtual IP moves: looks at every VIP when something about it changes and once a second, and runs at most one move
+ * of each. Everything it decides on is either in the log or heard again from the agents, so a restart loses nothing.
+ */
+export class FailoverCoordinator {
+  readonly facts: AgentFacts;
+  readonly voter: PlatformVoter;
+  private readonly runs = new Map<string, MoveRun>();
+  private readonly retryAt = new Map<string, number>();
+  private readonly movedAt = new Map<string, number>();
+  private readonly candidates = new Set<string>();
+  /** Why the last look at a VIP ended as it did; shown by the routing summary. */
+  readonly lastWord = new Map<string, string>();
+  private stop: (() => void)[] = [];
+
+  constructor(private readonly deps: CoordinatorDeps) {
+    const now = () => deps.clock.monotonicMs();
+    this.facts = new AgentFacts(deps.model, deps.link, now);
+    this.voter = new PlatformVoter(deps.model, deps.link, now, deps.lease.ttlMs);
+  }
+
+  start(): void {
+    this.stop = [
+      this.deps.model.onEvent((event) => {
+        if (event.type.startsWith('system.sdwan.virtual_ip.')) this.onVirtualIp(String(event.data.virtual_ip_id));
+        else if (event.type.startsWith('system.instance.') || event.type === 'system.sdwan.peer.detached')
+          this.onInstance(String(event.data.instance_id ?? ''));
+      }),
+      this.deps.timers.every(TICK_MS, () => this.tick()),
+    ];
+  }
+
+  close(): void {
+    for (const stop of this.stop) stop();
+  }
+
+  tick(): void {
+    this.markCandidates();
+    for (const vip of this.deps.model.virtualIps()) this.look(vip);
+  }
+
+  onInstance(instanceId: string): void {
+    for (const vip of this.deps.model.virtualIps()) {
+      if (
+        instanceId === '' ||
+        vip.candidates.some((c) => c.instance_id === instanceId) ||
+        vip.holder?.instance_id === instanceId
+      )
+        this.look(vip);
+    }
+  }
+
+  onLost(instanceId: string): void {
+    this.facts.markLost(instanceId);
+    this.retryAt.clear();
+    this.onInstance(instanceId);
+  }
+
+  onConnected(instanceId: string): void {
+    this.facts.markConnected(instanceId);
+    if (this.candidates.has(instanceId)) this.deps.link.setVipCandidate(instanceId, true);
+    for (const run of this.runs.values()) {
+      if (this.deps.model.virtualIp(run.vipId)?.vip.holder?.instance_id === instanceId)
+        run.input({ kind: 'holder_back' });
+    }
+    this.onInstance(instanceId);
+  }
+
+  onVipAck(instanceId: string, ack: agentV1.VipAck): void {
+    this.runs.get(ack.vipId)?.onVipAck(instanceId, ack);
+  }
+
+  onVotePromise(instanceId: string, promise: agentV1.VotePromise): void {
+    this.runs.get(promise.vipId)?.onVotePromise(instanceId, promise);
+  }
+
+  onLeaseBeat(instanceId: string, beat: agentV1.LeaseBeat): void {
+    this.voter.onBeat(instanceId, beat, this.runs.get(beat.vipId)?.target);
+  }
+
+  /** The best candidates for a VIP now, and why not the others. */
+  choice(vip: LiveVirtualIp, reason: MoveReason): Choice {
+    return chooseCandidates(
+      vip.candidates.map((member) => this.facts.of(member)),
+      vip.holder,
+      reason,
+    );
+  }
+
+  /** Runs a move, or joins the one that runs. Ends when the move has ended. */
+  async move(
+    vip: LiveVirtualIp,
+    reason: MoveReason,
+    planned: boolean,
+    target?: Member,
+    causedBy?: CommandContext,
+  ): Promise<MoveResult> {
+    const running = this.runs.get(vip.virtualIpId);
+    if (running !== undefined) return running.done;
+    const choice = this.choice(vip, reason);
+    const order = target === undefined ? choice.order : [target];
+    return this.run(vip, reason, this.plan(vip, order, planned), causedBy);
+  }
+
+  private look(vip: LiveVirtualIp): void {
+    if (this.runs.has(vip.virtualIpId)) return;
+    const now = this.deps.clock.monotonicMs();
+    if ((this.retryAt.get(vip.virtualIpId) ?? -Infinity) > now) return;
+    const verdict = this.assess(vip, now);
+    if (verdict.kind === 'stay') return;
+    if (verdict.kind === 'resume') return this.resume(vip);
+    this.background(vip, this.move(vip, verdict.reason, verdict.planned));
+  }
+
+  private background(vip: LiveVirtualIp, move: Promise<MoveResult>): void {
+    move.catch((error: unknown) => {
+      this.runs.delete(vip.virtualIpId);
+      this.retryAt.set(vip.virtualIpId, this.deps.clock.monotonicMs() + RETRY_MS);
+      this.deps.log.error(
+        { vip: vip.virtualIpId, error: errorMessage(error) },
+        'VIP move broke off; it is tried again',
+      );
+    });
+  }
+
+  private assess(vip: LiveVirtualIp, nowMs: number): Assessment {
+    const others = vip.candidates
+      .filter((member) => !sameMember(member, vip.holder))
+      .map((member) => this.facts.of(member));
+    const holder = vip.holder === null ? undefined : this.facts.of(vip.holder);
+    const lastMovedMs = this.movedAt.get(vip.virtualIpId) ?? -Infinity;
+    return assess({ vip, holder, others, nowMs, lastMovedMs });
+  }
+
+  private resume(vip: LiveVirtualIp): void {
+    const { move } = vip;
+    if (move === null) return;
+    const planned = vip.holder !== null && this.facts.of(vip.holder).live && !sameMember(vip.holder, move.to);
+    const base = this.plan(vip, this.choice(vip, move.reason).order, planned);
+    const plan = move.failed ? base : { ...base, resume: { epoch: move.epoch, to: move.to } };
+    this.background(vip, this.run(vip, move.reason, plan));
+  }
+
+  private plan(vip: LiveVirtualIp, order: readonly Member[], planned: boolean): MovePlan {
+    const network = this.deps.model.virtualIp(vip.virtualIpId)?.network;
+    const members = [...(network?.peers.values() ?? [])].flatMap((peer) =>
+      peer.instanceId !== null && this.deps.link.liveness(peer.instanceId).connected
+        ? [{ instance_id: peer.instanceId, peer_id: peer.peerId } as Member]
+        : [],
+    );
+    const voters = vip.candidates.filter((c) => network?.peers.has(c.peer_id));
+    const silent = vip.holder === null ? 0 : this.deps.link.liveness(vip.holder.instance_id).silentMs;
+    return {
+      epoch: vip.epoch,
+      from: vip.holder,
+      order,
+      voters,
+      platformVotes: voters.length % 2 === 0,
+      members,
+      planned,
+      ttlMs: this.deps.lease.ttlMs,
+      downForMs: planned || !Number.isFinite(silent) ? 0 : silent,
+    };
+  }
+
+  private async run(
+    vip: LiveVirtualIp,
+    reason: MoveReason,
+    plan: MovePlan,
+    causedBy?: CommandContext,
+  ): Promise<MoveResult> {
+    const accountId = this.deps.model.virtualIp(vip.virtualIpId)?.network.accountId ?? '';
+    const run = new MoveRun(this.moveDeps(), vip.virtualIpId, accountId, reason, plan, causedBy);
+    this.runs.set(vip.virtualIpId, run);
+    run.begin();
+    const result = await run.done;
+    this.runs.delete(vip.virtualIpId);
+    const now = this.deps.clock.monotonicMs();
+    if (result.outcome === 'moved') this.movedAt.set(vip.virtualIpId, now);
+    this.retryAt.set(vip.virtualIpId, now + RETRY_MS);
+    this.lastWord.set(vip.virtualIpId, `${reason}: ${result.outcome} (${result.detail}) at epoch ${result.epoch}`);
+    return result;
+  }
+
+  private moveDeps(): MoveDeps {
+    const { model, transactor, link, clock, timers, log, lease, ids, holderReady } = this.deps;
+    const context = (accountId: string, causedBy?: CommandContext): CommandContext => {
+      const commandId = ids.uuid();
+      return {
+        commandId,
+        correlationId: causedBy?.correlationId ?? commandId,
+        causationId: causedBy?.commandId ?? commandId,
+        accountId,
+        actor: causedBy?.actor ?? { kind: 'system', id: 'sdwan_failover' },
+        nowMs: clock.wallMs(),
+      };
+    };
+    return { model, transactor, link, voter: this.voter, clock, timers, log, lease, holderReady, context };
+  }
+
+  private onVirtualIp(vipId: string): void {
+    this.markCandidates();
+    const known = this.deps.model.virtualIp(vipId);
+    if (known !== undefined) this.look(known.vip);
+  }
+
+  /** Candidates of allocated VIPs beat fast; nobody else has to. */
+  private markCandidates(): void {
+    const wanted = new Set<string>();
+    for (const vip of this.deps.model.virtualIps()) {
+      if (vip.epoch > 0 && vip.candidates.length > 1)
+        for (const member of vip.candidates) wanted.add(member.instance_id);
+    }
+    for (const id of wanted) if (!this.candidates.has(id)) this.setCandidate(id, true);
+    for (const id of this.candidates) if (!wanted.has(id)) this.setCandidate(id, false);
+  }
+
+  private setCandidate(instanceId: string, isCandidate: boolean): void {
+    if (isCandidate) this.candidates.add(instanceId);
+    else this.candidates.delete(instanceId);
+    this.deps.link.setVipCandidate(instanceId, isCandidate);
+  }
+}

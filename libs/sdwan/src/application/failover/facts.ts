@@ -1,0 +1,63 @@
+import type { AgentLink } from '#agent-gateway';
+import type { SdwanModel } from '../sdwan-model.js';
+import type { HolderFacts } from '../../domain/failover/assess.js';
+import type { Member } from '../../domain/virtual-ip/state.js';
+
+/** How long a returned agent may take to report an applied section before it counts again anyway. */
+const RETURN_GRACE_MS = 5_000;
+
+/** A holder that has not been heard for this long is taken for lost even if the gateway, newly started, never knew it. */
+const UNHEARD_MS = 5_000;
+
+/** What the agents said lately, in memory: it is worth nothing after a restart and is heard again within seconds. */
+export class AgentFacts {
+  private readonly notReady = new Map<string, number>();
+  private readonly returningSince = new Map<string, number>();
+  private readonly lost = new Set<string>();
+  private readonly startedMs: number;
+
+  constructor(
+    private readonly model: SdwanModel,
+    private readonly link: Pick<AgentLink, 'liveness'>,
+    private readonly monotonicMs: () => number,
+  ) {
+    this.startedMs = monotonicMs();
+  }
+
+  health(instanceId: string, ready: boolean): void {
+    this.notReady.set(instanceId, ready ? 0 : (this.notReady.get(instanceId) ?? 0) + 1);
+  }
+
+  markLost(instanceId: string): void {
+    this.lost.add(instanceId);
+    this.notReady.delete(instanceId);
+  }
+
+  markConnected(instanceId: string): void {
+    if (this.lost.delete(instanceId)) this.returningSince.set(instanceId, this.monotonicMs());
+  }
+
+  markApplied(instanceId: string): void {
+    this.returningSince.delete(instanceId);
+  }
+
+  of(member: Member): HolderFacts {
+    const id = member.instance_id;
+    const liveness = this.link.liveness(id);
+    const instance = this.model.instances.get(id);
+    const streak = this.notReady.get(id);
+    const returning = this.returningSince.get(id);
+    const silentMs = Math.min(liveness.silentMs, this.monotonicMs() - this.startedMs);
+    const lost = liveness.lost || this.lost.has(id) || (!liveness.connected && silentMs > UNHEARD_MS);
+    return {
+      member,
+      live: liveness.connected && !lost,
+      lost,
+      draining: instance?.draining ?? false,
+      gone: (instance?.gone ?? false) || this.model.peer(member.peer_id) === undefined,
+      returning: returning !== undefined && this.monotonicMs() - returning < RETURN_GRACE_MS,
+      health: streak === undefined ? 'unknown' : streak === 0 ? 'ready' : 'not_ready',
+      notReadyStreak: streak ?? 0,
+    };
+  }
+}

@@ -1,0 +1,206 @@
+import { errorMessage, type Cancel, type Clock, type Log, type Timers } from '#kernel';
+import type { AgentLink } from '#agent-gateway';
+import { agentV1, type VipItem } from '#proto';
+import type { CommandContext, Transactor } from '#processing';
+import {
+  newMove,
+  stepMove,
+  type MoveEffect,
+  type MoveInput,
+  type MoveOutcome,
+  type MovePlan,
+  type MoveState,
+} from '../../domain/failover/move.js';
+import { virtualIpDecider, type VirtualIpCommand } from '../../domain/virtual-ip/decide.js';
+import { compileVip } from '../../domain/wireguard-compiler/virtual-ips.js';
+import type { LeaseTimes } from '../../domain/wireguard-compiler/model.js';
+import type { Member } from '../../domain/virtual-ip/state.js';
+import type { MoveReason } from '../../domain/events.js';
+import type { SdwanModel } from '../sdwan-model.js';
+import type { PlatformVoter } from './platform-voter.js';
+
+export interface MoveDeps {
+  readonly model: SdwanModel;
+  readonly transactor: Transactor;
+  readonly link: Pick<AgentLink, 'sendVip' | 'sendPriority'>;
+  readonly voter: PlatformVoter;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Log;
+  readonly lease: LeaseTimes;
+  /** Devices have no agent; they follow a feed. */
+  holderReady(vipId: string, epoch: number, holder: Member): void;
+  context(accountId: string, causedBy?: CommandContext): CommandContext;
+}
+
+export interface MoveResult {
+  readonly outcome: MoveOutcome;
+  readonly detail: string;
+  readonly epoch: number;
+  readonly to: Member | null;
+  readonly durationMs: number;
+}
+
+const APPEND_TRIES = 5;
+const APPEND_RETRY_MS = 100;
+
+/** Carries out the effects of one move and feeds back what the agents and the log answer. */
+export class MoveRun {
+  readonly done: Promise<MoveResult>;
+  private state: MoveState;
+  private finish!: (result: MoveResult) => void;
+  private cancelTimer: Cancel | undefined;
+
+  constructor(
+    private readonly deps: MoveDeps,
+    readonly vipId: string,
+    private readonly accountId: string,
+    readonly reason: MoveReason,
+    plan: MovePlan,
+    private readonly causedBy?: CommandContext,
+  ) {
+    this.state = newMove(plan, deps.clock.monotonicMs());
+    this.done = new Promise((resolve) => (this.finish = resolve));
+  }
+
+  begin(): void {
+    this.input({ kind: 'begin' });
+  }
+
+  /** The move as the platform's own vote has to see it. */
+  get target(): { epoch: number; to: string } | undefined {
+    const to = this.state.order[this.state.candidate];
+    return to === undefined ||
+      ['new', 'witnessing', 'rechecking', 'voting', 'waiting_out', 'starting'].includes(this.state.phase)
+      ? undefined
+      : { epoch: this.state.epoch, to: to.instance_id };
+  }
+
+  input(input: MoveInput): void {
+    const step = stepMove(this.state, input, this.deps.clock.monotonicMs());
+    this.state = step.state;
+    for (const effect of step.effects) this.carryOut(effect);
+  }
+
+  private carryOut(effect: MoveEffect): void {
+    switch (effect.kind) {
+      case 'ask':
+        return this.ask(effect);
+      case 'timer':
+        this.cancelTimer?.();
+        this.cancelTimer = this.deps.timers.after(effect.afterMs, () =>
+          this.input({ kind: 'timer', step: effect.step }),
+        );
+        return;
+      case 'push':
+        return this.push(effect);
+      case 'holder_ready':
+        return this.deps.holderReady(this.vipId, effect.epoch, effect.holder);
+      case 'finish':
+        return this.over(effect);
+      default:
+        void this.append(toCommand(effect, this.reason), this.deps.context(this.accountId, this.causedBy));
+    }
+  }
+
+  private ask(effect: Extract<MoveEffect, { kind: 'ask' }>): void {
+    if (effect.epoch > this.state.plan.epoch) this.deps.voter.promise(this.vipId, effect.epoch);
+    const value = { vipId: this.vipId, epoch: BigInt(effect.epoch) };
+    for (const voter of effect.to)
+      this.deps.link.sendPriority(voter.instance_id, { message: { $case: 'voteRequest', value } });
+  }
+
+  private push(effect: Extract<MoveEffect, { kind: 'push' }>): void {
+    const known = this.deps.model.virtualIp(this.vipId);
+    if (known === undefined) return;
+    for (const member of effect.to) {
+      const peer = known.network.peers.get(member.peer_id);
+      if (peer === undefined) continue;
+      const item = compileVip(
+        known.network,
+        peer,
+        known.vip,
+        { epoch: effect.epoch, holder: effect.holder },
+        this.deps.lease,
+      );
+      this.deps.link.sendVip(member.instance_id, { ...item, release_after_move: effect.releaseAfterMove } as VipItem);
+    }
+  }
+
+  /** A store that is down for a moment must not leave a move half done: the same append is safe to repeat. */
+  private async append(command: VirtualIpCommand, context: CommandContext): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const result = await this.deps.transactor.transact(this.vipId, virtualIpDecider, command, context);
+        return this.input(
+          result.kind === 'refused' ? { kind: 'append_refused', reason: result.refusal.code } : { kind: 'appended' },
+        );
+      } catch (error) {
+        this.deps.log.warn(
+          { vip: this.vipId, attempt, error: errorMessage(error) },
+          'event of a VIP move not written yet',
+        );
+        if (attempt >= APPEND_TRIES) return this.input({ kind: 'append_refused', reason: errorMessage(error) });
+        await new Promise<void>((resolve) => void this.deps.timers.after(APPEND_RETRY_MS * attempt, resolve));
+      }
+    }
+  }
+
+  private over(effect: Extract<MoveEffect, { kind: 'finish' }>): void {
+    this.cancelTimer?.();
+    const durationMs = Math.round(this.deps.clock.monotonicMs() - this.state.beganMs);
+    const to = effect.outcome === 'moved' ? (this.state.order[this.state.candidate] ?? null) : null;
+    const level = effect.outcome === 'moved' ? 'info' : 'warn';
+    this.deps.log[level](
+      {
+        vip: this.vipId,
+        epoch: this.state.epoch,
+        reason: this.reason,
+        outcome: effect.outcome,
+        detail: effect.detail,
+        ms: durationMs,
+      },
+      'VIP move ended',
+    );
+    this.finish({ outcome: effect.outcome, detail: effect.detail, epoch: this.state.epoch, to, durationMs });
+  }
+
+  onVipAck(instanceId: string, ack: agentV1.VipAck): void {
+    const { VipAck_Role: Role } = agentV1;
+    const roles = {
+      [Role.ROLE_HOLDER]: 'holder',
+      [Role.ROLE_ROUTED]: 'routed',
+      [Role.ROLE_RELEASED]: 'released',
+    } as const;
+    const role = roles[ack.role as keyof typeof roles];
+    // An error is not an end: the agent goes on trying, and the deadline of the phase judges it.
+    if (role === undefined || ack.error !== '') return;
+    this.input({ kind: 'ack', from: instanceId, epoch: Number(ack.epoch), role });
+  }
+
+  onVotePromise(instanceId: string, promise: agentV1.VotePromise): void {
+    this.input({
+      kind: 'promise',
+      from: instanceId,
+      epoch: Number(promise.epoch),
+      granted: promise.granted,
+      outstandingMs: promise.outstandingMs,
+      heardMsAgo: Number(promise.holderHeardMsAgo),
+    });
+  }
+}
+
+type AppendEffect = Extract<MoveEffect, { kind: `append_${string}` }>;
+
+const toCommand = (effect: AppendEffect, reason: MoveReason): VirtualIpCommand => {
+  switch (effect.kind) {
+    case 'append_started':
+      return { kind: 'start_move', epoch: effect.epoch, to: effect.to, reason };
+    case 'append_failed':
+      return { kind: 'fail_move', epoch: effect.epoch, reason: effect.reason };
+    case 'append_moved':
+      return { kind: 'complete_move', epoch: effect.epoch, report: effect.report };
+    case 'append_stranded':
+      return { kind: 'strand', reason: effect.reason };
+  }
+};

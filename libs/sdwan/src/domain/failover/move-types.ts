@@ -1,0 +1,114 @@
+import type { Member } from '../virtual-ip/state.js';
+import type { MoveReport } from '../virtual-ip/decide.js';
+
+/** Everything one move needs to know at its start. Times in milliseconds. */
+export interface MovePlan {
+  /** The epoch that is in force; the move asks for the next one. */
+  readonly epoch: number;
+  readonly from: Member | null;
+  /** Candidates, best first. */
+  readonly order: readonly Member[];
+  /** All candidates; with fewer than two there is no lease and nobody to ask. */
+  readonly voters: readonly Member[];
+  readonly platformVotes: boolean;
+  /** Members with a connected agent; they are told and asked for an ack. */
+  readonly members: readonly Member[];
+  /** The old holder lives and takes part: make before break. */
+  readonly planned: boolean;
+  readonly ttlMs: number;
+  /** For how long the VIP had not answered when the move began. */
+  readonly downForMs: number;
+  /** The move was started in the log by an earlier life of the platform. */
+  readonly resume?: { readonly epoch: number; readonly to: Member };
+}
+
+export type Phase =
+  | 'new'
+  | 'witnessing'
+  | 'rechecking'
+  | 'voting'
+  | 'waiting_out'
+  | 'starting'
+  | 'holding'
+  | 'failing'
+  | 'resetting'
+  | 'spreading'
+  | 'releasing'
+  | 'completing'
+  | 'stranding'
+  | 'over';
+
+export interface MoveState {
+  readonly plan: MovePlan;
+  readonly phase: Phase;
+  /** Distinguishes timers: one that was set for an earlier step means nothing. */
+  readonly step: number;
+  readonly beganMs: number;
+  readonly startedMs: number;
+  readonly epoch: number;
+  readonly candidate: number;
+  readonly order: readonly Member[];
+  /** Answers to the current round of questions, by instance. */
+  readonly replies: ReadonlyMap<
+    string,
+    { readonly granted: boolean; readonly outstandingMs: number; readonly heardAtMs: number }
+  >;
+  /** When a voter last heard the holder, as the first round told. */
+  readonly firstHeardAtMs: number;
+  readonly rounds: number;
+  readonly acks: ReadonlyMap<string, number>;
+}
+
+export type MoveInput =
+  | { readonly kind: 'begin' }
+  | {
+      readonly kind: 'promise';
+      readonly from: string;
+      readonly epoch: number;
+      readonly granted: boolean;
+      readonly outstandingMs: number;
+      /** -1 when never. */
+      readonly heardMsAgo: number;
+    }
+  | { readonly kind: 'timer'; readonly step: number }
+  | { readonly kind: 'appended' }
+  | { readonly kind: 'append_refused'; readonly reason: string }
+  | {
+      readonly kind: 'ack';
+      readonly from: string;
+      readonly epoch: number;
+      readonly role: 'holder' | 'routed' | 'released';
+    }
+  /** The old holder of a crash is heard again. */
+  | { readonly kind: 'holder_back' };
+
+export type MoveOutcome = 'moved' | 'aborted' | 'stranded';
+
+export type MoveEffect =
+  | { readonly kind: 'ask'; readonly epoch: number; readonly to: readonly Member[] }
+  | { readonly kind: 'timer'; readonly step: number; readonly afterMs: number }
+  | { readonly kind: 'append_started'; readonly epoch: number; readonly to: Member }
+  | { readonly kind: 'append_failed'; readonly epoch: number; readonly to: Member; readonly reason: string }
+  | { readonly kind: 'append_moved'; readonly epoch: number; readonly to: Member; readonly report: MoveReport }
+  | { readonly kind: 'append_stranded'; readonly reason: string }
+  | {
+      readonly kind: 'push';
+      readonly epoch: number;
+      readonly holder: Member;
+      readonly to: readonly Member[];
+      readonly releaseAfterMove: boolean;
+    }
+  /** The new holder answers: who has no agent (devices) may be sent there now. */
+  | { readonly kind: 'holder_ready'; readonly epoch: number; readonly holder: Member }
+  | { readonly kind: 'finish'; readonly outcome: MoveOutcome; readonly detail: string };
+
+export interface MoveStep {
+  readonly state: MoveState;
+  readonly effects: readonly MoveEffect[];
+}
+
+export const ASK_MS = 300;
+export const HOLDER_DEADLINE_MS = 1_000;
+export const RESET_MS = 100;
+export const SPREAD_DEADLINE_MS = 1_000;
+export const RELEASE_DEADLINE_MS = 1_000;

@@ -1,0 +1,226 @@
+import { assertNever } from '#kernel';
+import { sameMember } from '../virtual-ip/state.js';
+import { enter, finish } from './move-steps.js';
+import { askForPromises, beginVoting, evaluateWitnesses, onReply, waitedOut } from './move-votes.js';
+import {
+  HOLDER_DEADLINE_MS,
+  RELEASE_DEADLINE_MS,
+  RESET_MS,
+  SPREAD_DEADLINE_MS,
+  type MoveEffect,
+  type MoveInput,
+  type MovePlan,
+  type MoveState,
+  type MoveStep,
+  type Phase,
+} from './move-types.js';
+
+export * from './move-types.js';
+
+export const newMove = (plan: MovePlan, nowMs: number): MoveState => ({
+  plan,
+  phase: 'new',
+  step: 0,
+  beganMs: nowMs,
+  startedMs: nowMs,
+  epoch: plan.resume?.epoch ?? plan.epoch + 1,
+  candidate: 0,
+  order:
+    plan.resume === undefined
+      ? plan.order
+      : [plan.resume.to, ...plan.order.filter((m) => !sameMember(m, plan.resume!.to))],
+  replies: new Map(),
+  firstHeardAtMs: -Infinity,
+  rounds: 0,
+  acks: new Map(),
+});
+
+/**
+ * One move of a virtual IP, from the witnesses to the last ack. Pure: the caller carries out the effects in order and feeds
+ * back what happens. Whatever is lost or late, every phase has a deadline, so that a move always ends.
+ */
+export const stepMove = (state: MoveState, input: MoveInput, nowMs: number): MoveStep => {
+  if (state.phase === 'over') return { state, effects: [] };
+  switch (input.kind) {
+    case 'begin':
+      return state.phase === 'new' ? begin(state) : { state, effects: [] };
+    case 'promise':
+      return onReply(state, input, nowMs);
+    case 'timer':
+      return input.step === state.step ? onDeadline(state, nowMs) : { state, effects: [] };
+    case 'appended':
+      return onAppended(state, nowMs);
+    case 'append_refused':
+      return finish(state, 'aborted', input.reason);
+    case 'ack':
+      return input.epoch === state.epoch ? onAck(state, input, nowMs) : { state, effects: [] };
+    case 'holder_back':
+      return isAsking(state.phase) && !state.plan.planned
+        ? finish(state, 'aborted', 'holder_back')
+        : { state, effects: [] };
+    default:
+      return assertNever(input);
+  }
+};
+
+const isAsking = (phase: Phase) =>
+  phase === 'witnessing' || phase === 'rechecking' || phase === 'voting' || phase === 'waiting_out';
+
+const begin = (state: MoveState): MoveStep => {
+  if (state.plan.resume !== undefined) return hold(state, state.beganMs);
+  if (state.order.length === 0)
+    return state.plan.from === null || state.plan.planned
+      ? finish(state, 'aborted', 'no_candidate')
+      : enter(state, 'stranding', [{ kind: 'append_stranded', reason: 'no candidate is left' }]);
+  return state.plan.planned || state.plan.from === null
+    ? beginVoting(state)
+    : askForPromises(state, 'witnessing', state.plan.epoch);
+};
+
+const target = (state: MoveState) => state.order[state.candidate]!;
+
+const hold = (state: MoveState, nowMs: number): MoveStep => {
+  const to = target(state);
+  const push: MoveEffect = { kind: 'push', epoch: state.epoch, holder: to, to: [to], releaseAfterMove: false };
+  return enter({ ...state, startedMs: nowMs }, 'holding', [push], HOLDER_DEADLINE_MS);
+};
+
+const onAppended = (state: MoveState, nowMs: number): MoveStep => {
+  switch (state.phase) {
+    case 'starting':
+      return hold(state, nowMs);
+    case 'failing':
+      return nextCandidate(state);
+    case 'completing':
+      return finish(state, 'moved', target(state).instance_id);
+    case 'stranding':
+      return finish(state, 'stranded', 'no_candidate');
+    default:
+      return { state, effects: [] };
+  }
+};
+
+const onDeadline = (state: MoveState, nowMs: number): MoveStep => {
+  switch (state.phase) {
+    case 'witnessing':
+      return evaluateWitnesses(state, nowMs, true);
+    case 'rechecking':
+      return askForPromises(state, 'witnessing', state.plan.epoch);
+    case 'voting':
+      return finish(state, 'aborted', 'no_majority');
+    case 'waiting_out':
+      return waitedOut(state);
+    case 'holding': {
+      const failed = { epoch: state.epoch, to: target(state), reason: `no ack within ${HOLDER_DEADLINE_MS} ms` };
+      return enter(state, 'failing', [{ kind: 'append_failed', ...failed }]);
+    }
+    case 'resetting':
+      return spread(state);
+    case 'spreading':
+      return release(state);
+    case 'releasing':
+      return complete(state);
+    default:
+      return { state, effects: [] };
+  }
+};
+
+/** The next one in line; as the last resort of a planned move the old holder itself, which still lives. */
+const nextCandidate = (state: MoveState): MoveStep => {
+  const { from, planned } = state.plan;
+  const tried = state.order.slice(0, state.candidate + 1);
+  const back = planned && from !== null && !state.order.some((m) => sameMember(m, from)) ? [from] : [];
+  const order = [...state.order, ...(tried.length === state.order.length ? back : [])];
+  const next = {
+    ...state,
+    order,
+    candidate: state.candidate + 1,
+    epoch: state.epoch + 1,
+    acks: new Map<string, number>(),
+  };
+  if (next.candidate < order.length) return beginVoting(next);
+  return enter(state, 'stranding', [{ kind: 'append_stranded', reason: 'no candidate took the address' }]);
+};
+
+const onAck = (state: MoveState, input: Extract<MoveInput, { kind: 'ack' }>, nowMs: number): MoveStep => {
+  const known = { ...state, acks: new Map(state.acks).set(input.from, nowMs) };
+  switch (state.phase) {
+    case 'holding':
+      if (input.from !== target(state).instance_id || input.role !== 'holder') return { state, effects: [] };
+      return held(known);
+    case 'resetting':
+      return input.from === state.plan.from?.instance_id ? spread(known) : { state: known, effects: [] };
+    case 'spreading':
+      return others(state).every((m) => known.acks.has(m.instance_id)) ? release(known) : { state: known, effects: [] };
+    case 'releasing':
+      return input.from === state.plan.from?.instance_id ? complete(known) : { state: known, effects: [] };
+    default:
+      return { state, effects: [] };
+  }
+};
+
+/** The old holder, where it takes part and is not the new one. */
+const leaving = (state: MoveState) =>
+  state.plan.planned && state.plan.from !== null && !sameMember(state.plan.from, target(state))
+    ? state.plan.from
+    : undefined;
+
+const held = (state: MoveState): MoveStep => {
+  const ready: MoveEffect = { kind: 'holder_ready', epoch: state.epoch, holder: target(state) };
+  const old = leaving(state);
+  if (old === undefined) {
+    const next = spread(state);
+    return { state: next.state, effects: [ready, ...next.effects] };
+  }
+  // It resets its connections while clients still accept resets from there, and yields its lease.
+  const push: MoveEffect = {
+    kind: 'push',
+    epoch: state.epoch,
+    holder: target(state),
+    to: [old],
+    releaseAfterMove: true,
+  };
+  return enter(state, 'resetting', [ready, push], RESET_MS);
+};
+
+const others = (state: MoveState) =>
+  state.plan.members.filter(
+    (m) => m.instance_id !== target(state).instance_id && m.instance_id !== leaving(state)?.instance_id,
+  );
+
+const spread = (state: MoveState): MoveStep => {
+  const to = others(state);
+  if (to.length === 0) return release(state);
+  const push: MoveEffect = { kind: 'push', epoch: state.epoch, holder: target(state), to, releaseAfterMove: false };
+  return enter(state, 'spreading', [push], SPREAD_DEADLINE_MS);
+};
+
+const release = (state: MoveState): MoveStep => {
+  const old = leaving(state);
+  if (old === undefined) return complete(state);
+  const acks = new Map(state.acks);
+  acks.delete(old.instance_id);
+  const push: MoveEffect = {
+    kind: 'push',
+    epoch: state.epoch,
+    holder: target(state),
+    to: [old],
+    releaseAfterMove: false,
+  };
+  return enter({ ...state, acks }, 'releasing', [push], RELEASE_DEADLINE_MS);
+};
+
+const complete = (state: MoveState): MoveStep => {
+  const asked = [target(state), ...others(state), ...(leaving(state) === undefined ? [] : [leaving(state)!])];
+  const acked = asked.filter((m) => state.acks.has(m.instance_id));
+  const last = Math.max(state.startedMs, ...acked.map((m) => state.acks.get(m.instance_id)!));
+  const report = {
+    acksMs: Object.fromEntries(
+      acked.map((m) => [m.peer_id, Math.round(state.acks.get(m.instance_id)! - state.startedMs)]),
+    ),
+    unacked: asked.filter((m) => !state.acks.has(m.instance_id)).map((m) => m.peer_id),
+    // Make before break: somebody answered all the time, unless a member never moved.
+    outageEstimateMs: state.plan.planned ? 0 : Math.round(state.plan.downForMs + (last - state.beganMs)),
+  };
+  return enter(state, 'completing', [{ kind: 'append_moved', epoch: state.epoch, to: target(state), report }]);
+};
