@@ -66,7 +66,7 @@ export class FleetEnrollment implements EnrollmentHandler {
     const found = await transactor.read(instanceId, instanceDecider);
     const current = found?.state.kind === 'known' ? found.state.certificate : null;
     // Asked again with the certificate before: the answer that brought the current one was lost.
-    const again = current?.publicKeyDigest === publicKeyDigest && current.serial !== agent.certificateSerial;
+    const again = current?.publicKeyDigest === publicKeyDigest && !sameSerial(current.serial, agent.certificateSerial);
     if (current !== null && again && current.der !== '') return this.certificate(current.der);
     const certificate = newCertificate(await authority.issueAgentCertificate(instanceId, request.csrDer));
     const commandId = deterministicUuid('renew', instanceId, agent.certificateSerial, certificate.serial);
@@ -76,6 +76,8 @@ export class FleetEnrollment implements EnrollmentHandler {
     );
     const renewed = await this.dispatcher.dispatch(command);
     if (renewed.kind === 'refused') throw new RefusedError(renewed.refusal);
+    // So that the certificate before the last one is void here from now on, not from the feed's next batch on.
+    await this.index.read(instanceId);
     return this.certificate(certificate.derBase64);
   }
 
@@ -156,7 +158,11 @@ const judge = (
     };
   if (standing.revoked)
     return { code: 'certificate_revoked', message: `the certificate of ${standing.name} was revoked`, wipe: true };
-  if (!standing.serials.includes(serial))
+  if (!standing.serials.some((known) => sameSerial(known, serial)))
     return { code: 'certificate_superseded', message: 'this certificate was replaced by a newer one', wipe: false };
   return undefined;
 };
+
+/** TLS libraries print serial numbers in either case, with or without leading zeros. */
+const sameSerial = (a: string, b: string): boolean => plainHex(a) === plainHex(b);
+const plainHex = (serial: string): string => serial.toLowerCase().replace(/^0+/, '');

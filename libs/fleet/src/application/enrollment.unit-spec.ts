@@ -1,0 +1,133 @@
+import { X509Certificate } from 'node:crypto';
+import { RefusedError } from '#kernel';
+import { createFleetRig, newCsr, type FleetRig } from '../testing/fleet-rig.js';
+
+describe('enrolment', () => {
+  let rig: FleetRig;
+  let instanceId: string;
+  let token: string;
+  beforeEach(async () => {
+    rig = await createFleetRig();
+    const { template } = await rig.ok('system_create_template', { name: 'servers' });
+    const { node } = await rig.ok('system_create_node', { hostname: 'server-1', node_template_id: template.id });
+    const { instance, join } = await rig.ok('system_provision_instance', { node_id: node.id });
+    [instanceId, token] = [instance.id, join.token];
+  });
+  afterEach(() => rig.close());
+
+  const enrolments = async () => (await rig.events(instanceId)).filter((e) => e.type === 'system.instance.enrolled');
+  const refusals = async () =>
+    (await rig.events(instanceId)).filter((e) => e.type === 'system.instance.enrollment_refused');
+  const codeOf = async (promise: Promise<unknown>): Promise<string> => {
+    const error: unknown = await promise.then(
+      () => 'accepted',
+      (e: unknown) => e,
+    );
+    expect(error).toBeInstanceOf(RefusedError);
+    return (error as RefusedError).refusal.code;
+  };
+  const serialOf = (der: Uint8Array) => new X509Certificate(der).serialNumber;
+  const authorize = (certificateSerial: string) => rig.enrollment.authorize({ instanceId, certificateSerial });
+
+  it('gives the holder of a join token a certificate of the platform CA with the instance in its SAN', async () => {
+    const answer = await rig.enroll(token, await newCsr());
+    const certificate = new X509Certificate(answer.certificateDer);
+    expect(answer).toMatchObject({ instanceId, agentAddress: 'drover.test:7443' });
+    expect(certificate.subjectAltName).toContain(instanceId);
+    expect(certificate.verify(new X509Certificate(rig.authority.caPem()).publicKey)).toBe(true);
+    expect(await rig.ok('system_get_instance', { id: instanceId })).toMatchObject({
+      instance: { state: 'provisioning' },
+    });
+    await rig.drain();
+    expect(await rig.ok('system_get_instance', { id: instanceId })).toMatchObject({ instance: { state: 'starting' } });
+  });
+
+  it('lets one of 512 racing redeemers in: one certificate, one event, the rest refused', async () => {
+    const csrs = await Promise.all(Array.from({ length: 512 }, newCsr));
+    const answers = await Promise.allSettled(csrs.map((csr) => rig.enroll(token, csr)));
+    const won = answers.filter((a) => a.status === 'fulfilled');
+    const codes = answers.flatMap((a) => (a.status === 'rejected' ? [(a.reason as RefusedError).refusal?.code] : []));
+    expect(won).toHaveLength(1);
+    expect(new Set(codes)).toEqual(new Set(['join_token_used']));
+    expect(await enrolments()).toHaveLength(1);
+    expect(await refusals()).toHaveLength(1);
+  });
+
+  it('answers a repeat with the same key with the very same certificate, while the token lives', async () => {
+    const csr = await newCsr();
+    const first = await rig.enroll(token, csr);
+    const again = await rig.enroll(token, csr);
+    expect(again.certificateDer).toEqual(first.certificateDer);
+    expect(await enrolments()).toHaveLength(1);
+    await rig.clock.advance(15 * 60_000);
+    expect(await codeOf(rig.enroll(token, csr))).toBe('join_token_used');
+  });
+
+  it('gives racing tries of one agent one certificate', async () => {
+    const csr = await newCsr();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => rig.enroll(token, csr)));
+    expect(new Set(answers.map((a) => serialOf(a.certificateDer))).size).toBe(1);
+    expect(await enrolments()).toHaveLength(1);
+  });
+
+  it('refuses another key, an expired, a foreign and a malformed token; each is recorded once and nothing is half done', async () => {
+    expect(await codeOf(rig.enroll('drvj_nonsense', await newCsr()))).toBe('join_token_malformed');
+    const foreign = `${token.slice(0, -4)}AAAA`;
+    for (let i = 0; i < 5; i++) expect(await codeOf(rig.enroll(foreign, await newCsr()))).toBe('join_token_unknown');
+    expect(await codeOf(rig.enroll(token, Buffer.from('not a csr')))).toBe('csr_malformed');
+    await rig.clock.advance(15 * 60_000);
+    for (let i = 0; i < 5; i++) expect(await codeOf(rig.enroll(token, await newCsr()))).toBe('join_token_expired');
+    expect((await refusals()).map((e) => e.data['code'])).toEqual(['join_token_unknown', 'join_token_expired']);
+    expect(await enrolments()).toHaveLength(0);
+    const { join } = await rig.ok('system_create_join_token', { id: instanceId });
+    await rig.enroll(join.token, await newCsr());
+    expect(await enrolments()).toHaveLength(1);
+  });
+
+  it('voids tokens that were open when another one enrolled the instance', async () => {
+    const { join } = await rig.ok('system_create_join_token', { instance_id: instanceId });
+    await rig.enroll(token, await newCsr());
+    expect(await codeOf(rig.enroll(join.token, await newCsr()))).toBe('join_token_superseded');
+  });
+
+  it('keeps the token out of every event', async () => {
+    await rig.enroll(token, await newCsr());
+    const secret = token.split('_')[2]!;
+    const { events } = await rig.store.readAll(0n as never, { limit: 1_000 });
+    expect(events.length).toBeGreaterThan(5);
+    expect(JSON.stringify(events, (_k, v: unknown) => (typeof v === 'bigint' ? String(v) : v))).not.toContain(secret);
+  });
+
+  it('lets only the current certificate and the one before a renewal speak', async () => {
+    const first = serialOf((await rig.enroll(token, await newCsr())).certificateDer);
+    const agent = await authorize(first);
+    expect(agent).toMatchObject({ kind: 'ok', agent: { instanceId } });
+    const identity = agent.kind === 'ok' ? agent.agent : undefined;
+    const csr = await newCsr();
+    const second = serialOf((await rig.enrollment.renew(identity!, { csrDer: csr })).certificateDer);
+    const repeated = serialOf((await rig.enrollment.renew(identity!, { csrDer: csr })).certificateDer);
+    expect(repeated).toBe(second);
+    expect([(await authorize(first)).kind, (await authorize(second)).kind]).toEqual(['ok', 'ok']);
+    const third = serialOf(
+      (await rig.enrollment.renew({ ...identity!, certificateSerial: second }, { csrDer: await newCsr() }))
+        .certificateDer,
+    );
+    expect(await authorize(first)).toMatchObject({ kind: 'refused', code: 'certificate_superseded', wipe: false });
+    expect((await authorize(third.toLowerCase())).kind).toBe('ok');
+    expect(await authorize('00ff')).toMatchObject({ kind: 'refused' });
+  });
+
+  it('tells a forgotten or terminated instance to wipe, at once when its end is seen', async () => {
+    const serial = serialOf((await rig.enroll(token, await newCsr())).certificateDer);
+    expect((await authorize(serial)).kind).toBe('ok');
+    await rig.drain();
+    await rig.ok('system_forget_instance', { id: instanceId });
+    for (const event of await rig.events(instanceId)) rig.index.apply(event);
+    expect(rig.barred).toEqual([instanceId]);
+    expect(await authorize(serial)).toMatchObject({ kind: 'refused', code: 'instance_forgotten', wipe: true });
+    const { join } = { join: token };
+    expect(await codeOf(rig.enroll(join, await newCsr()))).toBe('instance_forgotten');
+    const unknown = { instanceId: 'instance-00000000-0000-4000-8000-0000000000ff', certificateSerial: serial };
+    expect(await rig.enrollment.authorize(unknown)).toMatchObject({ code: 'instance_unknown', wipe: false });
+  });
+});
