@@ -87,7 +87,7 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
   /** Ends at the next batch boundary; what is under way is finished or will be done again, never twice. */
   async stop(): Promise<void> {
     this.stopping.abort();
-    this.progress.wake();
+    this.progress.alarm.ring();
     await this.loop;
   }
 
@@ -131,7 +131,8 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
     const tables = this.term?.lanes.projections.map((lane) => lane.table) ?? [];
     const table = tables.find((t) => t.projection.name === name && t.state === 'active');
     if (table === undefined) throw new Error(`${name} has no active table in this process`);
-    const position = (await this.options.storage.readModels.positions([name])).get(name) ?? table.position;
+    const position =
+      (await this.options.storage.readModels.positions([this.projection(name)])).get(name) ?? table.position;
     return digestOf(this.options.storage.readModels, { ...table, position });
   }
 
@@ -196,7 +197,7 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
     } finally {
       this.term = undefined;
       this.epoch = undefined;
-      for (const projection of projections) progress.forget(projection.name);
+      progress.clear();
       await leadership.release();
     }
   }
@@ -207,14 +208,18 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
     return names.every((name) => faulted.has(name) || (reached.get(name) ?? -1n) >= head);
   }
 
+  /** Of the tables that are read here; empty when they cannot be asked: whoever waits asks again. */
   private async positions(names: readonly string[]): Promise<ReadonlyMap<string, Position>> {
-    if (this.term === undefined) return this.options.storage.readModels.positions(names);
-    return new Map(
-      names.flatMap((name) => {
-        const at = this.progress.get(name);
-        return at === undefined ? [] : [[name, at] as const];
-      }),
-    );
+    if (this.term !== undefined) {
+      const reached = names.map((name) => [name, this.progress.get(name)] as const);
+      return new Map(reached.filter((entry): entry is [string, Position] => entry[1] !== undefined));
+    }
+    try {
+      return await this.options.storage.readModels.positions(this.projections.filter((p) => names.includes(p.name)));
+    } catch (error) {
+      this.options.log.warn({ error: errorMessage(error) }, 'the positions of the read models cannot be read');
+      return new Map();
+    }
   }
 
   private faultedProjections(): ReadonlySet<string> {
@@ -245,11 +250,7 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
 
   /** Until something moves here, or another process may have moved something. */
   private async tick(ms = POLL_MS): Promise<void> {
-    const { signal } = this.stopping;
-    const waited = new AbortController();
-    const either = AbortSignal.any([signal, waited.signal]);
-    await Promise.race([this.progress.changed(either), sleep(this.options.timers, ms, either)]);
-    waited.abort();
+    await this.progress.alarm.wait(this.options.timers, ms, this.stopping.signal);
   }
 
   private mustNotRun(): void {

@@ -67,7 +67,7 @@ export class Term {
     });
     this.timerWorker = new TimerWorker({ ...shared, index, engine: this.engine });
     const feed = { ...shared, store: options.store, catalogue: options.catalogue };
-    this.processFeed = new FeedRunner<ManagerLane>({ ...feed, moved: () => progress.wake() });
+    this.processFeed = new FeedRunner<ManagerLane>({ ...feed, moved: () => progress.alarm.ring() });
     this.projectionFeed = new FeedRunner<ProjectionLane>({
       ...feed,
       moved: (lane) => this.report(lane),
@@ -93,6 +93,8 @@ export class Term {
     if (ends.aborted) end();
     try {
       const { storage, projections, managers, store } = this.options;
+      // What still cannot be applied says so again at once; what is gone must not be shown for ever.
+      for (const fault of await storage.faults.list()) await storage.faults.clear(fault.lane);
       const tables = await storage.readModels.open(projections, epoch);
       this.projectionLanes = tables.map((table) => new ProjectionLane(storage.readModels, table, epoch));
       const names = [...managers.map(checkpointOf), OUTPUTS_CHECKPOINT];
@@ -160,7 +162,7 @@ export class Term {
 
   private report(lane: ProjectionLane): void {
     if (lane.table.state === 'active') this.options.progress.report(lane.table.projection.name, lane.position);
-    else this.options.progress.wake();
+    else this.options.progress.alarm.ring();
   }
 
   private async guard(work: Promise<void>): Promise<void> {

@@ -86,7 +86,7 @@ export class ProcessEngine {
   settle(manager: ProcessManager, id: string, signal?: AbortSignal): Promise<void> {
     return this.settling.run(pmStream(manager.name, id), async () => {
       while (signal?.aborted !== true) {
-        const instance = await this.instances.load(manager, id);
+        const instance = await this.instances.read(manager, id);
         await this.indexTimers(manager, id, instance);
         const command = instance.pending[0];
         if (command === undefined) return;
@@ -107,11 +107,6 @@ export class ProcessEngine {
       if (batch.through <= at) return;
       at = batch.through;
     }
-  }
-
-  /** What an instance is waiting for, for status and tests. */
-  inspect(manager: ProcessManager, id: string): Promise<Instance> {
-    return this.instances.load(manager, id);
   }
 
   private async indexTimers(manager: ProcessManager, id: string, instance: Instance): Promise<void> {

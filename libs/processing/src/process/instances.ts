@@ -31,7 +31,12 @@ export class ProcessInstances {
     private readonly clock: Pick<Clock, 'wallMs'>,
   ) {}
 
-  async load<S>(manager: ProcessManager<S>, id: string): Promise<Instance<S>> {
+  /** The instance as its stream is now; in turn with what is being taken in. */
+  read<S>(manager: ProcessManager<S>, id: string): Promise<Instance<S>> {
+    return this.queue.run(pmStream(manager.name, id), () => this.load(manager, id));
+  }
+
+  private async load<S>(manager: ProcessManager<S>, id: string): Promise<Instance<S>> {
     const stream = pmStream(manager.name, id);
     let instance = (this.cache.get(stream) as Instance<S> | undefined) ?? newInstance(manager);
     if (instance.version > 0) return instance;
@@ -74,11 +79,6 @@ export class ProcessInstances {
       }
       throw new Error(`${stream} is being written by another process manager host`);
     });
-  }
-
-  /** Forgets what is cached: another host may have written meanwhile. */
-  evict(manager: string, id: string): void {
-    this.cache.delete(pmStream(manager, id));
   }
 
   private async append(stream: string, expected: number | 'no_stream', event: NewEvent) {

@@ -1,4 +1,5 @@
-import { backoffMs, errorMessage, sleep, type Clock, type Log, type Timers } from '#kernel';
+import { backoffMs, errorMessage, type Clock, type Log, type Timers } from '#kernel';
+import { Alarm } from '../alarm.js';
 import { FencedError, type FaultStore } from '../feed/lane.js';
 import type { ProcessEngine } from './engine.js';
 import { START } from '#event-store';
@@ -29,7 +30,7 @@ export class TimerWorker {
   /** Fired or dismissed here, until their entries are gone: settling removes them. */
   private readonly handled = new Set<string>();
   private readonly failing = new Map<string, Failing>();
-  private wake: AbortController | undefined;
+  private readonly alarm = new Alarm();
   private poked = false;
 
   constructor(private readonly options: TimerWorkerOptions) {}
@@ -37,7 +38,7 @@ export class TimerWorker {
   /** Armed timers changed: the next one may be due sooner. */
   poke(): void {
     this.poked = true;
-    this.wake?.abort();
+    this.alarm.ring();
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -51,9 +52,7 @@ export class TimerWorker {
         if (error instanceof FencedError) throw error;
         log.error({ error: errorMessage(error) }, 'due timers could not be fired; trying again');
       }
-      if (this.poked) continue;
-      this.wake = new AbortController();
-      await sleep(timers, waitMs, AbortSignal.any([signal, this.wake.signal]));
+      if (!this.poked) await this.alarm.wait(timers, waitMs, signal);
     }
   }
 

@@ -29,6 +29,6 @@ export interface ReadModelStore extends ReadModels {
   activate(table: ProjectionTable, epoch: number): Promise<ProjectionTable>;
   /** All documents of a table in list order, a page at a time, for digests. */
   scan(table: ProjectionTable, pageSize: number): AsyncIterable<readonly [string, StoredDoc][]>;
-  /** What another process' runner has reached, for read-your-writes and status there. */
-  positions(names: readonly string[]): Promise<ReadonlyMap<string, Position>>;
+  /** How far the read tables are, by name; only of these versions. For processes that do not run the projections. */
+  positions(projections: readonly Projection[]): Promise<ReadonlyMap<string, Position>>;
 }

@@ -6,6 +6,7 @@ import { MemoryTimerIndex } from '../adapters/memory/memory-timer-index.js';
 import type { CommandClass, CommandDispatcher } from '../command.js';
 import { current, type Lane } from '../feed/lane.js';
 import type { ProcessManager } from '../process-manager.js';
+import { processDecisions } from '../process/decisions.js';
 import { ProcessEngine } from '../process/engine.js';
 import { KeyedQueue } from '../keyed-queue.js';
 import { ManagerLane } from '../process/manager-lane.js';
@@ -33,7 +34,7 @@ export class InMemoryProcessing implements ProcessingRegistrar, ReadYourWrites {
   private readonly checkpoints = new MemoryCheckpoints();
   private readonly timers = new MemoryTimerIndex();
   private readonly engine: ProcessEngine;
-  private readonly projections: Projection[] = [];
+  private readonly projections: Projection[] = [processDecisions as unknown as Projection];
   private readonly lanes: Lane[] = [];
   private readonly unsettled = new Map<string, { manager: ProcessManager; instance: string }>();
   private recovered = false;

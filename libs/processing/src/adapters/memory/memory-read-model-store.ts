@@ -71,8 +71,11 @@ export class MemoryReadModelStore implements ReadModelStore {
     for (let at = 0; at < entries.length; at += pageSize) yield entries.slice(at, at + pageSize);
   }
 
-  async positions(names: readonly string[]): Promise<ReadonlyMap<string, Position>> {
-    return new Map(names.flatMap((name) => this.active(name).map((held) => [name, held.row.position] as const)));
+  async positions(projections: readonly Projection[]): Promise<ReadonlyMap<string, Position>> {
+    const active = projections.flatMap(({ name, version }) =>
+      this.active(name).filter((held) => held.row.projection.version === version),
+    );
+    return new Map(active.map((held) => [held.row.projection.name, held.row.position]));
   }
 
   async get<D extends object>(projection: Projection<D>, key: string): Promise<D | undefined> {

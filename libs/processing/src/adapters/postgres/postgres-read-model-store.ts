@@ -122,10 +122,12 @@ export class PostgresReadModelStore extends PostgresReadModels implements ReadMo
     }
   }
 
-  async positions(names: readonly string[]): Promise<ReadonlyMap<string, Position>> {
+  async positions(projections: readonly Projection[]): Promise<ReadonlyMap<string, Position>> {
     const { rows } = await this.pool.query<{ name: string; position: string }>(
-      `SELECT name, position FROM processing.projections WHERE state = 'active' AND name = ANY($1)`,
-      [names],
+      `SELECT p.name, p.position FROM processing.projections p
+         JOIN unnest($1::text[], $2::int[], $3::text[]) AS w(name, version, columns) USING (name, version, columns)
+        WHERE p.state = 'active'`,
+      [projections.map((p) => p.name), projections.map((p) => p.version), projections.map(shapeOf)],
     );
     return new Map(rows.map((row) => [row.name, position(row.position)]));
   }
