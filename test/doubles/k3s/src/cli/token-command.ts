@@ -1,0 +1,113 @@
+import { randomInt } from 'node:crypto';
+import { parse } from 'yaml';
+import { Client } from '../client.js';
+import { readIfThere, serverPaths } from '../files.js';
+import { caHash } from '../pki.js';
+import { formatBootstrapToken } from '../token.js';
+import { tuning } from '../version.js';
+import { parseFlags, UsageError, type FlagSpecs } from './flags.js';
+
+const flags: FlagSpecs = {
+  'data-dir': { kind: 'string', aliases: ['d'], env: ['K3S_DATA_DIR'] },
+  kubeconfig: { kind: 'string', env: ['KUBECONFIG'] },
+  description: { kind: 'string' },
+  groups: { kind: 'list' },
+  ttl: { kind: 'string' },
+  usages: { kind: 'list' },
+  output: { kind: 'string', aliases: ['o'] },
+};
+const SECRETS = '/api/v1/namespaces/kube-system/secrets';
+const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
+const random = (length: number): string => Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('');
+
+/** Go's duration: 15m, 1h30m, 0 for never. */
+const parseTtl = (text: string): number => {
+  if (text === '0') return 0;
+  const units: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)];
+  if (parts.length === 0 || parts.map((p) => p[0]).join('') !== text)
+    throw new UsageError(`invalid value "${text}" for flag -ttl: parse error`);
+  return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * units[unit!]!, 0);
+};
+
+interface Kubeconfig {
+  clusters: { cluster: { server: string; 'certificate-authority-data': string } }[];
+  users: { user: { 'client-certificate-data': string; 'client-key-data': string } }[];
+}
+
+const connect = (path: string): { client: Client; ca: string } => {
+  const text = readIfThere(path);
+  if (text === undefined) throw new UsageError(`stat ${path}: no such file or directory`);
+  const config = parse(text) as Kubeconfig;
+  const decode = (value: string): string => Buffer.from(value, 'base64').toString('utf8');
+  const { cluster } = config.clusters[0]!;
+  const { user } = config.users[0]!;
+  const ca = decode(cluster['certificate-authority-data']);
+  return {
+    ca,
+    client: new Client([cluster.server], {
+      ca,
+      cert: decode(user['client-certificate-data']),
+      key: decode(user['client-key-data']),
+    }),
+  };
+};
+
+const create = async (
+  client: Client,
+  ca: string,
+  values: ReturnType<typeof parseFlags>,
+  given: string | undefined,
+): Promise<void> => {
+  if (given !== undefined && !/^[a-z0-9]{6}\.[a-z0-9]{16}$/.test(given))
+    throw new UsageError(`the bootstrap token "${given}" was not of the form "\\A([a-z0-9]{6})\\.([a-z0-9]{16})\\z"`);
+  const [id, secret] = (given ?? `${random(6)}.${random(16)}`).split('.') as [string, string];
+  const ttl = parseTtl(typeof values['ttl'] === 'string' ? values['ttl'] : '24h');
+  const groups =
+    (values['groups'] as string[]).length > 0
+      ? (values['groups'] as string[])
+      : ['system:bootstrappers:k3s:default-node-token'];
+  await client.json('POST', SECRETS, {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type: 'bootstrap.kubernetes.io/token',
+    metadata: { name: `bootstrap-token-${id}`, namespace: 'kube-system' },
+    stringData: {
+      'token-id': id,
+      'token-secret': secret,
+      ...(ttl === 0 ? {} : { expiration: new Date(Date.now() + ttl).toISOString() }),
+      'usage-bootstrap-authentication': 'true',
+      'usage-bootstrap-signing': 'true',
+      'auth-extra-groups': groups.join(','),
+      ...(typeof values['description'] === 'string' ? { description: values['description'] } : {}),
+    },
+  });
+  process.stdout.write(`${formatBootstrapToken(caHash(ca), id, secret)}\n`);
+};
+
+export const runToken = async (argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> => {
+  const [command, ...rest] = argv;
+  const firstFlag = rest.findIndex((word) => word.startsWith('-'));
+  const positional = firstFlag < 0 ? rest : rest.slice(0, firstFlag);
+  const values = parseFlags(flags, firstFlag < 0 ? [] : rest.slice(firstFlag), env, undefined);
+  const dataDir = typeof values['data-dir'] === 'string' ? values['data-dir'] : '/var/lib/rancher/k3s';
+  const fallback =
+    readIfThere(serverPaths(dataDir).adminKubeconfig) === undefined
+      ? `${tuning.etcDir}/k3s/k3s.yaml`
+      : serverPaths(dataDir).adminKubeconfig;
+  const { client, ca } = connect(typeof values['kubeconfig'] === 'string' ? values['kubeconfig'] : fallback);
+  if (command === 'create') return create(client, ca, values, positional[0]);
+  if (command === 'delete') {
+    for (const token of positional) await client.json('DELETE', `${SECRETS}/bootstrap-token-${token.split('.')[0]}`);
+    return;
+  }
+  if (command !== 'list') throw new UsageError(`No help topic for '${command ?? ''}'`);
+  const { items } = await client.json<{ items: { data: Record<string, string> }[] }>(
+    'GET',
+    `${SECRETS}?fieldSelector=type=bootstrap.kubernetes.io/token`,
+  );
+  const text = (value: string | undefined): string =>
+    value === undefined ? '<never>' : Buffer.from(value, 'base64').toString('utf8');
+  process.stdout.write('TOKEN   EXPIRES\n');
+  for (const { data } of items) process.stdout.write(`${text(data['token-id'])}  ${text(data['expiration'])}\n`);
+};

@@ -1,0 +1,127 @@
+import { toSeconds } from '../api/objects.js';
+import type { Crud } from '../api/crud.js';
+import { keyOf, resourceNamed } from '../api/resources.js';
+import { info, messageOf, warn } from '../log.js';
+import type { Raft } from '../raft/raft.js';
+import type { KubeObject } from '../store.js';
+import { tuning } from '../version.js';
+
+const nodes = resourceNamed('nodes');
+const pods = resourceNamed('pods');
+const leases = resourceNamed('leases');
+const everything = (): boolean => true;
+const specOf = (o: KubeObject) => (o['spec'] ?? {}) as { nodeName?: string; unschedulable?: boolean; podCIDR?: string };
+const conditionsOf = (o: KubeObject) =>
+  (o['status'] as { conditions?: { type: string; status: string }[] } | undefined)?.conditions ?? [];
+const isReady = (o: KubeObject): boolean => conditionsOf(o).find((c) => c.type === 'Ready')?.status === 'True';
+
+/** Scheduler, node lifecycle and etcd membership, on whichever server leads. */
+export class Controllers {
+  private readonly leaseSeen = new Map<string, { version: string; at: number }>();
+  private busy = false;
+
+  constructor(
+    private readonly crud: Crud,
+    private readonly raft: Raft,
+  ) {}
+
+  start(): void {
+    setInterval(() => {
+      if (!this.raft.isLeader) this.leaseSeen.clear(); // a new leader starts its own count, as a new controller does
+      if (!this.raft.isLeader || this.busy) return;
+      this.busy = true;
+      this.round()
+        .catch((cause: unknown) => warn(`controller: ${messageOf(cause)}`))
+        .finally(() => (this.busy = false));
+    }, 300);
+  }
+
+  private async round(): Promise<void> {
+    await this.judgeNodes();
+    await this.schedule();
+    await this.dropDeletedMembers();
+  }
+
+  private async judgeNodes(): Promise<void> {
+    for (const node of this.crud.list(nodes, undefined, everything)) {
+      const { name } = node.metadata;
+      if (specOf(node).podCIDR === undefined) await this.assignCidr(node);
+      const lease = this.crud.store.get(keyOf(leases, 'kube-node-lease', name))?.object;
+      const version = lease?.metadata.resourceVersion ?? '';
+      const seen = this.leaseSeen.get(name);
+      if (seen?.version !== version) this.leaseSeen.set(name, { version, at: Date.now() });
+      else if (Date.now() - seen.at > tuning.nodeGraceMs && isReady(node)) await this.markUnknown(name);
+    }
+  }
+
+  private async markUnknown(name: string): Promise<void> {
+    info(`Node ${name} is unresponsive: NodeStatusUnknown`);
+    await this.crud.change({ type: nodes, namespace: undefined, name }, (node) => ({
+      ...node,
+      status: {
+        ...(node['status'] as object),
+        conditions: conditionsOf(node).map((c) => ({
+          ...c,
+          status: 'Unknown',
+          reason: 'NodeStatusUnknown',
+          message: 'Kubelet stopped posting node status.',
+          lastTransitionTime: toSeconds(Date.now()),
+        })),
+      },
+    }));
+  }
+
+  private async assignCidr(node: KubeObject): Promise<void> {
+    const used = this.crud.list(nodes, undefined, everything).map((n) => specOf(n).podCIDR);
+    let third = 0;
+    while (used.includes(`10.42.${third}.0/24`)) third++;
+    const podCIDR = `10.42.${third}.0/24`;
+    await this.crud.change({ type: nodes, namespace: undefined, name: node.metadata.name }, (n) => ({
+      ...n,
+      spec: { ...(n['spec'] as object), podCIDR, podCIDRs: [podCIDR] },
+    }));
+  }
+
+  private async schedule(): Promise<void> {
+    const all = this.crud.list(pods, undefined, everything);
+    const waiting = all.filter(
+      (pod) => (specOf(pod).nodeName ?? '') === '' && pod.metadata.deletionTimestamp === undefined,
+    );
+    for (const pod of waiting) {
+      const usable = this.crud.list(nodes, undefined, (n) => isReady(n) && specOf(n).unschedulable !== true);
+      const load = (n: KubeObject): number => all.filter((p) => specOf(p).nodeName === n.metadata.name).length;
+      const isWorker = (n: KubeObject): number =>
+        Number(n.metadata.labels?.['node-role.kubernetes.io/control-plane'] === 'true');
+      const best = usable.sort((a, b) => load(a) - load(b) || isWorker(a) - isWorker(b))[0];
+      if (best === undefined) return;
+      const target = { type: pods, namespace: pod.metadata.namespace, name: pod.metadata.name };
+      await this.crud.change(target, (p) => ({
+        ...p,
+        spec: { ...(p['spec'] as object), nodeName: best.metadata.name },
+      }));
+    }
+  }
+
+  /** Deleting a server's node removes it from etcd, as k3s does by the node's finalizer. */
+  private async dropDeletedMembers(): Promise<void> {
+    const { members } = this.raft;
+    if (this.raft.changingMembers) return;
+    for (const member of members) {
+      const known = this.crud.store.get(
+        keyOf(resourceNamed('configmaps'), 'kube-system', `k3s-etcd-member-${member.id}`),
+      );
+      const node = this.crud.store.get(keyOf(nodes, undefined, member.name));
+      // The mark is written once the node has registered; before that a missing node is one that is still to come.
+      if (known === undefined && node !== undefined) await this.markSeen(member.id);
+      if (known === undefined || node !== undefined || members.length === 1) continue;
+      info(`Removing etcd member ${member.name} due to node deletion`);
+      await this.raft.changeMembers(members.filter((m) => m.id !== member.id));
+      return;
+    }
+  }
+
+  private async markSeen(id: string): Promise<void> {
+    const mark = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `k3s-etcd-member-${id}` } };
+    await this.crud.create(resourceNamed('configmaps'), 'kube-system', JSON.stringify(mark));
+  }
+}
