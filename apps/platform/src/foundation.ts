@@ -1,15 +1,17 @@
-import { EventCatalogue, type Config, type Log } from '#kernel';
-import type { EventStore } from '#event-store';
+import { EventCatalogue, systemClock, systemTimers, type Config, type Log } from '#kernel';
 import { accessEvents } from '#access';
+import type { AgentGateway, EnrollmentHandler } from '#agent-gateway';
+import type { EventStore } from '#event-store';
 import { fleetEvents } from '#fleet';
 import { kubernetesEvents } from '#kubernetes';
+import { memoryStorage, postgresStorage, processingEvents, ProcessingHost, Transactor } from '#processing';
 import { sdwanEvents } from '#sdwan';
-import { Transactor } from '#processing';
 import { CursorCodec, MemoryIdempotencyLedger, PostgresIdempotencyLedger, type IdempotencyLedger } from '#tools';
 import type { Closing } from './closing.js';
+import { Late, LateDispatcher } from './late.js';
 import { openAccess, type OpenedAccess } from './parts/access.js';
 import { openStore, type OpenedStore } from './parts/event-store.js';
-import { MemoryProcessing } from './parts/processing.js';
+import { openGateway } from './parts/gateway.js';
 
 /** All that exists before Nest: what the contexts are handed as ports. */
 export interface Foundation {
@@ -19,31 +21,45 @@ export interface Foundation {
   readonly store: EventStore;
   readonly catalogue: EventCatalogue;
   readonly transactor: Transactor;
-  readonly processing: MemoryProcessing;
   readonly access: OpenedAccess;
+  readonly processing: ProcessingHost;
+  readonly gateway: AgentGateway;
   readonly ledger: IdempotencyLedger;
   readonly cursors: CursorCodec;
+  /** Bound when Nest has made the handlers. */
+  readonly dispatcher: LateDispatcher;
+  readonly enrollment: Late<EnrollmentHandler>;
 }
 
 export const openFoundation = async (config: Config, log: Log, closing: Closing): Promise<Foundation> => {
   const opened = await openStore(config, log.child({ part: 'store' }));
   closing.add('event store', opened.close);
-  const catalogue = new EventCatalogue([...accessEvents, ...fleetEvents, ...sdwanEvents, ...kubernetesEvents]);
-  const transactor = new Transactor(opened.store, catalogue);
-  const access = await openAccess({ config, log, opened, store: opened.store, transactor }, closing);
-  return {
-    config,
-    log,
-    opened,
-    store: opened.store,
+  const { store, postgres } = opened;
+  const catalogue = new EventCatalogue([
+    ...accessEvents,
+    ...fleetEvents,
+    ...sdwanEvents,
+    ...kubernetesEvents,
+    ...processingEvents,
+  ]);
+  const transactor = new Transactor(store, catalogue);
+  const access = await openAccess({ config, log, opened, store, transactor }, closing);
+  const dispatcher = new LateDispatcher();
+  const enrollment = new Late<EnrollmentHandler>('the enrolment handler');
+  const processing = new ProcessingHost({
+    store,
     catalogue,
-    transactor,
-    processing: new MemoryProcessing(opened.store),
-    access,
-    ledger:
-      opened.postgres === undefined
-        ? new MemoryIdempotencyLedger()
-        : new PostgresIdempotencyLedger(opened.postgres.pool),
-    cursors: new CursorCodec(access.cursorKey),
-  };
+    storage: postgres === undefined ? memoryStorage() : postgresStorage(postgres.pool),
+    dispatcher,
+    clock: systemClock,
+    timers: systemTimers,
+    log: log.child({ part: 'processing' }),
+  });
+  closing.add('processing', () => processing.stop());
+  const gateway = await openGateway({ config, log, opened, ca: access.ca, enrollment: enrollment.get });
+  closing.add('agent gateway', () => gateway.stop());
+  const ledger = postgres === undefined ? new MemoryIdempotencyLedger() : new PostgresIdempotencyLedger(postgres.pool);
+  const cursors = new CursorCodec(access.cursorKey);
+  const parts = { config, log, opened, store, catalogue, transactor, access, processing, gateway };
+  return { ...parts, ledger, cursors, dispatcher, enrollment };
 };

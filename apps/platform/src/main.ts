@@ -14,6 +14,8 @@ const announce = (log: Log, config: Config, platform: RunningPlatform): void => 
   const { tokenFile } = platform.foundation.access;
   log.info({ url: platform.httpUrl }, 'HTTP API');
   log.info({ url: `${platform.httpUrl}/mcp` }, 'MCP (Streamable HTTP)');
+  log.info({ address: platform.agentAddress }, 'agents (gRPC, mTLS)');
+  log.info({ address: platform.enrollAddress }, 'enrolment (gRPC)');
   log.info({ where: platform.foundation.opened.where }, 'event store');
   log.info({ dir: config.DROVER_DATA_DIR, token_file: tokenFile }, 'data');
   if (platform.firstToken !== undefined) {

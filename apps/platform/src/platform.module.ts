@@ -13,6 +13,9 @@ import {
   type CommandDispatcher,
 } from '#processing';
 import { CERTIFICATE_AUTHORITY, OPERATOR_AUTHENTICATOR, SECRET_STORE } from '#access';
+import { AGENT_LINK, GATEWAY_REGISTRAR } from '#agent-gateway';
+import { FleetModule } from '#fleet';
+import { KubernetesModule } from '#kubernetes';
 import { CURSOR_CODEC, IDEMPOTENCY_LEDGER, TOOL_REGISTRAR, ToolRegistry } from '#tools';
 import { NestCommandDispatcher } from './adapters/nest-dispatcher.js';
 import type { Foundation } from './foundation.js';
@@ -44,6 +47,8 @@ const ports = (f: Foundation): Provider[] => [
   value(OPERATOR_AUTHENTICATOR, f.access.operators),
   value(SECRET_STORE, f.access.secrets),
   value(CERTIFICATE_AUTHORITY, f.access.ca),
+  value(AGENT_LINK, f.gateway),
+  value(GATEWAY_REGISTRAR, f.gateway),
   value(CURSOR_CODEC, f.cursors),
   value(IDEMPOTENCY_LEDGER, f.ledger),
   value(RECENT_EVENTS, new LogRecentEvents(f.store)),
@@ -82,7 +87,7 @@ export class PlatformModule {
     ];
     return {
       module: PlatformModule,
-      imports: [CqrsModule.forRoot(), AuditModule],
+      imports: [CqrsModule.forRoot(), FleetModule, KubernetesModule, AuditModule],
       controllers: [ToolsController, McpController, HealthController],
       providers: [
         ...shared,

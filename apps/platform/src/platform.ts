@@ -3,11 +3,13 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import express from 'express';
 import type { AddressInfo } from 'node:net';
 import { ConfigError, type Config, type Log } from '#kernel';
+import { ENROLLMENT_HANDLER, type AgentGateway, type EnrollmentHandler } from '#agent-gateway';
+import { COMMAND_DISPATCHER, type CommandDispatcher } from '#processing';
 import { NestLog } from './adapters/nest-log.js';
 import { Closing } from './closing.js';
 import { openFoundation, type Foundation } from './foundation.js';
 import { isLoopback, originCheck } from './http/origin-check.js';
-import { parseAddress } from './addresses.js';
+import { parseAddress, withPort } from './addresses.js';
 import { PlatformModule } from './platform.module.js';
 import { Readiness } from './readiness.js';
 import { MAX_BODY_BYTES } from './version.js';
@@ -21,6 +23,9 @@ export interface PlatformOptions {
 
 export interface RunningPlatform {
   readonly httpUrl: string;
+  /** HOST:PORT of the listeners for agents. */
+  readonly agentAddress: string;
+  readonly enrollAddress: string;
   readonly foundation: Foundation;
   readonly app: NestExpressApplication;
   /** Set on the very first start only. */
@@ -41,21 +46,41 @@ export const startPlatform = async (options: PlatformOptions): Promise<RunningPl
 
 const start = async ({ config, log, onBadOutput }: PlatformOptions, closing: Closing): Promise<RunningPlatform> => {
   const foundation = await openFoundation(config, log, closing);
+  const { processing, gateway } = foundation;
   const app = await createApp(foundation, onBadOutput ?? 'log');
-  await app.init();
-  foundation.processing.start();
-  closing.add('processing', () => foundation.processing.stop());
-  app.get(Readiness).add('event_store', async () => (await foundation.store.head()) >= 0n);
   closing.add('http', () => app.close());
+  await app.init();
+  foundation.dispatcher.bind(app.get<CommandDispatcher>(COMMAND_DISPATCHER));
+  foundation.enrollment.bind(app.get<EnrollmentHandler>(ENROLLMENT_HANDLER, { strict: false }));
+  await processing.start();
+  const agents = await startGateway(gateway, config);
+  watch(app.get(Readiness), foundation);
   const httpUrl = await listen(app, config);
   const { firstToken } = foundation.access;
   return {
     httpUrl,
+    ...agents,
     foundation,
     app,
     ...(firstToken === undefined ? {} : { firstToken }),
     close: () => closing.run(),
   };
+};
+
+const startGateway = async (gateway: AgentGateway, config: Config) => {
+  const [agents, enroll] = [config.DROVER_AGENT_ADDR, config.DROVER_ENROLL_ADDR];
+  try {
+    const { agentPort, enrollPort } = await gateway.start();
+    return { agentAddress: withPort(agents, agentPort), enrollAddress: withPort(enroll, enrollPort) };
+  } catch (error) {
+    throw listenError('DROVER_AGENT_ADDR and DROVER_ENROLL_ADDR', `${agents} or ${enroll}`, error);
+  }
+};
+
+const watch = (readiness: Readiness, { store, processing, gateway }: Foundation): void => {
+  readiness.add('event_store', async () => (await store.head()) >= 0n);
+  readiness.add('processing', async () => (await processing.status()).faults.length === 0);
+  readiness.add('agent_gateway', () => gateway.faults().size === 0);
 };
 
 const createApp = async (foundation: Foundation, onBadOutput: 'throw' | 'log'): Promise<NestExpressApplication> => {

@@ -10,11 +10,15 @@ afterAll(() => drover.stop(), 30_000);
 /** fetch refuses to send some headers; this does not. */
 const raw = (path: string, headers: Record<string, string>, body?: string) =>
   new Promise<{ status: number; text: string; headers: Record<string, unknown> }>((resolve, reject) => {
-    const sent = request(`${drover.url}${path}`, { method: body === undefined ? 'GET' : 'POST', headers }, (response) => {
-      let text = '';
-      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text, headers: response.headers }));
-    });
+    const sent = request(
+      `${drover.url}${path}`,
+      { method: body === undefined ? 'GET' : 'POST', headers },
+      (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text, headers: response.headers }));
+      },
+    );
     sent.on('error', reject);
     sent.end(body);
   });
@@ -98,13 +102,23 @@ describe('bad requests are refused with an envelope', () => {
     ['MCP without a token', () => raw('/mcp', {}, '{}'), 401, 'missing_token'],
     ['metrics without a token', () => raw('/metrics', {}), 401, 'missing_token'],
     ['a foreign Host', () => raw('/healthz', { host: 'evil.example' }), 403, 'foreign_origin'],
-    ['a foreign Origin', () => raw('/mcp', { ...bearer(), origin: 'https://evil.example' }, '{}'), 403, 'foreign_origin'],
+    [
+      'a foreign Origin',
+      () => raw('/mcp', { ...bearer(), origin: 'https://evil.example' }, '{}'),
+      403,
+      'foreign_origin',
+    ],
     ['an unknown path', () => raw('/api/v2', bearer()), 404, 'not_found'],
     ['an unknown tool', () => post('recent_event', '{}'), 404, 'unknown_tool'],
     ['no JSON', () => post('recent_events', '{'), 400, 'malformed_request'],
     ['no object', () => post('recent_events', '[]'), 400, 'invalid_arguments'],
     ['a forged cursor', () => post('recent_events', '{"after":"AAAA"}'), 400, 'invalid_cursor'],
-    ['a body over the limit', () => post('recent_events', `{"kind_prefix":"${'x'.repeat(1_100_000)}"}`), 413, 'body_too_large'],
+    [
+      'a body over the limit',
+      () => post('recent_events', `{"kind_prefix":"${'x'.repeat(1_100_000)}"}`),
+      413,
+      'body_too_large',
+    ],
   ])('%s', async (_, send, status, code) => {
     const answer = await send();
     expect({ status: answer.status, ...JSON.parse(answer.text) }).toMatchObject({

@@ -11,7 +11,11 @@ export interface TestPlatform {
   readonly token: string;
   readonly dataDir: string;
   /** The REST twin of a tool call. */
-  rest(name: string, args: unknown, token?: string): Promise<{ status: number; body: Record<string, never> & RestBody }>;
+  rest(
+    name: string,
+    args: unknown,
+    token?: string,
+  ): Promise<{ status: number; body: Record<string, never> & RestBody }>;
   /** A connected official MCP client. */
   mcp(token?: string): Promise<Client>;
   stop(): Promise<void>;

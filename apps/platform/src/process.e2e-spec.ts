@@ -1,0 +1,88 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { compiledCopy, startProcess, type PlatformProcess } from './testing/platform-process.js';
+
+let built: ReturnType<typeof compiledCopy>;
+let dataDir: string;
+const started: PlatformProcess[] = [];
+beforeAll(() => {
+  built = compiledCopy();
+}, 60_000);
+afterAll(() => built.remove());
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'drover-process-'));
+});
+afterEach(async () => {
+  for (const one of started.splice(0)) {
+    one.child.kill('SIGTERM');
+    await one.exited;
+  }
+  rmSync(dataDir, { recursive: true, force: true });
+}, 30_000);
+
+const start = (env: Record<string, string> = {}) => {
+  const one = startProcess(built.root, { DROVER_DATA_DIR: dataDir, DROVER_HTTP_ADDR: '127.0.0.1:0', ...env });
+  started.push(one);
+  return one;
+};
+const adminToken = () => readFileSync(join(dataDir, 'admin.token'), 'utf8').trim();
+const call = async (url: string, name: string, args: object) => {
+  const response = await fetch(`${url}/api/v1/tools/${name}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${adminToken()}` },
+    body: JSON.stringify(args),
+  });
+  return ((await response.json()) as { data: Record<string, never> }).data;
+};
+const readyMs = (p: PlatformProcess) => Number(/ready in (\d+) ms/.exec(p.output())![1]);
+
+it('shows the first token once, keeps it in a private file, and logs it nowhere', async () => {
+  const first = start();
+  const url = await first.ready();
+  const token = adminToken();
+  expect(first.output().split(token)).toHaveLength(2);
+  expect(statSync(join(dataDir, 'admin.token')).mode & 0o777).toBe(0o600);
+  await call(url, 'recent_events', {});
+  first.child.kill('SIGTERM');
+  expect(await first.exited).toEqual({ code: 0, signal: null });
+  const logged = first
+    .output()
+    .split('\n')
+    .filter((line) => line.startsWith('{'));
+  expect(logged.join('\n')).not.toContain(token);
+
+  const second = start({ DROVER_LOG_LEVEL: 'debug' });
+  await call(await second.ready(), 'recent_events', {});
+  expect(second.output()).not.toContain(token);
+  expect(readyMs(first)).toBeLessThan(12_000);
+  expect(readyMs(second)).toBeLessThan(6_000);
+}, 60_000);
+
+it('is killed and comes back: nothing lost, nothing doubled, Postgres adopted or recovered', async () => {
+  const first = start();
+  const before = await call(await first.ready(), 'recent_events', { limit: 100 });
+  first.child.kill('SIGKILL');
+  await first.exited;
+  const second = start();
+  const url = await second.ready();
+  expect(await call(url, 'recent_events', { limit: 100 })).toEqual(before);
+  expect(await call(url, 'verify_audit', {})).toMatchObject({ intact: true });
+}, 60_000);
+
+it('says which setting to change when its port is in use, and leaves nothing running', async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const address = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+  const blocked = start({ DROVER_HTTP_ADDR: address });
+  expect(await blocked.exited).toEqual({ code: 1, signal: null });
+  expect(blocked.output()).toContain(`DROVER_HTTP_ADDR: ${address} is in use already`);
+  await new Promise((resolve) => other.close(resolve));
+}, 60_000);
+
+it('refuses a misspelt setting with the nearest name', async () => {
+  const wrong = start({ DROVER_HTP_ADDR: '127.0.0.1:1' });
+  expect((await wrong.exited).code).toBe(1);
+  expect(wrong.output()).toContain('DROVER_HTP_ADDR: unknown setting; did you mean DROVER_HTTP_ADDR?');
+}, 30_000);

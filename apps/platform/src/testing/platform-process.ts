@@ -1,0 +1,60 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ROOT } from '../version.js';
+
+/** The repository compiled into a folder of its own, so that a test can run it as real processes whatever dist/ holds. */
+export const compiledCopy = (): { readonly root: string; remove(): void } => {
+  const root = mkdtempSync(join(tmpdir(), 'drover-built-'));
+  for (const name of ['node_modules', 'migrations']) symlinkSync(join(ROOT, name), join(root, name));
+  cpSync(join(ROOT, 'package.json'), join(root, 'package.json'));
+  const swc = join(ROOT, 'node_modules/@swc/cli/bin/swc.js');
+  const folders = ['apps', 'libs', 'proto', 'agent'].filter((folder) => existsSync(join(ROOT, folder)));
+  const args = [swc, ...folders, '-d', join(root, 'dist'), '--extensions', '.ts', '--quiet'];
+  const built = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' });
+  if (built.status !== 0) throw new Error(`the build failed: ${built.stdout}${built.stderr}`);
+  return { root, remove: () => rmSync(root, { recursive: true, force: true }) };
+};
+
+export interface PlatformProcess {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  /** All that it wrote so far. */
+  output(): string;
+  /** Where HTTP listens, once it is ready; rejects with the output when it ends before. */
+  ready(): Promise<string>;
+  exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+}
+
+/** `node dist/apps/platform/src/main.js` with a clean environment. */
+export const startProcess = (root: string, env: Readonly<Record<string, string>>): PlatformProcess => {
+  const child = spawn(process.execPath, [join(root, 'dist/apps/platform/src/main.js')], {
+    cwd: root,
+    env: { PATH: process.env.PATH, DROVER_AGENT_ADDR: '127.0.0.1:0', DROVER_ENROLL_ADDR: '127.0.0.1:0', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  const listeners = new Set<() => void>();
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      for (const listener of listeners) listener();
+    });
+  }
+  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
+    child.on('close', (code, signal) => resolve({ code, signal })),
+  );
+  const ready = () =>
+    new Promise<string>((resolve, reject) => {
+      const look = () => {
+        if (!text.includes('ready in ')) return;
+        listeners.delete(look);
+        resolve(/http:\/\/127\.0\.0\.1:\d+/.exec(text)![0]);
+      };
+      listeners.add(look);
+      look();
+      void exited.then(() => reject(new Error(`the platform ended:\n${text}`)));
+    });
+  return { child, pid: child.pid!, output: () => text, ready, exited };
+};
