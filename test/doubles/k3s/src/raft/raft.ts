@@ -1,6 +1,7 @@
 import { RaftLog } from './raft-log.js';
 import { Replicator } from './replicator.js';
 import type { RaftStorage } from './storage.js';
+import { notDelivered, retryWithin } from './retry.js';
 import { Waiters } from './waiters.js';
 import {
   NoLeaderError,
@@ -88,12 +89,34 @@ export class Raft {
 
   /** Writes through the leader; answers after a majority has it and this server has applied it. */
   async propose(txn: Txn): Promise<TxnResult> {
-    if (this.isLeader) return (await this.proposeHere(txn)).result;
-    const leader = await this.awaitLeader();
-    if (leader.id === this.self.id) return (await this.proposeHere(txn)).result;
-    const { result, index } = await this.transport.propose(leader, txn);
+    const { result, index } = await this.throughLeader(
+      () => this.proposeHere(txn),
+      (leader) => this.transport.propose(leader, txn),
+      notDelivered,
+    );
     await this.awaitApplied(index);
     return result;
+  }
+
+  /** Waits until what is read here is at least as new as when the call came (a linearizable read). */
+  async readBarrier(): Promise<void> {
+    const index = await this.throughLeader(
+      () => this.readIndexHere(),
+      (leader) => this.transport.readIndex(leader),
+      () => true,
+    );
+    await this.awaitApplied(index);
+  }
+
+  private throughLeader<T>(
+    here: () => Promise<T>,
+    there: (leader: Member) => Promise<T>,
+    again: (cause: unknown) => boolean,
+  ): Promise<T> {
+    return retryWithin(5_000, again, async () => {
+      const leader = this.isLeader ? this.self : await this.awaitLeader();
+      return leader.id === this.self.id ? here() : there(leader);
+    });
   }
 
   async proposeHere(command: Command): Promise<{ result: TxnResult; index: number }> {
@@ -106,20 +129,13 @@ export class Raft {
     return { result: (await applied) ?? { ok: true, revision: 0 }, index };
   }
 
-  /** Waits until what is read here is at least as new as when the call came (a linearizable read). */
-  async readBarrier(): Promise<void> {
-    const leader = this.isLeader ? this.self : await this.awaitLeader();
-    const index = leader.id === this.self.id ? await this.readIndexHere() : await this.transport.readIndex(leader);
-    await this.awaitApplied(index);
-  }
-
   async readIndexHere(): Promise<number> {
     const deadline = Date.now() + 3_000;
     while (this.isLeader && Date.now() < deadline) {
       if (this.replicator!.hasQuorum() && this.log.termAt(this.commitIndex) === this.term) return this.commitIndex;
       await new Promise((done) => setTimeout(done, 20));
     }
-    throw new NoLeaderError('etcdserver: no leader');
+    throw new NoLeaderError('etcdserver: not leader');
   }
 
   /** Adds a caught-up learner as a voter. */
