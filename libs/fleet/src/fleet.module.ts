@@ -23,6 +23,7 @@ import {
 import { TOOL_REGISTRAR, type ToolRegistrar } from '#tools';
 import { FleetEnrollment } from './application/enrollment.js';
 import { fleetAssignments } from './application/fleet-assignments.js';
+import { fleetDeadlines } from './application/fleet-deadlines.js';
 import { fleetProvisioning } from './application/fleet-provisioning.js';
 import { fleetUses } from './application/handlers/index.js';
 import { InstanceIndex } from './application/instance-index.js';
@@ -53,16 +54,10 @@ const services: Provider = {
   },
 };
 
-/** The link is looked up late: the gateway in turn asks this context who may speak. */
 const index: Provider = {
   provide: InstanceIndex,
-  inject: [EVENT_STORE, ModuleRef],
-  useFactory: (store: EventStore, modules: ModuleRef) =>
-    new InstanceIndex(store, (instanceId, { phase, name }) => {
-      const code = phase === 'live' ? 'certificate_revoked' : `instance_${phase}`;
-      const message = phase === 'live' ? `the certificate of ${name} was revoked` : `instance ${name} was ${phase}`;
-      modules.get<AgentLink>(AGENT_LINK, { strict: false }).disconnect(instanceId, { code, message, wipe: true });
-    }),
+  inject: [EVENT_STORE],
+  useFactory: (store: EventStore) => new InstanceIndex(store),
 };
 
 const enrollment: Provider = {
@@ -93,6 +88,7 @@ export class FleetModule implements OnModuleInit {
     this.processing.addProjection(fleetInstances);
     this.processing.addProcessManager(fleetAssignments);
     this.processing.addProcessManager(fleetProvisioning);
+    this.processing.addProcessManager(fleetDeadlines);
     for (const { command } of fleetUses) this.processing.addCommand(command);
     this.gateway.addSource(this.index);
     this.gateway.addObserver(new LivenessObserver(this.services, this.dispatcher));

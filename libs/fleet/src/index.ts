@@ -17,6 +17,7 @@ export { activeAssignments, type Assignment, type TemplateState } from './domain
 export * from './application/commands.js';
 export { FleetEnrollment } from './application/enrollment.js';
 export { fleetAssignments } from './application/fleet-assignments.js';
+export { fleetDeadlines } from './application/fleet-deadlines.js';
 export { fleetProvisioning } from './application/fleet-provisioning.js';
 export { fleetUses } from './application/handlers/index.js';
 export { InstanceIndex, type Standing } from './application/instance-index.js';

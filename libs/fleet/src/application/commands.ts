@@ -1,7 +1,7 @@
 import { Command } from '#processing';
 import type { InstanceId, NodeId, TemplateId } from '#kernel';
 import type { NewCertificate, Redemption } from '../domain/instance/enrolment.js';
-import type { Certificate, Presence } from '../domain/instance/state.js';
+import type { Certificate, InstanceStatus, Presence } from '../domain/instance/state.js';
 
 type Json = Readonly<Record<string, unknown>>;
 interface OnInstance {
@@ -117,6 +117,17 @@ export class RecordLost extends Command<OnInstance & { readonly silent_ms: numbe
 }
 export class RecordReturned extends Command<OnInstance, void> {
   static readonly type = 'fleet.record_returned';
+}
+
+export class RecordCloned extends Command<OnInstance & { readonly boot_ids: readonly string[] }, void> {
+  static readonly type = 'fleet.record_cloned';
+}
+/** Sent by the deadlines' process manager when a state lasted longer than it should. */
+export class RecordOverdue extends Command<
+  OnInstance & { readonly status: InstanceStatus; readonly since: string; readonly bound_ms: number },
+  void
+> {
+  static readonly type = 'fleet.record_overdue';
 }
 
 export class ChangeTemplate extends Command<OnInstance & OnTemplate, void> {

@@ -93,6 +93,14 @@ export class FleetEnrollment implements EnrollmentHandler {
     return { kind: 'ok', agent: { instanceId, accountId: standing!.accountId, certificateSerial } };
   }
 
+  async expected(): Promise<readonly AgentIdentity[]> {
+    return [...this.index.present()].map(([instanceId, { accountId, serials }]) => ({
+      instanceId,
+      accountId,
+      certificateSerial: serials[0] ?? '',
+    }));
+  }
+
   private answer(instanceId: InstanceId, der: string): agentV1.EnrollResponse {
     const { config } = this.services;
     const agentAddress = reachableAddress(config.DROVER_AGENT_ADDR, config);

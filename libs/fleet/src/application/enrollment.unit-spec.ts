@@ -117,13 +117,27 @@ describe('enrolment', () => {
     expect(await authorize('00ff')).toMatchObject({ kind: 'refused' });
   });
 
-  it('tells a forgotten or terminated instance to wipe, at once when its end is seen', async () => {
+  it('expects those back who were present when the platform stopped', async () => {
+    const serial = serialOf((await rig.enroll(token, await newCsr())).certificateDer);
+    expect(await rig.enrollment.expected()).toEqual([]);
+    const answer = await authorize(serial);
+    const agent = answer.kind === 'ok' ? answer.agent : undefined;
+    const hello = { bootId: 'b', agentVersion: '1', architecture: 'x64', hostname: 'h', memoryBytes: 8n };
+    const full = { ...hello, underlayAddresses: [], capabilities: {} } as never;
+    await rig.liveness.onConnected({ hello: full, agent: agent! });
+    await rig.index.read(instanceId);
+    expect(await rig.enrollment.expected()).toEqual([{ ...agent, certificateSerial: serial.toLowerCase() }]);
+    await rig.liveness.onLost(agent!, 3_000);
+    await rig.index.read(instanceId);
+    expect(await rig.enrollment.expected()).toEqual([]);
+  });
+
+  it('tells a forgotten or terminated instance to wipe, and knows nothing of instances that never were', async () => {
     const serial = serialOf((await rig.enroll(token, await newCsr())).certificateDer);
     expect((await authorize(serial)).kind).toBe('ok');
     await rig.drain();
     await rig.ok('system_forget_instance', { id: instanceId });
     for (const event of await rig.events(instanceId)) rig.index.apply(event);
-    expect(rig.barred).toEqual([instanceId]);
     expect(await authorize(serial)).toMatchObject({ kind: 'refused', code: 'instance_forgotten', wipe: true });
     const { join } = { join: token };
     expect(await codeOf(rig.enroll(join, await newCsr()))).toBe('instance_forgotten');

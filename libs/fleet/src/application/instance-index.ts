@@ -11,6 +11,8 @@ export interface Standing {
   readonly name: string;
   readonly serials: readonly string[];
   readonly revoked: boolean;
+  /** Present as far as the log says: connected at some time, and not lost since. */
+  readonly present: boolean;
 }
 
 const standingOf = (state: InstanceState, accountId: string): Standing | undefined => {
@@ -22,6 +24,7 @@ const standingOf = (state: InstanceState, accountId: string): Standing | undefin
     name,
     serials: [certificate?.serial, previousSerial].filter((serial) => typeof serial === 'string'),
     revoked,
+    present: phase === 'running' && !state.lost,
   };
 };
 
@@ -33,11 +36,7 @@ export class InstanceIndex implements DesiredStateSource {
   readonly name = 'fleet';
   private readonly known = new Map<string, { state: InstanceState; standing: Standing; version: number }>();
 
-  constructor(
-    private readonly store: EventStore,
-    /** Told when an instance may no longer speak; during catch-up nobody is connected, so it does no harm then. */
-    private readonly onBarred: (instanceId: string, standing: Standing) => void = () => undefined,
-  ) {}
+  constructor(private readonly store: EventStore) {}
 
   apply(event: RecordedEvent): Iterable<string> {
     if (categoryOf(event.stream) !== 'instance') return [];
@@ -49,9 +48,6 @@ export class InstanceIndex implements DesiredStateSource {
     const standing = standingOf(state, before?.standing.accountId ?? event.meta.accountId);
     if (standing === undefined) return [];
     this.known.set(event.stream, { state, standing, version: event.version });
-    const barred = standing.phase !== 'live' || standing.revoked;
-    const wasBarred = before !== undefined && (before.standing.phase !== 'live' || before.standing.revoked);
-    if (barred && !wasBarred) this.onBarred(event.stream, standing);
     return [];
   }
 
@@ -62,6 +58,11 @@ export class InstanceIndex implements DesiredStateSource {
   /** The last known standing; undefined for an instance that was never heard of here. */
   peek(instanceId: string): Standing | undefined {
     return this.known.get(instanceId)?.standing;
+  }
+
+  /** Everybody who is present as far as was folded. */
+  *present(): Iterable<readonly [instanceId: string, standing: Standing]> {
+    for (const [id, { standing }] of this.known) if (standing.present) yield [id, standing];
   }
 
   /** From the stream itself: what an answer must rest on when memory does not know better. */

@@ -1,7 +1,7 @@
 import type { InstanceId } from '#kernel';
 import type { CommandContext, CommandDispatcher } from '#processing';
 import type { AgentHello, AgentIdentity, AgentObserver } from '#agent-gateway';
-import { RecordLost, RecordOnline, RecordReturned } from './commands.js';
+import { RecordCloned, RecordLost, RecordOnline, RecordReturned } from './commands.js';
 import type { FleetServices } from './services.js';
 
 /** Turns what the gateway sees of agents into events: transitions only, never beats. */
@@ -34,8 +34,16 @@ export class LivenessObserver implements AgentObserver {
     await this.send(agent, new RecordReturned({ instance_id: idOf(agent) }, this.context(agent)));
   }
 
+  async onCloned(agent: AgentIdentity, bootIds: readonly string[]): Promise<void> {
+    const payload = { instance_id: idOf(agent), boot_ids: bootIds };
+    await this.send(agent, new RecordCloned(payload, this.context(agent)));
+  }
+
   /** A refusal here means that the instance is gone meanwhile; the gateway ends its stream on the next check. */
-  private async send(agent: AgentIdentity, command: RecordOnline | RecordLost | RecordReturned): Promise<void> {
+  private async send(
+    agent: AgentIdentity,
+    command: RecordOnline | RecordLost | RecordReturned | RecordCloned,
+  ): Promise<void> {
     const result = await this.dispatcher.dispatch<object, void>(command);
     if (result.kind !== 'refused') return;
     this.services.log.warn({ instance: agent.instanceId, code: result.refusal.code }, 'liveness not recorded');

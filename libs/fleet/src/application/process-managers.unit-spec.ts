@@ -180,3 +180,34 @@ describe('the external driver', () => {
     await expect(externalDriver('lab', join(dir, 'none.sock')).terminate(instance)).rejects.toThrow('ENOENT');
   });
 });
+
+describe('fleet_deadlines', () => {
+  const overdue = async (rig: FleetRig, id: string) =>
+    (await rig.events(id)).filter((e) => e.type === 'system.instance.overdue');
+
+  it('says once that a state lasts too long, and leaving the state clears it', async () => {
+    const rig = await rigWith();
+    await rig.ok('system_create_template', { name: 'servers' });
+    await rig.ok('system_create_node', { hostname: 'server-1', node_template_id: 'servers' });
+    const { instance } = await rig.ok('system_provision_instance', { node_id: 'server-1' });
+    await rig.drain();
+    await rig.clock.advance(15 * 60_000 - 1);
+    await rig.drain();
+    expect(await overdue(rig, instance.id)).toEqual([]);
+    await rig.clock.advance(3_600_000);
+    await rig.drain();
+    expect(await overdue(rig, instance.id)).toMatchObject([
+      { data: { state: 'provisioning', bound_seconds: 900 }, meta: { severity: 'high' } },
+    ]);
+    const seen = (await rig.ok('system_get_instance', { id: instance.id })).instance;
+    expect(seen).toMatchObject({ state: 'provisioning', last_error: 'provisioning for more than 900 s' });
+    const { join } = await rig.ok('system_create_join_token', { id: instance.id });
+    await rig.enroll(join.token, await newCsr());
+    await rig.drain();
+    const after = (await rig.ok('system_get_instance', { id: instance.id })).instance;
+    expect(after).toMatchObject({ state: 'starting', last_error: null });
+    await rig.clock.advance(300_000);
+    await rig.drain();
+    expect((await overdue(rig, instance.id)).map((e) => e.data['state'])).toEqual(['provisioning', 'starting']);
+  });
+});

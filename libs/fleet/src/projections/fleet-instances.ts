@@ -42,6 +42,10 @@ const errorOf = (event: FleetEvent): string | undefined => {
       return `${event.data.code}: ${event.data.reason}`;
     case 'system.module.failed':
       return `${event.data.module_name}: ${event.data.reason}`;
+    case 'system.instance.cloned':
+      return `two machines use this identity: boot ids ${event.data.boot_ids.join(', ')}`;
+    case 'system.instance.overdue':
+      return `${event.data.state} for more than ${event.data.bound_seconds} s`;
     case 'system.instance.lost':
       return `no beat for ${event.data.silent_ms} ms`;
     default:

@@ -12,6 +12,7 @@ import type { AgentLink } from '#agent-gateway';
 import { CursorCodec, MemoryIdempotencyLedger, ToolRegistry } from '#tools';
 import { FleetEnrollment } from '../application/enrollment.js';
 import { fleetAssignments } from '../application/fleet-assignments.js';
+import { fleetDeadlines } from '../application/fleet-deadlines.js';
 import { fleetProvisioning } from '../application/fleet-provisioning.js';
 import { fleetUses } from '../application/handlers/index.js';
 import { InstanceIndex } from '../application/instance-index.js';
@@ -59,8 +60,7 @@ export const createFleetRig = async (options: RigOptions = {}) => {
     },
     drivers: new Map([existingMachines, ...(options.drivers ?? [])].map((driver) => [driver.name, driver])),
   };
-  const barred: string[] = [];
-  const index = new InstanceIndex(platform.store, (id) => barred.push(id));
+  const index = new InstanceIndex(platform.store);
   const enrollment = new FleetEnrollment(services, platform.dispatcher, index);
   const liveness = new LivenessObserver(services, platform.dispatcher);
   for (const { command, run } of fleetUses) {
@@ -72,6 +72,7 @@ export const createFleetRig = async (options: RigOptions = {}) => {
   if (options.processManagers !== false) {
     platform.processing.addProcessManager(fleetAssignments);
     platform.processing.addProcessManager(fleetProvisioning);
+    platform.processing.addProcessManager(fleetDeadlines);
   }
   const tools = registryOf(platform, services, options);
   let n = 0;
@@ -95,7 +96,6 @@ export const createFleetRig = async (options: RigOptions = {}) => {
     authority,
     services,
     index,
-    barred,
     enrollment,
     liveness,
     context,

@@ -92,6 +92,13 @@ export const instanceUses = [
   onInstance(commands.RecordOnline, (p) => ({ kind: 'online', presence: p.presence })),
   onInstance(commands.RecordLost, (p) => ({ kind: 'lost', silentMs: p.silent_ms })),
   onInstance(commands.RecordReturned, () => ({ kind: 'returned' })),
+  onInstance(commands.RecordCloned, (p) => ({ kind: 'cloned', bootIds: p.boot_ids })),
+  onInstance(commands.RecordOverdue, (p) => ({
+    kind: 'overdue',
+    status: p.status,
+    since: p.since,
+    boundMs: p.bound_ms,
+  })),
   onInstance(commands.RequestDrain, (p) => ({ kind: 'request_drain', timeoutSeconds: p.timeout_seconds })),
   onInstance(commands.MarkDrained, (p) => ({
     kind: 'mark_drained',

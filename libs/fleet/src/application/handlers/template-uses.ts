@@ -34,22 +34,20 @@ const create = use(CreateTemplate, async (services, payload, context) => {
   return made.kind === 'refused' ? made : done({ template_id: id }, markOf(made));
 });
 
-/** New name first, old name last: a crash in between leaves a name too many claimed, never one too few. */
+/** New name first, old names last: a crash in between leaves a name too many claimed, and a repeat gives it back. */
 const update = use(UpdateTemplate, async (services, payload, context) => {
   const badDriver = checkDriver(services, payload.driver);
   if (badDriver !== undefined) return badDriver;
   const { template_id: id, name } = payload;
   const before = await services.transactor.read(id, templateDecider);
-  const oldName = before?.state.kind === 'live' ? before.state.name : undefined;
-  if (name !== undefined && oldName !== undefined) {
+  if (name !== undefined && before?.state.kind === 'live') {
     const named = await claimName(services.transactor, { kind: 'template', name, id }, context);
     if (named.kind === 'refused') return named;
   }
   const changed = await services.transactor.transact(id, templateDecider, { ...payload, kind: 'update' }, context);
   if (changed.kind === 'refused') return changed;
-  if (name !== undefined && oldName !== undefined && oldName !== name) {
-    await releaseName(services.transactor, { kind: 'template', name: oldName, id }, context);
-  }
+  for (const former of changed.state.kind === 'live' ? changed.state.formerNames : [])
+    await releaseName(services.transactor, { kind: 'template', name: former, id }, context);
   return done(undefined, markOf(changed));
 });
 

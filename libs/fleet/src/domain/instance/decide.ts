@@ -28,6 +28,8 @@ type LiveCommand =
 type Report =
   | presence.RecordLost
   | presence.RecordReturned
+  | presence.RecordCloned
+  | presence.RecordOverdue
   | presence.MarkDrained
   | modules.SyncModules
   | modules.RecordInstalling
@@ -41,6 +43,10 @@ const onReport = (state: KnownInstance, command: Report): Decision<InstanceEvent
       return presence.lost(state, command);
     case 'returned':
       return presence.returned(state);
+    case 'cloned':
+      return presence.cloned(state, command);
+    case 'overdue':
+      return presence.overdue(state, command);
     case 'mark_drained':
       return presence.markDrained(state, command);
     case 'sync_modules':
@@ -90,6 +96,8 @@ const decide = (command: InstanceCommand, state: InstanceState): Decision<Instan
       return enrolment.refuseEnrollment(state, command);
     case 'lost':
     case 'returned':
+    case 'cloned':
+    case 'overdue':
     case 'mark_drained':
     case 'sync_modules':
     case 'installing':

@@ -119,6 +119,21 @@ export const InstanceForgotten = defineEvent(
   { severity: 'warning' },
 );
 
+/** Two machines answered with this instance's identity (a cloned disk): both are quarantined until one joins anew. */
+export const InstanceCloned = defineEvent(
+  'system.instance.cloned',
+  1,
+  z.object({ instance_id, boot_ids: z.array(z.string()) }),
+  { severity: 'critical' },
+);
+/** A state lasted longer than it should. Once per stay; leaving the state clears it. */
+export const InstanceOverdue = defineEvent(
+  'system.instance.overdue',
+  1,
+  z.object({ instance_id, state: z.string(), since: time, bound_seconds: z.number().int(), next_action: z.string() }),
+  { severity: 'high' },
+);
+
 /** A module reached an instance through its template (or node). The kind depends on the module's family. */
 const assigned = z.object({
   instance_id,
@@ -172,6 +187,8 @@ export const instanceEvents = [
   InstanceUncordoned,
   InstanceTerminated,
   InstanceForgotten,
+  InstanceCloned,
+  InstanceOverdue,
   K3sModuleAssigned,
   DockerModuleAssigned,
   ModuleAssigned,

@@ -1,5 +1,13 @@
 import { without } from '../without.js';
-import type { InstanceModule, InstanceEvent, InstanceState, JoinToken, KnownInstance, Presence } from './state.js';
+import {
+  statusOf,
+  type InstanceEvent,
+  type InstanceModule,
+  type InstanceState,
+  type JoinToken,
+  type KnownInstance,
+  type Presence,
+} from './state.js';
 
 type DataOf<T extends InstanceEvent['type']> = Extract<InstanceEvent, { type: T }>['data'];
 
@@ -19,6 +27,8 @@ const created = (data: DataOf<'system.instance.created'>): KnownInstance => ({
   previousSerial: null,
   revoked: false,
   presence: null,
+  clones: [],
+  overdue: null,
   modules: {},
   templateVersion: 0,
 });
@@ -45,6 +55,7 @@ const enrolled = (state: KnownInstance, data: DataOf<'system.instance.enrolled'>
   },
   previousSerial: null,
   revoked: false,
+  clones: [],
 });
 
 const renewed = (state: KnownInstance, data: DataOf<'system.instance.certificate_renewed'>): KnownInstance => ({
@@ -109,6 +120,11 @@ const touchModule = (
 export const evolveInstance = (state: InstanceState, event: InstanceEvent): InstanceState => {
   if (event.type === 'system.instance.created') return created(event.data);
   if (state.kind === 'absent') return state;
+  const next = evolveKnown(state, event);
+  return next.overdue !== null && statusOf(next) !== next.overdue ? { ...next, overdue: null } : next;
+};
+
+const evolveKnown = (state: KnownInstance, event: InstanceEvent): KnownInstance => {
   switch (event.type) {
     case 'system.instance.provision_requested':
       return { ...state, phase: 'provisioning', driver: event.data.driver };
@@ -142,6 +158,10 @@ export const evolveInstance = (state: InstanceState, event: InstanceEvent): Inst
       return { ...state, phase: 'terminated', lost: false, modules: {} };
     case 'system.instance.forgotten':
       return { ...state, phase: 'forgotten', lost: false, modules: {} };
+    case 'system.instance.cloned':
+      return { ...state, clones: event.data.boot_ids };
+    case 'system.instance.overdue':
+      return { ...state, overdue: statusOf(state) };
     case 'system.k3s.module.assigned':
     case 'system.docker.module.assigned':
     case 'system.module.assigned':

@@ -1,14 +1,24 @@
 import { accept, canonicalJson, nothing, refusal, reject, type Decision, type InstanceId } from '#kernel';
 import {
+  InstanceCloned,
   InstanceDrained,
   InstanceDrainRequested,
   InstanceLost,
   InstanceOnline,
+  InstanceOverdue,
   InstanceReturned,
   InstanceUncordoned,
 } from './events.js';
 import { notRunning } from './refusals.js';
-import { linksOf, type InstanceEvent, type KnownInstance, type Presence } from './state.js';
+import { nextAction } from './outlook.js';
+import {
+  linksOf,
+  statusOf,
+  type InstanceEvent,
+  type InstanceStatus,
+  type KnownInstance,
+  type Presence,
+} from './state.js';
 
 export interface RecordOnline {
   readonly kind: 'online';
@@ -21,6 +31,17 @@ export interface RecordLost {
 /** Beats came back on a stream that never ended: what the agent said of itself still holds. */
 export interface RecordReturned {
   readonly kind: 'returned';
+}
+export interface RecordCloned {
+  readonly kind: 'cloned';
+  readonly bootIds: readonly string[];
+}
+/** The state that began at `since` should have ended by now. */
+export interface RecordOverdue {
+  readonly kind: 'overdue';
+  readonly status: InstanceStatus;
+  readonly since: string;
+  readonly boundMs: number;
 }
 export interface RequestDrain {
   readonly kind: 'request_drain';
@@ -66,6 +87,20 @@ export const returned = (state: KnownInstance): Decision<InstanceEvent> =>
   !state.lost || state.presence === null
     ? nothing('not_lost')
     : accept(InstanceReturned(wire(state, state.presence), { links: linksOf(state) }));
+
+export const cloned = (state: KnownInstance, c: RecordCloned): Decision<InstanceEvent> => {
+  const bootIds = [...c.bootIds].sort();
+  if (canonicalJson(bootIds) === canonicalJson([...state.clones])) return nothing('known');
+  return accept(InstanceCloned({ instance_id: idOf(state), boot_ids: bootIds }, { links: linksOf(state) }));
+};
+
+export const overdue = (state: KnownInstance, c: RecordOverdue): Decision<InstanceEvent> => {
+  if (statusOf(state) !== c.status) return nothing('left_meanwhile');
+  if (state.overdue !== null) return nothing('reported_before');
+  const data = { state: c.status, since: c.since, bound_seconds: Math.round(c.boundMs / 1_000) };
+  const next_action = nextAction(c.status, state.driver) ?? '';
+  return accept(InstanceOverdue({ instance_id: idOf(state), ...data, next_action }, { links: linksOf(state) }));
+};
 
 export const requestDrain = (state: KnownInstance, c: RequestDrain): Decision<InstanceEvent> => {
   if (state.phase !== 'running') return reject(notRunning(state, 'drained'));

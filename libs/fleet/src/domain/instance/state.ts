@@ -60,6 +60,10 @@ export interface KnownInstance {
   readonly previousSerial: string | null;
   readonly revoked: boolean;
   readonly presence: Presence | null;
+  /** Boot ids of the machines that last shared this identity; empty when none do. */
+  readonly clones: readonly string[];
+  /** The state that was reported as lasting too long; null once it was left. */
+  readonly overdue: InstanceStatus | null;
   /** By assignment id. */
   readonly modules: Readonly<Record<string, InstanceModule>>;
   /** Of the template's stream when its modules were last carried over; 0 after a change of template. */

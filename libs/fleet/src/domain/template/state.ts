@@ -18,6 +18,8 @@ export interface LiveTemplate {
   readonly kind: 'live';
   readonly templateId: string;
   readonly name: string;
+  /** Names it bore before: a rename that died half way still has to give one back. */
+  readonly formerNames: readonly string[];
   readonly description: string;
   readonly driver: string | null;
   /** By module name: a template carries a module at most once. */
@@ -36,7 +38,16 @@ export const noTemplate: TemplateState = { kind: 'absent' };
 export const evolveTemplate = (state: TemplateState, event: TemplateEvent): TemplateState => {
   if (event.type === 'system.template.created') {
     const { template_id, name, description, driver } = event.data;
-    return { kind: 'live', templateId: template_id, name, description, driver, assignments: {}, version: 1 };
+    return {
+      kind: 'live',
+      templateId: template_id,
+      name,
+      formerNames: [],
+      description,
+      driver,
+      assignments: {},
+      version: 1,
+    };
   }
   if (state.kind !== 'live') return state;
   const next = { ...state, version: state.version + 1 };
@@ -46,6 +57,10 @@ export const evolveTemplate = (state: TemplateState, event: TemplateEvent): Temp
       return {
         ...next,
         name: name ?? state.name,
+        formerNames:
+          name === undefined || name === state.name
+            ? state.formerNames
+            : [...state.formerNames.filter((former) => former !== name && former !== state.name), state.name],
         description: description ?? state.description,
         driver: driver === undefined ? state.driver : driver,
       };
