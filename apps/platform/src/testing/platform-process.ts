@@ -43,8 +43,10 @@ export const startProcess = (root: string, env: Readonly<Record<string, string>>
     });
   }
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
-    child.on('close', (code, signal) => resolve({ code, signal })),
+    // Not 'close': a Postgres that outlives its killed parent would keep it from coming.
+    child.on('exit', (code, signal) => setTimeout(() => resolve({ code, signal }), 50)),
   );
+  void exited.then(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()));
   const ready = () =>
     new Promise<string>((resolve, reject) => {
       const look = () => {
