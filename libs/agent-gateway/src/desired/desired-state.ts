@@ -3,7 +3,10 @@ import { START, type Batch, type Position } from '#event-store';
 import type { DesiredStateSource } from '../ports.js';
 import { compileSection, logCompileError, type CompiledSection, type CompiledState } from './compiled.js';
 
-/** The registered sources over one fold of the log. A source that throws is set aside; the others go on. */
+/**
+ * The registered sources over one fold of the log. A source that throws on an event folds no further, and what it wants stays
+ * as of then; the others go on. A restart with a corrected source starts from the log again.
+ */
 export class DesiredState {
   private readonly sources: DesiredStateSource[] = [];
   private readonly faults = new Map<string, string>();
@@ -21,7 +24,7 @@ export class DesiredState {
     return this.folded;
   }
 
-  /** Sources that met an event they could not fold, with the error. What they contribute stays as it was sent last. */
+  /** Sources that met an event they could not fold, with the error. */
   faulted(): ReadonlyMap<string, string> {
     return this.faults;
   }
@@ -36,7 +39,10 @@ export class DesiredState {
         } catch (error) {
           const where = `${event.type} at position ${event.position}: ${errorMessage(error)}`;
           this.faults.set(source.name, where);
-          this.log.error({ source: source.name, where }, 'desired state source failed on an event and is set aside');
+          this.log.error(
+            { source: source.name, where },
+            'desired state source failed on an event and stays as of before it',
+          );
         }
       }
     }
@@ -47,7 +53,6 @@ export class DesiredState {
   compile(instanceId: string): CompiledState | undefined {
     const sections = new Map<string, CompiledSection>();
     for (const source of this.sources) {
-      if (this.faults.has(source.name)) return undefined;
       try {
         for (const [name, values] of source.compile(instanceId)) {
           if (sections.has(name)) throw new Error(`section ${name} comes from two sources`);

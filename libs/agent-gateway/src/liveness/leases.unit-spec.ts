@@ -1,0 +1,59 @@
+import { ManualClock, silentLog } from '#kernel';
+import { AgentRecord } from '../session/agent-record.js';
+import { beat, LeaseJudge, type Beats } from './leases.js';
+import { Settling } from './settling.js';
+
+const beats: Beats = { beatMs: 1_000, leaseMs: 3_000, vipBeatMs: 200, vipLeaseMs: 600 };
+const record = (atMs = 0) =>
+  new AgentRecord({ instanceId: 'i', accountId: 'a', certificateSerial: '1' }, atMs, [], silentLog);
+
+/** Ticks every 50 ms from `from` to `to`; answers when the record was found lost. */
+const run = (judge: LeaseJudge, one: AgentRecord, from: number, to: number): number | undefined => {
+  for (let t = from; t <= to; t += 50) if (judge.tick([one], t, beats).length > 0) return t;
+  return undefined;
+};
+
+describe('leases', () => {
+  it('run out after their length without a beat, once', () => {
+    const [judge, one] = [new LeaseJudge(50, 100, 0), record()];
+    beat(one, 1_000, beats);
+    expect(run(judge, one, 50, 9_000)).toBe(4_050);
+    expect(run(judge, one, 4_100, 9_000)).toBeUndefined();
+  });
+
+  it('are short only for a candidate that was seen to beat fast', () => {
+    const [judge, one] = [new LeaseJudge(50, 100, 0), record()];
+    one.vipCandidate = true;
+    beat(one, 0, beats);
+    beat(one, 1_000, beats);
+    expect(run(judge, one, 50, 2_000)).toBeUndefined();
+    for (let t = 2_000; t <= 2_800; t += 200) beat(one, t, beats);
+    expect(run(judge, one, 2_050, 9_000)).toBe(3_450);
+  });
+
+  it('are extended by the delay of a tick that comes late, and nothing is judged at that tick', () => {
+    const [judge, one] = [new LeaseJudge(50, 100, 0), record()];
+    beat(one, 0, beats);
+    expect(run(judge, one, 50, 1_000)).toBeUndefined();
+    // Asleep for 5 s.
+    expect(judge.tick([one], 6_050, beats)).toEqual([]);
+    expect(run(judge, one, 6_100, 20_000)).toBe(8_050);
+  });
+});
+
+describe('settling of a generation', () => {
+  it('is told once, with who is behind when the bound passes', async () => {
+    const clock = new ManualClock(0);
+    const told: object[] = [];
+    const settling = new Settling(clock.after.bind(clock), (event) => told.push(event));
+    for (const id of ['x', 'y', 'z']) settling.sent('n', 7n, id, 0);
+    settling.applied('n', 7n, 'x', 10);
+    settling.applied('n', 9n, 'y', 30);
+    settling.applied('other', 9n, 'z', 30);
+    await clock.advance(10_000);
+    expect(told).toEqual([{ section: 'n', generation: 7n, applied: 2, behind: ['z'], p50Ms: 30, p99Ms: 30 }]);
+    settling.sent('n', 8n, 'x', 0);
+    settling.applied('n', 8n, 'x', 4);
+    expect(told).toHaveLength(2);
+  });
+});
