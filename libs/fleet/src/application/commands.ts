@@ -152,8 +152,8 @@ export class ForgetInstance extends Command<OnInstance, void> {
   static readonly type = 'fleet.forget_instance';
 }
 
-/** Makes an instance's modules what its template says now. Level-based and safe to send at any time. */
-export class SyncInstanceModules extends Command<OnInstance, void> {
+/** Makes the modules of these instances what the template says now. Level-based and safe to send at any time. */
+export class SyncInstanceModules extends Command<OnTemplate & { readonly instance_ids: readonly InstanceId[] }, void> {
   static readonly type = 'fleet.sync_instance_modules';
 }
 export class RecordInstalling extends Command<OnInstance & { readonly module_name: string }, void> {

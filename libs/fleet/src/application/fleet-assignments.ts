@@ -6,10 +6,10 @@ interface State {
   readonly instances: readonly string[];
 }
 
-const sync = (instance_id: string): ProcessOutput => ({
+const sync = (template_id: string, instance_ids: readonly string[]): ProcessOutput => ({
   kind: 'command',
   type: SyncInstanceModules.type,
-  payload: { instance_id },
+  payload: { template_id, instance_ids },
 });
 
 /**
@@ -38,12 +38,14 @@ export const fleetAssignments = defineProcessManager<State>({
       return { state, outputs: refused ? [{ kind: 'note', text: `not carried over: ${input.message ?? ''}` }] : [] };
     }
     const { event } = input;
+    const template = String(event.data['template_id']);
     if (event.type.startsWith('system.instance.')) {
       const id = String(event.data['instance_id']);
       const instances = state.instances.includes(id) ? state.instances : [...state.instances, id];
-      return { state: { instances }, outputs: [sync(id)] };
+      return { state: { instances }, outputs: [sync(template, [id])] };
     }
+    if (state.instances.length === 0) return { state, outputs: [] };
     const note: ProcessOutput = { kind: 'note', text: `${event.type}: ${state.instances.length} instances follow` };
-    return { state, outputs: [note, ...state.instances.map(sync)] };
+    return { state, outputs: [note, sync(template, state.instances)] };
   },
 });

@@ -1,12 +1,16 @@
 import { deterministicUuid } from '#kernel';
 import type { Position } from '#event-store';
-import type { CommandContext, CommandResult } from '#processing';
+import type { CommandContext } from '#processing';
 import { instanceDecider } from '../domain/instance/decide.js';
+import type { SyncModules } from '../domain/instance/modules.js';
 import { templateDecider } from '../domain/template/decide.js';
 import { activeAssignments, type TemplateState } from '../domain/template/state.js';
 import { fleetInstances } from '../projections/fleet-instances.js';
 import type { FleetServices } from './services.js';
-import { done, latest, markOf } from './use.js';
+import { latest, markOf } from './use.js';
+
+/** Instances that are written at the same time: the event store commits them in groups. */
+const AT_ONCE = 64;
 
 const reasonsOf = (template: TemplateState): Record<string, string> =>
   template.kind !== 'live'
@@ -19,28 +23,45 @@ const reasonsOf = (template: TemplateState): Record<string, string> =>
       );
 
 /**
- * Makes one instance's modules what its template says now. Both streams are read, never a read model; the instance
- * remembers which version of the template it carries, so that of two racing calls the one with the newer view wins.
+ * Makes the modules of these instances what their template says now, and leaves instances of other templates alone. Streams
+ * are read, never a read model; an instance remembers which version of the template it carries, so that of two racing calls
+ * the one with the newer view wins. Answers where the last change is. Throws when it could not be done; safe to repeat.
  */
-export const syncInstance = async (
+export const syncInstances = async (
   services: FleetServices,
-  instanceId: string,
+  templateId: string,
+  instanceIds: readonly string[],
   context: CommandContext,
-): Promise<CommandResult<void>> => {
-  const instance = await services.transactor.read(instanceId, instanceDecider);
-  if (instance === undefined || instance.state.kind === 'absent') return done(undefined);
-  const { templateId } = instance.state;
+): Promise<Position | undefined> => {
   const template = (await services.transactor.read(templateId, templateDecider))?.state ?? templateDecider.initial;
-  const command = {
+  const command: SyncModules = {
     kind: 'sync_modules',
     templateId,
     templateVersion: template.kind === 'absent' ? 0 : template.version,
     assignments: activeAssignments(template),
     reasons: reasonsOf(template),
-  } as const;
-  const commandId = deterministicUuid('sync-modules', context.commandId, instanceId, templateId);
-  const synced = await services.transactor.transact(instanceId, instanceDecider, command, { ...context, commandId });
-  return synced.kind === 'refused' ? synced : done(undefined, markOf(synced));
+  };
+  let last: Position | undefined;
+  for (let at = 0; at < instanceIds.length; at += AT_ONCE) {
+    const group = instanceIds.slice(at, at + AT_ONCE);
+    const marks = await Promise.all(group.map((id) => syncOne(services, id, command, context)));
+    last = marks.reduce(latest, last);
+  }
+  return last;
+};
+
+const syncOne = async (
+  { transactor }: FleetServices,
+  instanceId: string,
+  command: SyncModules,
+  context: CommandContext,
+): Promise<Position | undefined> => {
+  const { templateId, templateVersion } = command;
+  const commandId = deterministicUuid('sync-modules', context.commandId, instanceId, templateId, templateVersion);
+  const synced = await transactor.transact(instanceId, instanceDecider, command, { ...context, commandId });
+  // Only a race that never settled is refused here: whoever sent the command sends it again.
+  if (synced.kind === 'refused') throw new Error(`modules of ${instanceId}: ${synced.refusal.message}`);
+  return markOf(synced);
 };
 
 /** Every instance of a template that the read model knows; the process manager reaches those it does not know yet. */
@@ -51,11 +72,10 @@ export const syncInstancesOf = async (
 ): Promise<Position | undefined> => {
   const where = { account: context.accountId, template_id: templateId, final: false };
   const instances = await services.readModels.find(fleetInstances, { where });
-  let last: Position | undefined;
-  for (const instance of instances) {
-    const synced = await syncInstance(services, instance.id, context);
-    if (synced.kind === 'done') last = latest(last, synced.position);
-    else services.log.warn({ instance: instance.id, code: synced.refusal.code }, 'modules not carried over yet');
-  }
-  return last;
+  return syncInstances(
+    services,
+    templateId,
+    instances.map(({ id }) => id),
+    context,
+  );
 };

@@ -1,6 +1,6 @@
 import { Inject, type Type } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { deterministicUuid, type Decider, type DomainEvent } from '#kernel';
+import type { Decider, DomainEvent } from '#kernel';
 import type { Position } from '#event-store';
 import type { Command, CommandClass, CommandContext, CommandResult, Transacted } from '#processing';
 import { FLEET_SERVICES, type FleetServices } from './services.js';
@@ -46,13 +46,6 @@ export const resultOf = <S, E extends DomainEvent, T>(t: Transacted<S, E>, value
 /** The later of two marks. */
 export const latest = (a: Position | undefined, b: Position | undefined): Position | undefined =>
   a === undefined || (b !== undefined && b > a) ? b : a;
-
-/** The context of a step inside a command: its own id, so that two steps on one stream are two commands. */
-export const step = (context: CommandContext, ...name: readonly (string | number)[]): CommandContext => ({
-  ...context,
-  commandId: deterministicUuid('step', context.commandId, ...name),
-  causationId: context.commandId,
-});
 
 /** A command that is one decision on one stream. */
 export const decision = <P extends object, S, C, E extends DomainEvent>(

@@ -5,8 +5,8 @@ import { instanceNotFound } from '../../domain/instance/refusals.js';
 import { templateDecider, templateGone } from '../../domain/template/decide.js';
 import * as commands from '../commands.js';
 import { offerJoin } from '../join-offer.js';
-import { syncInstance } from '../sync-modules.js';
-import { decision, done, latest, markOf, resultOf, step, use } from '../use.js';
+import { syncInstances } from '../sync-modules.js';
+import { decision, done, latest, markOf, resultOf, use } from '../use.js';
 
 const onInstance = <P extends { readonly instance_id: string }>(
   command: CommandClass<P, void>,
@@ -36,8 +36,7 @@ const changeTemplate = use(commands.ChangeTemplate, async (services, payload, co
   const command = { kind: 'change_template', templateId } as const;
   const changed = await services.transactor.transact(id, instanceDecider, command, context);
   if (changed.kind === 'refused') return changed;
-  const synced = await syncInstance(services, id, step(context, 'modules'));
-  return synced.kind === 'refused' ? synced : done(undefined, latest(markOf(changed), synced.position));
+  return done(undefined, latest(markOf(changed), await syncInstances(services, templateId, [id], context)));
 });
 
 const runProvisioner = use(commands.RunProvisioner, async (services, payload, context) => {
@@ -69,8 +68,8 @@ const releaseMachine = use(commands.ReleaseMachine, async (services, payload) =>
   }
 });
 
-const sync = use(commands.SyncInstanceModules, (services, payload, context) =>
-  syncInstance(services, payload.instance_id, context),
+const sync = use(commands.SyncInstanceModules, async (services, payload, context) =>
+  done(undefined, await syncInstances(services, payload.template_id, payload.instance_ids, context)),
 );
 
 export const instanceUses = [

@@ -8,7 +8,7 @@ import { templateDecider, templateGone } from '../../domain/template/decide.js';
 import { unknownDriver } from '../../provisioning/drivers.js';
 import { CreateNode, DeleteNode, ProvisionInstance } from '../commands.js';
 import type { FleetServices } from '../services.js';
-import { syncInstance } from '../sync-modules.js';
+import { syncInstances } from '../sync-modules.js';
 import { done, latest, markOf, use } from '../use.js';
 
 const create = use(CreateNode, async (services, payload, context) => {
@@ -70,8 +70,7 @@ const provision = use(ProvisionInstance, async (services, payload, context) => {
     const made = await services.transactor.transact(id, instanceDecider, command, context);
     if (made.kind === 'refused' && made.refusal.code === INCARNATION_OVER) continue;
     if (made.kind === 'refused') return made;
-    const synced = await syncInstance(services, id, context);
-    const carried = synced.kind === 'done' ? synced.position : undefined;
+    const carried = await syncInstances(services, templateId, [id], context);
     return done({ instance_id: id, driver }, latest(markOf(made), carried));
   }
 });
