@@ -12,29 +12,75 @@ const cell = (value: unknown): string => {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 };
 
-const MAX_CELL = 60;
+const MAX_CELL = 48;
 const clip = (text: string): string => (text.length > MAX_CELL ? `${text.slice(0, MAX_CELL - 1)}…` : text);
 
-/** Columns for the eye; ids are never cut, so that they can be copied. */
-export const table = (rows: readonly Row[]): string => {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const shown = rows.map((row) =>
-    columns.map((c) => (c === 'id' || c.endsWith('_id') ? cell(row[c]) : clip(cell(row[c])))),
-  );
-  const widths = columns.map((c, i) => Math.max(c.length, ...shown.map((r) => r[i]!.length)));
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((text, i) => text.padEnd(widths[i]!))
+interface Column {
+  readonly name: string;
+  readonly width: number;
+  readonly cells: readonly string[];
+}
+
+const isFlat = (value: unknown): boolean =>
+  typeof value !== 'object' || (Array.isArray(value) && value.every((v) => typeof v !== 'object'));
+
+/** What tells nothing in a list: empty everywhere, or a structure that would only be cut. */
+const tells = (rows: readonly Row[], name: string): boolean =>
+  rows.some((row) => !['-', '', '{}'].includes(cell(row[name]))) &&
+  rows.every((row) => isFlat(row[name]) || row[name] === null);
+
+const column = (rows: readonly Row[], name: string): Column => {
+  const isId = name === 'id' || name.endsWith('_id');
+  const cells = rows.map((row) => (isId ? cell(row[name]) : clip(cell(row[name]))));
+  return { name, cells, width: Math.max(name.length, ...cells.map((text) => text.length)) };
+};
+
+/** As many columns as the terminal has room for, in the order of the answer; `--json` has them all. Ids are never cut. */
+export const table = (rows: readonly Row[], width = process.stdout.columns ?? 160): string => {
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => tells(rows, name));
+  const shown: Column[] = [];
+  let left = width;
+  for (const one of names.map((name) => column(rows, name))) {
+    if (shown.length >= 2 && one.width + 2 > left) continue;
+    shown.push(one);
+    left -= one.width + 2;
+  }
+  const line = (cellOf: (c: Column) => string) =>
+    shown
+      .map((c) => cellOf(c).padEnd(c.width))
       .join('  ')
       .trimEnd();
-  return [line(columns.map((c) => c.toUpperCase())), ...shown.map(line)].join('\n');
+  return [line((c) => c.name.toUpperCase()), ...rows.map((_, i) => line((c) => c.cells[i]!))].join('\n');
 };
+
+interface Event {
+  readonly kind: string;
+  readonly payload: Row;
+  readonly severity: string;
+  readonly occurred_at: string;
+}
+
+const isEvent = (row: Row): boolean => typeof row.kind === 'string' && isObject(row.payload) && 'occurred_at' in row;
+
+/** One line an event: when, how bad, what, and the short facts of its payload. */
+const eventLine = ({ kind, payload, severity, occurred_at }: Event): string => {
+  const facts = Object.entries(payload)
+    .filter(([, v]) => isFlat(v) && v !== null && cell(v) !== '' && cell(v).length <= MAX_CELL)
+    .map(([k, v]) => `${k}=${cell(v)}`);
+  return `${occurred_at.slice(11, 23)} ${severity.padEnd(8)} ${kind.padEnd(38)} ${facts.join(' ')}`.trimEnd();
+};
+
+const list = (rows: readonly Row[]): string =>
+  rows.every(isEvent) ? (rows as unknown as readonly Event[]).map(eventLine).join('\n') : table(rows);
 
 const block = (value: Row, indent = ''): string => {
   const width = Math.max(0, ...Object.keys(value).map((k) => k.length));
   return Object.entries(value)
     .map(([key, inner]) => {
       if (typeof inner === 'string' && inner.includes('\n')) return `${indent}${key}:\n${inner.trimEnd()}`;
+      if (Array.isArray(inner) && inner.length > 0 && inner.every(isObject)) {
+        return `${indent}${key}:\n${table(inner).replace(/^/gm, `${indent}  `)}`;
+      }
       if (isObject(inner) && Object.keys(inner).length > 0) return `${indent}${key}:\n${block(inner, `${indent}  `)}`;
       return `${indent}${key.padEnd(width)}  ${cell(inner)}`;
     })
@@ -45,9 +91,9 @@ const block = (value: Row, indent = ''): string => {
 export const human = (data: Row): string => {
   const lists = Object.entries(data).filter(([, v]) => Array.isArray(v) && v.every(isObject)) as [string, Row[]][];
   const things = Object.entries(data).filter(([, v]) => isObject(v)) as [string, Row][];
-  const rest = Object.entries(data).filter(([key]) => ![...lists, ...things].some(([k]) => k === key));
+  const rest = Object.entries(data).filter(([key, v]) => v !== null && ![...lists, ...things].some(([k]) => k === key));
   const parts = [
-    ...lists.map(([key, rows]) => (rows.length === 0 ? `no ${key.replaceAll('_', ' ')}` : table(rows))),
+    ...lists.map(([key, rows]) => (rows.length === 0 ? `no ${key.replaceAll('_', ' ')}` : list(rows))),
     ...things.map(([key, thing]) =>
       things.length + lists.length > 1 ? `${key}:\n${block(thing, '  ')}` : block(thing),
     ),

@@ -2,7 +2,16 @@ import { Global, Module, type DynamicModule, type Provider } from '@nestjs/commo
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import { CLOCK, CONFIG, IDS, LOG, RANDOM, systemClock, systemIds, systemRandom, systemTimers, TIMERS } from '#kernel';
-import { AuditModule, CHAIN_VERIFIER, LogRecentEvents, RECENT_EVENTS } from '#audit';
+import {
+  AuditModule,
+  CHAIN_VERIFIER,
+  LogRecentEvents,
+  PLATFORM_FACTS,
+  PostgresRecentEvents,
+  PROCESSING_VIEW,
+  RECENT_EVENTS,
+  type PlatformFacts,
+} from '#audit';
 import { EVENT_STORE, verifyChain } from '#event-store';
 import {
   COMMAND_DISPATCHER,
@@ -26,11 +35,22 @@ import { RefusalFilter } from './http/refusal.filter.js';
 import { ToolsController } from './http/tools.controller.js';
 import { Metrics } from './metrics.js';
 import { Readiness } from './readiness.js';
+import { VERSION } from './version.js';
 
 const value = (provide: symbol, useValue: unknown): Provider => ({ provide, useValue });
 
 const chainVerifier = ({ opened: { postgres } }: Foundation) =>
   postgres === undefined ? undefined : () => verifyChain(postgres.pool);
+
+const recentEvents = ({ opened: { postgres }, store }: Foundation) =>
+  postgres === undefined ? new LogRecentEvents(store) : new PostgresRecentEvents(postgres.pool);
+
+const platformFacts = ({ gateway }: Foundation): PlatformFacts => ({
+  version: VERSION,
+  startedMs: systemClock.monotonicMs(),
+  problems: async () =>
+    [...gateway.faults()].map(([source, error]) => `desired state of ${source} stands still: ${error}`),
+});
 
 const ports = (f: Foundation): Provider[] => [
   value(CONFIG, f.config),
@@ -51,7 +71,9 @@ const ports = (f: Foundation): Provider[] => [
   value(GATEWAY_REGISTRAR, f.gateway),
   value(CURSOR_CODEC, f.cursors),
   value(IDEMPOTENCY_LEDGER, f.ledger),
-  value(RECENT_EVENTS, new LogRecentEvents(f.store)),
+  value(RECENT_EVENTS, recentEvents(f)),
+  value(PROCESSING_VIEW, f.processing),
+  value(PLATFORM_FACTS, platformFacts(f)),
   value(CHAIN_VERIFIER, chainVerifier(f)),
 ];
 

@@ -1,8 +1,24 @@
 import { Inject, Module, Optional, type OnModuleInit } from '@nestjs/common';
 import { CLOCK, type Clock } from '#kernel';
+import { EVENT_STORE, type EventStore } from '#event-store';
 import { CURSOR_CODEC, TOOL_REGISTRAR, type CursorCodec, type ToolRegistrar } from '#tools';
 import { RECENT_EVENTS, type RecentEvents } from './recent/recent-events.js';
-import { recentEventsTool, verifyAuditTool } from './tools/definitions.js';
+import {
+  agentIntrospectTool,
+  listAgentsTool,
+  platformHealthTool,
+  recentEventsTool,
+  verifyAuditTool,
+} from './tools/definitions.js';
+import {
+  agentIntrospect,
+  listAgents,
+  PLATFORM_FACTS,
+  platformHealth,
+  PROCESSING_VIEW,
+  type PlatformFacts,
+  type ProcessingView,
+} from './tools/platform.js';
 import { recentEvents } from './tools/recent-events.js';
 import { CHAIN_VERIFIER, verifyAudit, type ChainVerifier } from './tools/verify-audit.js';
 
@@ -13,6 +29,9 @@ export class AuditModule implements OnModuleInit {
     @Inject(TOOL_REGISTRAR) private readonly tools: ToolRegistrar,
     @Inject(RECENT_EVENTS) private readonly recent: RecentEvents,
     @Inject(CURSOR_CODEC) private readonly cursors: CursorCodec,
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+    @Inject(PROCESSING_VIEW) private readonly processing: ProcessingView,
+    @Inject(PLATFORM_FACTS) private readonly facts: PlatformFacts,
     @Inject(CLOCK) private readonly clock: Clock,
     @Optional() @Inject(CHAIN_VERIFIER) private readonly verifier: ChainVerifier | undefined,
   ) {}
@@ -20,5 +39,8 @@ export class AuditModule implements OnModuleInit {
   onModuleInit(): void {
     this.tools.add(recentEventsTool, recentEvents(this.recent, this.cursors));
     this.tools.add(verifyAuditTool, verifyAudit(this.verifier, this.clock));
+    this.tools.add(listAgentsTool, listAgents(this.processing));
+    this.tools.add(agentIntrospectTool, agentIntrospect(this.processing));
+    this.tools.add(platformHealthTool, platformHealth(this.processing, this.store, this.facts, this.clock));
   }
 }

@@ -71,6 +71,9 @@ export const platformHealthTool = defineTool({
     status: z.enum(['ok', 'degraded']),
     version: z.string(),
     uptime_seconds: z.number().int(),
+    role: z
+      .enum(['leading', 'waiting', 'stopped'])
+      .describe('Whether this process runs projections and process managers'),
     event_store: z.object({ adapter: z.string(), events: z.number().int() }),
     parts: z.array(part),
     problems: z.array(z.string()),
@@ -82,10 +85,10 @@ export const platformHealthTool = defineTool({
 
 const agent = z.object({
   agent_id: z.string(),
-  name: z.string(),
+  process_managers: z.array(z.string()),
   status: z.string(),
-  instances: z.number().int(),
-  lag: z.number().int(),
+  inputs: z.number().int().describe('Inputs taken in since the beginning'),
+  lag: z.number().int().describe('Events it has not seen yet'),
 });
 
 export const listAgentsTool = defineTool({
@@ -101,6 +104,15 @@ export const listAgentsTool = defineTool({
   cli: ['agent', 'list'],
 });
 
+const decision = z.object({
+  process_manager: z.string(),
+  at: z.string(),
+  instance: z.string(),
+  input: z.object({ kind: z.string(), of: z.string() }),
+  outputs: z.array(z.string()),
+  notes: z.array(z.string()),
+});
+
 export const agentIntrospectTool = defineTool({
   name: 'agent_introspect',
   group: 'platform',
@@ -108,10 +120,13 @@ export const agentIntrospectTool = defineTool({
   description: 'The last inputs and decisions of a process manager with its notes, open timers, lag and faults.',
   input: z.object({
     agent_id: z.string().min(1).describe('e.g. sdwan_manager_agent; list_agents names them'),
-    limit: z.number().int().min(1).max(100).default(10).describe('Newest decisions to show'),
+    limit: z.number().int().min(1).max(50).default(10).describe('Newest decisions to show'),
   }),
   output: z.object({
-    agent: agent.extend({ fault: z.string().optional(), decisions: z.array(z.record(z.string(), z.unknown())) }),
+    agent: agent.extend({
+      faults: z.array(z.object({ lane: z.string(), error: z.string(), attempts: z.number().int() })),
+      decisions: z.array(decision).describe('Newest last'),
+    }),
   }),
   permission: 'platform.processing.read',
   danger: 'read',

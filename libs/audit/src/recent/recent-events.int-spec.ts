@@ -1,0 +1,114 @@
+import pg from 'pg';
+import { deterministicUuid, systemClock } from '#kernel';
+import { MemoryEventStore, testEventStore, type EventStore } from '#event-store';
+import { PostgresRecentEvents } from './postgres-recent-events.js';
+import { LogRecentEvents, type RecentEvents } from './recent-events.js';
+
+const account = (name: string) => `account-${name}`;
+
+const append = (store: EventStore, stream: string, type: string, topics: string[] = [], of = 'a') =>
+  store.append({
+    stream,
+    expected: 'any',
+    events: [
+      {
+        id: deterministicUuid('test', stream, type, of),
+        type,
+        schemaVersion: 1,
+        data: { text: `"system.sdwan in a payload is no kind` },
+        meta: {
+          accountId: account(of),
+          actor: { kind: 'operator', id: 'op' },
+          commandId: 'c',
+          correlationId: 'corr',
+          causationId: 'c',
+          occurredAt: '2026-01-01T00:00:00.000Z',
+          severity: 'info',
+          links: { cluster: 'cluster-1' },
+          topics,
+        },
+      },
+    ],
+  });
+
+const fill = async (store: EventStore) => {
+  await append(store, 'node-1', 'system.node.created');
+  await append(store, 'cluster-1', 'system.k3s.handshake.bootstrap');
+  await append(store, 'virtual_ip-1', 'system.sdwan.virtual_ip.allocated', ['system.k3s.vip']);
+  await append(store, 'cluster-2', 'system.k3s.handshake.ready', [], 'b');
+  await append(store, 'pm_x-1', 'system.k3s.pm', []);
+  await append(store, 'cluster-1', 'system.k3s.cluster.bootstrapped');
+  await append(store, 'node-2', 'system.k3s_odd');
+};
+
+const stores: [string, () => Promise<{ store: EventStore; recent: RecentEvents; close(): Promise<void> }>][] = [
+  [
+    'over the port',
+    async () => {
+      const store = new MemoryEventStore(systemClock);
+      return { store, recent: new LogRecentEvents(store), close: () => store.close() };
+    },
+  ],
+  [
+    'on Postgres',
+    async () => {
+      const { store, database } = await testEventStore();
+      const pool = new pg.Pool({ ...database.connection, max: 2 });
+      const close = async () => {
+        await store.close();
+        await pool.end();
+      };
+      return { store, recent: new PostgresRecentEvents(pool), close };
+    },
+  ],
+];
+
+describe.each(stores)('recent events %s', (_, open) => {
+  let opened: Awaited<ReturnType<typeof open>>;
+  beforeAll(async () => {
+    opened = await open();
+    await fill(opened.store);
+  }, 60_000);
+  afterAll(() => opened.close());
+  const kinds = async (query: Partial<Parameters<RecentEvents['find']>[0]>) =>
+    (await opened.recent.find({ accountId: account('a'), kindPrefix: '', limit: 50, ...query })).events.map(
+      (e) => e.kind,
+    );
+
+  it('are the newest of the account, oldest first, without the bookkeeping of process managers', async () => {
+    expect(await kinds({ limit: 3 })).toEqual([
+      'system.sdwan.virtual_ip.allocated',
+      'system.k3s.cluster.bootstrapped',
+      'system.k3s_odd',
+    ]);
+  });
+
+  it('are found by kind and by topic, and by nothing else', async () => {
+    expect(await kinds({ kindPrefix: 'system.k3s.' })).toEqual([
+      'system.k3s.handshake.bootstrap',
+      'system.sdwan.virtual_ip.allocated',
+      'system.k3s.cluster.bootstrapped',
+    ]);
+    expect(await kinds({ kindPrefix: 'system.sdwan' })).toEqual(['system.sdwan.virtual_ip.allocated']);
+    expect(await kinds({ kindPrefix: 'system.k3s_' })).toEqual(['system.k3s_odd']);
+    expect(await kinds({ kindPrefix: 'k3s' })).toEqual([]);
+  });
+
+  it('can be followed without a gap or a repetition', async () => {
+    const query = { accountId: account('a'), kindPrefix: 'system.k3s', limit: 1 };
+    const { events, through } = await opened.recent.find(query);
+    expect(events[0]).toMatchObject({
+      kind: 'system.k3s_odd',
+      correlation_id: 'corr',
+      links: { cluster: 'cluster-1' },
+    });
+    await append(opened.store, 'cluster-9', 'system.k3s.one');
+    await append(opened.store, 'cluster-9', 'system.k3s.two');
+    const next = await opened.recent.find({ ...query, after: through });
+    expect(next.events.map((e) => e.kind)).toEqual(['system.k3s.one']);
+    const last = await opened.recent.find({ ...query, after: next.through });
+    expect(last.events.map((e) => e.kind)).toEqual(['system.k3s.two']);
+    const end = await opened.recent.find({ ...query, after: last.through });
+    expect(end).toEqual({ events: [], through: last.through });
+  });
+});
