@@ -1,7 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { refusal, RefusedError, type Refusal } from '#kernel';
-import { EVENT_STORE, type EventStore } from '#event-store';
+import { EVENT_STORE, type EventStore, type Position } from '#event-store';
 import { TRANSACTOR, Transactor, type CommandContext, type CommandResult } from '#processing';
 import type { MoveReason } from '../domain/events.js';
 import { peerDecider } from '../domain/peer/decide.js';
@@ -28,21 +28,22 @@ const moveOne = async (
   reason: MoveReason,
   context: CommandContext,
   target?: Member,
-): Promise<MoveAnswer> => {
+): Promise<{ answer: MoveAnswer; position?: Position }> => {
   const choice = service.coordinator.choice(vip, reason);
   if (target === undefined && choice.order.length === 0) {
     const detail = choice.passedOver.map((p) => `${p.member.instance_id}: ${p.why}`).join('; ');
-    return answer(vip, { outcome: 'no_candidate', detail });
+    return { answer: answer(vip, { outcome: 'no_candidate', detail }) };
   }
   const planned = vip.holder !== null && service.coordinator.facts.of(vip.holder).live;
   const result = await service.coordinator.move(vip, reason, planned, target, context);
-  return answer(vip, {
+  const moved = answer(vip, {
     outcome: result.outcome === 'moved' ? 'moved' : 'failed',
     to_instance_id: result.to?.instance_id ?? null,
     epoch: result.epoch,
     duration_ms: result.durationMs,
     detail: result.detail,
   });
+  return { answer: moved, ...(result.position === undefined ? {} : { position: result.position }) };
 };
 
 /** What the instance holds, as the log says and not as the model may not say yet. */
@@ -61,14 +62,23 @@ export class MoveVirtualIpAwayHandler implements ICommandHandler<MoveVirtualIpAw
 
   async execute({ payload, context }: MoveVirtualIpAway): Promise<CommandResult<{ moves: readonly MoveAnswer[] }>> {
     const held = await heldBy(this.service, payload.instance_id, context.accountId);
-    const moves = await Promise.all(held.map((vip) => moveOne(this.service, vip, payload.reason, context)));
+    const done = await Promise.all(held.map((vip) => moveOne(this.service, vip, payload.reason, context)));
+    const moves = done.map((move) => move.answer);
+    const position = done
+      .map((move) => move.position)
+      .reduce((a, b) => (a === undefined || (b !== undefined && b > a) ? b : a), undefined);
     const warnings = moves
       .filter((move) => move.outcome !== 'moved')
       .map(
         (move) =>
           `outage_expected: ${move.name} stays on ${payload.instance_id} (${move.outcome}${move.detail === '' ? '' : `: ${move.detail}`})`,
       );
-    return { kind: 'done', value: { moves }, ...(warnings.length === 0 ? {} : { warnings }) };
+    return {
+      kind: 'done',
+      value: { moves },
+      ...(position === undefined ? {} : { position }),
+      ...(warnings.length === 0 ? {} : { warnings }),
+    };
   }
 }
 
@@ -92,14 +102,14 @@ export class FailoverVirtualIpHandler implements ICommandHandler<FailoverVirtual
       if (best === undefined) throw new RefusedError(noCandidate(this.service, vip));
       if (payload.dry_run === true)
         return done(answer(vip, { outcome: 'planned', to_instance_id: best.instance_id, epoch: vip.epoch + 1 }));
-      const moved = await moveOne(this.service, vip, 'operator', context, target);
+      const { answer: moved, position } = await moveOne(this.service, vip, 'operator', context, target);
       if (moved.outcome !== 'moved')
         throw new RefusedError(
           refusal(503, 'move_failed', `${vip.name} was not moved: ${moved.detail}`, {
             hint: 'look at system_sdwan_get_virtual_ip and call again',
           }),
         );
-      return done(moved);
+      return { kind: 'done', value: moved, ...(position === undefined ? {} : { position }) };
     });
   }
 
@@ -149,7 +159,7 @@ export class DetachPeerHandler implements ICommandHandler<DetachPeer> {
       const warnings: string[] = [];
       await this.service.caughtUp();
       for (const vip of [...this.service.model.virtualIps()].filter((v) => v.holder?.peer_id === payload.peer_id)) {
-        const moved = await moveOne(this.service, vip, 'holder_removed', context);
+        const { answer: moved } = await moveOne(this.service, vip, 'holder_removed', context);
         if (moved.outcome !== 'moved')
           warnings.push(`${vip.name} could not be moved away first: ${moved.outcome} ${moved.detail}`.trim());
       }

@@ -1,4 +1,5 @@
 import { errorMessage, type Cancel, type Clock, type Log, type Timers } from '#kernel';
+import type { Position } from '#event-store';
 import type { AgentLink } from '#agent-gateway';
 import { agentV1, type VipItem } from '#proto';
 import type { CommandContext, Transactor } from '#processing';
@@ -39,6 +40,8 @@ export interface MoveResult {
   readonly epoch: number;
   readonly to: Member | null;
   readonly durationMs: number;
+  /** Of the last event that the move wrote. */
+  readonly position?: Position;
 }
 
 const APPEND_TRIES = 5;
@@ -50,6 +53,7 @@ export class MoveRun {
   private state: MoveState;
   private finish!: (result: MoveResult) => void;
   private cancelTimer: Cancel | undefined;
+  private position: Position | undefined;
 
   constructor(
     private readonly deps: MoveDeps,
@@ -132,6 +136,7 @@ export class MoveRun {
     for (let attempt = 1; ; attempt++) {
       try {
         const result = await this.deps.transactor.transact(this.vipId, virtualIpDecider, command, context);
+        if (result.kind !== 'refused') this.position = result.position;
         return this.input(
           result.kind === 'refused' ? { kind: 'append_refused', reason: result.refusal.code } : { kind: 'appended' },
         );
@@ -162,7 +167,14 @@ export class MoveRun {
       },
       'VIP move ended',
     );
-    this.finish({ outcome: effect.outcome, detail: effect.detail, epoch: this.state.epoch, to, durationMs });
+    this.finish({
+      outcome: effect.outcome,
+      detail: effect.detail,
+      epoch: this.state.epoch,
+      to,
+      durationMs,
+      ...(this.position === undefined ? {} : { position: this.position }),
+    });
   }
 
   onVipAck(instanceId: string, ack: agentV1.VipAck): void {

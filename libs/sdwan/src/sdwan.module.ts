@@ -1,0 +1,162 @@
+import { Inject, Module, type OnModuleInit, type Provider, type Type } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import type { ICommandHandler } from '@nestjs/cqrs';
+import {
+  CLOCK,
+  CONFIG,
+  IDS,
+  LOG,
+  RANDOM,
+  TIMERS,
+  type Clock,
+  type Config,
+  type Ids,
+  type Log,
+  type Random,
+  type Timers,
+} from '#kernel';
+import { GATEWAY_REGISTRAR, type GatewayRegistrar } from '#agent-gateway';
+import { EVENT_STORE, type EventStore } from '#event-store';
+import {
+  COMMAND_DISPATCHER,
+  PROCESSING_REGISTRAR,
+  READ_MODELS,
+  TRANSACTOR,
+  type CommandDispatcher,
+  type ProcessingRegistrar,
+  type ReadModels,
+  type Transactor,
+} from '#processing';
+import { TOOL_REGISTRAR, type ToolRegistrar } from '#tools';
+import { SdwanObserver } from './application/agent-observer.js';
+import { DeviceFeed } from './application/device-feed.js';
+import { DeviceService } from './application/device-service.js';
+import { FailoverService } from './application/failover/failover-service.js';
+import {
+  CreateAccessGrantHandler,
+  RedeemAccessGrantHandler,
+  RevokeAccessGrantHandler,
+} from './application/grant-handlers.js';
+import { lateAgentLink } from './application/late-agent-link.js';
+import {
+  DetachInstanceHandler,
+  DetachPeerHandler,
+  FailoverVirtualIpHandler,
+  MoveVirtualIpAwayHandler,
+} from './application/move-handlers.js';
+import { CreateNetworkHandler, DeleteNetworkHandler, UpdateNetworkHandler } from './application/network-handlers.js';
+import {
+  AnnouncePeerKeyHandler,
+  AssignPeerPodCidrHandler,
+  AttachPeerHandler,
+  RecordPeerLivenessHandler,
+  ReportPeerEndpointsHandler,
+} from './application/peer-handlers.js';
+import { sdwanManager } from './application/sdwan-manager.js';
+import { SdwanModel } from './application/sdwan-model.js';
+import {
+  AllocateVirtualIpHandler,
+  ReleaseVirtualIpHandler,
+  ReserveVirtualIpHandler,
+  SetVirtualIpCandidatesHandler,
+} from './application/virtual-ip-handlers.js';
+import { DetachInstance, MoveVirtualIpAway } from './application/commands.js';
+import { DevicesController } from './http/devices.controller.js';
+import { sdwanProjections } from './projections/index.js';
+import { registerSdwanTools } from './tools/register.js';
+
+const handlers: Type<ICommandHandler>[] = [
+  CreateNetworkHandler,
+  UpdateNetworkHandler,
+  DeleteNetworkHandler,
+  AttachPeerHandler,
+  DetachPeerHandler,
+  DetachInstanceHandler,
+  AnnouncePeerKeyHandler,
+  ReportPeerEndpointsHandler,
+  AssignPeerPodCidrHandler,
+  RecordPeerLivenessHandler,
+  ReserveVirtualIpHandler,
+  SetVirtualIpCandidatesHandler,
+  AllocateVirtualIpHandler,
+  ReleaseVirtualIpHandler,
+  MoveVirtualIpAwayHandler,
+  FailoverVirtualIpHandler,
+  CreateAccessGrantHandler,
+  RedeemAccessGrantHandler,
+  RevokeAccessGrantHandler,
+];
+
+const model: Provider = {
+  provide: SdwanModel,
+  inject: [CONFIG],
+  useFactory: (config: Config) =>
+    new SdwanModel({ beatMs: config.DROVER_VIP_BEAT_MS, ttlMs: config.DROVER_VIP_LEASE_MS }),
+};
+const feed: Provider = { provide: DeviceFeed, inject: [SdwanModel], useFactory: (m: SdwanModel) => new DeviceFeed(m) };
+
+const failover: Provider = {
+  provide: FailoverService,
+  inject: [SdwanModel, DeviceFeed, TRANSACTOR, ModuleRef, EVENT_STORE, CLOCK, TIMERS, IDS, LOG, CONFIG],
+  useFactory: (
+    m: SdwanModel,
+    f: DeviceFeed,
+    transactor: Transactor,
+    modules: ModuleRef,
+    store: EventStore,
+    clock: Clock,
+    timers: Timers,
+    ids: Ids,
+    log: Log,
+    config: Config,
+  ) =>
+    new FailoverService(
+      m,
+      f,
+      transactor,
+      lateAgentLink(modules),
+      store,
+      clock,
+      timers,
+      ids,
+      log.child({ context: 'sdwan' }),
+      config,
+    ),
+};
+
+@Module({
+  controllers: [DevicesController],
+  providers: [model, feed, failover, DeviceService, ...handlers],
+  exports: [SdwanModel, FailoverService, DeviceService],
+})
+export class SdwanModule implements OnModuleInit {
+  constructor(
+    @Inject(SdwanModel) private readonly overlay: SdwanModel,
+    @Inject(FailoverService) private readonly service: FailoverService,
+    @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    @Inject(PROCESSING_REGISTRAR) private readonly processing: ProcessingRegistrar,
+    @Inject(GATEWAY_REGISTRAR) private readonly gateway: GatewayRegistrar,
+    @Inject(TOOL_REGISTRAR) private readonly tools: ToolRegistrar,
+    @Inject(READ_MODELS) private readonly readModels: ReadModels,
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(IDS) private readonly ids: Ids,
+    @Inject(RANDOM) private readonly random: Random,
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(LOG) private readonly log: Log,
+  ) {}
+
+  onModuleInit(): void {
+    for (const projection of sdwanProjections) projection.register(this.processing);
+    this.processing.addProcessManager(sdwanManager);
+    this.processing.addCommand(MoveVirtualIpAway);
+    this.processing.addCommand(DetachInstance);
+    this.gateway.addSource(this.overlay);
+    const { overlay: m, dispatcher, clock, ids, log } = this;
+    this.gateway.addObserver(
+      new SdwanObserver({ model: m, dispatcher, coordinator: this.service.coordinator, clock, ids, log }),
+    );
+    const { readModels, store, random, config, service: failoverService } = this;
+    registerSdwanTools(this.tools, { readModels, store, clock, ids, random, config, failover: failoverService });
+  }
+}

@@ -1,0 +1,3 @@
+export * from './network-definitions.js';
+export * from './vip-definitions.js';
+export * from './insight-definitions.js';

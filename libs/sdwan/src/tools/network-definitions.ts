@@ -1,0 +1,178 @@
+import { z } from 'zod';
+import { defineTool } from '#tools';
+import { networkId, networkShape, nextCursor, page, peerShape, routingModeInput } from './shapes.js';
+
+const read = 'system.sdwan.read';
+const write = 'system.sdwan.write';
+const podSubnetPrefix = z
+  .string()
+  .nullable()
+  .describe('Prefix of the pods, for example 10.42.0.0/16; fixed once a cluster refers to the network. null: none');
+const networkAliases = { id: 'network_id', routing_protocol: 'routing_mode' };
+const networkName = z
+  .string()
+  .min(1)
+  .max(63)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'letters, digits, dot, dash and underscore');
+
+export const createNetwork = defineTool({
+  name: 'system_sdwan_create_network',
+  group: 'sdwan',
+  summary: 'Create an overlay network',
+  description:
+    'The platform picks a /64 of the account and an IPv4 /20; both are unique in the account. routing_mode null is automatic: mesh until ' +
+    'a peer is publicly reachable, then hub. `ibgp` means direct peer-to-peer and is compiled as a mesh: no routing daemon runs.',
+  input: z.object({
+    name: networkName,
+    routing_mode: routingModeInput.nullable().optional(),
+    pod_subnet_prefix: podSubnetPrefix.optional(),
+    description: z.string().max(1_000).optional().describe('Accepted and not kept'),
+  }),
+  output: z.object({ network: networkShape }),
+  permission: write,
+  danger: 'change',
+  aliases: { routing_protocol: 'routing_mode' },
+  examples: [
+    {
+      title: 'For flannel over the overlay',
+      arguments: { name: 'k3s-prod-net', pod_subnet_prefix: '10.42.0.0/16', routing_mode: 'ibgp' },
+    },
+  ],
+  cli: ['network', 'create'],
+});
+
+export const getNetwork = defineTool({
+  name: 'system_sdwan_get_network',
+  group: 'sdwan',
+  summary: 'Show an overlay network',
+  description: 'By id, handle or name.',
+  input: z.object({ network_id: networkId }),
+  output: z.object({ network: networkShape }),
+  permission: read,
+  danger: 'read',
+  aliases: { id: 'network_id', name: 'network_id' },
+  cli: ['network', 'get'],
+});
+
+export const listNetworks = defineTool({
+  name: 'system_sdwan_list_networks',
+  group: 'sdwan',
+  summary: 'List overlay networks',
+  description: 'In the order they were made.',
+  input: z.object({ ...page }),
+  output: z.object({ networks: z.array(networkShape), next_cursor: nextCursor }),
+  permission: read,
+  danger: 'read',
+  cli: ['network', 'list'],
+});
+
+export const updateNetwork = defineTool({
+  name: 'system_sdwan_update_network',
+  group: 'sdwan',
+  summary: 'Change name, routing mode or pod prefix of a network',
+  description:
+    'pod_subnet_prefix must not overlap any network of the account. Once a cluster refers to the network it can only be set from none to ' +
+    "exactly the cluster's pod CIDR; K3s on the nodes is then restarted with the new flags (30 to 60 s of pod network outage a node).",
+  input: z.object({
+    network_id: networkId,
+    name: networkName.optional(),
+    routing_mode: routingModeInput.nullable().optional(),
+    pod_subnet_prefix: podSubnetPrefix.optional(),
+  }),
+  output: z.object({ network: networkShape }),
+  permission: write,
+  danger: 'change',
+  aliases: networkAliases,
+  cli: ['network', 'update'],
+});
+
+export const updateRoutingMode = defineTool({
+  name: 'system_sdwan_update_network_routing_mode',
+  group: 'sdwan',
+  summary: 'Change how peers of a network reach each other',
+  description:
+    'null goes back to automatic. Every peer gets its new table within the second; established sessions stay.',
+  input: z.object({ network_id: networkId, routing_mode: routingModeInput.nullable() }),
+  output: z.object({ network: networkShape }),
+  permission: write,
+  danger: 'change',
+  aliases: networkAliases,
+  cli: ['network', 'routing-mode'],
+});
+
+export const deleteNetwork = defineTool({
+  name: 'system_sdwan_delete_network',
+  group: 'sdwan',
+  summary: 'Delete a network without peers and virtual IPs',
+  description: 'Refused while peers or virtual IPs are left; the refusal names them. The prefixes become free again.',
+  input: z.object({ network_id: networkId }),
+  output: z.object({ deleted: z.boolean(), network_id: z.string() }),
+  permission: write,
+  danger: 'destroy',
+  aliases: { id: 'network_id', name: 'network_id' },
+  cli: ['network', 'delete'],
+});
+
+const peerId = z.string().min(1).describe('Id of the peer, or the name of its instance or device');
+
+export const attachPeer = defineTool({
+  name: 'system_sdwan_attach_peer',
+  group: 'sdwan',
+  summary: 'Attach an instance to a network',
+  description:
+    'The instance gets an IPv6 and an IPv4 overlay address at once; its agent makes the key (only the public half leaves the node) and sets up ' +
+    'WireGuard. Attaching twice answers the same peer.',
+  input: z.object({
+    network_id: networkId,
+    node_instance_id: z.string().min(1).describe('Id or name of the instance'),
+    publicly_reachable: z.boolean().optional().describe('Others can reach it at its endpoint: it becomes a hub'),
+    endpoint_host: z.string().min(1).max(253).optional(),
+    endpoint_port: z.number().int().min(1).max(65_535).optional(),
+    listen_port: z.number().int().min(1).max(65_535).optional().describe('51820 unless given'),
+    tags: z.array(z.string().min(1).max(63)).max(32).optional(),
+  }),
+  output: z.object({ attached: z.boolean(), peer: peerShape }),
+  permission: write,
+  danger: 'change',
+  aliases: { instance_id: 'node_instance_id', endpoint_host_v4: 'endpoint_host', endpoint_host_v6: 'endpoint_host' },
+  cli: ['peer', 'attach'],
+});
+
+export const detachPeer = defineTool({
+  name: 'system_sdwan_detach_peer',
+  group: 'sdwan',
+  summary: 'Take a peer out of its network',
+  description:
+    'Virtual IPs that it holds are moved away first where another candidate is there. Its address rests for 24 h.',
+  input: z.object({ peer_id: peerId, network_id: networkId.optional() }),
+  output: z.object({ detached: z.boolean(), peer_id: z.string() }),
+  permission: write,
+  danger: 'destroy',
+  aliases: { id: 'peer_id', node_instance_id: 'peer_id', instance_id: 'peer_id' },
+  cli: ['peer', 'detach'],
+});
+
+export const listPeers = defineTool({
+  name: 'system_sdwan_list_peers',
+  group: 'sdwan',
+  summary: 'List peers',
+  description: 'Nodes and operator devices; removed ones only with include_removed.',
+  input: z.object({ network_id: networkId.optional(), include_removed: z.boolean().default(false), ...page }),
+  output: z.object({ peers: z.array(peerShape), next_cursor: nextCursor }),
+  permission: read,
+  danger: 'read',
+  cli: ['peer', 'list'],
+});
+
+export const getPeer = defineTool({
+  name: 'system_sdwan_get_peer',
+  group: 'sdwan',
+  summary: 'Show a peer',
+  description: 'By id, or by the name or id of its instance where that is in one network only.',
+  input: z.object({ peer_id: peerId, network_id: networkId.optional() }),
+  output: z.object({ peer: peerShape }),
+  permission: read,
+  danger: 'read',
+  aliases: { id: 'peer_id', node_instance_id: 'peer_id', instance_id: 'peer_id' },
+  cli: ['peer', 'get'],
+});

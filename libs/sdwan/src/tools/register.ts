@@ -1,0 +1,14 @@
+import type { ToolRegistrar } from '#tools';
+import { registerGrantTools } from './grant-tools.js';
+import { registerInsightTools } from './insight-tools.js';
+import { registerNetworkTools, registerPeerTools } from './network-tools.js';
+import type { SdwanToolServices } from './services.js';
+import { registerVipTools } from './vip-tools.js';
+
+export const registerSdwanTools = (registrar: ToolRegistrar, services: SdwanToolServices): void => {
+  registerNetworkTools(registrar, services);
+  registerPeerTools(registrar, services);
+  registerVipTools(registrar, services);
+  registerGrantTools(registrar, services);
+  registerInsightTools(registrar, services);
+};

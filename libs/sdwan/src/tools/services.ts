@@ -1,0 +1,15 @@
+import type { Clock, Config, Ids, Random } from '#kernel';
+import type { EventStore } from '#event-store';
+import type { ReadModels } from '#processing';
+import type { FailoverService } from '../application/failover/failover-service.js';
+
+/** What the tools of this context need. */
+export interface SdwanToolServices {
+  readonly readModels: ReadModels;
+  readonly store: EventStore;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly random: Random;
+  readonly config: Config;
+  readonly failover: FailoverService;
+}

@@ -1,0 +1,98 @@
+import { z } from 'zod';
+
+const time = z.string().describe('ISO 8601');
+
+export const nextCursor = z.string().nullable().describe('Give it as cursor to get the next page; null at the end');
+export const page = {
+  limit: z.number().int().min(1).max(500).default(50),
+  cursor: z.string().optional().describe('next_cursor of the page before'),
+};
+export const networkId = z.string().min(1).describe('Id, handle or name of the network');
+export const routingModeInput = z
+  .enum(['mesh', 'hub', 'ibgp', 'static'])
+  .describe(
+    'mesh: peer to peer. hub (alias static): through a publicly reachable peer. ibgp: direct peer-to-peer, compiled as mesh without a routing daemon. Not given: mesh until a peer is publicly reachable, then hub',
+  );
+
+export const networkShape = z.object({
+  id: z.string(),
+  name: z.string(),
+  handle: z.string().describe('Six hex digits; the interface on every node is wg-sdwan-HANDLE'),
+  cidr_64: z.string(),
+  cidr_v4: z.string(),
+  routing_mode: z.enum(['mesh', 'hub', 'ibgp']).nullable().describe('null: automatic'),
+  effective_mode: z.enum(['mesh', 'hub']),
+  pod_subnet_prefix: z.string().nullable(),
+  interface_name: z.string(),
+  peer_count: z.number().int(),
+  created_at: time,
+});
+
+export const peerShape = z.object({
+  id: z.string(),
+  network_id: z.string(),
+  kind: z.enum(['node', 'device']),
+  name: z.string(),
+  node_instance_id: z.string().nullable(),
+  host_address: z.string().describe('IPv6 overlay address'),
+  assigned_address: z.string().describe('The same as a /128'),
+  address_v4: z.string(),
+  publicly_reachable: z.boolean(),
+  endpoint_host: z.string().nullable(),
+  endpoint_port: z.number().int().nullable(),
+  effective_endpoint: z.string().nullable(),
+  listen_port: z.number().int(),
+  public_key: z.string().nullable(),
+  status: z.enum(['pending', 'handshaking', 'connected', 'silent', 'removed']),
+  pod_cidr: z.string().nullable(),
+  tags: z.array(z.string()),
+  created_at: time,
+});
+
+const lastMove = z.object({
+  epoch: z.number().int(),
+  reason: z.string(),
+  from: z.string().nullable(),
+  to: z.string(),
+  at: time,
+  acks_ms: z.record(z.string(), z.number()).describe("Milliseconds from the start to each peer's ack"),
+  unacked: z.array(z.string()),
+  outage_estimate_ms: z.number(),
+});
+
+export const virtualIpShape = z.object({
+  id: z.string(),
+  name: z.string(),
+  purpose: z.string(),
+  network_id: z.string(),
+  cluster_id: z.string().nullable(),
+  address: z.string(),
+  holders: z.array(z.string()).describe('Instance ids; at most one'),
+  holder_peer_ids: z.array(z.string()),
+  epoch: z.number().int(),
+  state: z.enum(['reserved', 'active', 'moving', 'stranded', 'released']),
+  candidates: z.array(z.object({ instance_id: z.string(), peer_id: z.string() })),
+  last_move: lastMove.nullable(),
+  created_at: time,
+});
+
+export const assignmentShape = z.object({
+  virtual_ip_id: z.string(),
+  epoch: z.number().int(),
+  instance_id: z.string(),
+  peer_id: z.string(),
+  reason: z.string(),
+  assumed_at: time,
+  released_at: time.nullable(),
+});
+
+export const grantShape = z.object({
+  id: z.string(),
+  network_id: z.string(),
+  name: z.string(),
+  tags: z.array(z.string()),
+  status: z.enum(['pending', 'active', 'expired', 'revoked']),
+  peer_id: z.string().nullable(),
+  expires_at: time,
+  created_at: time,
+});

@@ -1,0 +1,76 @@
+import { isoTime } from '#kernel';
+import type { SdwanModel } from '../application/sdwan-model.js';
+import { hostCidr } from '../domain/ip.js';
+import { effectiveMode, endpointsOf } from '../domain/wireguard-compiler/topology.js';
+import type { AccessGrantDoc } from '../projections/access-grants.js';
+import type { NetworkDoc } from '../projections/networks.js';
+import type { PeerDoc } from '../projections/peers.js';
+import type { VirtualIpDoc } from '../projections/virtual-ips.js';
+
+export const networkView = (doc: NetworkDoc, model: SdwanModel) => {
+  const { account: _, ...shown } = doc;
+  const live = model.networks.get(doc.id);
+  return {
+    ...shown,
+    effective_mode: live === undefined ? ('mesh' as const) : effectiveMode(live),
+    interface_name: `wg-sdwan-${doc.handle}`,
+    peer_count: live?.peers.size ?? 0,
+  };
+};
+
+export const peerView = (doc: PeerDoc, model: SdwanModel) => {
+  const { attached, publicKey, listenPort, podCidr } = doc.state;
+  const network = model.networks.get(doc.network_id);
+  const live = network?.peers.get(doc.id);
+  const [effective] = network === undefined || live === undefined ? [] : endpointsOf(live, network);
+  return {
+    id: doc.id,
+    network_id: doc.network_id,
+    kind: attached.kind,
+    name: doc.name,
+    node_instance_id: doc.instance_id,
+    host_address: attached.address_v6,
+    assigned_address: hostCidr(attached.address_v6),
+    address_v4: attached.address_v4,
+    publicly_reachable: attached.publicly_reachable,
+    endpoint_host: attached.endpoint_host,
+    endpoint_port: attached.endpoint_port,
+    effective_endpoint: effective ?? null,
+    listen_port: listenPort,
+    public_key: publicKey,
+    status: doc.status,
+    pod_cidr: podCidr,
+    tags: attached.tags,
+    created_at: doc.created_at,
+  };
+};
+
+export const virtualIpView = (doc: VirtualIpDoc) => ({
+  id: doc.id,
+  name: doc.name,
+  purpose: doc.purpose,
+  network_id: doc.network_id,
+  cluster_id: doc.cluster_id,
+  address: doc.vip.address,
+  holders: doc.vip.holder === null ? [] : [doc.vip.holder.instance_id],
+  holder_peer_ids: doc.vip.holder === null ? [] : [doc.vip.holder.peer_id],
+  epoch: doc.vip.epoch,
+  state: doc.state,
+  candidates: doc.vip.candidates.map(({ instance_id, peer_id }) => ({ instance_id, peer_id })),
+  last_move:
+    doc.last_move === null
+      ? null
+      : { ...doc.last_move, acks_ms: { ...doc.last_move.acks_ms }, unacked: [...doc.last_move.unacked] },
+  created_at: doc.created_at,
+});
+
+export const grantView = (doc: AccessGrantDoc, nowMs: number) => ({
+  id: doc.id,
+  network_id: doc.network_id,
+  name: doc.name,
+  tags: [...doc.grant.tags],
+  status: doc.status === 'pending' && nowMs >= doc.grant.expiresAtMs ? ('expired' as const) : doc.status,
+  peer_id: doc.grant.peerId,
+  expires_at: isoTime(doc.grant.expiresAtMs),
+  created_at: doc.created_at,
+});
