@@ -35,12 +35,21 @@ const column = (rows: readonly Row[], name: string): Column => {
   return { name, cells, width: Math.max(name.length, ...cells.map((text) => text.length)) };
 };
 
-/** As many columns as the terminal has room for, in the order of the answer; `--json` has them all. Ids are never cut. */
+const FIRST = ['id', 'tool', 'name', 'status', 'state', 'role', 'agent_id', 'instance_id'];
+
+/** What a thing is and how it does comes first, what it refers to last. */
+const rank = (name: string): number => {
+  const at = FIRST.indexOf(name);
+  if (at >= 0) return at;
+  return name.endsWith('_id') ? FIRST.length + 1 : FIRST.length;
+};
+
+/** As many columns as the terminal has room for, the telling ones first; `--json` has them all. Ids are never cut. */
 export const table = (rows: readonly Row[], width = process.stdout.columns ?? 160): string => {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => tells(rows, name));
   const shown: Column[] = [];
   let left = width;
-  for (const one of names.map((name) => column(rows, name))) {
+  for (const one of names.sort((a, b) => rank(a) - rank(b)).map((name) => column(rows, name))) {
     if (shown.length >= 2 && one.width + 2 > left) continue;
     shown.push(one);
     left -= one.width + 2;

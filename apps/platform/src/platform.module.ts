@@ -25,6 +25,7 @@ import { CERTIFICATE_AUTHORITY, OPERATOR_AUTHENTICATOR, SECRET_STORE } from '#ac
 import { AGENT_LINK, GATEWAY_REGISTRAR } from '#agent-gateway';
 import { FleetModule } from '#fleet';
 import { KubernetesModule } from '#kubernetes';
+import { SdwanModule } from '#sdwan';
 import { CURSOR_CODEC, IDEMPOTENCY_LEDGER, TOOL_REGISTRAR, ToolRegistry } from '#tools';
 import { NestCommandDispatcher } from './adapters/nest-dispatcher.js';
 import type { Foundation } from './foundation.js';
@@ -109,7 +110,7 @@ export class PlatformModule {
     ];
     return {
       module: PlatformModule,
-      imports: [CqrsModule.forRoot(), FleetModule, KubernetesModule, AuditModule],
+      imports: [CqrsModule.forRoot(), FleetModule, SdwanModule, KubernetesModule, AuditModule],
       controllers: [ToolsController, McpController, HealthController],
       providers: [
         ...shared,
