@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { errorMessage } from '#kernel';
 import { EventStoreUnavailableError, InvalidAppendError } from '../../port.js';
 
@@ -11,8 +12,9 @@ export type PgFailure = 'lost' | 'busy' | 'rejected';
 const BUSY_CLASSES = new Set(['53', '58', '40', '55', '25', 'XX']);
 
 export const classify = (error: unknown): PgFailure => {
-  const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code)) return 'lost';
+  // Only the server's own errors carry an SQLSTATE; "EPIPE" of a socket has five letters too.
+  if (!(error instanceof pg.DatabaseError) || error.code === undefined) return 'lost';
+  const { code } = error;
   if (code.startsWith('08') || code.startsWith('57P')) return 'lost';
   return BUSY_CLASSES.has(code.slice(0, 2)) || code.startsWith('57') ? 'busy' : 'rejected';
 };
