@@ -1,4 +1,4 @@
-import { Inject, Module, type OnModuleInit, type Provider } from '@nestjs/common';
+import { Global, Inject, Module, type OnModuleInit, type Provider } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { CLOCK, CONFIG, IDS, LOG, RANDOM, type Clock, type Config, type Ids, type Log, type Random } from '#kernel';
 import { EVENT_STORE, type EventStore } from '#event-store';
@@ -21,6 +21,7 @@ import {
   type GatewayRegistrar,
 } from '#agent-gateway';
 import { TOOL_REGISTRAR, type ToolRegistrar } from '#tools';
+import { DrainAdvice } from './application/drain-advice.js';
 import { FleetEnrollment } from './application/enrollment.js';
 import { fleetAssignments } from './application/fleet-assignments.js';
 import { fleetDeadlines } from './application/fleet-deadlines.js';
@@ -50,7 +51,8 @@ const services: Provider = {
   ): FleetServices => {
     const drivers = configuredDrivers(config);
     const own = log.child({ context: 'fleet' });
-    return { transactor, store, readModels, clock, ids, random, log: own, config, authority, drivers };
+    const drainAdvice = new DrainAdvice();
+    return { transactor, store, readModels, clock, ids, random, log: own, config, authority, drivers, drainAdvice };
   },
 };
 
@@ -67,6 +69,8 @@ const enrollment: Provider = {
     new FleetEnrollment(s, dispatcher, known),
 };
 
+/** Global, because the contexts above register their drain advice on its services. */
+@Global()
 @Module({
   providers: [services, index, enrollment, ...fleetUses.map(handlerFor)],
   exports: [ENROLLMENT_HANDLER, FLEET_SERVICES],

@@ -18,6 +18,7 @@ export interface ResolveOptions<D extends object> {
   readonly where?: Readonly<Record<string, ColumnValue>>;
 }
 
+/** How many documents are looked through for further names and for the nearest one. */
 const AT_MOST = 1_000;
 
 /**
@@ -33,7 +34,11 @@ export const resolveByIdOrName = async <D extends object>(
   const { account, describe, where = {} } = options;
   const byId = await models.get(projection, wanted);
   if (byId !== undefined && projection.columns(byId).account === account) return byId;
-  const all = await models.find(projection, { where: { ...where, account }, limit: AT_MOST });
+  const byName = Object.hasOwn(projection.columnTypes, 'name')
+    ? await models.find(projection, { where: { ...where, account, name: wanted }, limit: AT_MOST })
+    : [];
+  const all =
+    byName.length > 0 ? byName : await models.find(projection, { where: { ...where, account }, limit: AT_MOST });
   const named = all.filter((doc) => namesOf(doc, options).includes(wanted));
   const preferred = options.prefer === undefined ? named : named.filter(options.prefer);
   const found = preferred.length > 0 ? preferred : named;

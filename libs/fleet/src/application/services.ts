@@ -2,6 +2,7 @@ import type { Clock, Config, Ids, Log, Random } from '#kernel';
 import type { EventStore } from '#event-store';
 import type { ReadModels, Transactor } from '#processing';
 import type { CertificateAuthority } from '#access';
+import type { DrainAdvice } from './drain-advice.js';
 import type { ProvisioningDriver } from '../provisioning/driver.js';
 
 /** What fleet's handlers need, in one bundle: the same functions run under Nest, in tests and in a simulator. */
@@ -15,6 +16,7 @@ export interface FleetServices {
   readonly log: Log;
   readonly config: Pick<Config, 'DROVER_ENROLL_ADDR' | 'DROVER_AGENT_ADDR' | 'DROVER_PUBLIC_URL'>;
   readonly authority: CertificateAuthority;
+  readonly drainAdvice: DrainAdvice;
   /** By name. */
   readonly drivers: ReadonlyMap<string, ProvisioningDriver>;
 }

@@ -10,6 +10,7 @@ import { createInMemoryPlatform, type Command, type CommandClass, type CommandCo
 import { accessEvents, PlatformCa } from '#access';
 import type { AgentLink } from '#agent-gateway';
 import { CursorCodec, MemoryIdempotencyLedger, ToolRegistry } from '#tools';
+import { DrainAdvice } from '../application/drain-advice.js';
 import { FleetEnrollment } from '../application/enrollment.js';
 import { fleetAssignments } from '../application/fleet-assignments.js';
 import { fleetDeadlines } from '../application/fleet-deadlines.js';
@@ -53,6 +54,7 @@ export const createFleetRig = async (options: RigOptions = {}) => {
     random: systemRandom,
     log: silentLog,
     authority,
+    drainAdvice: new DrainAdvice(),
     config: {
       DROVER_ENROLL_ADDR: '0.0.0.0:7444',
       DROVER_AGENT_ADDR: '0.0.0.0:7443',

@@ -133,7 +133,11 @@ describe("fleet's tools, as the tutorial calls them", () => {
       code: 'instance_not_running',
     });
     await goOnline(first.id, first.token);
-    expect((await rig.ok('system_drain_instance', { id: 'server-1' })).instance.state).toBe('draining');
+    rig.services.drainAdvice.add(async (id) => (id === first.id ? ['outage_expected'] : []));
+    expect(await rig.ok('system_drain_instance', { id: 'server-1' })).toMatchObject({
+      instance: { state: 'draining' },
+      warnings: ['outage_expected'],
+    });
     expect((await rig.ok('system_uncordon_instance', { id: 'server-1' })).instance.state).toBe('running');
     expect((await rig.ok('system_terminate_instance', { id: first.id })).instance.state).toBe('terminated');
     const { instance } = await rig.ok('system_provision_instance', { node_id: 'server-1' });

@@ -25,7 +25,10 @@ export const registerLifecycleTools = (registrar: ToolRegistrar, services: Fleet
   });
   registrar.add(tools.drainInstance, async (input, call) => {
     const id = await idOf(input.id, call);
+    // Asked first: once the drain has begun, the answer may already be another.
+    const warnings = await services.drainAdvice.ask(id);
     await call.run(RequestDrain, { instance_id: id, timeout_seconds: input.timeout_seconds });
+    warnings.forEach((warning) => call.warn(warning));
     return answer(id, call);
   });
   registrar.add(tools.uncordonInstance, async (input, call) => {

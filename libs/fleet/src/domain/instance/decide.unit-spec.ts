@@ -99,6 +99,11 @@ describe('an instance', () => {
     expect(lost.when(online).events).toEqual(['system.instance.returned']);
     const here = after(...running);
     expect(here.when(online).reason).toBe('known');
+    const turned = { ...presence, underlay_addresses: ['192.0.2.1', '192.0.2.2'].reverse() };
+    const two = here.when({ kind: 'online', presence: turned }).then();
+    expect(
+      two.when({ kind: 'online', presence: { ...turned, underlay_addresses: ['192.0.2.1', '192.0.2.2'] } }).reason,
+    ).toBe('known');
     expect(here.when({ kind: 'online', presence: { ...presence, boot_id: 'b2' } }).events).toEqual([
       'system.instance.online',
     ]);

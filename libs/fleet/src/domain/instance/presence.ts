@@ -63,13 +63,19 @@ const wire = (state: KnownInstance, presence: Presence) => ({
   underlay_addresses: [...presence.underlay_addresses],
 });
 
+/** Interfaces are listed in no particular order: another order is no news. */
+const sameFacts = (a: Presence, b: Presence): boolean => {
+  const plain = (p: Presence) => canonicalJson({ ...p, underlay_addresses: [...p.underlay_addresses].sort() });
+  return plain(a) === plain(b);
+};
+
 export const online = (state: KnownInstance, c: RecordOnline): Decision<InstanceEvent> => {
   if (state.certificate === null)
     return reject(refusal(409, 'instance_not_enrolled', `instance ${state.name} was never enrolled`));
   const links = linksOf(state);
   if (state.lost) return accept(InstanceReturned(wire(state, c.presence), { links }));
-  const known = state.phase === 'running' && state.presence !== null;
-  if (known && canonicalJson(state.presence) === canonicalJson(c.presence)) return nothing('known');
+  if (state.phase === 'running' && state.presence !== null && sameFacts(state.presence, c.presence))
+    return nothing('known');
   return accept(InstanceOnline(wire(state, c.presence), { links }));
 };
 
