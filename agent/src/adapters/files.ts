@@ -1,9 +1,9 @@
 import { copyFile, chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Files } from '../ports.js';
+import { errorCode } from './error-code.js';
 
-const missing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+const missing = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '');
 
 const syncFolder = async (path: string): Promise<void> => {
   const folder = await open(dirname(path), 'r');

@@ -2,6 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errorCode } from './error-code.js';
 import type { Processes, RunResult, Spawned, SpawnOptions } from '../ports.js';
 
 /** sbin folders are added because an agent started by hand often lacks them. */
@@ -55,7 +56,7 @@ const kill = (pid: number, signal: 'SIGTERM' | 'SIGKILL'): boolean => {
     process.kill(pid, signal);
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    if (errorCode(error) === 'ESRCH') return false;
     throw error;
   }
 };

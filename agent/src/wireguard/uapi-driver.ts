@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { errorCode } from '../adapters/error-code.js';
 import type { WgChange, WgState, WireGuardDriver } from './driver.js';
 import { checkErrno, decodeGet, encodeSet } from './uapi-codec.js';
 import type { WireGuardGo } from './wireguard-go.js';
@@ -47,7 +48,7 @@ export class UapiDriver implements WireGuardDriver {
     try {
       return decodeGet(await uapiRequest(this.socket(name), 'get=1\n\n'));
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      const code = errorCode(error);
       if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
       throw error;
     }
