@@ -9,6 +9,7 @@ import {
 } from '#kernel';
 import type { EventStore, NewEvent, Position } from '#event-store';
 import type { CommandContext } from './command.js';
+import { Lru } from './lru.js';
 
 export type Transacted<S, E extends DomainEvent> =
   | { readonly kind: 'accepted'; readonly state: S; readonly events: readonly E[]; readonly position: Position }
@@ -18,12 +19,27 @@ export type Transacted<S, E extends DomainEvent> =
 
 export const TRANSACTOR = Symbol('Transactor');
 const MAX_TRIES = 8;
+/** Streams whose folded state is kept; longer streams than MAX_CACHED_EVENTS are folded anew to bound the memory. */
+const CACHED_STREAMS = 2_000;
+const MAX_CACHED_EVENTS = 5_000;
+
+/** A stream folded up to `version`. */
+interface Loaded<S> {
+  readonly state: S;
+  readonly version: number;
+  readonly last: Position | undefined;
+  /** Position of the last event of each command, so that a repeated command is recognised. */
+  readonly commands: ReadonlyMap<string, Position>;
+}
 
 /**
  * Load, fold, decide, append; on a conflict load again and decide anew. The one way in which domain streams are written.
  * Throws EventStoreUnavailableError when the store is down; a lost race that never settles is a refusal (409).
  */
 export class Transactor {
+  /** By decider, because several may fold one stream into different states. */
+  private readonly caches = new WeakMap<object, Lru<string, Loaded<unknown>>>();
+
   constructor(
     private readonly store: EventStore,
     private readonly catalogue: EventCatalogue,
@@ -36,8 +52,9 @@ export class Transactor {
     context: CommandContext,
   ): Promise<Transacted<S, E>> {
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
-      const loaded = await this.load(stream, decider, context.commandId);
-      const { state, version, done } = loaded;
+      const loaded = await this.load(stream, decider);
+      const { state, version } = loaded;
+      const done = loaded.commands.get(context.commandId);
       if (done !== undefined) return { kind: 'nothing', reason: 'already_done', state, position: done };
       const decision = decider.decide(command, state);
       if (decision.kind === 'reject') return { kind: 'refused', refusal: decision.refusal };
@@ -61,27 +78,40 @@ export class Transactor {
 
   /** The state of a stream now; undefined when the stream does not exist. */
   async read<S, E extends DomainEvent>(stream: string, decider: Pick<Decider<S, never, E>, 'initial' | 'evolve'>) {
-    const { state, version } = await this.load(stream, decider, undefined);
+    const { state, version } = await this.load(stream, decider);
     return version === 0 ? undefined : { state, version };
   }
 
+  /**
+   * The stream as it is now. What was folded before is kept, but the store is always asked for what came after it, so a
+   * decision never rests on an old state, whoever else writes.
+   */
   private async load<S, E extends DomainEvent>(
     stream: string,
     decider: Pick<Decider<S, never, E>, 'initial' | 'evolve'>,
-    commandId: string | undefined,
-  ) {
-    let state = decider.initial;
-    let version = 0;
-    let last: Position | undefined;
-    let done: Position | undefined;
-    for await (const event of this.store.readStream(stream)) {
+  ): Promise<Loaded<S>> {
+    const cache = this.cacheOf(decider);
+    const known = cache.get(stream) as Loaded<S> | undefined;
+    let { state, version, last } = known ?? { state: decider.initial, version: 0, last: undefined };
+    let commands: Map<string, Position> | undefined;
+    for await (const event of this.store.readStream(stream, version + 1)) {
       const data = this.catalogue.upcast(event.type, event.schemaVersion, event.data);
       state = decider.evolve(state, { type: event.type, data } as unknown as E);
       version = event.version;
       last = event.position;
-      if (commandId !== undefined && event.meta.commandId === commandId) done = event.position;
+      (commands ??= new Map(known?.commands)).set(event.meta.commandId, event.position);
     }
-    return { state, version, last, done };
+    if (known !== undefined && commands === undefined) return known;
+    const loaded: Loaded<S> = { state, version, last, commands: commands ?? new Map<string, Position>() };
+    if (version > 0 && version <= MAX_CACHED_EVENTS) cache.set(stream, loaded);
+    else cache.delete(stream);
+    return loaded;
+  }
+
+  private cacheOf(decider: object): Lru<string, Loaded<unknown>> {
+    let cache = this.caches.get(decider);
+    if (cache === undefined) this.caches.set(decider, (cache = new Lru(CACHED_STREAMS)));
+    return cache;
   }
 
   private envelope(stream: string, event: DomainEvent, index: number, context: CommandContext): NewEvent {

@@ -14,10 +14,11 @@ const DOORS = ['front', 'back'];
 const bells = (store: EventStore): CommandDispatcher => ({
   dispatch: async <P extends object, T>(command: Command<P, T>): Promise<CommandResult<T>> => {
     const { door } = command.payload as unknown as { door: string };
-    const { nowMs: _, ...context } = command.context;
-    const meta = { ...context, occurredAt: isoTime(0), severity: 'info' as const, links: {}, topics: [] };
-    const id = deterministicUuid('bell', command.context.commandId);
-    const data = { door, by: context.actor.id };
+    const { accountId, actor, commandId, correlationId, causationId } = command.context;
+    const cause = { accountId, actor, commandId, correlationId, causationId };
+    const meta = { ...cause, occurredAt: isoTime(0), severity: 'info' as const, links: {}, topics: [] };
+    const id = deterministicUuid('bell', commandId);
+    const data = { door, by: actor.id };
     const events = [{ id, type: closed.type, schemaVersion: 1, data, meta }];
     await store.append({ stream: `bell-${door}`, expected: 'any', events });
     return { kind: 'done', value: undefined as T };

@@ -71,8 +71,8 @@ export const toProcessInput = (input: StoredInput, catalogue: EventCatalogue): P
     case 'timer':
       return { kind: 'timer', name: input.name, dueMs: input.dueMs, data: input.data };
     case 'command_result': {
-      const { of: _of, ...result } = input;
-      return result;
+      const { kind, command, outcome, code, message, payload } = input;
+      return { kind, command, outcome, payload, ...(code && { code }), ...(message && { message }) };
     }
     default:
       return assertNever(input);

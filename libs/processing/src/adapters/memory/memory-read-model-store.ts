@@ -21,6 +21,9 @@ export class MemoryReadModelStore implements ReadModelStore {
     return projections.flatMap((projection) => {
       checkProjection(projection);
       const mine = this.held(projection.name).filter((h) => h.row.projection.version === projection.version);
+      for (const other of this.held(projection.name)) {
+        if (other.row.state === 'building' && !mine.includes(other)) this.tables.delete(other.row.table);
+      }
       if (mine.length === 0) mine.push(this.make(projection, epoch));
       for (const held of mine) {
         held.epoch = Math.max(held.epoch, epoch);
