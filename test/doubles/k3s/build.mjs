@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Bundles the k3s stand-in into one executable file: dist/doubles/k3s [or the path given as the first argument].
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -23,3 +23,5 @@ await build({
   outfile,
 });
 chmodSync(outfile, 0o755);
+// The repository is an ES module package, and Node judges a file without an extension by the package it lies in.
+if (process.argv[2] === undefined) writeFileSync(join(dirname(outfile), 'package.json'), '{ "type": "commonjs" }\n');
