@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process';
+import { detectNetwork } from './level.js';
+import { PATH } from './processes.js';
+import { removeLeftovers, runningLabs, type RunState } from './run-state.js';
+
+const HELP = `drover lab: the machines of a running lab
+
+  drover lab exec MACHINE -- COMMAND…   run a command on a machine, e.g. workstation -- kubectl get nodes
+  drover lab list [--json]              running labs and their machines
+  drover lab network [--json]           what this machine lets a lab use
+  drover lab clean                      remove what dead labs left behind
+
+A lab runs while \`npm run demo\` does.
+`;
+
+const refuse = (message: string, hint: string): number => {
+  process.stderr.write(`error:   ${message}\n  try:   ${hint}\n`);
+  return 2;
+};
+
+/** Enters the machine's namespaces by the pid that the lab saved; works from any terminal of the same user. */
+const enter = (lab: RunState, machine: string, argv: readonly string[]): Promise<number> => {
+  const user = lab.level === 'root' ? [] : ['-U', '--preserve-credentials'];
+  const wrapped = ['-t', String(lab.hosts[machine]!.pid), ...user, '-n', '-m', '-u', '-p', '--', ...argv];
+  const child = spawn('nsenter', wrapped, { stdio: 'inherit', env: { ...process.env, PATH, ...lab.env[machine] } });
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => child.kill(name));
+  return new Promise((resolve) => {
+    child.once('error', (cause) => resolve(refuse(cause.message, 'install util-linux')));
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+};
+
+const exec = (args: readonly string[]): Promise<number> | number => {
+  const at = args.indexOf('--');
+  const [machine] = args;
+  const argv = args.slice(at + 1);
+  if (machine === undefined || at !== 1 || argv.length === 0)
+    return refuse('a machine and a command are needed', 'drover lab exec workstation -- kubectl get nodes');
+  const lab = runningLabs().at(-1);
+  if (lab === undefined) return refuse('no lab of yours is running', 'npm run demo');
+  if (lab.hosts[machine] === undefined)
+    return refuse(`no machine is called ${machine}`, `one of ${Object.keys(lab.hosts).join(', ')}`);
+  return enter(lab, machine, argv);
+};
+
+const list = (json: boolean): number => {
+  const labs = runningLabs();
+  if (json)
+    process.stdout.write(
+      `${JSON.stringify(labs.map(({ id, level, hosts }) => ({ id, network: level, machines: Object.keys(hosts) })))}\n`,
+    );
+  else for (const lab of labs) process.stdout.write(`${lab.id}  ${lab.level}  ${Object.keys(lab.hosts).join(' ')}\n`);
+  return 0;
+};
+
+const network = (json: boolean): number => {
+  const found = detectNetwork();
+  if (json)
+    process.stdout.write(
+      `${JSON.stringify({ network: found.level, real: found.real, missing: found.missing, encrypted: found.encrypted })}\n`,
+    );
+  else
+    process.stdout.write(`${found.level}: ${found.real}\n${found.missing === '' ? '' : `missing: ${found.missing}\n`}`);
+  return 0;
+};
+
+const main = async (args: readonly string[]): Promise<number> => {
+  const [command, ...rest] = args;
+  const json = rest.includes('--json');
+  switch (command) {
+    case 'exec':
+      return exec(rest);
+    case 'list':
+      return list(json);
+    case 'network':
+      return network(json);
+    case 'clean':
+      for (const id of removeLeftovers()) process.stdout.write(`removed ${id}\n`);
+      return 0;
+    case undefined:
+    case 'help':
+    case '--help':
+      process.stdout.write(HELP);
+      return 0;
+    default:
+      return refuse(`drover lab has no ${command}`, 'drover lab help');
+  }
+};
+
+void main(process.argv.slice(2)).then((code) => process.exit(code));

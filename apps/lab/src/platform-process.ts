@@ -1,0 +1,110 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createWriteStream, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { until } from './processes.js';
+
+export interface PlatformPorts {
+  readonly http: number;
+  readonly agents: number;
+  readonly enroll: number;
+}
+export interface PlatformOptions {
+  readonly root: string;
+  readonly dataDir: string;
+  readonly logFile: string;
+  readonly ports: PlatformPorts;
+  /** How hosts reach it, e.g. http://10.77.0.1:8080. */
+  readonly publicUrl: string;
+  readonly provisionerSocket: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+  });
+
+const anyPort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => resolve(port));
+    });
+  });
+
+/** The documented ports when they are free, others when something else listens there. */
+export const choosePorts = async (
+  preferred: PlatformPorts = { http: 8080, agents: 7443, enroll: 7444 },
+): Promise<PlatformPorts> => {
+  const free = await Promise.all(Object.values(preferred).map((port: number) => isFree(port)));
+  if (free.every((yes) => yes)) return preferred;
+  return { http: await anyPort(), agents: await anyPort(), enroll: await anyPort() };
+};
+
+/** `node dist/apps/platform/src/main.js` as a child, with everything on the loopback. */
+export class PlatformProcess {
+  private child: ChildProcess | undefined;
+
+  constructor(private readonly options: PlatformOptions) {}
+
+  get httpUrl(): string {
+    return `http://127.0.0.1:${this.options.ports.http}`;
+  }
+  get token(): string {
+    return readFileSync(join(this.options.dataDir, 'admin.token'), 'utf8').trim();
+  }
+  get pid(): number {
+    return this.child!.pid!;
+  }
+
+  async start(): Promise<void> {
+    const { root, dataDir, ports, publicUrl, provisionerSocket, logFile } = this.options;
+    const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
+    const own = {
+      DROVER_DATA_DIR: dataDir,
+      DROVER_HTTP_ADDR: `127.0.0.1:${ports.http}`,
+      DROVER_AGENT_ADDR: `127.0.0.1:${ports.agents}`,
+      DROVER_ENROLL_ADDR: `127.0.0.1:${ports.enroll}`,
+      DROVER_PUBLIC_URL: publicUrl,
+      DROVER_PROVISIONER: `lab=${provisionerSocket}`,
+    };
+    const inherited = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith('DROVER_') || name === 'DROVER_LOG_LEVEL'),
+    );
+    const child = spawn(process.execPath, [join(root, 'dist/apps/platform/src/main.js')], {
+      cwd: root,
+      env: { ...inherited, ...own, ...this.options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    this.child = child;
+    let tail = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => {
+        log.write(chunk);
+        tail = (tail + chunk.toString()).slice(-4_000);
+      });
+    await until(
+      'the platform is ready',
+      async () => {
+        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the platform ended:\n${tail}`);
+        return (await fetch(`${this.httpUrl}/readyz`).catch(() => undefined))?.ok === true;
+      },
+      60_000,
+      50,
+    );
+  }
+
+  async stop(name: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const { child } = this;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    child.kill(name);
+    await ended;
+  }
+}
