@@ -35,7 +35,7 @@ export const testDatabase = async (): Promise<TestDatabase> => {
   return {
     connection: { connectionString },
     connectionString,
-    drop: () => admin(url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+    drop: () => admin(url, sessionsGone(`datname = '${name}'`), `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
   };
 };
 
@@ -69,6 +69,7 @@ const startServer = async (databaseUrl: string | undefined): Promise<TestServer>
   const embedded = await startEmbeddedPostgres({ dataDir, parameters, dieWithParent: true });
   const url = new URL(embedded.connectionString.replace('@/', '@localhost/'));
   const stop = async () => {
+    await admin(url, sessionsGone(`application_name <> 'drover-owner'`));
     await embedded.stop();
     await rm(dataDir, { recursive: true, force: true });
   };
@@ -80,6 +81,16 @@ const startServer = async (databaseUrl: string | undefined): Promise<TestServer>
   }
   return { url, template, stop };
 };
+
+/**
+ * A pool's `end()` resolves before its sockets are closed; a session that the server then cuts off would surface as an
+ * error of that pool. So those that are on their way out get half a second.
+ */
+const sessionsGone = (which: string): string => `DO $$ BEGIN
+  FOR i IN 1..50 LOOP
+    EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND ${which});
+    PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+  END LOOP; END $$`;
 
 const makeTemplate = async (url: URL, template: string): Promise<void> => {
   await admin(url, `DROP DATABASE IF EXISTS ${template} WITH (FORCE)`, `CREATE DATABASE ${template}`);
