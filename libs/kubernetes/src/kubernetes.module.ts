@@ -2,6 +2,7 @@ import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { CLOCK, CONFIG, LOG, RANDOM, type Clock, type Config, type Log, type Random } from '#kernel';
 import { SECRET_STORE, type SecretStore } from '#access';
 import { AGENT_LINK, GATEWAY_REGISTRAR, type AgentLink, type GatewayRegistrar } from '#agent-gateway';
+import { FLEET_SERVICES, type FleetServices } from '#fleet';
 import {
   COMMAND_DISPATCHER,
   PROCESSING_REGISTRAR,
@@ -58,6 +59,7 @@ export class KubernetesModule implements OnModuleInit {
     @Inject(SECRET_STORE) private readonly secrets: SecretStore,
     @Inject(PROCESSING_REGISTRAR) private readonly processing: ProcessingRegistrar,
     @Inject(GATEWAY_REGISTRAR) private readonly gateway: GatewayRegistrar,
+    @Inject(FLEET_SERVICES) private readonly fleet: FleetServices,
     private readonly directory: KubernetesDirectory,
     private readonly apis: KubeApis,
   ) {}
@@ -71,6 +73,7 @@ export class KubernetesModule implements OnModuleInit {
     this.gateway.addSource(new ModulesSource(directory, this.config.DROVER_K3S_BIN));
     this.gateway.addPhaseHandler(new K3sHandshake({ directory, clusters, joins, secrets, dispatcher, clock }));
     this.gateway.addObserver(new NodeHealth(directory, clusters, clock));
+    this.fleet.drainAdvice.add(async (instanceId) => directory.drainWarnings(instanceId));
     this.processing.addProjection(clustersProjection);
     this.processing.addProcessManager(instanceManager);
     this.processing.addProcessManager(candidatesManager);

@@ -146,6 +146,16 @@ export class KubernetesDirectory {
     );
   }
 
+  /** What an operator should know before this instance is drained. */
+  drainWarnings(instanceId: string): string[] {
+    const cluster = this.clusterOfMember(instanceId);
+    if (cluster?.nodes.get(instanceId)?.role !== 'server') return [];
+    const others = [...cluster.nodes].some(
+      ([id, n]) => id !== instanceId && n.role === 'server' && n.status === 'ready',
+    );
+    return others ? [] : ['outage_expected'];
+  }
+
   private applyNetworking(event: KnownEvent, recorded: RecordedEvent): readonly string[] {
     switch (event.type) {
       case 'system.sdwan.network.created':

@@ -1,10 +1,10 @@
-import { deterministicUuid, refusal, RefusedError, sha256Hex, type Clock, type InstanceId } from '#kernel';
+import { deterministicUuid, refusal, RefusedError, sha256Hex, type Clock, type InstanceId, type PeerId } from '#kernel';
 import type { AgentIdentity, PhaseHandler } from '#agent-gateway';
 import type { SecretStore } from '#access';
 import type { CommandContext, CommandDispatcher } from '#processing';
 import { agentV1 } from '#proto';
 import { RecordInstalling, RecordRuntimeFailed } from '#fleet';
-import { AllocateVirtualIp } from '#sdwan';
+import { AllocateVirtualIp, SetVirtualIpCandidates } from '#sdwan';
 import type { Cluster } from '../domain/cluster/state.js';
 import { Clusters } from './clusters.js';
 import { derive } from './derive.js';
@@ -145,23 +145,29 @@ export class K3sHandshake implements PhaseHandler {
       },
       derive(context, 'bootstrap'),
     );
-    if (cluster.virtualIpId !== null) {
-      await this.send(
-        new AllocateVirtualIp(
-          {
-            virtual_ip_id: cluster.virtualIpId,
-            holder: { instance_id: agent.instanceId as InstanceId, peer_id: peer.peerId },
-          },
-          derive(context, 'allocate_vip'),
-        ),
-      );
-    }
+    await this.takeVirtualIp(cluster, agent.instanceId as InstanceId, peer.peerId, context);
     const done = await this.deps.clusters.apply(
       cluster.id,
       { type: 'mark_bootstrapped', apiEndpoint, failover: cluster.failover },
       derive(context, 'bootstrapped'),
     );
     return { ack: { clusterId: cluster.id, clusterStatus: done.state.status, apiEndpoint } };
+  }
+
+  /** The first holder is the bootstrap server; the other servers become candidates when they are ready. */
+  private async takeVirtualIp(
+    cluster: Cluster,
+    instance_id: InstanceId,
+    peer_id: PeerId,
+    context: CommandContext,
+  ): Promise<void> {
+    // A repeated bootstrap must not shrink the candidates to one again.
+    if (cluster.virtualIpId === null || cluster.apiEndpoint !== null) return;
+    const [virtual_ip_id, holder] = [cluster.virtualIpId, { instance_id, peer_id }];
+    await this.send(
+      new SetVirtualIpCandidates({ virtual_ip_id, candidates: [holder] }, derive(context, 'first_candidate')),
+    );
+    await this.send(new AllocateVirtualIp({ virtual_ip_id, holder }, derive(context, 'allocate_vip')));
   }
 
   private async ready(
