@@ -179,7 +179,7 @@ const startMove = (command: Extract<VirtualIpCommand, { kind: 'start_move' }>, s
 
 const completeMove = (command: Extract<VirtualIpCommand, { kind: 'complete_move' }>, state: LiveVirtualIp): D => {
   if (state.move === null || state.move.epoch !== command.epoch)
-    return state.holderEpoch === command.epoch && state.holder !== null
+    return state.move === null && state.holderEpoch === command.epoch && state.holder !== null
       ? nothing('already_moved')
       : stale(state, command.epoch);
   const { from, to, reason } = state.move;

@@ -1,0 +1,252 @@
+import fc from 'fast-check';
+import { newMove, stepMove, type MoveEffect, type MoveInput, type MovePlan, type MoveState } from './move.js';
+import type { Member } from '../virtual-ip/state.js';
+
+const member = (n: number): Member => ({ instance_id: `instance-${n}`, peer_id: `sdwan_peer-${n}` });
+const [A, B, C] = [member(1), member(2), member(3)];
+const worker = member(9);
+
+const plan = (more: Partial<MovePlan> = {}): MovePlan => ({
+  epoch: 1,
+  from: A,
+  order: [B, C],
+  voters: [A, B, C],
+  platformVotes: false,
+  members: [A, B, C, worker],
+  planned: false,
+  ttlMs: 600,
+  downForMs: 620,
+  ...more,
+});
+
+/** A world around one move: `answer` says what each effect leads to and after how long. */
+const play = (
+  start: MovePlan,
+  answer: (effect: MoveEffect, now: number) => readonly { readonly after: number; readonly input: MoveInput }[],
+) => {
+  let state: MoveState = newMove(start, 0);
+  const queue: { at: number; seq: number; input: MoveInput }[] = [{ at: 0, seq: 0, input: { kind: 'begin' } }];
+  const log: { at: number; effect: MoveEffect }[] = [];
+  let seq = 1;
+  for (let n = 0; queue.length > 0 && n < 2_000; n++) {
+    queue.sort((x, y) => x.at - y.at || x.seq - y.seq);
+    const { at, input } = queue.shift()!;
+    const step = stepMove(state, input, at);
+    state = step.state;
+    for (const effect of step.effects) {
+      log.push({ at, effect });
+      if (effect.kind === 'timer')
+        queue.push({ at: at + effect.afterMs, seq: seq++, input: { kind: 'timer', step: effect.step } });
+      else
+        for (const { after, input: next } of answer(effect, at))
+          queue.push({ at: at + after, seq: seq++, input: next });
+    }
+  }
+  const finished = log.filter((l) => l.effect.kind === 'finish');
+  return { state, log, finished, kinds: log.map((l) => l.effect.kind), end: finished[0] };
+};
+
+type World = {
+  readonly dead?: readonly string[];
+  readonly heardMsAgo?: (now: number) => number;
+  readonly outstandingMs?: number;
+  readonly deaf?: readonly string[];
+};
+
+const agents =
+  ({ dead = [], heardMsAgo = () => 700, outstandingMs = 0, deaf = [] }: World) =>
+  (effect: MoveEffect, now: number): { after: number; input: MoveInput }[] => {
+    if (effect.kind.startsWith('append_')) return [{ after: 2, input: { kind: 'appended' } }];
+    if (effect.kind === 'ask')
+      return effect.to
+        .filter((m) => !dead.includes(m.instance_id))
+        .map((m) => ({
+          after: 1,
+          input: {
+            kind: 'promise',
+            from: m.instance_id,
+            epoch: effect.epoch,
+            granted: true,
+            outstandingMs,
+            heardMsAgo: Math.round(heardMsAgo(now)),
+          },
+        }));
+    if (effect.kind === 'push')
+      return effect.to
+        .filter((m) => !dead.includes(m.instance_id) && !deaf.includes(m.instance_id))
+        .map((m) => ({
+          after: 3,
+          input: {
+            kind: 'ack',
+            from: m.instance_id,
+            epoch: effect.epoch,
+            role: m.instance_id === effect.holder.instance_id ? 'holder' : 'routed',
+          },
+        }));
+    return [];
+  };
+
+describe('a move of a virtual IP', () => {
+  it('after a crash asks witnesses, then votes, starts, and tells the others only after the new holder answered', () => {
+    const { kinds, end, log } = play(plan(), agents({ dead: [A.instance_id] }));
+    expect(kinds.filter((k) => k !== 'timer')).toEqual([
+      'ask',
+      'ask',
+      'append_started',
+      'push',
+      'holder_ready',
+      'push',
+      'append_moved',
+      'finish',
+    ]);
+    expect(end?.effect).toMatchObject({ outcome: 'moved' });
+    const moved = log.find((l) => l.effect.kind === 'append_moved')!.effect;
+    expect(moved).toMatchObject({ epoch: 2, to: B, report: { unacked: [A.peer_id] } });
+  });
+
+  it('asks again when the holder was heard just before it died, and moves once that beat is out of date', () => {
+    const { end, log } = play(plan(), agents({ dead: [A.instance_id], heardMsAgo: (now) => 450 + now }));
+    expect(end?.effect).toMatchObject({ outcome: 'moved' });
+    expect(log.find((l) => l.effect.kind === 'holder_ready')!.at).toBeLessThan(250);
+  });
+
+  it('does not touch a healthy holder whose control link is cut: nobody is asked to promise anything', () => {
+    const { end, log } = play(plan(), agents({ dead: [A.instance_id], heardMsAgo: (now) => now % 200 }));
+    expect(end?.effect).toMatchObject({ outcome: 'aborted', detail: 'holder_alive' });
+    expect(log.some((l) => l.effect.kind === 'ask' && l.effect.epoch > 1)).toBe(false);
+  });
+
+  it('waits for what voters granted to the lost holder', () => {
+    const { log } = play(plan(), agents({ dead: [A.instance_id], outstandingMs: 180 }));
+    expect(log.find((l) => l.effect.kind === 'append_started')!.at).toBeGreaterThanOrEqual(180);
+  });
+
+  it('moves nothing without a majority', () => {
+    const { end, kinds } = play(plan(), agents({ dead: [A.instance_id, C.instance_id] }));
+    expect(end?.effect).toMatchObject({ outcome: 'aborted', detail: 'no_majority' });
+    expect(kinds).not.toContain('append_started');
+  });
+
+  it('with two candidates and the platform voting still needs the survivor as a witness', () => {
+    const two = { voters: [A, B], platformVotes: true, order: [B] };
+    expect(play(plan(two), agents({ dead: [A.instance_id] })).end?.effect).toMatchObject({ outcome: 'moved' });
+    expect(play(plan(two), agents({ dead: [A.instance_id, B.instance_id] })).end?.effect).toMatchObject({
+      outcome: 'aborted',
+    });
+  });
+
+  it('in a drain makes before it breaks: new holder, reset at the old one, the others, and the old one lets go last', () => {
+    const { log, end } = play(plan({ planned: true, downForMs: 0 }), agents({}));
+    const pushes = log.flatMap(({ effect }) =>
+      effect.kind === 'push' ? [[effect.to.map((m) => m.instance_id), effect.releaseAfterMove]] : [],
+    );
+    expect(pushes).toEqual([
+      [[B.instance_id], false],
+      [[A.instance_id], true],
+      [[C.instance_id, worker.instance_id], false],
+      [[A.instance_id], false],
+    ]);
+    expect(end?.effect).toMatchObject({ outcome: 'moved' });
+    expect(log.find((l) => l.effect.kind === 'append_moved')!.effect).toMatchObject({
+      report: { outageEstimateMs: 0, unacked: [] },
+    });
+  });
+
+  it('goes on to the next candidate, under a new epoch, when one does not take the address', () => {
+    const { log, end } = play(plan(), agents({ dead: [A.instance_id], deaf: [B.instance_id] }));
+    const started = log.flatMap(({ effect }) =>
+      effect.kind === 'append_started' ? [[effect.epoch, effect.to.instance_id]] : [],
+    );
+    expect(started).toEqual([
+      [2, B.instance_id],
+      [3, C.instance_id],
+    ]);
+    expect(end?.effect).toMatchObject({ outcome: 'moved' });
+  });
+
+  it('in a drain gives the address back to the old holder as a last resort, and strands it in a crash', () => {
+    const deaf = [B.instance_id, C.instance_id];
+    const back = play(plan({ planned: true }), agents({ deaf }));
+    expect(back.end?.effect).toMatchObject({ outcome: 'moved', detail: A.instance_id });
+    const lost = play(plan(), agents({ dead: [A.instance_id], deaf }));
+    expect(lost.end?.effect).toMatchObject({ outcome: 'stranded' });
+  });
+
+  it('finishes what an earlier life of the platform began, under the same epoch', () => {
+    const { log, end } = play(plan({ epoch: 2, resume: { epoch: 2, to: B } }), agents({ dead: [A.instance_id] }));
+    expect(log[0]!.effect).toMatchObject({ kind: 'push', epoch: 2, holder: B });
+    expect(end?.effect).toMatchObject({ outcome: 'moved' });
+  });
+
+  it('always ends once, and never names two holders for one epoch, whatever is lost or late', () => {
+    const chance = fc.record({
+      planned: fc.boolean(),
+      even: fc.boolean(),
+      resume: fc.boolean(),
+      rolls: fc.array(
+        fc.record({
+          after: fc.nat(2_500),
+          lost: fc.boolean(),
+          granted: fc.boolean(),
+          heard: fc.integer({ min: -1, max: 1_500 }),
+          refused: fc.boolean(),
+        }),
+        { minLength: 30, maxLength: 60 },
+      ),
+    });
+    fc.assert(
+      fc.property(chance, ({ planned, even, resume, rolls }) => {
+        let roll = 0;
+        const next = () => rolls[roll++ % rolls.length]!;
+        const voters = even ? [A, B] : [A, B, C];
+        const start = plan({
+          planned,
+          voters,
+          order: voters.slice(1),
+          platformVotes: even,
+          ...(resume ? { epoch: 2, resume: { epoch: 2, to: B } } : {}),
+        });
+        const { finished, log } = play(start, (effect) => {
+          if (effect.kind.startsWith('append_')) {
+            const { refused } = next();
+            return [
+              {
+                after: 5,
+                input:
+                  refused && roll % 7 === 0 ? { kind: 'append_refused', reason: 'stale_epoch' } : { kind: 'appended' },
+              },
+            ];
+          }
+          if (effect.kind !== 'ask' && effect.kind !== 'push') return [];
+          return effect.to.flatMap((m) => {
+            const { after, lost, granted, heard } = next();
+            if (lost) return [];
+            const role =
+              effect.kind === 'push' && m.instance_id === effect.holder.instance_id
+                ? ('holder' as const)
+                : ('routed' as const);
+            const input: MoveInput =
+              effect.kind === 'ask'
+                ? {
+                    kind: 'promise',
+                    from: m.instance_id,
+                    epoch: effect.epoch,
+                    granted,
+                    outstandingMs: heard < 0 ? 0 : heard,
+                    heardMsAgo: heard,
+                  }
+                : { kind: 'ack', from: m.instance_id, epoch: effect.epoch, role };
+            return [{ after, input }];
+          });
+        });
+        expect(finished).toHaveLength(1);
+        const holders = new Map<number, Set<string>>();
+        for (const { effect } of log)
+          if (effect.kind === 'push')
+            holders.set(effect.epoch, (holders.get(effect.epoch) ?? new Set()).add(effect.holder.instance_id));
+        for (const set of holders.values()) expect(set.size).toBe(1);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});

@@ -1,0 +1,281 @@
+import fc from 'fast-check';
+import { contains, mustCidr, mustIp, type Ip } from '../ip.js';
+import { compileNetwork } from './compile.js';
+import type { CompiledNetwork, NetworkView, PeerView } from './model.js';
+import { effectiveMode, reachOf } from './topology.js';
+import type { LiveVirtualIp, Member } from '../virtual-ip/state.js';
+
+const LEASE = { beatMs: 200, ttlMs: 600 };
+const key = (n: number) => Buffer.alloc(32, n + 1).toString('base64');
+
+interface Shape {
+  readonly peers: readonly {
+    hub: boolean;
+    keyed: boolean;
+    device: boolean;
+    pods: boolean;
+    silent: boolean;
+    endpoint: boolean;
+  }[];
+  readonly mode: 'mesh' | 'hub' | 'ibgp' | null;
+  readonly vips: readonly { holder: number; moving: number | null }[];
+}
+
+const shape = fc.record({
+  peers: fc.array(
+    fc.record({
+      hub: fc.boolean(),
+      keyed: fc.boolean(),
+      device: fc.boolean(),
+      pods: fc.boolean(),
+      silent: fc.boolean(),
+      endpoint: fc.boolean(),
+    }),
+    { minLength: 2, maxLength: 7 },
+  ),
+  mode: fc.constantFrom('mesh' as const, 'hub' as const, 'ibgp' as const, null),
+  vips: fc.array(fc.record({ holder: fc.nat(6), moving: fc.option(fc.nat(6)) }), { maxLength: 3 }),
+});
+
+const build = (s: Shape, subnet = 1): NetworkView => {
+  const id = (n: number) => `sdwan_peer-${subnet}-${n}` as const;
+  const peers = new Map<string, PeerView>();
+  s.peers.forEach((p, n) =>
+    peers.set(id(n), {
+      peerId: id(n),
+      instanceId: p.device ? null : `instance-${subnet}-${n}`,
+      kind: p.device ? 'device' : 'node',
+      name: `p${n}`,
+      addressV6: `fd00:${subnet}::1:${n.toString(16)}`,
+      addressV4: `100.64.${16 * subnet}.${16 + n}`,
+      publiclyReachable: p.hub && !p.device,
+      endpointHost: null,
+      endpointPort: null,
+      listenPort: 51820,
+      publicKey: p.keyed ? key(n) : null,
+      underlay: p.endpoint ? [`192.0.2.${n + 1}`] : [],
+      podCidr: p.pods && !p.device ? `10.42.${n}.0/24` : null,
+      tags: [],
+      silent: p.silent,
+    }),
+  );
+  const nodes = [...peers.values()].filter((p) => p.instanceId !== null && p.publicKey !== null);
+  const member = (n: number) =>
+    ({ instance_id: nodes[n % nodes.length]!.instanceId, peer_id: nodes[n % nodes.length]!.peerId }) as Member;
+  const virtualIps = new Map<string, LiveVirtualIp>();
+  if (nodes.length > 0)
+    s.vips.forEach((v, n) => {
+      const move =
+        v.moving === null
+          ? null
+          : { epoch: 2, from: member(v.holder), to: member(v.moving), reason: 'drain' as const, failed: false };
+      virtualIps.set(`virtual_ip-${n}`, {
+        status: move === null ? 'active' : 'moving',
+        virtualIpId: `virtual_ip-${n}`,
+        networkId: 'n',
+        clusterId: null,
+        name: `v${n}`,
+        purpose: 'x',
+        address: `fd00:${subnet}::${(0x100 + n).toString(16)}`,
+        candidates: nodes.map((_, i) => member(i)),
+        holder: member(v.holder),
+        holderEpoch: 1,
+        epoch: move === null ? 1 : 2,
+        move,
+      });
+    });
+  return {
+    networkId: `sdwan_network-${subnet}`,
+    name: 'n',
+    handle: `abcde${subnet}`,
+    cidr64: `fd00:${subnet}::/64`,
+    cidrV4: `100.64.${16 * subnet}.0/20`,
+    routingMode: s.mode,
+    podSubnetPrefix: '10.42.0.0/16',
+    peers,
+    virtualIps,
+  };
+};
+
+/** A kernel and WireGuard of one node, written independently of the compiler: longest match out, source check in. */
+class Node {
+  constructor(
+    readonly self: PeerView,
+    readonly c: CompiledNetwork,
+  ) {}
+  private table(): [string, string][] {
+    const vips = this.c.vips
+      .filter((v) => v.route_peer_id !== null)
+      .map((v): [string, string] => [`${v.address}/128`, v.route_peer_id!]);
+    return [...this.c.peers.flatMap((p) => p.allowed_ips.map((a): [string, string] => [a, p.peer_id])), ...vips];
+  }
+  match(ip: Ip): string | undefined {
+    const host = { ...ip, length: ip.family === 4 ? 32 : 128 };
+    return this.table()
+      .filter(([prefix]) => contains(mustCidr(prefix), host))
+      .sort((a, b) => mustCidr(b[0]).length - mustCidr(a[0]).length)[0]?.[1];
+  }
+  owns(ip: Ip): boolean {
+    const mine = [
+      this.self.addressV6,
+      this.self.addressV4,
+      ...this.c.vips.filter((v) => v.role === 'holder').map((v) => v.address),
+    ];
+    const host = { ...ip, length: ip.family === 4 ? 32 : 128 };
+    return (
+      mine.some((a) => mustIp(a).family === ip.family && mustIp(a).value === ip.value) ||
+      (this.self.podCidr !== null && contains(mustCidr(this.self.podCidr), host))
+    );
+  }
+}
+
+const boot = (network: NetworkView) =>
+  new Map([...network.peers.values()].map((p) => [p.peerId, new Node(p, compileNetwork(network, p, LEASE))]));
+
+/** Who answers a packet; undefined when somebody drops it. */
+const walk = (nodes: ReadonlyMap<string, Node>, from: string, source: string, target: string): string | undefined => {
+  let at = nodes.get(from)!;
+  for (let hops = 0; hops < 4; hops++) {
+    if (at.owns(mustIp(target))) return at.self.peerId;
+    if (hops > 0 && !at.c.interface.forwarding) return undefined;
+    const next = at.match(mustIp(target));
+    if (next === undefined) return undefined;
+    const arrived = nodes.get(next)!;
+    if (arrived.match(mustIp(source)) !== at.self.peerId) return undefined;
+    at = arrived;
+  }
+  return undefined;
+};
+
+const keyed = (network: NetworkView) => [...network.peers.values()].filter((p) => p.publicKey !== null);
+const connected = (network: NetworkView, a: PeerView, b: PeerView) =>
+  reachOf(network, { ...a, underlay: ['192.0.2.9'] }, { ...b, underlay: ['192.0.2.8'] }).kind !== 'unreachable' ||
+  effectiveMode(network) === 'mesh';
+
+describe('the WireGuard compiler, on every topology', () => {
+  it('lets every keyed peer reach every other, its IPv4 and its pods, there and back', () => {
+    fc.assert(
+      fc.property(shape, (s) => {
+        const network = build(s as Shape);
+        const nodes = boot(network);
+        const hubless = effectiveMode(network) === 'hub' && !keyed(network).some((p) => p.publiclyReachable);
+        if (hubless) return;
+        for (const a of keyed(network))
+          for (const b of keyed(network)) {
+            if (a === b || !connected(network, a, b)) continue;
+            expect(walk(nodes, a.peerId, a.addressV6, b.addressV6)).toBe(b.peerId);
+            expect(walk(nodes, a.peerId, a.addressV4, b.addressV4)).toBe(b.peerId);
+            if (a.podCidr !== null && b.podCidr !== null)
+              expect(walk(nodes, a.peerId, a.podCidr.replace('0/24', '7'), b.podCidr.replace('0/24', '9'))).toBe(
+                b.peerId,
+              );
+          }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('leads every member to exactly the holder of a virtual IP', () => {
+    fc.assert(
+      fc.property(shape, (s) => {
+        const network = build({ ...(s as Shape), vips: s.vips.map((v) => ({ ...v, moving: null })) });
+        const nodes = boot(network);
+        if (effectiveMode(network) === 'hub' && !keyed(network).some((p) => p.publiclyReachable)) return;
+        for (const vip of network.virtualIps.values()) {
+          const holders = [...nodes.values()].filter((n) =>
+            n.c.vips.some((v) => v.vip_id === vip.virtualIpId && v.role === 'holder'),
+          );
+          expect(holders.map((n) => n.self.peerId)).toEqual([vip.holder!.peer_id]);
+          for (const a of keyed(network))
+            expect(walk(nodes, a.peerId, a.addressV6, vip.address)).toBe(vip.holder!.peer_id);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('never shows two peers the same epoch with different holders, also while a move runs', () => {
+    fc.assert(
+      fc.property(shape, (s) => {
+        const network = build(s as Shape);
+        for (const vip of network.virtualIps.values()) {
+          const seen = new Map<number, Set<string | null>>();
+          for (const node of boot(network).values()) {
+            const item = node.c.vips.find((v) => v.vip_id === vip.virtualIpId)!;
+            seen.set(item.epoch, (seen.get(item.epoch) ?? new Set()).add(item.holder_peer_id));
+          }
+          for (const holders of seen.values()) expect(holders.size).toBe(1);
+        }
+      }),
+    );
+  });
+
+  it('lists no prefix under two peers, and nested ones only where the longer is the way to a standby hub', () => {
+    fc.assert(
+      fc.property(shape, (s) => {
+        for (const node of boot(build(s as Shape)).values()) {
+          const all = node.c.peers.flatMap((p) => p.allowed_ips.map((a) => ({ cidr: mustCidr(a), text: a })));
+          expect(new Set(all.map((a) => a.text)).size).toBe(all.length);
+          const mesh = !node.c.peers.some((p) => p.allowed_ips.includes('fd00:1::/64'));
+          if (mesh)
+            for (const [i, a] of all.entries())
+              for (const b of all.slice(i + 1))
+                expect(contains(a.cidr, b.cidr) || contains(b.cidr, a.cidr)).toBe(false);
+        }
+      }),
+    );
+  });
+
+  it('never leaks one network into another', () => {
+    fc.assert(
+      fc.property(shape, shape, (a, b) => {
+        build(b as Shape, 2);
+        for (const node of boot(build(a as Shape, 1)).values()) {
+          const text = JSON.stringify(node.c);
+          expect(text).not.toContain('fd00:2:');
+          expect(text).not.toContain('100.64.32.');
+        }
+      }),
+    );
+  });
+
+  it('is byte-stable, whatever order the peers came in', () => {
+    fc.assert(
+      fc.property(shape, (s) => {
+        const network = build(s as Shape);
+        const turned: NetworkView = { ...network, peers: new Map([...network.peers].reverse()) };
+        for (const peer of network.peers.values()) {
+          const sorted = (n: NetworkView) => {
+            const c = compileNetwork(n, peer, LEASE);
+            return JSON.stringify({ ...c, peers: [...c.peers].sort((x, y) => (x.peer_id < y.peer_id ? -1 : 1)) });
+          };
+          expect(sorted(turned)).toBe(sorted(network));
+        }
+      }),
+    );
+  });
+
+  it('hands over to the standby hub when the primary falls silent', () => {
+    const base = { keyed: true, device: false, pods: false, endpoint: true };
+    const peers = [
+      { ...base, hub: true, silent: true },
+      { ...base, hub: true, silent: false },
+      { ...base, hub: false, silent: false },
+      { ...base, hub: false, silent: false },
+    ];
+    const network = build({ peers, mode: null, vips: [] });
+    const spoke = compileNetwork(network, network.peers.get('sdwan_peer-1-2')!, LEASE);
+    expect(spoke.peers.find((p) => p.allowed_ips.includes('fd00:1::/64'))?.peer_id).toBe('sdwan_peer-1-1');
+    expect(walk(boot(network), 'sdwan_peer-1-2', 'fd00:1::1:2', 'fd00:1::1:3')).toBe('sdwan_peer-1-3');
+  });
+
+  it('names a pair that cannot reach each other', () => {
+    const base = { keyed: true, device: false, pods: false, endpoint: false, hub: false, silent: false };
+    const network = build({ peers: [base, base], mode: null, vips: [] });
+    const [a, b] = [...network.peers.values()];
+    expect(reachOf(network, a!, b!)).toEqual({
+      kind: 'unreachable',
+      reason: 'neither has an endpoint and the network has no hub',
+    });
+  });
+});
