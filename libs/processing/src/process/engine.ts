@@ -50,10 +50,8 @@ export class ProcessEngine {
     this.commands.set(type.type, type as unknown as CommandClass);
   }
 
-  /** Puts the event into the inbox of the instance it is for; false when the manager does not care. */
-  async take(manager: ProcessManager, event: RecordedEvent): Promise<boolean> {
-    const id = manager.correlate(event);
-    if (id === undefined) return false;
+  /** Puts an event into the inbox of the instance that it correlates with. */
+  async take(manager: ProcessManager, id: string, event: RecordedEvent): Promise<void> {
     const { accountId, correlationId, links } = event.meta;
     const cause = { accountId, correlationId, eventId: event.id, links };
     await this.receive(manager, id, (instance) =>
@@ -61,7 +59,6 @@ export class ProcessEngine {
         ? { inputId: event.id, input: { kind: 'event', event: toStoredEvent(event) }, cause }
         : undefined,
     );
-    return true;
   }
 
   /** Takes a due timer in, unless the stream says that it was cancelled, set anew or fired before. */

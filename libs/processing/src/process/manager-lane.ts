@@ -28,14 +28,18 @@ export class ManagerLane implements Lane {
     return this.at;
   }
 
+  /** Instances side by side, each one's events in order; so one commit of the store carries many inboxes. */
   async apply(events: readonly RecordedEvent[], through: Position): Promise<void> {
-    let took = false;
-    for (const event of events) {
-      if (event.position <= this.at || categoryOf(event.stream).startsWith('pm_')) continue;
-      took = (await this.engine.take(this.manager, event)) || took;
-      // Inbox after inbox, so that a later event's failure does not take these in again.
-      this.at = event.position;
-    }
+    const inboxes = [...this.byInstance(events)];
+    const work = async () => {
+      for (let next = inboxes.shift(); next !== undefined; next = inboxes.shift()) {
+        for (const event of next[1]) await this.engine.take(this.manager, next[0], event);
+      }
+    };
+    const took = inboxes.length > 0;
+    const done = await Promise.allSettled(Array.from({ length: Math.min(AT_ONCE, inboxes.length) }, work));
+    // After all have ended: what they took in is recognised when the batch comes again.
+    for (const one of done) if (one.status === 'rejected') throw one.reason;
     this.skipped += events.length;
     if (took || this.skipped >= SAVE_EVERY) {
       await this.checkpoints.save(this.name, through, this.epoch);
@@ -43,8 +47,23 @@ export class ManagerLane implements Lane {
     }
     this.at = through;
   }
+
+  private byInstance(events: readonly RecordedEvent[]): Map<string, RecordedEvent[]> {
+    const inboxes = new Map<string, RecordedEvent[]>();
+    for (const event of events) {
+      // Inboxes are on the feed too; a manager that read them would answer itself.
+      if (event.position <= this.at || categoryOf(event.stream).startsWith('pm_')) continue;
+      const id = this.manager.correlate(event);
+      if (id === undefined) continue;
+      const inbox = inboxes.get(id);
+      if (inbox === undefined) inboxes.set(id, [event]);
+      else inbox.push(event);
+    }
+    return inboxes;
+  }
 }
 
+const AT_ONCE = 32;
 /** Events of no interest need no checkpoint of their own: reading a few of them again costs next to nothing. */
 const SAVE_EVERY = 500;
 
