@@ -35,7 +35,7 @@ export const chooseDriver = async (
   ports.log.info({ wireguard: kind }, 'WireGuard driver chosen');
   switch (kind) {
     case 'kernel':
-      return new ToolDriver(ports.processes);
+      return new ToolDriver(ports.processes, ports.files, stateDir);
     case 'uapi':
       return new UapiDriver(new WireGuardGo(ports, stateDir));
     case 'memory':

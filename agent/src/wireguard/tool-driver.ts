@@ -1,16 +1,17 @@
+import { join } from 'node:path';
 import { canonicalEndpoint, canonicalPrefix } from '../network/cidr.js';
-import type { Processes } from '../ports.js';
+import type { Files, Processes } from '../ports.js';
 import type { WgChange, WgState, WireGuardDriver } from './driver.js';
 
-/** The kernel's WireGuard through `wg` and `ip`. Keys go by standard input, never by the command line. */
+/** The kernel's WireGuard through `wg` and `ip`. Keys go by a file of mode 0600, never by the command line. */
 export class ToolDriver implements WireGuardDriver {
   readonly kind = 'kernel';
   readonly sharedDevice = false;
 
   constructor(
     private readonly processes: Processes,
-    /** Replaced in tests, where `wg` talks to a wireguard-go that the test has started. */
-    private readonly link = { add: ['link', 'add', 'dev'], type: ['type', 'wireguard'] },
+    private readonly files: Files,
+    private readonly stateDir: string,
   ) {}
 
   device(name: string): string {
@@ -19,7 +20,7 @@ export class ToolDriver implements WireGuardDriver {
 
   async ensure(name: string): Promise<void> {
     if ((await this.read(name)) !== undefined) return;
-    const made = await this.processes.run('ip', [...this.link.add, name, ...this.link.type]);
+    const made = await this.processes.run('ip', ['link', 'add', 'dev', name, 'type', 'wireguard']);
     if (made.code !== 0) throw new Error(`cannot create ${name}: ${made.stderr.trim()}`);
   }
 
@@ -42,9 +43,11 @@ export class ToolDriver implements WireGuardDriver {
   }
 
   async write(name: string, change: WgChange): Promise<void> {
+    // wg opens the file itself, and Node's standard input is a socket that cannot be opened.
+    const keyFile = join(this.stateDir, 'wireguard', `${name}.set-key`);
     const args = ['set', name];
     if (change.listenPort !== undefined) args.push('listen-port', String(change.listenPort));
-    if (change.privateKey !== undefined) args.push('private-key', '/dev/stdin');
+    if (change.privateKey !== undefined) args.push('private-key', keyFile);
     for (const peer of change.peers) {
       args.push('peer', peer.publicKey);
       if (peer.remove) args.push('remove');
@@ -53,7 +56,9 @@ export class ToolDriver implements WireGuardDriver {
       // This version of wg knows no additive form: the whole list is written, which takes each prefix from its owner.
       if (peer.allowedIps !== undefined) args.push('allowed-ips', peer.allowedIps.join(','));
     }
-    const result = await this.processes.run('wg', args, change.privateKey);
+    if (change.privateKey !== undefined) await this.files.write(keyFile, `${change.privateKey}\n`, 0o600);
+    const result = await this.processes.run('wg', args);
+    await this.files.remove(keyFile);
     if (result.code !== 0) throw new Error(`wg set ${name} failed: ${result.stderr.trim()}`);
   }
 
