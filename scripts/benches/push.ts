@@ -112,6 +112,8 @@ const bench = async (count: number, rounds: number, settings: PlatformSettings) 
     agents.send({ kind: 'connect' });
     await agents.next('converged', (m) => m.count === count);
     say('all connected');
+    await wait(2_000);
+    await measure(platform);
     const sorted = await latencies(platform, agents, rounds);
     await wait(1_000);
     const before = await measure(platform);

@@ -52,7 +52,9 @@ const received = (value: Uint8Array): void => {
     latencies = [];
   }
   latencies.push(now - at);
-  if (latencies.length === agents.length) tell({ kind: 'received', round, latenciesMs: latencies, problems });
+  if (latencies.length < agents.length) return;
+  for (const agent of agents) agent.verify();
+  tell({ kind: 'received', round, latenciesMs: latencies, problems });
 };
 
 const start = async (message: Extract<ToAgents, { kind: 'start' }>): Promise<void> => {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 
 /**
@@ -113,17 +113,17 @@ export type ModuleItem = z.infer<typeof moduleItem>;
 
 export type SectionItems = ReadonlyMap<string, Uint8Array>;
 
-export const itemDigest = (value: Uint8Array): string => createHash('sha256').update(value).digest('hex');
+export const itemDigest = (value: Uint8Array): string => hash('sha256', value);
 
 /** The hash both sides compute: hex sha256 over the sorted lines `key NUL sha256(value) LF`. */
 export const sectionHash = (items: SectionItems): string =>
   sectionHashOf([...items.keys()], (key) => itemDigest(items.get(key)!));
 
-/** The same for one who knows the items' digests already. */
+/** The same for one who knows the items' digests already. One call into the hash: it is computed for every agent. */
 export const sectionHashOf = (keys: string[], digestOf: (key: string) => string): string => {
-  const hash = createHash('sha256');
-  for (const key of keys.sort()) hash.update(`${key}\0${digestOf(key)}\n`);
-  return hash.digest('hex');
+  let lines = '';
+  for (const key of keys.sort()) lines += `${key}\0${digestOf(key)}\n`;
+  return hash('sha256', lines);
 };
 
 export interface SectionDiff {
@@ -144,4 +144,4 @@ export const applyDiff = (base: SectionItems, diff: SectionDiff): Map<string, Ui
 };
 
 const sameBytes = (a: Uint8Array | undefined, b: Uint8Array): boolean =>
-  a !== undefined && a.length === b.length && Buffer.compare(a, b) === 0;
+  a === b || (a !== undefined && a.length === b.length && Buffer.compare(a, b) === 0);

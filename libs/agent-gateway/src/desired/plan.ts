@@ -2,8 +2,12 @@ import { diffSection, type agentV1 } from '#proto';
 import type { CompiledSection, CompiledState } from './compiled.js';
 
 /** What an agent has, or will have when everything sent so far has arrived. */
-export interface SentSection extends CompiledSection {
+export interface SentSection {
+  readonly name: string;
+  readonly hash: string;
   readonly generation: bigint;
+  /** Brought up to date in place: a new map per agent and change would live just long enough to be costly garbage. */
+  readonly items: Map<string, Uint8Array>;
 }
 export type SentState = Map<string, SentSection>;
 
@@ -89,17 +93,24 @@ export const planResume = (
   for (const section of wanted.values()) {
     const theirs = has.get(section.name);
     const same = theirs?.hash === section.hash;
-    const entry = { ...section, generation: same ? theirs.generation : generation };
-    sent.set(section.name, entry);
+    const { name, hash } = section;
+    const entry = { name, hash, generation: same ? theirs.generation : generation, items: new Map(section.items) };
+    sent.set(name, entry);
     if (same) unchanged.push(section.name);
     else fresh.push(entry);
   }
   return { messages: snapshots(storeEpoch, fresh, unchanged, true), sent, changed: fresh.map((s) => s.name) };
 };
 
-const delta = (storeEpoch: string, base: SentSection, to: SentSection): PlannedMessage | undefined => {
+/** Undefined when most of it is new: then the whole section is smaller than its delta, and needs no base. */
+const delta = (
+  storeEpoch: string,
+  base: SentSection,
+  to: CompiledSection & { readonly generation: bigint },
+): PlannedMessage | undefined => {
   const { put, remove } = diffSection(base.items, to.items);
-  // More than half of it is new: the whole section is smaller than it with its removals, and needs no base.
+  for (const key of remove) base.items.delete(key);
+  for (const [key, value] of put) base.items.set(key, value);
   if (put.size * 2 > to.items.size && put.size > 8) return undefined;
   const value: agentV1.Delta = {
     storeEpoch,
@@ -114,7 +125,7 @@ const delta = (storeEpoch: string, base: SentSection, to: SentSection): PlannedM
   return { message: { message: { $case: 'delta', value } }, key };
 };
 
-/** From what was sent last to what is wanted now. */
+/** From what was sent last to what is wanted now. Consumes `before`, whose maps become those of the result. */
 export const planUpdate = (storeEpoch: string, before: SentState, wanted: CompiledState, generation: bigint): Plan => {
   const sent: SentState = new Map();
   const messages: PlannedMessage[] = [];
@@ -126,10 +137,11 @@ export const planUpdate = (storeEpoch: string, before: SentState, wanted: Compil
       sent.set(section.name, base);
       continue;
     }
-    const entry = { ...section, generation };
-    sent.set(section.name, entry);
-    changed.push(section.name);
-    const message = base === undefined ? undefined : delta(storeEpoch, base, entry);
+    const { name, hash } = section;
+    const message = base === undefined ? undefined : delta(storeEpoch, base, { ...section, generation });
+    const entry = { name, hash, generation, items: base?.items ?? new Map(section.items) };
+    sent.set(name, entry);
+    changed.push(name);
     if (message === undefined) whole.push(entry);
     else messages.push(message);
   }
