@@ -9,7 +9,10 @@ export type ProcessInput =
       readonly dueMs: number;
       readonly data: Readonly<Record<string, unknown>>;
     }
-  /** The answer to a command that this instance sent; a refusal is an input like any other. */
+  /**
+   * The answer to a command that this instance sent, done or refused: every command gets exactly one. A handler that
+   * throws gives none; the command is sent again, with the same id, until it is answered, and those after it wait.
+   */
   | {
       readonly kind: 'command_result';
       readonly command: string;
@@ -45,6 +48,10 @@ export interface ProcessManager<S = unknown> {
   /** The instance that this event is for; undefined when it is of no interest. */
   correlate(event: RecordedEvent): string | undefined;
   readonly initial: S;
+  /**
+   * Called again for old inputs whenever an instance is loaded, for the state only: what was decided then stands, also
+   * when a newer build would decide otherwise.
+   */
   react(state: S, input: ProcessInput): { readonly state: S; readonly outputs: readonly ProcessOutput[] };
 }
 

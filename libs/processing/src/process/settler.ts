@@ -27,6 +27,7 @@ interface Running {
 
 export const OUTPUTS_CHECKPOINT = 'process:outputs';
 const AT_ONCE = 16;
+const SLOW_MS = 30_000;
 
 /**
  * Settles instances that were touched: one at a time per instance, several side by side, failures again with backoff.
@@ -71,13 +72,16 @@ export class Settler {
     this.tasks.add(task);
   }
 
-  /** Resolves when nothing is under way; after the signal aborted, when the last step has ended. */
-  async stopped(): Promise<void> {
-    while (this.tasks.size > 0) await Promise.all(this.tasks);
-  }
-
-  get unsettled(): readonly string[] {
-    return [...this.running.keys()];
+  /**
+   * After the signal aborted: resolves when the commands under way have been answered, or after `boundMs`. A command that
+   * is left behind is sent again by the next host, with the same id.
+   */
+  async stopped(boundMs = 5_000): Promise<void> {
+    const { timers, log } = this.options;
+    const bound = new AbortController();
+    const ended = Promise.all(this.tasks).then(() => bound.abort());
+    await Promise.race([ended, sleep(timers, boundMs, bound.signal)]);
+    if (this.tasks.size > 0) log.warn({ streams: [...this.running.keys()] }, 'stopped while commands were under way');
   }
 
   private async run(manager: ProcessManager, instance: string, stream: string, state: Running): Promise<void> {
@@ -85,7 +89,7 @@ export class Settler {
     while (state.again && !signal.aborted) {
       state.again = false;
       try {
-        await this.inSlot(() => this.engine.settle(manager, instance, signal));
+        await this.inSlot(() => this.watched(stream, () => this.engine.settle(manager, instance, signal)));
         if (state.attempts > 0) await this.options.faults.clear(stream);
         state.attempts = 0;
       } catch (error) {
@@ -97,6 +101,17 @@ export class Settler {
     }
     this.running.delete(stream);
     if (this.running.size === 0 && !signal.aborted) await this.saveMark();
+  }
+
+  /** A command that is never answered holds its instance up; that must not go unseen. */
+  private async watched(stream: string, work: () => Promise<void>): Promise<void> {
+    const { timers, log } = this.options;
+    const stop = timers.every(SLOW_MS, () => log.warn({ stream }, 'a command of a process manager has no answer yet'));
+    try {
+      await work();
+    } finally {
+      stop();
+    }
   }
 
   private async failedOnce(stream: string, state: Running, error: unknown): Promise<void> {
