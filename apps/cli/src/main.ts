@@ -36,7 +36,14 @@ const say = (text: string, code = 0): number => {
   return code;
 };
 
+/** `drover tools | head` is no failure. */
+const mayEndEarly = (error: NodeJS.ErrnoException): void => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+};
+
 export const main = (argv: readonly string[]): void => {
+  process.stdout.on('error', mayEndEarly);
   run(argv).then(
     (code) => (process.exitCode = code),
     (error: unknown) => {

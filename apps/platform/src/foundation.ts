@@ -10,7 +10,7 @@ import { CursorCodec, MemoryIdempotencyLedger, PostgresIdempotencyLedger, type I
 import type { Closing } from './closing.js';
 import { Late, LateDispatcher } from './late.js';
 import { openAccess, type OpenedAccess } from './parts/access.js';
-import { openStore, type OpenedStore } from './parts/event-store.js';
+import type { OpenedStore } from './parts/event-store.js';
 import { openGateway } from './parts/gateway.js';
 
 /** All that exists before Nest: what the contexts are handed as ports. */
@@ -31,9 +31,14 @@ export interface Foundation {
   readonly enrollment: Late<EnrollmentHandler>;
 }
 
-export const openFoundation = async (config: Config, log: Log, closing: Closing): Promise<Foundation> => {
-  const opened = await openStore(config, log.child({ part: 'store' }));
-  closing.add('event store', opened.close);
+export interface FoundationParts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly opened: OpenedStore;
+  readonly closing: Closing;
+}
+
+export const openFoundation = async ({ config, log, opened, closing }: FoundationParts): Promise<Foundation> => {
   const { store, postgres } = opened;
   const catalogue = new EventCatalogue([
     ...accessEvents,

@@ -1,7 +1,8 @@
 import 'reflect-metadata';
 import { ConfigError, errorMessage, parseConfig, requireNode24, type Config, type Log } from '#kernel';
 import { createLog } from './adapters/pino-log.js';
-import { startPlatform, type RunningPlatform } from './platform.js';
+import { openStore } from './parts/event-store.js';
+import type { RunningPlatform } from './platform.js';
 
 const STOP_BOUND_MS = 10_000;
 
@@ -45,7 +46,9 @@ const main = async (): Promise<void> => {
   requireNode24(process.version, fail);
   const config = parseConfig(process.env);
   const log = createLog(config, process.stdout);
-  const platform = await startPlatform({ config, log });
+  // Postgres starts in its own process while this one loads its modules.
+  const [opened, { startPlatform }] = await Promise.all([openStore(config, log), import('./platform.js')]);
+  const platform = await startPlatform({ config, log, opened });
   stopOnSignal(log, platform);
   announce(log, config, platform);
 };

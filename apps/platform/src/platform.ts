@@ -1,8 +1,8 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import express from 'express';
+import express, { type NextFunction, type Request, type Response } from 'express';
 import type { AddressInfo } from 'node:net';
-import { ConfigError, type Config, type Log } from '#kernel';
+import { ConfigError, systemTimers, type Config, type Log } from '#kernel';
 import { ENROLLMENT_HANDLER, type AgentGateway, type EnrollmentHandler } from '#agent-gateway';
 import { COMMAND_DISPATCHER, type CommandDispatcher } from '#processing';
 import { NestLog } from './adapters/nest-log.js';
@@ -10,13 +10,18 @@ import { Closing } from './closing.js';
 import { openFoundation, type Foundation } from './foundation.js';
 import { isLoopback, originCheck } from './http/origin-check.js';
 import { parseAddress, withPort } from './addresses.js';
+import { openStore, type OpenedStore } from './parts/event-store.js';
 import { PlatformModule } from './platform.module.js';
 import { Readiness } from './readiness.js';
 import { MAX_BODY_BYTES } from './version.js';
 
+const HTTP_GRACE_MS = 3_000;
+
 export interface PlatformOptions {
   readonly config: Config;
   readonly log: Log;
+  /** The store, when it is being opened already; else it is opened here. */
+  readonly opened?: OpenedStore;
   /** `throw` in tests: an answer outside its tool's schema is a bug. */
   readonly onBadOutput?: 'throw' | 'log';
 }
@@ -44,11 +49,14 @@ export const startPlatform = async (options: PlatformOptions): Promise<RunningPl
   }
 };
 
-const start = async ({ config, log, onBadOutput }: PlatformOptions, closing: Closing): Promise<RunningPlatform> => {
-  const foundation = await openFoundation(config, log, closing);
+const start = async (options: PlatformOptions, closing: Closing): Promise<RunningPlatform> => {
+  const { config, log, onBadOutput } = options;
+  const opened = options.opened ?? (await openStore(config, log));
+  closing.add('event store', opened.close);
+  const foundation = await openFoundation({ config, log, opened, closing });
   const { processing, gateway } = foundation;
   const app = await createApp(foundation, onBadOutput ?? 'log');
-  closing.add('http', () => app.close());
+  closing.add('http', () => closeHttp(app));
   await app.init();
   foundation.dispatcher.bind(app.get<CommandDispatcher>(COMMAND_DISPATCHER));
   foundation.enrollment.bind(app.get<EnrollmentHandler>(ENROLLMENT_HANDLER, { strict: false }));
@@ -88,12 +96,25 @@ const createApp = async (foundation: Foundation, onBadOutput: 'throw' | 'log'): 
     logger: new NestLog(foundation.log.child({ part: 'nest' })),
     bodyParser: false,
     abortOnError: false,
-    forceCloseConnections: true,
   });
-  app.disable('x-powered-by');
+  app.disable('x-powered-by', 'etag');
+  app.use(neverCached);
   app.use(originCheck(isLoopback(parseAddress(foundation.config.DROVER_HTTP_ADDR).host)));
   app.use('/api', express.json({ limit: MAX_BODY_BYTES, strict: false, type: () => true }));
   return app;
+};
+
+/** Answers hold kubeconfigs and tokens. */
+const neverCached = (_: Request, response: Response, next: NextFunction): void => {
+  response.setHeader('Cache-Control', 'no-store');
+  next();
+};
+
+/** Lets calls that are under way finish, for a while; streams that never end are cut. */
+const closeHttp = async (app: NestExpressApplication): Promise<void> => {
+  const cancel = systemTimers.after(HTTP_GRACE_MS, () => app.getHttpServer().closeAllConnections());
+  await app.close();
+  cancel();
 };
 
 const listen = async (app: NestExpressApplication, config: Config): Promise<string> => {

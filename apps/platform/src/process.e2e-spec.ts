@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -62,11 +63,15 @@ it('shows the first token once, keeps it in a private file, and logs it nowhere'
 
 it('is killed and comes back: nothing lost, nothing doubled, Postgres adopted or recovered', async () => {
   const first = start();
-  const before = await call(await first.ready(), 'recent_events', { limit: 100 });
+  const make = { name: 'kept', idempotency_key: 'once' };
+  const firstUrl = await first.ready();
+  const made = await call(firstUrl, 'system_create_template', make);
+  const before = await call(firstUrl, 'recent_events', { limit: 100 });
   first.child.kill('SIGKILL');
   await first.exited;
   const second = start();
   const url = await second.ready();
+  expect(await call(url, 'system_create_template', make)).toEqual(made);
   expect(await call(url, 'recent_events', { limit: 100 })).toEqual(before);
   expect(await call(url, 'verify_audit', {})).toMatchObject({ intact: true });
 }, 60_000);
@@ -86,3 +91,43 @@ it('refuses a misspelt setting with the nearest name', async () => {
   expect((await wrong.exited).code).toBe(1);
   expect(wrong.output()).toContain('DROVER_HTP_ADDR: unknown setting; did you mean DROVER_HTTP_ADDR?');
 }, 30_000);
+
+describe('drover', () => {
+  const drover = (url: string, ...args: string[]) => {
+    const env = { PATH: process.env.PATH, HOME: dataDir, DROVER_URL: url, DROVER_DATA_DIR: dataDir };
+    const done = spawnSync(process.execPath, [join(built.root, 'bin/drover.mjs'), ...args], { env, encoding: 'utf8' });
+    return { code: done.status, out: done.stdout, err: done.stderr };
+  };
+
+  it('runs tools by name and by noun and verb, for people and for programs', async () => {
+    const url = await start().ready();
+    expect(drover(url, 'tools').out).toMatch(/system_create_template +templates +drover template create/);
+    expect(drover(url, 'template', 'create', 'web').code).toBe(0);
+    expect(drover(url, 'template', 'list').out).toMatch(/^ID +NAME.*\ntemplate-[0-9a-f-]{36} +web/);
+    const listed = JSON.parse(drover(url, 'tool', 'system_list_templates', '--json').out);
+    expect(listed).toMatchObject({ success: true, data: { templates: [{ name: 'web' }] } });
+    expect(drover(url, 'recent-events', 'system.template').out).toMatch(/system\.template\.created +name=web/);
+    expect(drover(url, 'template', 'create', '--help').out).toContain('idempotency_key');
+  }, 60_000);
+
+  it('says what failed, why, and what to try', async () => {
+    const url = await start().ready();
+    expect(drover(url, 'tool', 'system_list_templates', 'limt=3')).toEqual({
+      code: 1,
+      out: '',
+      err: 'error:   limt: there is no such parameter\n  why:   unknown_parameter, field limt (HTTP 400)\n  try:   did you mean limit?\n',
+    });
+    expect(drover(url, 'template', 'crate')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('drover template create'),
+    });
+    expect(drover('http://127.0.0.1:61999', 'tools')).toMatchObject({
+      code: 3,
+      err: expect.stringContaining('ECONNREFUSED'),
+    });
+    expect(drover(url, '--token', 'drv_x', 'tools')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('invalid_token'),
+    });
+  }, 60_000);
+});

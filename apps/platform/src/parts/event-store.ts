@@ -14,7 +14,8 @@ export interface OpenedStore {
 }
 
 /** Opens the log that the configuration names, migrated and ready. */
-export const openStore = async (config: Config, log: Log): Promise<OpenedStore> => {
+export const openStore = async (config: Config, parent: Log): Promise<OpenedStore> => {
+  const log = parent.child({ part: 'store' });
   const edges = { clock: systemClock, timers: systemTimers, random: systemRandom, log };
   if (config.DROVER_EVENT_STORE === 'memory') {
     const store = await openEventStore({ adapter: 'memory' }, edges);

@@ -9,6 +9,7 @@ export const compiledCopy = (): { readonly root: string; remove(): void } => {
   const root = mkdtempSync(join(tmpdir(), 'drover-built-'));
   for (const name of ['node_modules', 'migrations']) symlinkSync(join(ROOT, name), join(root, name));
   cpSync(join(ROOT, 'package.json'), join(root, 'package.json'));
+  cpSync(join(ROOT, 'bin'), join(root, 'bin'), { recursive: true });
   const swc = join(ROOT, 'node_modules/@swc/cli/bin/swc.js');
   const folders = ['apps', 'libs', 'proto', 'agent'].filter((folder) => existsSync(join(ROOT, folder)));
   const args = [swc, ...folders, '-d', join(root, 'dist'), '--extensions', '.ts', '--quiet'];
