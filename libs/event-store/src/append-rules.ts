@@ -1,7 +1,8 @@
-import { canonicalJson, errorMessage } from '#kernel';
+import { errorMessage } from '#kernel';
 import { InvalidAppendError, MAX_EVENT_BYTES, type AppendRequest, type Expected, type NewEvent } from './port.js';
+import { quickCanonicalJson } from './quick-canonical.js';
 
-/** category-rest: what stands before the first dash is the category; up to 200 characters of any script after it (whole ones: no lone surrogate). */
+/** category-rest, split at the first dash; the rest is up to 200 characters of any script, but no half of one. */
 const STREAM_NAME = /^[a-z][a-z0-9_]*-[^\s$\p{Cc}\p{Cs}]{1,200}$/u;
 const MALFORMED = /[\0\p{Cs}]/u;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -52,7 +53,7 @@ const checkEvent = (event: NewEvent): Payload => {
 
 const toPayload = (event: NewEvent): Payload => {
   try {
-    return { data: canonicalJson(event.data), meta: canonicalJson(event.meta) };
+    return { data: quickCanonicalJson(event.data), meta: quickCanonicalJson(event.meta) };
   } catch (cause) {
     throw new InvalidAppendError(`event ${event.type} has no JSON form: ${errorMessage(cause)}`, { cause });
   }

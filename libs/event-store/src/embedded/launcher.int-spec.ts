@@ -108,6 +108,7 @@ describe('in this process', () => {
     expect((await stat(server.connection.host)).mode & 0o777).toBe(0o700);
     await write(server.connection);
     await server.stop();
+    await expect(stat(server.connection.host)).rejects.toMatchObject({ code: 'ENOENT' });
     expect(await kept((await start(deep)).connection)).toBe(1);
   });
 });

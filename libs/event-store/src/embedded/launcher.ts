@@ -19,7 +19,7 @@ import { DataDirInUseError, EmbeddedPostgresError } from './errors.js';
 import { tryConnect, takeOwnership } from './owner.js';
 import { chooseRunAs } from './run-as.js';
 import { postmasterPid, spawnServer, stopServer, type ServerSettings } from './server-process.js';
-import { chooseSocketDir, secureSocketDir, SOCKET_PORT } from './socket-dir.js';
+import { chooseSocketDir, removeSocketDir, secureSocketDir, SOCKET_PORT } from './socket-dir.js';
 
 export interface EmbeddedPostgresOptions {
   /** Everything lives in here: the cluster, its log, the socket (where the path is short enough). Made when absent. */
@@ -141,6 +141,7 @@ class EmbeddedServer {
     this.owner = undefined;
     const how = await stopServer(this.settings.cluster, this.timers);
     if (owner !== undefined) await owner.end();
+    await removeSocketDir(this.settings.socketDir, this.home);
     if (how === 'forced') this.log.warn({}, 'embedded Postgres did not stop in time and was stopped hard');
   }
 

@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, realpath } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, realpath, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256Hex } from '#kernel';
@@ -35,4 +35,14 @@ export const secureSocketDir = async (dir: string, home: string): Promise<void> 
     await chown(dir, owner.uid, owner.gid);
   }
   await chmod(dir, 0o700);
+};
+
+/** Leaves nothing behind in the temporary folder; a folder that is in use again already is left alone. */
+export const removeSocketDir = async (dir: string, home: string): Promise<void> => {
+  if (dir.startsWith(home)) return;
+  try {
+    await rmdir(dir);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
 };
