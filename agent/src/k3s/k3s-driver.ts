@@ -29,19 +29,21 @@ export class PhaseRefused extends Error {
 
 /** K3s on this node, one level-triggered round at a time. Nothing here waits long: the caller comes again. */
 export class K3sDriver {
+  private installed: { readonly wanted: string; readonly binary: string } | undefined;
+
   constructor(private readonly deps: K3sDeps) {}
 
   async round(spec: K3sSpec): Promise<Round> {
     if (spec.state === 'wait') return { kind: 'done' };
     if (spec.state === 'stop') return this.stop(spec);
-    const { phases, ports, paths } = this.deps;
+    const { phases, ports } = this.deps;
     let state = phases.get(spec.assignment_id);
     if (state.stopped) state = await phases.set(spec.assignment_id, fresh(state.life + 1));
     if (!state.installing) {
       await this.report(spec, Phase.PHASE_INSTALLING, {});
       state = await phases.set(spec.assignment_id, { installing: true });
     }
-    const binary = await installK3s(ports, spec, paths, this.deps.fallbackBinary, this.deps.stateDir);
+    const binary = await this.install(spec);
     const grant = await this.grant(spec, state.joined);
     if (grant.kind === 'again') return grant;
     await this.start(spec, binary, grant.grant);
@@ -56,8 +58,19 @@ export class K3sDriver {
     return { kind: 'done' };
   }
 
+  /** Looked at once per life of the agent: a binary does not change under a running service. */
+  private async install(spec: K3sSpec): Promise<string> {
+    const wanted = JSON.stringify(spec.binary);
+    if (this.installed?.wanted === wanted) return this.installed.binary;
+    const { ports, paths, fallbackBinary, stateDir } = this.deps;
+    const binary = await installK3s(ports, spec, paths, fallbackBinary, stateDir);
+    this.installed = { wanted, binary };
+    return binary;
+  }
+
   health(spec: K3sSpec): Promise<Health> {
-    return spec.kind === 'k3s_server' ? serverHealth(this.deps.ports, this.deps.paths) : agentHealth(this.deps.ports);
+    const { ports, paths } = this.deps;
+    return spec.kind === 'k3s_server' ? serverHealth(ports, paths) : agentHealth(ports, paths, spec.node_name);
   }
 
   /** Tells the platform that this runtime can't be brought up, with the reason; the agent goes on trying. */

@@ -1,0 +1,167 @@
+import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { agentV1, type K3sServerSpec, type K3sAgentSpec } from '#proto';
+import { systemHttp } from '../adapters/http.js';
+import { systemFiles } from '../adapters/files.js';
+import type { HttpProbe } from '../ports.js';
+import { FakePlatform, section } from '../testing/fake-platform.js';
+import { eventually, startAgent, temporaryFolder, type RunningAgent } from '../testing/harness.js';
+import { makeTestCa, type TestCa } from '../testing/test-ca.js';
+
+const { Phase } = agentV1;
+
+/** Writes the files that k3s writes, and then runs until it is ended. */
+const FAKE = `#!/bin/sh
+case "$1" in --version) echo "k3s version v1.30.5+k3s1 (fake)"; exit 0;; esac
+data=$(sed -n 's/^data-dir: "\\(.*\\)"$/\\1/p' "$3"); kube=$(sed -n 's/^write-kubeconfig: "\\(.*\\)"$/\\1/p' "$3")
+echo "$1 url=$K3S_URL token=\${K3S_TOKEN:+set}" >> "$(dirname "$0")/runs"
+mkdir -p "$data/server/tls" "$data/agent/etc" "\${kube:+$(dirname "$kube")}"
+if [ "$1" = server ]; then
+  echo K10server > "$data/server/node-token"; echo CA > "$data/server/tls/server-ca.crt"
+  printf '    certificate-authority-data: Q0E=\\n    client-certificate-data: Q0E=\\n    client-key-data: Q0E=\\n' > "$kube"
+else
+  for f in server-ca.crt client-kubelet.crt client-kubelet.key; do echo x > "$data/agent/$f"; done
+  echo '{"ServerURL":"https://[fd00::100]:6443","ServerAddresses":[]}' > "$data/agent/etc/k3s-agent-load-balancer.json"
+fi
+exec sleep 300
+`;
+const NODE = JSON.stringify({ status: { conditions: [{ type: 'Ready', status: 'True' }] } });
+const http: HttpProbe = {
+  ...systemHttp,
+  get: async (url) => ({ status: 200, body: url.includes('/nodes/') ? NODE : 'ok' }),
+};
+const common = {
+  assignment_id: 'assignment-1', state: 'run' as const, reason: '', cluster_id: 'cluster-1', node_name: 'k3s-server-1',
+  node_ips: ['fd00:abcd:1::1:1', '100.64.0.1'], args: ['--flannel-iface=wg-sdwan-abc123', '--disable-network-policy'], binary: {},
+};
+const server = (more: Partial<K3sServerSpec> = {}): K3sServerSpec => ({
+  kind: 'k3s_server', ...common, role: 'init', tls_san: ['fd00:abcd:1::100'], api_endpoint: null, ...more,
+});
+const worker = (more: Partial<K3sAgentSpec> = {}): K3sAgentSpec => ({
+  kind: 'k3s_agent', ...common, node_name: 'k3s-worker-1', args: [], target_cluster_id: 'cluster-1', ...more,
+});
+const modules = (generation: number, runtime: K3sServerSpec | K3sAgentSpec) => ({
+  $case: 'snapshot' as const,
+  value: {
+    storeEpoch: 'e1', unchanged: [], complete: true,
+    sections: [section('modules', generation, { 'module/k3s': { name: 'k3s', assignment_id: 'assignment-1', priority: 1, config: {}, runtime } })],
+  },
+});
+const ack = (fields: Partial<agentV1.PhaseAck>): agentV1.ReportPhaseResponse['result'] => ({
+  $case: 'ack', value: agentV1.PhaseAck.fromPartial({ clusterId: 'cluster-1', ...fields }),
+});
+
+describe('k3s on the node', () => {
+  let ca: TestCa;
+  let platform: FakePlatform;
+  let dir: string;
+  let running: RunningAgent;
+  const start = async () => {
+    running = await startAgent(platform, join(dir, 'state'), { root: join(dir, 'root'), k3sBin: join(dir, 'bin/k3s'), ports: { http } });
+  };
+  const phases = () => platform.phases.map((p) => Phase[p.phase].slice('PHASE_'.length));
+  const runs = async () => ((await systemFiles.read(join(dir, 'bin/runs')))?.toString() ?? '').trim().split('\n').filter(Boolean);
+  const root = (path: string) => join(dir, 'root', path);
+
+  beforeAll(async () => {
+    ca = await makeTestCa();
+  });
+  beforeEach(async () => {
+    dir = await temporaryFolder();
+    await mkdir(join(dir, 'bin'));
+    await writeFile(join(dir, 'bin/k3s'), FAKE);
+    await chmod(join(dir, 'bin/k3s'), 0o755);
+    platform = new FakePlatform(ca);
+    await platform.start();
+    platform.onPhase = () => ack({});
+  });
+  afterEach(async () => {
+    await running.agent.stop(true);
+    platform.stop();
+  });
+
+  it('bootstraps the first server: config, start, kubeconfig and tokens, ready', async () => {
+    platform.onHello = (_h, s) => s.write({ message: modules(1, server()) });
+    await start();
+    await eventually('ready', () => phases().includes('READY'));
+    expect(phases()).toEqual(['INSTALLING', 'BOOTSTRAP', 'READY']);
+    const config = await readFile(root('etc/rancher/k3s/config.yaml'), 'utf8');
+    expect(config).toContain('cluster-init: true\n');
+    expect(config).toContain('tls-san:\n  - "fd00:abcd:1::100"\n');
+    expect(config).toContain('flannel-iface: "wg-sdwan-abc123"\ndisable-network-policy: true\n');
+    expect(platform.phases[1]).toMatchObject({ serverToken: 'K10server', caPem: 'CA', version: 'v1.30.5+k3s1', nodeName: 'k3s-server-1' });
+    expect(platform.phases[1]?.kubeconfig).toContain('client-key-data');
+    await eventually('health', () => platform.of('runtimeHealth').some((h) => h.ready));
+  });
+
+  it('does not repeat phases or restart k3s when the agent itself restarts', async () => {
+    platform.onHello = (_h, s) => s.write({ message: modules(1, server()) });
+    await start();
+    await eventually('ready and healthy', () => phases().includes('READY') && platform.of('runtimeHealth').length > 0);
+    platform.received.length = 0;
+    await running.agent.stop(false);
+    await start();
+    await eventually('health again', () => platform.of('runtimeHealth').length > 0);
+    expect(phases()).toHaveLength(3);
+    expect(await runs()).toEqual(['server url= token=']);
+  });
+
+  it('waits for a token as told, then joins with it and keeps it in files of mode 0600 only', async () => {
+    let asked = 0;
+    platform.onPhase = (p) => {
+      if (p.phase !== Phase.PHASE_JOIN_REQUEST) return ack({});
+      return ++asked < 3 ? { $case: 'retryAfterMs', value: 50 } : ack({ apiEndpoint: 'https://[fd00::100]:6443', agentToken: 's3cret' });
+    };
+    platform.onHello = (_h, s) => s.write({ message: modules(1, worker()) });
+    await start();
+    await eventually('ready', () => phases().includes('READY'));
+    expect(phases()).toEqual(['INSTALLING', 'JOIN_REQUEST', 'JOIN_REQUEST', 'JOIN_REQUEST', 'READY']);
+    expect(platform.phases[1]).toMatchObject({ targetClusterId: 'cluster-1' });
+    expect(new Set(platform.phases.slice(1, 4).map((p) => p.requestId)).size).toBe(1);
+    const dropIn = root('etc/systemd/system/k3s-agent.service.d/override.conf');
+    expect(await readFile(dropIn, 'utf8')).toContain('Environment="K3S_TOKEN=s3cret"');
+    expect((await stat(dropIn)).mode & 0o777).toBe(0o600);
+    expect(await runs()).toEqual(['agent url=https://[fd00::100]:6443 token=set']);
+    expect(JSON.stringify(platform.received, (_k, v: unknown) => (typeof v === 'bigint' ? String(v) : v))).not.toContain('s3cret');
+  });
+
+  it('joins as a further server with the VIP and the server token', async () => {
+    platform.onPhase = () => ack({ apiEndpoint: 'https://[fd00::100]:6443', serverToken: 'K10srv' });
+    platform.onHello = (_h, s) => s.write({ message: modules(1, server({ role: 'join' })) });
+    await start();
+    await eventually('ready', () => phases().includes('READY'));
+    expect(phases()).toEqual(['INSTALLING', 'JOIN_REQUEST', 'READY']);
+    const config = await readFile(root('etc/rancher/k3s/config.yaml'), 'utf8');
+    expect(config).toContain('server: "https://[fd00::100]:6443"\ntoken: "K10srv"\n');
+    expect(config).not.toContain('cluster-init');
+  });
+
+  it('restarts k3s when its configuration changes, stops it when told, and joins anew in its next life', async () => {
+    platform.onPhase = () => ack({ apiEndpoint: 'https://[fd00::100]:6443', agentToken: 's3cret' });
+    platform.onHello = (_h, s) => s.write({ message: modules(1, worker()) });
+    await start();
+    await eventually('ready', () => phases().includes('READY'));
+    platform.send(modules(2, worker({ args: ['--node-label=a=b'] })));
+    await eventually('a restart', async () => (await runs()).length === 2);
+    platform.send(modules(3, worker({ state: 'stop', reason: 'decommissioned' })));
+    await eventually('stopped', () => phases().includes('STOPPED'));
+    platform.send(modules(4, worker()));
+    await eventually('a second join', () => phases().filter((p) => p === 'JOIN_REQUEST').length === 2);
+    const joins = platform.phases.filter((p) => p.phase === Phase.PHASE_JOIN_REQUEST).map((p) => p.requestId);
+    expect(new Set(joins).size).toBe(2);
+  });
+
+  it('says why k3s cannot be brought up, goes on trying, and honours a refusal', async () => {
+    await writeFile(join(dir, 'bin/k3s'), '#!/bin/sh\necho broken >&2; exit 3\n');
+    platform.onHello = (_h, s) => s.write({ message: modules(1, server()) });
+    await start();
+    await eventually('the failure', () => phases().includes('FAILED'));
+    expect(platform.phases.at(-1)?.error).toMatch(/does not run: broken/);
+    await writeFile(join(dir, 'bin/k3s'), FAKE);
+    platform.onPhase = (p) =>
+      p.phase === Phase.PHASE_BOOTSTRAP && phases().filter((x) => x === 'BOOTSTRAP').length === 1
+        ? { $case: 'refusal', value: { code: 'not_now', message: 'wait', status: 422, hint: '', field: '', candidates: [] } }
+        : ack({});
+    await eventually('ready in the end', () => phases().includes('READY'), 20_000);
+  });
+});
