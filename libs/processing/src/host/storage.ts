@@ -44,6 +44,6 @@ export const memoryStorage = (): ProcessingStorage => {
     checkpoints: new MemoryCheckpoints(),
     faults: new MemoryFaults(),
     leader: new MemoryLeaderLock(),
-    timers: () => timers,
+    timers: (epoch) => timers.forEpoch(epoch),
   };
 };
