@@ -103,6 +103,7 @@ export const readModelSuite = (
       expect(taken.position).toBe(1n);
       await expect(lane.apply([change(2, 'b')], position(2))).rejects.toBeInstanceOf(FencedError);
       await expect(store.advance([table], position(2), 1)).rejects.toBeInstanceOf(FencedError);
+      await expect(store.open([anyThings], 1)).rejects.toBeInstanceOf(FencedError);
       await expect(store.activate(table, 1)).rejects.toBeInstanceOf(FencedError);
       expect(await keys()).toEqual(['a']);
       await new ProjectionLane(store, taken, 2).apply([change(2, 'b')], position(2));

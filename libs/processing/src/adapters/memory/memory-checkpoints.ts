@@ -9,7 +9,8 @@ export class MemoryCheckpoints implements CheckpointStore {
     return new Map(
       names.map((name) => {
         const row = this.rows.get(name) ?? { position: START, epoch };
-        this.rows.set(name, { position: row.position, epoch: Math.max(row.epoch, epoch) });
+        if (row.epoch > epoch) throw new FencedError(`${name} belongs to epoch ${row.epoch}`);
+        this.rows.set(name, { position: row.position, epoch });
         return [name, row.position];
       }),
     );

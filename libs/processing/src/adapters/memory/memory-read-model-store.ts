@@ -26,7 +26,8 @@ export class MemoryReadModelStore implements ReadModelStore {
       }
       if (mine.length === 0) mine.push(this.make(projection, epoch));
       for (const held of mine) {
-        held.epoch = Math.max(held.epoch, epoch);
+        if (held.epoch > epoch) throw new FencedError(`${held.row.table} belongs to epoch ${held.epoch}`);
+        held.epoch = epoch;
         held.row = { ...held.row, projection };
       }
       return mine.map((h) => h.row);
