@@ -115,16 +115,14 @@ export type SectionItems = ReadonlyMap<string, Uint8Array>;
 
 export const itemDigest = (value: Uint8Array): string => hash('sha256', value);
 
+export const itemLine = (key: string, digest: string): string => `${key}\0${digest}\n`;
+
 /** The hash both sides compute: hex sha256 over the sorted lines `key NUL sha256(value) LF`. */
 export const sectionHash = (items: SectionItems): string =>
-  sectionHashOf([...items.keys()], (key) => itemDigest(items.get(key)!));
+  sectionHashOfLines(Array.from(items, ([key, value]) => itemLine(key, itemDigest(value))));
 
-/** The same for one who knows the items' digests already. One call into the hash: it is computed for every agent. */
-export const sectionHashOf = (keys: string[], digestOf: (key: string) => string): string => {
-  let lines = '';
-  for (const key of keys.sort()) lines += `${key}\0${digestOf(key)}\n`;
-  return hash('sha256', lines);
-};
+/** The same for one who has the lines already; sorts them. One call into the hash: it is computed for every agent. */
+export const sectionHashOfLines = (lines: string[]): string => hash('sha256', lines.sort().join(''));
 
 export interface SectionDiff {
   readonly put: Map<string, Uint8Array>;

@@ -1,46 +1,64 @@
-import { canonicalJson, type Log, errorMessage } from '#kernel';
-import { itemDigest, sectionHashOf } from '#proto';
+import { canonicalJson } from '#kernel';
+import { itemDigest, itemLine, sectionHashOfLines } from '#proto';
 
-/** One section as bytes: what is hashed, compared and sent. */
+/** An item as it travels. Values that did not change are the same object wherever the source keeps its values. */
+export interface EncodedItem {
+  readonly bytes: Uint8Array;
+  readonly digest: string;
+  /** Its part of the section's hash. */
+  readonly line: string;
+}
+export type EncodedItems = ReadonlyMap<string, EncodedItem>;
+
 export interface CompiledSection {
   readonly name: string;
-  readonly items: ReadonlyMap<string, Uint8Array>;
+  readonly items: EncodedItems;
   /** As sectionHash of proto/agent/v1/sections.ts. */
   readonly hash: string;
 }
 export type CompiledState = ReadonlyMap<string, CompiledSection>;
 
-interface EncodedItem {
-  readonly bytes: Uint8Array;
-  readonly digest: string;
-}
-
 /** Frozen values are encoded once, however many agents they go to; others may have been changed since, so each time. */
-const known = new WeakMap<object, EncodedItem>();
+const known = new WeakMap<object, EncodedItem & { readonly key: string }>();
 
-const encodeItem = (value: unknown): EncodedItem => {
+const encodeItem = (key: string, value: unknown): EncodedItem => {
   const reusable = typeof value === 'object' && value !== null && Object.isFrozen(value);
   const before = reusable ? known.get(value) : undefined;
-  if (before !== undefined) return before;
-  const bytes = Buffer.from(canonicalJson(value));
-  const encoded = { bytes, digest: itemDigest(bytes) };
+  if (before?.key === key) return before;
+  const bytes = before?.bytes ?? Buffer.from(canonicalJson(value));
+  const digest = before?.digest ?? itemDigest(bytes);
+  const encoded = { key, bytes, digest, line: itemLine(key, digest) };
   if (reusable) known.set(value, encoded);
   return encoded;
 };
 
 export const compileSection = (name: string, values: ReadonlyMap<string, unknown>): CompiledSection => {
-  const items = new Map<string, Uint8Array>();
-  const digests = new Map<string, string>();
+  const items = new Map<string, EncodedItem>();
+  const lines: string[] = [];
   for (const [key, value] of values) {
-    const { bytes, digest } = encodeItem(value);
-    items.set(key, bytes);
-    digests.set(key, digest);
+    const item = encodeItem(key, value);
+    items.set(key, item);
+    lines.push(item.line);
   }
-  return { name, items, hash: sectionHashOf([...items.keys()], (key) => digests.get(key)!) };
+  return { name, items, hash: sectionHashOfLines(lines) };
 };
 
-export const logCompileError = (log: Log, source: string, instanceId: string, error: unknown): void =>
-  log.error(
-    { source, instanceId, error: errorMessage(error) },
-    'desired state could not be compiled; the last one stays',
-  );
+/** What turns `from` into `to`; `from` becomes equal to `to`. */
+export const bringUpToDate = (from: Map<string, EncodedItem>, to: EncodedItems) => {
+  const put: Record<string, Buffer> = {};
+  let puts = 0;
+  for (const [key, item] of to) {
+    const old = from.get(key);
+    if (old === item) continue;
+    from.set(key, item);
+    if (old?.digest === item.digest) continue;
+    put[key] = item.bytes as Buffer;
+    puts++;
+  }
+  const remove: string[] = [];
+  if (from.size > to.size) {
+    for (const key of from.keys()) if (!to.has(key)) remove.push(key);
+    for (const key of remove) from.delete(key);
+  }
+  return { put, puts, remove };
+};

@@ -1,7 +1,7 @@
 import { errorMessage, type Log } from '#kernel';
 import { START, type Batch, type Position } from '#event-store';
 import type { DesiredStateSource } from '../ports.js';
-import { compileSection, logCompileError, type CompiledSection, type CompiledState } from './compiled.js';
+import { compileSection, type CompiledSection, type CompiledState } from './compiled.js';
 
 /**
  * The registered sources over one fold of the log. A source that throws on an event folds no further, and what it wants stays
@@ -59,7 +59,8 @@ export class DesiredState {
           sections.set(name, compileSection(name, values));
         }
       } catch (error) {
-        logCompileError(this.log, source.name, instanceId, error);
+        const fields = { source: source.name, instanceId, error: errorMessage(error) };
+        this.log.error(fields, 'desired state could not be compiled; what was sent last stays');
         return undefined;
       }
     }

@@ -1,5 +1,11 @@
-import { diffSection, type agentV1 } from '#proto';
-import type { CompiledSection, CompiledState } from './compiled.js';
+import type { agentV1 } from '#proto';
+import {
+  bringUpToDate,
+  type CompiledSection,
+  type CompiledState,
+  type EncodedItem,
+  type EncodedItems,
+} from './compiled.js';
 
 /** What an agent has, or will have when everything sent so far has arrived. */
 export interface SentSection {
@@ -7,7 +13,7 @@ export interface SentSection {
   readonly hash: string;
   readonly generation: bigint;
   /** Brought up to date in place: a new map per agent and change would live just long enough to be costly garbage. */
-  readonly items: Map<string, Uint8Array>;
+  readonly items: Map<string, EncodedItem>;
 }
 export type SentState = Map<string, SentSection>;
 
@@ -27,18 +33,17 @@ export interface Plan {
 /** Snapshots are cut at about this size, so that the priority lane never waits for more than one such message. */
 const CHUNK_BYTES = 256 * 1024;
 
-const itemsSize = (items: ReadonlyMap<string, Uint8Array>): number => {
+const itemsSize = (items: EncodedItems): number => {
   let size = 0;
-  for (const [key, value] of items) size += key.length + value.length + 8;
+  for (const [key, { bytes }] of items) size += key.length + bytes.length + 8;
   return size;
 };
 
-const wireSection = (section: SentSection): agentV1.Section => ({
-  name: section.name,
-  generation: section.generation,
-  hash: section.hash,
-  items: Object.fromEntries(section.items) as Record<string, Buffer>,
-});
+const wireSection = ({ name, generation, hash, items }: SentSection): agentV1.Section => {
+  const wire: Record<string, Buffer> = {};
+  for (const [key, { bytes }] of items) wire[key] = bytes as Buffer;
+  return { name, generation, hash, items: wire };
+};
 
 const snapshot = (
   storeEpoch: string,
@@ -108,17 +113,15 @@ const delta = (
   base: SentSection,
   to: CompiledSection & { readonly generation: bigint },
 ): PlannedMessage | undefined => {
-  const { put, remove } = diffSection(base.items, to.items);
-  for (const key of remove) base.items.delete(key);
-  for (const [key, value] of put) base.items.set(key, value);
-  if (put.size * 2 > to.items.size && put.size > 8) return undefined;
+  const { put, puts, remove } = bringUpToDate(base.items, to.items);
+  if (puts * 2 > to.items.size && puts > 8) return undefined;
   const value: agentV1.Delta = {
     storeEpoch,
     section: to.name,
     baseGeneration: base.generation,
     generation: to.generation,
     hash: to.hash,
-    put: Object.fromEntries(put) as Record<string, Buffer>,
+    put,
     remove,
   };
   const key = `d|${to.name}|${base.generation}|${base.hash}|${to.generation}|${to.hash}`;
