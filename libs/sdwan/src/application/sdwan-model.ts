@@ -1,6 +1,15 @@
 import type { RecordedEvent } from '#event-store';
 import type { DesiredStateSource } from '#agent-gateway';
-import { compileNetwork } from '../domain/wireguard-compiler/compile.js';
+import {
+  compileDirect,
+  compileInterface,
+  compileNetwork,
+  compilePeers,
+  compileRoutes,
+  seesEverybody,
+  type PeerItems,
+} from '../domain/wireguard-compiler/compile.js';
+import { compileVips } from '../domain/wireguard-compiler/virtual-ips.js';
 import type {
   CompiledNetwork,
   CompiledPeer,
@@ -9,6 +18,7 @@ import type {
   PeerView,
 } from '../domain/wireguard-compiler/model.js';
 import type { LiveVirtualIp } from '../domain/virtual-ip/state.js';
+import { SharedSection } from './shared-section.js';
 import { foldEvent, type FoldedState, type InstanceFacts, type MutableNetwork } from './model-fold.js';
 
 /**
@@ -24,7 +34,7 @@ export class SdwanModel implements DesiredStateSource, FoldedState {
   readonly peersOfInstance = new Map<string, Set<string>>();
   position = 0n;
   private readonly listeners = new Set<(event: RecordedEvent) => void>();
-  private readonly sections = new Map<string, { revision: number; section: ReadonlyMap<string, unknown> }>();
+  private readonly commons = new WeakMap<object, Common>();
   private readonly peerItems = new WeakMap<PeerView, CompiledPeer>();
 
   constructor(private readonly lease: LeaseTimes) {}
@@ -56,7 +66,7 @@ export class SdwanModel implements DesiredStateSource, FoldedState {
     const network = this.networkFor(peerId);
     const peer = network?.peers.get(peerId);
     if (network === undefined || peer === undefined) return undefined;
-    return { network, compiled: compileNetwork(network, peer, this.lease, (p, make) => this.peerItem(p, make)) };
+    return { network, compiled: compileNetwork(network, peer, this.lease, this.items) };
   }
 
   peer(peerId: string): PeerView | undefined {
@@ -78,21 +88,54 @@ export class SdwanModel implements DesiredStateSource, FoldedState {
   }
 
   private section(network: MutableNetwork, peerId: string): ReadonlyMap<string, unknown> {
-    const cached = this.sections.get(peerId);
-    if (cached?.revision === network.revision) return cached.section;
-    const { compiled } = this.compilePeer(peerId)!;
-    const section = new Map<string, unknown>([['interface', compiled.interface]]);
-    for (const peer of compiled.peers) section.set(`peer/${peer.peer_id}`, peer);
-    for (const route of compiled.routes) section.set(`route/${route.prefix}`, route);
-    for (const vip of compiled.vips) section.set(`vip/${vip.vip_id}`, vip);
-    this.sections.set(peerId, { revision: network.revision, section });
-    return section;
+    const self = network.peers.get(peerId)!;
+    const everybody = seesEverybody(network, self);
+    const own = new Map<string, unknown>([['interface', compileInterface(network, self)]]);
+    if (!everybody) for (const peer of compilePeers(network, self, this.items)) own.set(`peer/${peer.peer_id}`, peer);
+    for (const route of compileRoutes(network))
+      own.set(`route/${route.prefix}`, this.shared(network, `route/${route.prefix}`, route));
+    for (const vip of compileVips(network, self, this.lease)) {
+      const key = `vip/${vip.vip_id}`;
+      own.set(key, vip.role === 'member' ? this.shared(network, `${key} by ${vip.route_peer_id}`, vip) : vip);
+    }
+    return everybody ? new SharedSection(this.commonItems(network), `peer/${peerId}`, own) : own;
   }
 
-  /** A peer view is replaced when the peer changes, so it can key its own item. */
-  private peerItem(peer: PeerView, make: () => CompiledPeer): CompiledPeer {
-    let item = this.peerItems.get(peer);
-    if (item === undefined) this.peerItems.set(peer, (item = make()));
-    return item;
+  /** The peers as everybody sees them who sees all of them: made once a revision. */
+  private commonItems(network: MutableNetwork): Map<string, unknown> {
+    const common = this.common(network);
+    if (common.peers.size > 0) return common.peers;
+    for (const peer of compileDirect(network, undefined, this.items)) common.peers.set(`peer/${peer.peer_id}`, peer);
+    return common.peers;
   }
+
+  /** The first of several equal items stands for all of them. */
+  private shared<T extends object>(network: MutableNetwork, key: string, made: T): T {
+    const { others } = this.common(network);
+    const known = others.get(key) as T | undefined;
+    if (known !== undefined) return known;
+    others.set(key, Object.freeze(made));
+    return made;
+  }
+
+  private common(network: MutableNetwork): Common {
+    let common = this.commons.get(network);
+    if (common === undefined || common.revision !== network.revision)
+      this.commons.set(network, (common = { revision: network.revision, peers: new Map(), others: new Map() }));
+    return common;
+  }
+
+  /** A peer view is replaced when the peer changes, so it can key its own item. Frozen: the gateway encodes it once. */
+  private readonly items: PeerItems = (peer, make) => {
+    let item = this.peerItems.get(peer);
+    if (item === undefined) this.peerItems.set(peer, (item = Object.freeze(make())));
+    return item;
+  };
+}
+
+/** What nodes of one network share at one revision. */
+interface Common {
+  readonly revision: number;
+  readonly peers: Map<string, unknown>;
+  readonly others: Map<string, object>;
 }

@@ -27,8 +27,13 @@ export const sdwanNetworks = defineProjection<NetworkDoc>({
       return { account: event.meta.accountId, id, ...rest, created_at: event.recordedAt };
     }
     if (doc === undefined || event.type === NetworkDeleted.type) return undefined;
-    const { network_id: _, ...changed } = event.data as EventOf<typeof NetworkUpdated>['data'];
-    return { ...doc, ...changed };
+    const { name, routing_mode, pod_subnet_prefix } = event.data as EventOf<typeof NetworkUpdated>['data'];
+    return {
+      ...doc,
+      ...(name === undefined ? {} : { name }),
+      ...(routing_mode === undefined ? {} : { routing_mode }),
+      ...(pod_subnet_prefix === undefined ? {} : { pod_subnet_prefix }),
+    };
   },
   columns: ({ account, name }) => ({ account, name }),
   columnTypes: { name: 'text' },

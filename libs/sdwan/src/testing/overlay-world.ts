@@ -19,14 +19,11 @@ import * as commands from '../application/commands.js';
 import { SdwanObserver } from '../application/agent-observer.js';
 import { DeviceFeed } from '../application/device-feed.js';
 import { FailoverService } from '../application/failover/failover-service.js';
-import * as grants from '../application/grant-handlers.js';
-import * as moves from '../application/move-handlers.js';
-import * as networks from '../application/network-handlers.js';
-import * as peers from '../application/peer-handlers.js';
 import { sdwanManager } from '../application/sdwan-manager.js';
 import { SdwanModel } from '../application/sdwan-model.js';
-import * as vips from '../application/virtual-ip-handlers.js';
 import { sdwanProjections } from '../projections/index.js';
+import { handleSdwanCommands } from './handlers.js';
+import { TestAgent } from './test-agent.js';
 
 const { VipAck_Role: Role } = agentV1;
 const LEASE = { beatMs: 200, ttlMs: 600 };
@@ -34,20 +31,6 @@ const definitions = [...accessEvents, ...fleetEvents, ...sdwanEvents] as unknown
   string,
   z.ZodObject
 >[];
-
-/** An agent as the platform sees it: it votes, acknowledges, and can die, lose its control link or go deaf to VIP items. */
-export class TestAgent {
-  alive = true;
-  linked = true;
-  deaf = false;
-  lastBeatMs = 0;
-  promised = 0;
-  readonly items: VipItem[] = [];
-  constructor(readonly instanceId: string) {}
-  get holds(): boolean {
-    return this.items.at(-1)?.role === 'holder';
-  }
-}
 
 /** A platform on a virtual clock with scripted agents: one latency of 1 ms each way. */
 export class OverlayWorld {
@@ -70,7 +53,7 @@ export class OverlayWorld {
     this.platform.processing.addCommand(commands.MoveVirtualIpAway);
     this.platform.processing.addCommand(commands.DetachInstance);
     this.boot();
-    this.handle();
+    handleSdwanCommands(this.platform, () => this.service);
     this.clock.every(2, () => void this.pump());
     this.clock.every(50, () => this.judge());
   }
@@ -306,62 +289,5 @@ export class OverlayWorld {
         void this.observer.onLost(this.identity(agent.instanceId));
       }
     }
-  }
-
-  private handle(): void {
-    const { transactor, store, readModels } = this.platform;
-    const on = this.platform.handle;
-    on(commands.CreateNetwork, (c) =>
-      new networks.CreateNetworkHandler(transactor, store).execute(c as commands.CreateNetwork),
-    );
-    on(commands.UpdateNetwork, (c) =>
-      new networks.UpdateNetworkHandler(transactor, store, readModels).execute(c as commands.UpdateNetwork),
-    );
-    on(commands.DeleteNetwork, (c) =>
-      new networks.DeleteNetworkHandler(transactor, store, readModels).execute(c as commands.DeleteNetwork),
-    );
-    on(commands.AttachPeer, (c) => new peers.AttachPeerHandler(transactor, store).execute(c as commands.AttachPeer));
-    on(commands.AnnouncePeerKey, (c) =>
-      new peers.AnnouncePeerKeyHandler(transactor, store).execute(c as commands.AnnouncePeerKey),
-    );
-    on(commands.ReportPeerEndpoints, (c) =>
-      new peers.ReportPeerEndpointsHandler(transactor, store).execute(c as commands.ReportPeerEndpoints),
-    );
-    on(commands.RecordPeerLiveness, (c) =>
-      new peers.RecordPeerLivenessHandler(transactor, store).execute(c as commands.RecordPeerLiveness),
-    );
-    on(commands.ReserveVirtualIp, (c) =>
-      new vips.ReserveVirtualIpHandler(transactor, store).execute(c as commands.ReserveVirtualIp),
-    );
-    on(commands.SetVirtualIpCandidates, (c) =>
-      new vips.SetVirtualIpCandidatesHandler(transactor, store).execute(c as commands.SetVirtualIpCandidates),
-    );
-    on(commands.AllocateVirtualIp, (c) =>
-      new vips.AllocateVirtualIpHandler(transactor, store).execute(c as commands.AllocateVirtualIp),
-    );
-    on(commands.ReleaseVirtualIp, (c) =>
-      new vips.ReleaseVirtualIpHandler(transactor, store).execute(c as commands.ReleaseVirtualIp),
-    );
-    on(commands.CreateAccessGrant, (c) =>
-      new grants.CreateAccessGrantHandler(transactor, store).execute(c as commands.CreateAccessGrant),
-    );
-    on(commands.RedeemAccessGrant, (c) =>
-      new grants.RedeemAccessGrantHandler(transactor, store).execute(c as commands.RedeemAccessGrant),
-    );
-    on(commands.RevokeAccessGrant, (c) =>
-      new grants.RevokeAccessGrantHandler(transactor, store).execute(c as commands.RevokeAccessGrant),
-    );
-    on(commands.DetachPeer, (c) =>
-      new moves.DetachPeerHandler(transactor, store, this.service).execute(c as commands.DetachPeer),
-    );
-    on(commands.DetachInstance, (c) =>
-      new moves.DetachInstanceHandler(transactor, store).execute(c as commands.DetachInstance),
-    );
-    on(commands.MoveVirtualIpAway, (c) =>
-      new moves.MoveVirtualIpAwayHandler(this.service).execute(c as commands.MoveVirtualIpAway),
-    );
-    on(commands.FailoverVirtualIp, (c) =>
-      new moves.FailoverVirtualIpHandler(this.service).execute(c as commands.FailoverVirtualIp),
-    );
   }
 }

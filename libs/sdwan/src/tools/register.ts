@@ -3,12 +3,13 @@ import { registerGrantTools } from './grant-tools.js';
 import { registerInsightTools } from './insight-tools.js';
 import { registerNetworkTools, registerPeerTools } from './network-tools.js';
 import type { SdwanToolServices } from './services.js';
-import { registerVipTools } from './vip-tools.js';
+import { registerVipMoveTools, registerVipTools } from './vip-tools.js';
 
 export const registerSdwanTools = (registrar: ToolRegistrar, services: SdwanToolServices): void => {
   registerNetworkTools(registrar, services);
   registerPeerTools(registrar, services);
   registerVipTools(registrar, services);
+  registerVipMoveTools(registrar, services);
   registerGrantTools(registrar, services);
   registerInsightTools(registrar, services);
 };

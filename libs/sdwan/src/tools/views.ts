@@ -8,10 +8,16 @@ import type { PeerDoc } from '../projections/peers.js';
 import type { VirtualIpDoc } from '../projections/virtual-ips.js';
 
 export const networkView = (doc: NetworkDoc, model: SdwanModel) => {
-  const { account: _, ...shown } = doc;
   const live = model.networks.get(doc.id);
   return {
-    ...shown,
+    id: doc.id,
+    name: doc.name,
+    handle: doc.handle,
+    cidr_64: doc.cidr_64,
+    cidr_v4: doc.cidr_v4,
+    routing_mode: doc.routing_mode,
+    pod_subnet_prefix: doc.pod_subnet_prefix,
+    created_at: doc.created_at,
     effective_mode: live === undefined ? ('mesh' as const) : effectiveMode(live),
     interface_name: `wg-sdwan-${doc.handle}`,
     peer_count: live?.peers.size ?? 0,

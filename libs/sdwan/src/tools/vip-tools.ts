@@ -15,9 +15,13 @@ import type { SdwanToolServices } from './services.js';
 import * as tools from './vip-definitions.js';
 import { virtualIpView } from './views.js';
 
+const shower = (services: SdwanToolServices) => async (id: string) => ({
+  virtual_ip: virtualIpView(await documentOf(services, sdwanVirtualIps, id)),
+});
+
 export const registerVipTools = (registrar: ToolRegistrar, services: SdwanToolServices): void => {
   const { readModels } = services;
-  const show = async (id: string) => ({ virtual_ip: virtualIpView(await documentOf(services, sdwanVirtualIps, id)) });
+  const show = shower(services);
 
   registrar.add(tools.createVirtualIp, async (input, call) => {
     const network = await findNetwork(readModels, call.accountId, input.network_id);
@@ -57,6 +61,12 @@ export const registerVipTools = (registrar: ToolRegistrar, services: SdwanToolSe
     );
     return { virtual_ips: docs.map(virtualIpView), next_cursor };
   });
+};
+
+export const registerVipMoveTools = (registrar: ToolRegistrar, services: SdwanToolServices): void => {
+  const { readModels } = services;
+  const show = shower(services);
+
   registrar.add(tools.failoverVirtualIp, async (input, call) => {
     const { id } = await findVirtualIp(readModels, call.accountId, input.virtual_ip_id);
     const target =

@@ -34,7 +34,7 @@ export const compileNetwork = (
   vips: compileVips(network, self, lease),
 });
 
-const compileInterface = (network: NetworkView, self: PeerView): CompiledInterface => ({
+export const compileInterface = (network: NetworkView, self: PeerView): CompiledInterface => ({
   network_id: network.networkId,
   peer_id: self.peerId,
   name: `wg-sdwan-${network.handle}`,
@@ -44,10 +44,14 @@ const compileInterface = (network: NetworkView, self: PeerView): CompiledInterfa
   forwarding: isHub(self) && effectiveMode(network) === 'hub',
 });
 
+/** In a mesh everybody, in hub mode the hubs. */
+export const seesEverybody = (network: NetworkView, self: PeerView): boolean =>
+  effectiveMode(network) === 'mesh' || isHub(self);
+
 const ownAddresses = (peer: PeerView): string[] => [hostCidr(peer.addressV6), hostCidr(peer.addressV4)];
 
-const compilePeers = (network: NetworkView, self: PeerView, items: PeerItems): CompiledPeer[] => {
-  if (effectiveMode(network) === 'mesh' || isHub(self)) return direct(network, self, items);
+export const compilePeers = (network: NetworkView, self: PeerView, items: PeerItems): CompiledPeer[] => {
+  if (seesEverybody(network, self)) return compileDirect(network, self, items);
   const [primary, ...standby] = hubsOf(network);
   if (primary === undefined) return [];
   const behind = [
@@ -59,10 +63,10 @@ const compilePeers = (network: NetworkView, self: PeerView, items: PeerItems): C
 };
 
 /** Everybody else, each under its own addresses only. */
-const direct = (network: NetworkView, self: PeerView, items: PeerItems): CompiledPeer[] => {
+export const compileDirect = (network: NetworkView, self: PeerView | undefined, items: PeerItems): CompiledPeer[] => {
   const result: CompiledPeer[] = [];
   for (const peer of network.peers.values()) {
-    if (peer.peerId === self.peerId || peer.publicKey === null) continue;
+    if (peer.peerId === self?.peerId || peer.publicKey === null) continue;
     result.push(items(peer, () => item(network, peer, whatIsAt(peer))));
   }
   return result;
@@ -82,7 +86,7 @@ const item = (network: NetworkView, peer: PeerView, allowed: readonly string[]):
   persistent_keepalive: KEEPALIVE_S,
 });
 
-const compileRoutes = (network: NetworkView): CompiledRoute[] => [
+export const compileRoutes = (network: NetworkView): CompiledRoute[] => [
   { prefix: network.cidr64, kind: 'device' },
   { prefix: network.cidrV4, kind: 'device' },
   ...[...network.virtualIps.values()]
