@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { ConfigError, errorMessage, parseConfig, requireNode24, type Config, type Log } from '#kernel';
+import { EmbeddedPostgresError, MigrationError } from '#event-store';
 import { createLog } from './adapters/pino-log.js';
 import { openStore } from './parts/event-store.js';
 import type { RunningPlatform } from './platform.js';
@@ -53,11 +54,11 @@ const main = async (): Promise<void> => {
   announce(log, config, platform);
 };
 
+/** What an operator can put right; anything else is a bug and shows where it came from. */
+const isForOperators = (error: unknown): error is Error =>
+  error instanceof ConfigError || error instanceof EmbeddedPostgresError || error instanceof MigrationError;
+
 main().catch((error: unknown) => {
-  const isOperators = error instanceof ConfigError;
-  fail(
-    isOperators
-      ? error.message
-      : `the platform could not start: ${error instanceof Error ? error.stack : String(error)}`,
-  );
+  if (isForOperators(error)) fail(error.message);
+  fail(`the platform could not start: ${error instanceof Error ? error.stack : String(error)}`);
 });

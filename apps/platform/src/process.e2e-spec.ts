@@ -92,6 +92,23 @@ it('refuses a misspelt setting with the nearest name', async () => {
   expect(wrong.output()).toContain('DROVER_HTP_ADDR: unknown setting; did you mean DROVER_HTTP_ADDR?');
 }, 30_000);
 
+it('names the setting when the configured database does not answer, and not its password', async () => {
+  const wrong = start({ DATABASE_URL: 'postgres://drover:hunter2@127.0.0.1:61998/drover' });
+  expect((await wrong.exited).code).toBe(1);
+  expect(wrong.output()).toMatch(
+    /^DATABASE_URL: Postgres at 127\.0\.0\.1:61998\/drover cannot be used: .*ECONNREFUSED/m,
+  );
+  expect(wrong.output()).not.toContain('hunter2');
+}, 30_000);
+
+it('refuses to share a data directory with a platform that lives', async () => {
+  await start().ready();
+  const second = start();
+  expect((await second.exited).code).toBe(1);
+  expect(second.output()).not.toContain('    at ');
+  expect(second.output()).toContain(dataDir);
+}, 60_000);
+
 describe('drover', () => {
   const drover = (url: string, ...args: string[]) => {
     const env = { PATH: process.env.PATH, HOME: dataDir, DROVER_URL: url, DROVER_DATA_DIR: dataDir };

@@ -1,6 +1,6 @@
 import pg from 'pg';
-import { openEventStore, openPostgres, type EventStore } from '#event-store';
-import { ConfigError, systemClock, systemRandom, systemTimers, type Config, type Log } from '#kernel';
+import { MigrationError, openEventStore, openPostgres, type EventStore } from '#event-store';
+import { ConfigError, errorMessage, systemClock, systemRandom, systemTimers, type Config, type Log } from '#kernel';
 
 const POOL_SIZE = 12;
 
@@ -59,8 +59,15 @@ const openOnPostgres = async (
     };
   } catch (error) {
     await server.stop();
-    throw error;
+    throw config.DATABASE_URL === undefined ? error : unreachable(config.DATABASE_URL, error);
   }
+};
+
+/** Of a server that someone named: what it says, under the name of the setting and without the password. */
+const unreachable = (databaseUrl: string, error: unknown): unknown => {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+  if (typeof code !== 'string' || error instanceof MigrationError) return error;
+  return new ConfigError(`DATABASE_URL: ${serverName(databaseUrl)} cannot be used: ${errorMessage(error) || code}`);
 };
 
 const serverName = (databaseUrl: string): string => {
