@@ -168,7 +168,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
     this.desired.apply(batch, this.refresher.dirty);
     this.refresher.schedule();
     const touched = batch.events.filter((e) => categoryOf(e.stream) === 'instance').map((e) => e.stream);
-    const live = [...new Set(touched)].filter((id) => this.hub.records.get(id)?.session !== undefined);
+    const live = [...new Set(touched)].filter((id) => this.hub.records.has(id));
     if (live.length === 0) return;
     this.recheck(live);
     this.options.timers.after(RECHECK_AGAIN_MS, () => this.recheck(live));

@@ -134,12 +134,19 @@ export class SessionHub implements SessionHost {
     this.encodings.clear();
   }
 
-  /** Looks again whether the certificate behind a live stream may still be used. */
+  /** Looks again whether an agent may still be one. If not, its stream ends and nobody waits for its beats any more. */
   async recheck(instanceId: string): Promise<void> {
-    const session = this.records.get(instanceId)?.session;
-    if (session === undefined) return;
-    const answer = await this.deps.authorize(session.peer);
-    if (answer.kind === 'refused') session.bye(answer.code, answer.message, answer.wipe);
+    const record = this.records.get(instanceId);
+    if (record === undefined) return;
+    const peer = record.session?.peer ?? record.agent;
+    const { certificateSerial } = peer;
+    const answer = await this.deps.authorize({ instanceId, certificateSerial });
+    if (answer.kind === 'ok') return;
+    const { session, challenger } = record;
+    for (const s of [challenger, session]) {
+      if (s?.peer.certificateSerial === certificateSerial) s.bye(answer.code, answer.message, answer.wipe);
+    }
+    if (record.session === undefined) this.records.delete(instanceId);
   }
 
   liveness(instanceId: string): AgentLiveness {

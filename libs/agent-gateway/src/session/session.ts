@@ -97,16 +97,20 @@ export class Session implements AgentStreamHandlers {
     return true;
   }
 
-  /** Sends the difference between what was sent last and what is wanted now; answers the sections that changed. */
+  /**
+   * Sends the difference between what was sent last and what is wanted now; answers the sections that changed. A first
+   * snapshot is no change: its generation is this agent's own and nothing settles with it.
+   */
   update(wanted: Parameters<typeof planUpdate>[2], generation: bigint): readonly string[] {
     this.dirty = false;
+    const first = this.sent === undefined;
     const plan =
       this.sent === undefined
         ? planResume(this.host.storeEpoch, this.hello!, wanted, generation)
         : planUpdate(this.host.storeEpoch, this.sent, wanted, generation);
     this.sent = plan.sent;
     this.outbox.enqueue(this.host.encode(plan.messages));
-    return plan.changed;
+    return first ? [] : plan.changed;
   }
 
   priority(message: Outgoing): void {
