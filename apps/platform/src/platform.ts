@@ -10,6 +10,7 @@ import { Closing } from './closing.js';
 import { openFoundation, type Foundation } from './foundation.js';
 import { isLoopback, originCheck } from './http/origin-check.js';
 import { parseAddress, withPort } from './addresses.js';
+import { Metrics } from './metrics.js';
 import { openStore, type OpenedStore } from './parts/event-store.js';
 import { PlatformModule } from './platform.module.js';
 import { Readiness } from './readiness.js';
@@ -63,6 +64,7 @@ const start = async (options: PlatformOptions, closing: Closing): Promise<Runnin
   await processing.start();
   const agents = await startGateway(gateway, config);
   watch(app.get(Readiness), foundation);
+  app.get(Metrics).watchProcessing(() => processing.status());
   const httpUrl = await listen(app, config);
   const { firstToken } = foundation.access;
   return {

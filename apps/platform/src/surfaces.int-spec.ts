@@ -141,5 +141,7 @@ describe('health', () => {
     await drover.rest('recent_events', {});
     const { text } = await raw('/metrics', bearer());
     expect(text).toMatch(/drover_tool_calls_total\{tool="recent_events",outcome="ok"\} \d+/);
+    expect(text).toMatch(/drover_processing_faults 0/);
+    expect(text).toMatch(/drover_processing_lag_events\{lane="projection:fleet_nodes_v\d+"\} \d+/);
   });
 });
