@@ -130,7 +130,7 @@ export class FailoverCoordinator {
     if (running !== undefined) return running.done;
     const choice = this.choice(vip, reason);
     const order = target === undefined ? choice.order : [target];
-    return this.run(vip, reason, this.plan(vip, order, planned), causedBy);
+    return this.run(vip, reason, this.plan(vip, order, planned, reason), causedBy);
   }
 
   private look(vip: LiveVirtualIp): void {
@@ -167,12 +167,12 @@ export class FailoverCoordinator {
     const { move } = vip;
     if (move === null) return;
     const planned = vip.holder !== null && this.facts.of(vip.holder).live && !sameMember(vip.holder, move.to);
-    const base = this.plan(vip, this.choice(vip, move.reason).order, planned);
+    const base = this.plan(vip, this.choice(vip, move.reason).order, planned, move.reason);
     const plan = move.failed ? base : { ...base, resume: { epoch: move.epoch, to: move.to } };
     this.background(vip, this.run(vip, move.reason, plan));
   }
 
-  private plan(vip: LiveVirtualIp, order: readonly Member[], planned: boolean): MovePlan {
+  private plan(vip: LiveVirtualIp, order: readonly Member[], willing: boolean, reason: MoveReason): MovePlan {
     const network = this.deps.model.virtualIp(vip.virtualIpId)?.network;
     const members = [...(network?.peers.values() ?? [])].flatMap((peer) =>
       peer.instanceId !== null && this.deps.link.liveness(peer.instanceId).connected
@@ -181,6 +181,8 @@ export class FailoverCoordinator {
     );
     const voters = vip.candidates.filter((c) => network?.peers.has(c.peer_id));
     const silent = vip.holder === null ? 0 : this.deps.link.liveness(vip.holder.instance_id).silentMs;
+    // Detached already, it cannot be told anything any more.
+    const planned = willing && vip.holder !== null && network?.peers.has(vip.holder.peer_id) === true;
     return {
       epoch: vip.epoch,
       from: vip.holder,
@@ -189,6 +191,7 @@ export class FailoverCoordinator {
       platformVotes: voters.length % 2 === 0,
       members,
       planned,
+      ordered: reason !== 'lease_lost' && reason !== 'health',
       ttlMs: this.deps.lease.ttlMs,
       downForMs: planned || !Number.isFinite(silent) ? 0 : silent,
     };

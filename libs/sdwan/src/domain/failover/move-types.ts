@@ -15,6 +15,8 @@ export interface MovePlan {
   readonly members: readonly Member[];
   /** The old holder lives and takes part: make before break. */
   readonly planned: boolean;
+  /** Somebody wants the holder gone, dead or alive: no witness has to confirm its death, what it was granted just runs out. */
+  readonly ordered: boolean;
   readonly ttlMs: number;
   /** For how long the VIP had not answered when the move began. */
   readonly downForMs: number;

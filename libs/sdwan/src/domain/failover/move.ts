@@ -55,7 +55,7 @@ export const stepMove = (state: MoveState, input: MoveInput, nowMs: number): Mov
     case 'ack':
       return input.epoch === state.epoch ? onAck(state, input, nowMs) : { state, effects: [] };
     case 'holder_back':
-      return isAsking(state.phase) && !state.plan.planned
+      return isAsking(state.phase) && !state.plan.planned && !state.plan.ordered
         ? finish(state, 'aborted', 'holder_back')
         : { state, effects: [] };
     default:
@@ -72,7 +72,7 @@ const begin = (state: MoveState): MoveStep => {
     return state.plan.from === null || state.plan.planned
       ? finish(state, 'aborted', 'no_candidate')
       : enter(state, 'stranding', [{ kind: 'append_stranded', reason: 'no candidate is left' }]);
-  return state.plan.planned || state.plan.from === null
+  return state.plan.planned || state.plan.ordered || state.plan.from === null
     ? beginVoting(state)
     : askForPromises(state, 'witnessing', state.plan.epoch);
 };

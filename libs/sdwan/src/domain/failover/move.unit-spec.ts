@@ -14,6 +14,7 @@ const plan = (more: Partial<MovePlan> = {}): MovePlan => ({
   platformVotes: false,
   members: [A, B, C, worker],
   planned: false,
+  ordered: false,
   ttlMs: 600,
   downForMs: 620,
   ...more,
@@ -114,6 +115,13 @@ describe('a move of a virtual IP', () => {
     const { end, log } = play(plan(), agents({ dead: [A.instance_id], heardMsAgo: (now) => now % 200 }));
     expect(end?.effect).toMatchObject({ outcome: 'aborted', detail: 'holder_alive' });
     expect(log.some((l) => l.effect.kind === 'ask' && l.effect.epoch > 1)).toBe(false);
+  });
+
+  it('needs no witness when the holder is to go, but lets its grants run out', () => {
+    const { kinds, log, end } = play(plan({ ordered: true }), agents({ heardMsAgo: () => 5, outstandingMs: 600 }));
+    expect(kinds.filter((k) => k === 'ask')).toHaveLength(1);
+    expect(log.find((l) => l.effect.kind === 'append_started')!.at).toBeGreaterThanOrEqual(600);
+    expect(end?.effect).toMatchObject({ outcome: 'moved' });
   });
 
   it('waits for what voters granted to the lost holder', () => {
