@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { systemIds } from '#kernel';
 import { PostgresEventStore, type PostgresEventStoreOptions } from '../adapters/postgres/postgres-event-store.js';
 import { startEmbeddedPostgres } from '../embedded/launcher.js';
 import { migrate } from '../migrations.js';
@@ -21,7 +22,9 @@ interface TestServer {
 }
 
 let server: Promise<TestServer> | undefined;
-let made = 0;
+
+/** Test files of one process share a server that DATABASE_URL names. */
+const uniqueName = (what: string): string => `${what}_${systemIds.uuid().replaceAll('-', '')}`;
 
 /**
  * A fresh, migrated database on real Postgres: one embedded server per test file, started at first use and stopped after
@@ -29,7 +32,7 @@ let made = 0;
  */
 export const testDatabase = async (): Promise<TestDatabase> => {
   const { url, template } = await (server ??= startServer(process.env.DATABASE_URL));
-  const name = `drover_test_${process.pid}_${++made}`;
+  const name = uniqueName('drover_test');
   await admin(url, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   const connectionString = withDatabase(url, name);
   return {
@@ -57,7 +60,7 @@ export const stopTestPostgres = async (): Promise<void> => {
 if (typeof afterAll === 'function') afterAll(stopTestPostgres, 30_000);
 
 const startServer = async (databaseUrl: string | undefined): Promise<TestServer> => {
-  const template = `drover_template_${process.pid}`;
+  const template = uniqueName('drover_template');
   if (databaseUrl !== undefined) {
     const url = new URL(databaseUrl);
     await makeTemplate(url, template);

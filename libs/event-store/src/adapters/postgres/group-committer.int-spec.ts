@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, connect, type Server, type Socket } from 'node:net';
+import { createServer, connect, type NetConnectOpts, type Server, type Socket } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -84,14 +84,10 @@ it('a cut connection under load loses nothing and writes nothing twice', async (
 });
 
 it('a commit whose answer was lost is recognised: the retry answers duplicate and the event is there once', async () => {
-  const proxy = await cuttingProxy(new URL(database.connectionString).searchParams.get('host')!);
+  const { host, port, user, database: name, password } = new pg.Client(database.connection);
+  const proxy = await cuttingProxy(host.startsWith('/') ? { path: join(host, `.s.PGSQL.${port}`) } : { host, port });
   const through = new PostgresEventStore({
-    connection: {
-      host: proxy.dir,
-      port: 5432,
-      user: 'drover',
-      database: new URL(database.connectionString).pathname.slice(1),
-    },
+    connection: { host: proxy.dir, port: 5432, database: name, ...(user && { user }), ...(password && { password }) },
   });
   await through.append(request(freshStream(), 'no_stream', newEvents(1)));
   proxy.cutNextAnswer();
@@ -167,12 +163,12 @@ it('an append wakes a waiting subscription at once, without waiting for the poll
 });
 
 /** A socket in front of the server that passes everything on until told to swallow one answer and hang up. */
-const cuttingProxy = async (behind: string) => {
+const cuttingProxy = async (behind: NetConnectOpts) => {
   const dir = await mkdtemp(join(tmpdir(), 'drover-proxy-'));
   let cut = false;
   const sockets = new Set<Socket>();
   const server: Server = createServer((client) => {
-    const upstream = connect(join(behind, '.s.PGSQL.5432'));
+    const upstream = connect(behind);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('error', () => socket.destroy());
