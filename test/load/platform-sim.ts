@@ -115,8 +115,6 @@ const handle = async (message: ToPlatform): Promise<void> => {
       return tell({ kind: 'changed' });
     case 'measure': {
       await wait(10);
-      if (process.env.GCNOW) (globalThis as unknown as { gc?: () => void }).gc?.();
-      process.stderr.write(`${JSON.stringify(process.memoryUsage())}\n`);
       const { user, system } = process.cpuUsage();
       return tell({ kind: 'measured', rssMib: process.memoryUsage().rss / 2 ** 20, cpuMicros: user + system });
     }
