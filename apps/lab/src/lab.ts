@@ -54,7 +54,7 @@ export class Lab {
     const dir = createRunDir(id);
     for (const folder of ['logs', 'tokens', 'kube']) mkdirSync(join(dir, folder), { mode: 0o700 });
     const base = await Base.create(dir, network.level !== 'root');
-    const relay = await Relay.open(base, options.platformPorts);
+    const relay = await Relay.open(base, options.platformPorts, options.root);
     const environment = { [WORKSTATION]: { KUBECONFIG: join(dir, 'kube/k3s.yaml') } };
     const lab = new Lab(id, dir, network, base, relay, options, environment);
     lab.save();

@@ -41,7 +41,7 @@ const anyPort = (): Promise<number> =>
 export const choosePorts = async (
   preferred: PlatformPorts = { http: 8080, agents: 7443, enroll: 7444 },
 ): Promise<PlatformPorts> => {
-  const free = await Promise.all(Object.values(preferred).map((port: number) => isFree(port)));
+  const free = await Promise.all(Object.values(preferred).map((port: number) => port !== 0 && isFree(port)));
   if (free.every((yes) => yes)) return preferred;
   return { http: await anyPort(), agents: await anyPort(), enroll: await anyPort() };
 };

@@ -1,6 +1,6 @@
 import { createServer, connect, type Server } from 'node:net';
 import type { ChildProcess } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type { Base } from './namespace.js';
 import { firstLine, start } from './processes.js';
 
@@ -15,9 +15,9 @@ export class Relay {
     readonly child: ChildProcess,
   ) {}
 
-  static async open(base: Base, ports: readonly number[]): Promise<Relay> {
+  static async open(base: Base, ports: readonly number[], root: string): Promise<Relay> {
     const servers = await Promise.all(ports.map((port) => outer(`${base.dir}/relay-${port}.sock`, port)));
-    const inner = fileURLToPath(new URL('./relay-main.js', import.meta.url));
+    const inner = join(root, 'dist/apps/lab/src/relay-main.js');
     const pairs = ports.map((port) => `${port}=${base.dir}/relay-${port}.sock`);
     const child = start(base.wrap([process.execPath, inner, '::', ...pairs]), ['ignore', 'pipe', 'inherit']);
     await firstLine(child, 'the relay to the platform');
