@@ -165,6 +165,11 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
     };
   }
 
+  /** Names of the process managers, which introspect() takes as well; several may share an agent id. */
+  processManagers(): readonly string[] {
+    return this.managers.map((manager) => manager.name);
+  }
+
   /** Agent ids that introspect() knows. */
   agents(): readonly string[] {
     return this.managers.map((manager) => manager.agentId);
