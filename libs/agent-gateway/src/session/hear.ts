@@ -1,12 +1,23 @@
-import { assertNever } from '#kernel';
+import { assertNever, type Clock, type Log } from '#kernel';
 import type { agentV1 } from '#proto';
+import type { Settling } from '../liveness/settling.js';
 import type { AgentRecord } from './agent-record.js';
-import type { SessionHub } from './hub.js';
 import type { Session } from './session.js';
+
+/** What hearing needs of the hub. */
+export interface Hearing {
+  readonly deps: {
+    readonly clock: Pick<Clock, 'monotonicMs'>;
+    readonly log: Log;
+    readonly onTunnelFailed: (instanceId: string, message: agentV1.TunnelFailed) => void;
+  };
+  readonly settling: Settling;
+  beat(record: AgentRecord, session: Session): void;
+}
 
 /** One message of a live stream. Beats and receipts are handled at once; the rest goes to the observers, in order. */
 export const hear = (
-  hub: SessionHub,
+  hub: Hearing,
   record: AgentRecord,
   session: Session,
   message: NonNullable<agentV1.SyncRequest['message']>,
