@@ -56,7 +56,12 @@ export class AppendListener {
 
   private async listen(): Promise<void> {
     for (let attempt = 0; !this.stop.signal.aborted; attempt++) {
-      const client = new pg.Client({ ...this.deps.connection, application_name: 'drover-listener', keepAlive: true });
+      const client = new pg.Client({
+        ...this.deps.connection,
+        application_name: 'drover-listener',
+        keepAlive: true,
+        connectionTimeoutMillis: 5_000,
+      });
       try {
         await this.serve(client);
         attempt = 0;
