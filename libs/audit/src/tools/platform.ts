@@ -6,7 +6,7 @@ import type { ToolHandler } from '#tools';
 import type { agentIntrospectTool, listAgentsTool, platformHealthTool } from './definitions.js';
 
 /** What the processing host tells of itself. */
-export type ProcessingView = Pick<ProcessingHost, 'status' | 'introspect' | 'agents'>;
+export type ProcessingView = Pick<ProcessingHost, 'status' | 'introspect' | 'processManagers'>;
 export const PROCESSING_VIEW = Symbol('ProcessingView');
 
 /** What only the process itself knows. */
@@ -23,19 +23,9 @@ type Handler<T extends { readonly input: z.ZodObject; readonly output: z.ZodObje
   T['output']
 >;
 
-const MANAGER_LANE = 'process:';
-
-/**
- * Several process managers may work under one agent id; an operator sees them as one. Their names are known where they run,
- * elsewhere only the ids.
- */
+/** Several process managers may work under one agent id; an operator sees them as one. */
 const allManagers = async (view: ProcessingView): Promise<Introspection[]> => {
-  const { lanes } = await view.status();
-  const running = lanes.filter((lane) => lane.name.startsWith(MANAGER_LANE));
-  const names = running.map((lane) => lane.name.slice(MANAGER_LANE.length));
-  const found = await Promise.all(
-    (names.length > 0 ? names : [...new Set(view.agents())]).map((name) => view.introspect(name)),
-  );
+  const found = await Promise.all(view.processManagers().map((name) => view.introspect(name)));
   return found.filter((one) => one !== undefined);
 };
 
