@@ -77,12 +77,14 @@ const bringUp = async (say: Narrator, cleanup: Cleanup): Promise<Running> => {
   return { platform, lab, dataDir };
 };
 
-const summary = (say: Narrator, { platform, dataDir }: Running, result: StoryResult, ms: number): void => {
-  const token = join(dataDir, 'admin.token');
-  const address = `DROVER_URL=${platform.httpUrl} DROVER_TOKEN=$(cat ${token})`;
+const verdict = (say: Narrator, result: StoryResult, ms: number): void =>
   say.chapter(
     `Every step held, in ${took(ms)}. The API endpoint was away for ${result.drainGapMs.toFixed(0)} ms while it moved.`,
   );
+
+const tryNext = (say: Narrator, { platform, dataDir }: Running): void => {
+  const token = join(dataDir, 'admin.token');
+  const address = `DROVER_URL=${platform.httpUrl} DROVER_TOKEN=$(cat ${token})`;
   say.line('Try next, from another terminal in this folder:');
   say.block(
     `
@@ -139,8 +141,10 @@ const main = async (argv: readonly string[]): Promise<number> => {
     if (outcome === 'interrupted') return 130;
     const { running, result } = outcome;
     if (json) report(say, true, running.lab.network.level, result);
-    summary(say, running, result, performance.now() - started);
-    if (!exit) await interrupted;
+    verdict(say, result, performance.now() - started);
+    if (exit) return 0;
+    tryNext(say, running);
+    await interrupted;
     return 0;
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);

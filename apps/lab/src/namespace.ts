@@ -62,7 +62,7 @@ layer() {
     mount -t overlay overlay -o "userxattr,lowerdir=$1,upperdir=$2,workdir=$2.work" "$1"
 }
 layer /etc "$d/etc"; layer /var/lib "$d/var-lib"; layer /usr/local/bin "$d/bin"
-for p in etc/rancher var/lib/rancher var/lib/drover-agent; do
+for p in etc/rancher etc/systemd/system var/lib/rancher var/lib/drover-agent; do
   mkdir -p "/$p" "$d/own/$p"; mount --bind "$d/own/$p" "/$p"
 done
 mount -t tmpfs -o mode=755 tmpfs /run

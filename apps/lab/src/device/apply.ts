@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import { run, must } from '../processes.js';
 import type { DeviceConfig } from './config.js';
 
@@ -60,35 +61,39 @@ export class WireGuardApplier implements Applier {
   }
 }
 
-/** No WireGuard here: the same prefixes as plain routes over the underlay. NOT ENCRYPTED. */
+/**
+ * No WireGuard here: the same prefixes as plain routes over the underlay. NOT ENCRYPTED. Packets leave with the underlay's
+ * address: without handshakes no peer can learn where this device's overlay address is.
+ */
 export class PlainRouteApplier implements Applier {
   private known: DeviceConfig | undefined;
 
   constructor(private readonly underlay: string) {}
 
   async apply(config: DeviceConfig): Promise<void> {
-    for (const address of config.interface.addresses)
+    const overlay = config.interface.addresses;
+    for (const address of overlay)
       await must(['ip', 'addr', 'replace', address, 'dev', this.underlay, ...(address.includes(':') ? ['nodad'] : [])]);
+    const source = underlayAddress(this.underlay, overlay);
     for (const peer of config.peers) {
       const via = peer.endpoints.map(host).find((address) => address.includes(':'));
       if (via === undefined) continue;
-      for (const prefix of peer.allowed_ips.filter(hasAddress))
-        await must([
-          'ip',
-          'route',
-          'replace',
-          prefix,
-          'via',
-          ...(prefix.includes(':') ? [] : ['inet6']),
-          via,
-          'dev',
-          this.underlay,
-        ]);
+      for (const prefix of peer.allowed_ips.filter((p) => p.includes(':') && hasAddress(p)))
+        await must(['ip', 'route', 'replace', prefix, 'via', via, 'dev', this.underlay, 'src', source]);
     }
     await resetMoved(this.known, config);
     this.known = config;
   }
 }
+
+const underlayAddress = (device: string, overlay: readonly string[]): string => {
+  const own = overlay.map((address) => address.split('/')[0]);
+  const found = (networkInterfaces()[device] ?? []).find(
+    (a) => a.family === 'IPv6' && !a.address.startsWith('fe80') && !own.includes(a.address),
+  );
+  if (found === undefined) throw new Error(`${device} has no IPv6 address of the underlay`);
+  return found.address;
+};
 
 const routeArgs = (route: DeviceConfig['routes'][number], device: string): string[] =>
   route.kind === 'unreachable'
