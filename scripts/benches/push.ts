@@ -84,6 +84,8 @@ const latencies = async (platform: Platform, agents: Agents, rounds: number): Pr
     const { latenciesMs, problems } = await received;
     if (problems > 0) throw new Error(`${problems} agents saw a wrong hash or base`);
     if (round >= WARM_UP) all.push(...latenciesMs);
+    const sorted = latenciesMs.toSorted((a, b) => a - b);
+    say(`round ${round}: median ${round1(sorted[sorted.length >> 1]!)} ms, last ${round1(sorted.at(-1)!)} ms`);
     await wait(150);
   }
   return all.sort((a, b) => a - b);

@@ -25,6 +25,8 @@ export interface HubDeps {
 }
 
 const HELLO_DEADLINE_MS = 5_000;
+/** Kinds of nodes that get the same bytes are few; what only one node gets must not be kept for the others. */
+const MAX_ENCODINGS = 64;
 /** A challenged stream gets its beat and half of one for the way. */
 const CHALLENGE_BEATS = 1.5;
 
@@ -125,7 +127,9 @@ export class SessionHub implements SessionHost {
     return messages.map(({ message, key }) => {
       if (key === undefined) return message;
       let encoded = this.encodings.get(key);
-      if (encoded === undefined) this.encodings.set(key, (encoded = encode(message)));
+      if (encoded !== undefined) return encoded;
+      this.encodings.set(key, (encoded = encode(message)));
+      if (this.encodings.size > MAX_ENCODINGS) this.encodings.delete(this.encodings.keys().next().value!);
       return encoded;
     });
   }

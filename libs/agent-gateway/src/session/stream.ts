@@ -6,8 +6,10 @@ export class Encoded {
 }
 export type Outgoing = agentV1.SyncResponse | Encoded;
 
-export const encode = (message: agentV1.SyncResponse): Encoded =>
-  new Encoded(Buffer.from(agentV1.SyncResponse.encode(message).finish()));
+export const encode = (message: agentV1.SyncResponse): Encoded => {
+  const { buffer, byteOffset, byteLength } = agentV1.SyncResponse.encode(message).finish();
+  return new Encoded(Buffer.from(buffer, byteOffset, byteLength));
+};
 
 /** One agent's Sync stream, seen from the platform. grpc-js in the platform; in memory under the simulator. */
 export interface AgentStream {
