@@ -12,6 +12,7 @@ import type { AssignedModule, KubernetesDirectory } from './directory.js';
 import type { Joins } from './joins.js';
 import { rewriteKubeconfig } from './kubeconfig.js';
 import { missingPeer, type PhaseAnswer } from './phase-answer.js';
+import { secureTokenHash } from './worker-tokens.js';
 
 type Request = agentV1.ReportPhaseRequest;
 
@@ -117,6 +118,7 @@ export class K3sHandshake implements PhaseHandler {
       if (request[field] !== '') continue;
       throw new RefusedError(refusal(422, 'missing_field', `bootstrap needs ${field}`, { field }));
     }
+    secureTokenHash(request.serverToken);
     const cluster = await this.claimedCluster(agent, module);
     const peer = this.deps.directory.peerOf(agent.instanceId, cluster.networkId);
     if (peer === undefined) throw new RefusedError(missingPeer(agent.instanceId));

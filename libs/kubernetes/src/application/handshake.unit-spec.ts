@@ -11,12 +11,13 @@ users: [{name: default, user: {client-key-data: c2VjcmV0LWtleQ==}}]
 contexts: [{name: default, context: {cluster: default, user: default}}]
 current-context: default
 `;
+const SERVER_TOKEN = `K10${'a'.repeat(64)}::server:server-secret`;
 const bootstrap = {
   runtime: SERVER,
   phase: PHASE_BOOTSTRAP,
   kubeconfig: KUBECONFIG,
-  serverToken: 'K10server-token',
-  agentToken: 'K10server-token',
+  serverToken: SERVER_TOKEN,
+  agentToken: SERVER_TOKEN,
   caPem: 'ca',
   version: 'v1.30.5+k3s1',
 };
@@ -84,7 +85,7 @@ describe('the first server', () => {
       typeof v === 'bigint' ? v.toString() : v,
     );
     expect(log).not.toContain('c2VjcmV0LWtleQ');
-    expect(log).not.toContain('K10server-token');
+    expect(log).not.toContain('server-secret');
   });
 
   it('gets flannel over the overlay when the network has a pod_subnet_prefix', async () => {
@@ -123,7 +124,7 @@ describe('a joining server', () => {
     expect(await rig.phase('s2', join)).toMatchObject({ $case: 'retryAfterMs' });
     await rig.phase('s1', bootstrap);
     await rig.phase('s1', ready(SERVER));
-    expect(await rig.phase('s2', join)).toMatchObject({ $case: 'ack', value: { serverToken: 'K10server-token' } });
+    expect(await rig.phase('s2', join)).toMatchObject({ $case: 'ack', value: { serverToken: SERVER_TOKEN } });
     expect(await rig.phase('s2', ready(SERVER))).toMatchObject({ $case: 'ack', value: { role: 'control-plane' } });
     expect(rig.directory.clusters.size).toBe(1);
   });
@@ -226,6 +227,9 @@ describe('phases that do not fit', () => {
     await rig.assign('s1', 'k3s-server');
     await expect(rig.phase('s1', { ...bootstrap, caPem: '' })).rejects.toMatchObject({
       refusal: { status: 422, field: 'caPem' },
+    });
+    await expect(rig.phase('s1', { ...bootstrap, serverToken: 'short' })).rejects.toMatchObject({
+      refusal: { status: 422, field: 'server_token' },
     });
     await expect(rig.phase('s1', { ...bootstrap, kubeconfig: 'not one' })).rejects.toMatchObject({
       refusal: { status: 400, field: 'kubeconfig' },

@@ -109,7 +109,7 @@ export class Joins {
 
   /** Servers share the cluster's server token; it comes from the secret store and is never logged. */
   private async serverToken(agent: AgentIdentity, cluster: Cluster, context: CommandContext): Promise<PhaseAnswer> {
-    const token = cluster.serverTokenRef === null ? undefined : await this.deps.secrets.get(cluster.serverTokenRef);
+    const token = await this.serverTokenOf(cluster);
     if (token === undefined) return { retryAfterMs: RETRY_MS };
     await this.deps.clusters.apply(
       cluster.id,
@@ -125,12 +125,14 @@ export class Joins {
       kubeconfigRef: cluster.kubeconfigRef!,
       servers: Clusters.servers(cluster),
     };
+    const serverToken = await this.serverTokenOf(cluster);
+    if (serverToken === undefined) return { retryAfterMs: RETRY_MS };
     try {
       const earlier = this.minted.get(agent.instanceId);
       const minted =
         earlier?.commandId === context.commandId
           ? earlier.token
-          : await this.deps.tokens.mint(target, cluster.caPem!, `drover: ${agent.instanceId}`);
+          : await this.deps.tokens.mint(target, serverToken, `drover: ${agent.instanceId}`);
       this.minted.set(agent.instanceId, { commandId: context.commandId, token: minted });
       await this.deps.clusters.apply(
         cluster.id,
@@ -151,6 +153,10 @@ export class Joins {
       );
       return { retryAfterMs: RETRY_MS };
     }
+  }
+
+  private async serverTokenOf(cluster: Cluster): Promise<string | undefined> {
+    return cluster.serverTokenRef === null ? undefined : this.deps.secrets.get(cluster.serverTokenRef);
   }
 
   private ack(cluster: Cluster) {

@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto';
-import { isoTime, type Clock, type Random } from '#kernel';
+import { isoTime, refusal, RefusedError, type Clock, type Random } from '#kernel';
 import type { KubeApis, KubeApiTarget } from './kube-api.js';
 
 const TTL_MS = 15 * 60_000;
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
 
 export interface WorkerToken {
-  /** `K10<sha256 of the server CA>::<id>.<secret>`, as `k3s token create` prints it. */
+  /** `K10<hash of the cluster CA>::<id>.<secret>`, as `k3s token create` prints it. */
   readonly token: string;
   readonly tokenId: string;
   readonly expiresAt: string;
@@ -23,7 +22,9 @@ export class WorkerTokens {
     private readonly random: Random,
   ) {}
 
-  async mint(target: KubeApiTarget, caPem: string, description: string): Promise<WorkerToken> {
+  /** `serverToken` is only read for K3s's own hash of the cluster CA, which a worker checks before it says anything. */
+  async mint(target: KubeApiTarget, serverToken: string, description: string): Promise<WorkerToken> {
+    const caHash = secureTokenHash(serverToken);
     const tokenId = this.text(6);
     const secret = this.text(16);
     const expiresAt = isoTime(this.clock.wallMs() + TTL_MS);
@@ -49,7 +50,7 @@ export class WorkerTokens {
       await api.close();
     }
     return {
-      token: `K10${createHash('sha256').update(caPem).digest('hex')}::${tokenId}.${secret}`,
+      token: `K10${caHash}::${tokenId}.${secret}`,
       tokenId,
       expiresAt,
     };
@@ -67,3 +68,15 @@ export class WorkerTokens {
     return text;
   }
 }
+
+/** The CA hash in a full server token (`K10<64 hex digits>::server:…`), as K3s writes it to node-token. */
+export const secureTokenHash = (serverToken: string): string => {
+  const hash = /^K10([0-9a-f]{64})::/.exec(serverToken)?.[1];
+  if (hash !== undefined) return hash;
+  throw new RefusedError(
+    refusal(422, 'short_server_token', 'the reported server token is not in K3s’s full form', {
+      field: 'server_token',
+      hint: 'report /var/lib/rancher/k3s/server/node-token as K3s wrote it (K10…::server:…)',
+    }),
+  );
+};
