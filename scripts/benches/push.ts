@@ -19,8 +19,11 @@ class Child<To extends object, From extends { readonly kind: string }> {
   private readonly gone: Promise<never>;
   private expected = false;
 
-  constructor(file: string, args: readonly string[] = []) {
-    this.process = fork(join(import.meta.dirname, '../../test/load', file), [], { execArgv: [...args] });
+  constructor(file: string, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) {
+    this.process = fork(join(import.meta.dirname, '../../test/load', file), [], {
+      execArgv: [...args],
+      env: { ...process.env, ...env },
+    });
     this.process.on('message', (message: From) => this.waiting.forEach((take) => take(message)));
     this.gone = new Promise((_, reject) => {
       this.process.once('exit', (code) => this.expected || reject(new Error(`${file} ended with code ${code}`)));
@@ -64,7 +67,7 @@ type Platform = Child<ToPlatform, FromPlatform>;
 type Agents = Child<ToAgents, FromAgents>;
 
 const startPlatform = async (settings: PlatformSettings) => {
-  const platform: Platform = new Child('platform-sim.js', PLATFORM_FLAGS);
+  const platform: Platform = new Child('platform-sim.js', PLATFORM_FLAGS, PLATFORM_ENV);
   const ready = platform.next('ready');
   platform.send({ kind: 'start', settings });
   return { platform, ready: await ready };
@@ -93,6 +96,8 @@ const latencies = async (platform: Platform, agents: Agents, rounds: number): Pr
 
 /** Short-lived garbage of a push to everybody would otherwise be kept as empty heap: 35 MiB less for the same latency. */
 const PLATFORM_FLAGS = ['--max-semi-space-size=4'];
+/** One malloc arena: a thousand handshakes on several threads' arenas leave 20 to 30 MiB of holes (glibc). */
+const PLATFORM_ENV = { MALLOC_ARENA_MAX: '1' };
 
 const round1 = (value: number): number => Math.round(value * 10) / 10;
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
