@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { PATH } from './processes.js';
+import { codeOf, PATH } from './processes.js';
 
 /** What this machine lets the lab use, best first. */
 export type NetworkLevel = 'root' | 'user-wireguard' | 'user-tun' | 'user-veth' | 'in-process';
@@ -19,7 +19,7 @@ const canOpenTun = (): boolean => {
     closeSync(openSync('/dev/net/tun', 'r+'));
     return true;
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause) return false; // absent, or root's only
+    if (codeOf(cause) !== undefined) return false; // absent, or root's only
     throw cause;
   }
 };

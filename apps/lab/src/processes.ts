@@ -4,6 +4,10 @@ import { readFileSync } from 'node:fs';
 /** sbin holds ip, nft and friends; ordinary users often lack it. */
 export const PATH = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
 
+/** The system's error code; not by instanceof, which fails across the realms of a test runner. */
+export const codeOf = (cause: unknown): string | undefined =>
+  typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : undefined;
+
 export interface Output {
   readonly code: number;
   readonly stdout: string;
@@ -66,7 +70,7 @@ export const startTimeOf = (pid: number): string | undefined => {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' ? undefined : fields[19];
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause) return undefined;
+    if (codeOf(cause) !== undefined) return undefined;
     throw cause;
   }
 };
@@ -79,7 +83,7 @@ export const childrenOf = (pid: number): number[] => {
       .filter((p) => p !== '')
       .map(Number);
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause) return [];
+    if (codeOf(cause) !== undefined) return [];
     throw cause;
   }
 };
@@ -90,7 +94,7 @@ export const signal = (pid: number, name: NodeJS.Signals): boolean => {
     process.kill(pid, name);
     return true;
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ESRCH') return false;
+    if (codeOf(cause) === 'ESRCH') return false;
     throw cause;
   }
 };

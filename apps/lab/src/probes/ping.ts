@@ -13,7 +13,7 @@ export interface Spawner {
   spawn(name: string, argv: readonly string[]): ChildProcess;
 }
 
-const ANSWER = /^\[(\d+\.\d+)\].*icmp_seq=(\d+) ttl=/;
+const ANSWER = /^\[(\d+\.\d+)\].*icmp_seq=(\d+) ttl=/gm;
 
 /** ICMP every few milliseconds with the kernel's time stamps (-D); stopped by SIGINT so that ping prints its totals. */
 export class PingProbe {
@@ -36,15 +36,14 @@ export class PingProbe {
     const inside = childrenOf(this.child.pid!)[0] ?? this.child.pid!;
     signal(inside, 'SIGINT');
     await this.ended;
-    const times = this.text.split('\n').flatMap((line) => {
-      const match = ANSWER.exec(line);
-      return match === null ? [] : [Number(match[1])];
-    });
+    const answers = [...this.text.matchAll(ANSWER)].map((match) => ({ at: Number(match[1]), seq: Number(match[2]) }));
+    const times = answers.map((answer) => answer.at);
     // Silence before the first and after the last answer counts as well.
     const marks = [this.startedAt + 0.1, ...times, Math.max(endedAt, times.at(-1) ?? 0)];
     const gaps = marks.slice(1).map((time, i) => time - marks[i]!);
-    const totals = /(\d+) packets transmitted, (\d+) received/.exec(this.text);
-    const sent = Number(totals?.[1] ?? 0);
-    return { longestGapMs: Math.max(0, ...gaps) * 1000, sent, lost: sent - Number(totals?.[2] ?? 0) };
+    const sent = Number(/(\d+) packets transmitted/.exec(this.text)?.[1] ?? 0);
+    // The very last one may still have been under way; what counts is missing between answers.
+    const inFlight = answers.length > 0 && answers.at(-1)!.seq === sent - 1 ? 1 : 0;
+    return { longestGapMs: Math.max(0, ...gaps) * 1000, sent, lost: sent - answers.length - inFlight };
   }
 }

@@ -40,7 +40,7 @@ export class Raft {
   private electionAt = 0;
   private replicator: Replicator | undefined;
   private readonly waiters = new Waiters();
-  private appliedListeners: (() => void)[] = [];
+  private readonly appliedListeners: (() => void)[] = [];
   private readonly timer: NodeJS.Timeout;
 
   constructor(
@@ -291,9 +291,7 @@ export class Raft {
   }
 
   private notifyApplied(): void {
-    const listeners = this.appliedListeners;
-    this.appliedListeners = [];
-    for (const listener of listeners) listener();
+    for (const listener of this.appliedListeners.splice(0)) listener();
   }
 
   private setTerm(term: number, votedFor: string | null): void {
