@@ -41,7 +41,6 @@ export class Raft {
   private replicator: Replicator | undefined;
   private readonly waiters = new Waiters();
   private readonly appliedListeners: (() => void)[] = [];
-  private readonly timer: NodeJS.Timeout;
 
   constructor(
     readonly self: Member,
@@ -58,7 +57,7 @@ export class Raft {
       this.commitIndex = this.appliedIndex = this.log.snapshot.index;
     }
     this.resetElection();
-    this.timer = setInterval(() => this.tick(), Math.max(10, electionMs / 20));
+    setInterval(() => this.tick(), Math.max(10, electionMs / 20));
   }
 
   /** Makes this the only member of a new cluster. */
@@ -80,11 +79,6 @@ export class Raft {
   }
   get isMember(): boolean {
     return this.members.some((member) => member.id === this.self.id);
-  }
-
-  stop(): void {
-    clearInterval(this.timer);
-    this.replicator?.stop();
   }
 
   /** Writes through the leader; answers after a majority has it and this server has applied it. */
