@@ -49,7 +49,8 @@ export class UapiDriver implements WireGuardDriver {
       return decodeGet(await uapiRequest(this.socket(name), 'get=1\n\n'));
     } catch (error) {
       const code = errorCode(error);
-      if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
+      // Reset: the daemon died while it was being asked, and is about to be gone.
+      if (['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code ?? '')) return undefined;
       throw error;
     }
   }
