@@ -4,6 +4,7 @@ import type { LinkOps } from '../network/link-ops.js';
 import type { AgentPorts } from '../ports.js';
 import type { WireGuardDriver } from './driver.js';
 import { MemoryWireGuardDriver } from './memory-driver.js';
+import { Reachability } from './reachability.js';
 import { RouteDriver } from './route-driver.js';
 import { ToolDriver } from './tool-driver.js';
 import { UapiDriver } from './uapi-driver.js';
@@ -42,6 +43,6 @@ export const chooseDriver = async (
       return new MemoryWireGuardDriver();
     case 'route':
       ports.log.warn({}, 'overlay without WireGuard: plain routes over the underlay, NO encryption');
-      return new RouteDriver(links, underlayDevice());
+      return new RouteDriver(links, underlayDevice(), new Reachability(ports.processes, ports.clock));
   }
 };

@@ -1,5 +1,6 @@
 import { endpointHost, isV6 } from '../network/cidr.js';
 import type { LinkOp, LinkOps } from '../network/link-ops.js';
+import type { Reachability } from './reachability.js';
 import type { WgChange, WgPeer, WgState, WireGuardDriver } from './driver.js';
 import { publicKeyOf } from './keys.js';
 
@@ -12,7 +13,8 @@ interface Iface {
 /**
  * No WireGuard and NO ENCRYPTION: the overlay's addresses sit on the underlay's device and each prefix is a plain route
  * to its peer's underlay address. For namespaces in which an ordinary user gets neither TUN nor a WireGuard module; the
- * agent says so in its log and in its capabilities.
+ * agent says so in its log and in its capabilities. Without handshakes, `lastHandshakeMs` is when the peer's underlay
+ * address last answered a ping: the path is proven, the peer's identity is not.
  */
 export class RouteDriver implements WireGuardDriver {
   readonly kind = 'route';
@@ -22,6 +24,7 @@ export class RouteDriver implements WireGuardDriver {
   constructor(
     private readonly links: LinkOps,
     private readonly underlay: string,
+    private readonly reachability: Reachability,
   ) {}
 
   device(): string {
@@ -39,7 +42,9 @@ export class RouteDriver implements WireGuardDriver {
     if (iface === undefined || link === undefined) return undefined;
     const peers = [...iface.peers.values()].map((peer) => {
       const gateway = peer.endpoint === undefined ? undefined : endpointHost(peer.endpoint);
-      return { ...peer, allowedIps: peer.allowedIps.filter((prefix) => link.routes.get(prefix) === gateway) };
+      const lastHandshakeMs = gateway === undefined ? 0 : this.reachability.lastAnswerMs(gateway);
+      const allowedIps = peer.allowedIps.filter((prefix) => link.routes.get(prefix) === gateway);
+      return { ...peer, allowedIps, lastHandshakeMs };
     });
     return { publicKey: iface.publicKey, listenPort: iface.listenPort, peers };
   }
@@ -82,7 +87,8 @@ export class RouteDriver implements WireGuardDriver {
     const { publicKey } = change;
     const keepalive = change.keepalive ?? old?.keepalive ?? 0;
     iface.peers.set(publicKey, { publicKey, endpoint, allowedIps, keepalive, lastHandshakeMs: 0 });
-    const adds: LinkOp[] = endpoint === undefined ? [] : allowedIps.map((prefix) => route(device, prefix, endpointHost(endpoint)));
+    const adds: LinkOp[] =
+      endpoint === undefined ? [] : allowedIps.map((prefix) => route(device, prefix, endpointHost(endpoint)));
     return [...adds, ...lost.map((prefix): LinkOp => ({ op: 'route-del', device, prefix }))];
   }
 }
