@@ -5,60 +5,115 @@ import { nearest } from './refusal.js';
 const address = (fallback: string) =>
   z
     .string()
-    .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/, 'must be HOST:PORT, for example 127.0.0.1:8080')
+    .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/, `must be HOST:PORT, for example ${fallback}`)
+    .refine((text) => Number(/\d+$/.exec(text)?.[0] ?? 0) <= 65_535, 'the port must be 0 to 65535')
     .default(fallback);
 
-const settings = z.object({
+/** Every setting with its default; the descriptions are also docs/reference/settings.md. */
+export const settingsSchema = z.object({
   DROVER_DATA_DIR: z
     .string()
     .min(1)
     .default('./data')
-    .transform((dir) => resolve(dir)),
-  DROVER_HTTP_ADDR: address('127.0.0.1:8080'),
-  DROVER_AGENT_ADDR: address('0.0.0.0:7443'),
-  DROVER_ENROLL_ADDR: address('0.0.0.0:7444'),
-  /** How agents reach this platform; defaults to the agent and enrolment addresses on the loopback. */
-  DROVER_PUBLIC_URL: z.url().optional(),
+    .transform((dir) => resolve(dir))
+    .describe('Embedded Postgres, platform CA, master key and `admin.token`'),
+  DROVER_HTTP_ADDR: address('127.0.0.1:8080').describe('MCP, REST, health and metrics'),
+  DROVER_AGENT_ADDR: address('0.0.0.0:7443').describe('Agents (gRPC), mTLS only'),
+  DROVER_ENROLL_ADDR: address('0.0.0.0:7444').describe('Enrolment (gRPC): server TLS and a join token'),
+  DROVER_PUBLIC_URL: z
+    .url()
+    .optional()
+    .describe(
+      'How agents and devices reach this platform, e.g. https://drover.example:8080; else by the addresses above',
+    ),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
-    .optional(),
-  DROVER_EVENT_STORE: z.enum(['postgres', 'kurrentdb', 'memory']).default('postgres'),
-  KURRENTDB_URL: z.string().optional(),
-  DROVER_K3S_BIN: z.string().optional(),
-  DROVER_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
-  /** Unix socket of an external provisioning driver (the lab registers itself this way), as NAME=/path/to.sock. */
+    .optional()
+    .describe('A Postgres server of yours; without it an embedded one runs in the data directory'),
+  DROVER_EVENT_STORE: z
+    .enum(['postgres', 'kurrentdb', 'memory'])
+    .default('postgres')
+    .describe(
+      'Where events are kept. `memory` forgets everything when the platform stops; `kurrentdb` is not built yet',
+    ),
+  KURRENTDB_URL: z.string().optional().describe('For the kurrentdb event store'),
+  DROVER_K3S_BIN: z.string().optional().describe('The K3s binary that nodes install'),
+  DROVER_LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('The least severe lines that are logged'),
   DROVER_PROVISIONER: z
     .string()
     .regex(/^[a-z][a-z0-9_-]*=\/.+/, 'must be NAME=/path/to/socket')
-    .optional(),
-  /** Heartbeat interval and lease of ordinary agents and of VIP candidates, in milliseconds. */
-  DROVER_BEAT_MS: z.coerce.number().int().min(100).default(1_000),
-  DROVER_LEASE_MS: z.coerce.number().int().min(300).default(3_000),
-  DROVER_VIP_BEAT_MS: z.coerce.number().int().min(50).default(200),
-  DROVER_VIP_LEASE_MS: z.coerce.number().int().min(150).default(600),
+    .optional()
+    .describe('Unix socket of an external provisioning driver, NAME=/path/to.sock; the lab registers itself this way'),
+  DROVER_BEAT_MS: z.coerce.number().int().min(100).default(1_000).describe('Milliseconds between beats of an agent'),
+  DROVER_LEASE_MS: z.coerce
+    .number()
+    .int()
+    .min(300)
+    .default(3_000)
+    .describe('Milliseconds of silence after which an instance is lost'),
+  DROVER_VIP_BEAT_MS: z.coerce
+    .number()
+    .int()
+    .min(50)
+    .default(200)
+    .describe('As DROVER_BEAT_MS, for candidates of a virtual IP'),
+  DROVER_VIP_LEASE_MS: z.coerce
+    .number()
+    .int()
+    .min(150)
+    .default(600)
+    .describe('As DROVER_LEASE_MS, for candidates of a virtual IP; at least twice their beat'),
 });
 
-export type Config = Readonly<z.output<typeof settings>>;
+export type Config = Readonly<z.output<typeof settingsSchema>>;
 
 /** All that is wrong with the environment, in one message. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
+/** Settings of the CLI, the agent, the lab and the tests, which may stand in the same environment. */
+const ELSEWHERE = [
+  'DROVER_URL',
+  'DROVER_TOKEN',
+  'DROVER_JOIN_TOKEN',
+  'DROVER_LAB_AGENT',
+  'DROVER_LAB_KEEP',
+  'DROVER_REQUIRE_REAL',
+  'DROVER_TEST_SEED',
+];
+
+const didYouMean = (given: string, choices: readonly string[]): string => {
+  const near = nearest(given, choices);
+  return near === undefined ? '' : `; did you mean ${near}?`;
+};
+
+/** In the operator's words; the value is shown only where it is one of a few choices, never where it may hold a password. */
+const problemOf = (issue: z.core.$ZodIssue, value: string | undefined): string => {
+  if (issue.code === 'invalid_value')
+    return `must be one of ${issue.values.join(', ')}${didYouMean(value ?? '', issue.values.map(String))}`;
+  if (issue.code === 'invalid_type') return issue.expected === 'int' ? 'must be a whole number' : 'must be a number';
+  if (issue.code === 'too_small') return `must be at least ${issue.minimum}`;
+  return issue.code === 'invalid_format' && issue.format === 'url'
+    ? 'must be a URL, for example http://10.0.0.1:8080'
+    : issue.message;
+};
+
 /** Parses the environment once; every problem is named at once, and a misspelt DROVER_ name is refused. */
 export const parseConfig = (env: Readonly<Record<string, string | undefined>>): Config => {
-  const problems: string[] = [];
-  const known = Object.keys(settings.shape);
-  const foreign = ['DROVER_REQUIRE_REAL', 'DROVER_TOKEN', 'DROVER_URL', 'DROVER_CONTEXT'];
-  for (const name of Object.keys(env)) {
-    if (!name.startsWith('DROVER_') || known.includes(name) || foreign.includes(name)) continue;
-    const near = nearest(name, known);
-    problems.push(`${name}: unknown setting${near === undefined ? '' : `; did you mean ${near}?`}`);
-  }
-  const parsed = settings.safeParse(Object.fromEntries(known.map((name) => [name, env[name] || undefined])));
-  if (!parsed.success) problems.push(...parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`));
-  else if (parsed.data.DROVER_VIP_LEASE_MS < 2 * parsed.data.DROVER_VIP_BEAT_MS)
+  const known = Object.keys(settingsSchema.shape);
+  const names = [...known, ...ELSEWHERE];
+  const problems = Object.keys(env)
+    .filter((name) => name.startsWith('DROVER_') && !names.includes(name))
+    .map((name) => `${name}: unknown setting${didYouMean(name, names)}`);
+  const parsed = settingsSchema.safeParse(Object.fromEntries(known.map((name) => [name, env[name] || undefined])));
+  if (!parsed.success) {
+    problems.push(...parsed.error.issues.map((i) => `${i.path.join('.')}: ${problemOf(i, env[String(i.path[0])])}`));
+  } else if (parsed.data.DROVER_VIP_LEASE_MS < 2 * parsed.data.DROVER_VIP_BEAT_MS)
     problems.push('DROVER_VIP_LEASE_MS: must be at least twice DROVER_VIP_BEAT_MS');
   if (problems.length > 0) throw new ConfigError(`configuration refused:\n  ${problems.join('\n  ')}`);
   return Object.freeze(parsed.data!);
