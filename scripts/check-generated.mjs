@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// Fails when generated code (proto/gen) is not what the sources generate.
+// Fails when generated code (proto/gen) or the reference (docs/reference) is not what the sources generate.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -15,19 +15,28 @@ const run = (args) =>
     stdio: 'inherit',
     env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
   });
+
+/** Files in the repository's folder that are not, byte for byte, what was generated just now. */
+function differing(folder, inRepository) {
+  return readdirSync(join(out, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(join(out, folder), join(entry.parentPath, entry.name)))
+    .filter((file) => {
+      const current = join(root, inRepository, file);
+      return !existsSync(current) || !readFileSync(join(out, folder, file)).equals(readFileSync(current));
+    })
+    .map((file) => `${inRepository}/${file}`);
+}
+
 try {
   run(['lint']);
   run(['generate', '-o', out]);
-  const stale = readdirSync(join(out, 'gen'), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(out.length + 1))
-    .filter(
-      (file) =>
-        readFileSync(join(out, file), 'utf8') !==
-        readFileSync(join(root, 'proto', file), { encoding: 'utf8', flag: 'a+' }),
-    );
+  execFileSync(process.execPath, [join(root, 'scripts/generate-reference.mjs'), '--out', join(out, 'reference')], {
+    stdio: 'inherit',
+  });
+  const stale = [...differing('gen', 'proto/gen'), ...differing('reference', 'docs/reference')];
   if (stale.length > 0) {
-    console.error(`generated code is stale: ${stale.map((file) => `proto/${file}`).join(', ')}; run npm run proto`);
+    console.error(`generated files are stale: ${stale.join(', ')}; run npm run proto and npm run reference`);
     process.exitCode = 1;
   }
 } finally {
