@@ -9,6 +9,7 @@ import {
 } from '#kernel';
 import type { EventStore, NewEvent, Position } from '#event-store';
 import type { CommandContext } from './command.js';
+import { KeyedQueue } from './keyed-queue.js';
 import { Lru } from './lru.js';
 
 export type Transacted<S, E extends DomainEvent> =
@@ -34,18 +35,29 @@ interface Loaded<S> {
 
 /**
  * Load, fold, decide, append; on a conflict load again and decide anew. The one way in which domain streams are written.
- * Throws EventStoreUnavailableError when the store is down; a lost race that never settles is a refusal (409).
+ * Commands of this process take turns on a stream (every name of an account is claimed on one), so that they only ever race
+ * those of other processes. Throws EventStoreUnavailableError when the store is down; a lost race that never settles is a refusal (409).
  */
 export class Transactor {
   /** By decider, because several may fold one stream into different states. */
   private readonly caches = new WeakMap<object, Lru<string, Loaded<unknown>>>();
+  private readonly turns = new KeyedQueue();
 
   constructor(
     private readonly store: EventStore,
     private readonly catalogue: EventCatalogue,
   ) {}
 
-  async transact<S, C, E extends DomainEvent>(
+  transact<S, C, E extends DomainEvent>(
+    stream: string,
+    decider: Decider<S, C, E>,
+    command: C,
+    context: CommandContext,
+  ): Promise<Transacted<S, E>> {
+    return this.turns.run(stream, () => this.decide(stream, decider, command, context));
+  }
+
+  private async decide<S, C, E extends DomainEvent>(
     stream: string,
     decider: Decider<S, C, E>,
     command: C,

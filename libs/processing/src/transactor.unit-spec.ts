@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import fc from 'fast-check';
 import { accept, ManualClock, nothing, refusal, reject, type Decider } from '#kernel';
 import { MemoryEventStore, type AppendRequest } from '#event-store';
@@ -89,6 +90,28 @@ describe('the transactor', () => {
         }
       }),
     );
+  });
+
+  it('lets a hundred commands at once take turns on one stream, and none of them lose', async () => {
+    const { transactor, store } = setUp();
+    const append = jest.spyOn(store, 'append');
+    const names = Array.from({ length: 100 }, (_, i) => `${i}`);
+    const results = await Promise.all(
+      names.map((name, i) => transactor.transact('door-d', door, i % 2 === 0 ? 'open' : 'close', context(name))),
+    );
+    expect(results.map(({ kind }) => kind)).toEqual(names.map(() => 'accepted'));
+    expect(append).toHaveBeenCalledTimes(100);
+  });
+
+  it('goes on with a stream after the store failed under one of its commands', async () => {
+    const { transactor, store } = setUp();
+    jest.spyOn(store, 'append').mockRejectedValueOnce(new Error('store away'));
+    const [first, second] = await Promise.allSettled([
+      transactor.transact('door-d', door, 'open', context('1')),
+      transactor.transact('door-d', door, 'open', context('2')),
+    ]);
+    expect(first).toMatchObject({ status: 'rejected' });
+    expect(second).toMatchObject({ status: 'fulfilled', value: { kind: 'accepted' } });
   });
 
   it('decides anew when it loses a race', async () => {
