@@ -23,7 +23,5 @@ await build({
   outfile,
 });
 chmodSync(outfile, 0o755);
-// Below a `type: module` package a file without an extension would be read as ESM.
-writeFileSync(join(dirname(outfile), 'package.json'), '{ "type": "commonjs" }\n');
 // The repository is an ES module package, and Node judges a file without an extension by the package it lies in.
-if (process.argv[2] === undefined) writeFileSync(join(dirname(outfile), 'package.json'), '{ "type": "commonjs" }\n');
+writeFileSync(join(dirname(outfile), 'package.json'), '{ "type": "commonjs" }\n');

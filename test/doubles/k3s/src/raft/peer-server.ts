@@ -1,8 +1,15 @@
 import { Agent, createServer, request as httpsRequest, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { KeyPair } from '../pki.js';
-import type { PeerTransport, Raft } from './raft.js';
-import { NoLeaderError, type AppendRequest, type Member, type Txn, type VoteRequest } from './types.js';
+import type { Raft } from './raft.js';
+import {
+  NoLeaderError,
+  type AppendRequest,
+  type Member,
+  type PeerTransport,
+  type Txn,
+  type VoteRequest,
+} from './types.js';
 
 /** Members talk mutual TLS under the peer CA, on the node's address (2380, as etcd does). */
 export class HttpsPeers implements PeerTransport {

@@ -10,19 +10,13 @@ import {
   type Command,
   type Entry,
   type Member,
+  type PeerTransport,
   type StateMachine,
   type Txn,
   type TxnResult,
   type VoteRequest,
   type VoteResponse,
 } from './types.js';
-
-export interface PeerTransport {
-  vote(peer: Member, request: VoteRequest): Promise<VoteResponse>;
-  append(peer: Member, request: AppendRequest): Promise<AppendResponse>;
-  propose(peer: Member, txn: Txn): Promise<{ result: TxnResult; index: number }>;
-  readIndex(peer: Member): Promise<number>;
-}
 
 /**
  * A small Raft: elections with leader stickiness, log replication, one membership change at a time, snapshots, and reads

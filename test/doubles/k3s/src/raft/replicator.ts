@@ -1,6 +1,5 @@
 import type { RaftLog } from './raft-log.js';
-import type { PeerTransport } from './raft.js';
-import type { AppendResponse, Member } from './types.js';
+import type { AppendResponse, Member, PeerTransport } from './types.js';
 
 interface Progress {
   readonly peer: Member;

@@ -58,6 +58,14 @@ export interface VoteResponse {
   readonly granted: boolean;
 }
 
+/** How members reach each other. */
+export interface PeerTransport {
+  vote(peer: Member, request: VoteRequest): Promise<VoteResponse>;
+  append(peer: Member, request: AppendRequest): Promise<AppendResponse>;
+  propose(peer: Member, txn: Txn): Promise<{ result: TxnResult; index: number }>;
+  readIndex(peer: Member): Promise<number>;
+}
+
 /** What the log drives. Applying must be deterministic. */
 export interface StateMachine {
   apply(txn: Txn): TxnResult;
