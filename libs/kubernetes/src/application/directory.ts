@@ -188,7 +188,8 @@ export class KubernetesDirectory {
   }
 
   private applyCluster(event: ClusterEvent, recorded: RecordedEvent): readonly string[] {
-    if (!('cluster_id' in event.data)) return [];
+    // Events of other streams may carry a cluster id as well (virtual IPs do); those are about something else.
+    if (!('cluster_id' in event.data) || recorded.stream !== event.data.cluster_id) return [];
     const known = this.clusters.get(event.data.cluster_id);
     const next = evolveCluster(known ?? absent, event);
     if (next.status === 'absent') return [];

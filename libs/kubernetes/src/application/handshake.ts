@@ -12,6 +12,7 @@ import type { AssignedModule, KubernetesDirectory } from './directory.js';
 import type { Joins } from './joins.js';
 import { rewriteKubeconfig } from './kubeconfig.js';
 import { missingPeer, type PhaseAnswer } from './phase-answer.js';
+import { checkBounds } from './phase-bounds.js';
 import { secureTokenHash } from './worker-tokens.js';
 
 type Request = agentV1.ReportPhaseRequest;
@@ -74,6 +75,7 @@ export class K3sHandshake implements PhaseHandler {
         ),
       );
     }
+    checkBounds(request);
     const module = this.assignedModule(agent, rule.module);
     const context = this.context(agent, request, phase);
     switch (phase) {
@@ -100,7 +102,7 @@ export class K3sHandshake implements PhaseHandler {
       case 'bootstrap':
         return this.bootstrap(agent, request, module, context);
       case 'join_request':
-        return this.deps.joins.request(agent, rule.role, module, request.targetClusterId || null, context);
+        return this.deps.joins.request(agent, rule.role, module, context);
       case 'ready':
         return this.ready(agent, request, rule.role, context);
       default:
@@ -179,8 +181,9 @@ export class K3sHandshake implements PhaseHandler {
     context: CommandContext,
   ): Promise<PhaseAnswer> {
     const cluster = await this.memberCluster(agent, request.clusterId);
-    const nodeName =
-      request.nodeName || (this.deps.directory.instances.get(agent.instanceId)?.name ?? agent.instanceId);
+    // The name that the platform told the node to take, never the reported one: drains and deletions act on it with
+    // admin rights, and a node must not point them at another.
+    const nodeName = this.deps.directory.instances.get(agent.instanceId)?.name ?? agent.instanceId;
     const done = await this.deps.clusters.apply(
       cluster.id,
       { type: 'ready', instanceId: agent.instanceId, role, version: request.version, nodeName },

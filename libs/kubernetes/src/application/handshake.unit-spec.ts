@@ -198,6 +198,26 @@ describe('a worker', () => {
     expect(await rig.phase('w1', join)).toMatchObject({ $case: 'ack', value: { clusterId: second.id } });
   });
 
+  it('does not choose a cluster by itself when its assignment names none', async () => {
+    await oneServer(rig, 's1');
+    await oneServer(rig, 's2', 'another' as never);
+    const second = [...rig.directory.clusters.values()][1]!;
+    await worker();
+    const asked = { ...join, targetClusterId: second.id };
+    await expect(rig.phase('w1', asked)).rejects.toMatchObject({ refusal: { code: 'AmbiguousClusterError' } });
+    const server = { runtime: SERVER, phase: PHASE_JOIN_REQUEST, targetClusterId: second.id };
+    expect(await rig.phase('s1', server)).not.toMatchObject({ value: { clusterId: second.id } });
+  });
+
+  it('keeps the node name that the platform gave it, so that a drain of it never evicts another node', async () => {
+    await oneServer(rig, 's1');
+    await worker();
+    await rig.phase('w1', join);
+    await rig.phase('w1', { ...ready(WORKER), nodeName: 's1' });
+    const cluster = [...rig.directory.clusters.values()][0]!;
+    expect(cluster.nodes.get(rig.id('w1'))?.nodeName).toBe('w1');
+  });
+
   it('is refused by name when the target is unknown, when there is no cluster, and when it has no peer', async () => {
     await worker({ target_cluster_id: 'k3s-cluster-9' });
     await expect(rig.phase('w1', join)).rejects.toMatchObject({ refusal: { status: 404, field: 'target_cluster_id' } });
@@ -230,6 +250,12 @@ describe('phases that do not fit', () => {
     });
     await expect(rig.phase('s1', { ...bootstrap, serverToken: 'short' })).rejects.toMatchObject({
       refusal: { status: 422, field: 'server_token' },
+    });
+    await expect(rig.phase('s1', { ...bootstrap, caPem: 'x'.repeat(1_000_000) })).rejects.toMatchObject({
+      refusal: { status: 413, field: 'caPem' },
+    });
+    await expect(rig.phase('s1', { ...bootstrap, requestId: 'x'.repeat(1_000) })).rejects.toMatchObject({
+      refusal: { status: 413, field: 'requestId' },
     });
     await expect(rig.phase('s1', { ...bootstrap, kubeconfig: 'not one' })).rejects.toMatchObject({
       refusal: { status: 400, field: 'kubeconfig' },

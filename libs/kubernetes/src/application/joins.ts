@@ -41,10 +41,10 @@ export class Joins {
     agent: AgentIdentity,
     role: NodeRole,
     module: AssignedModule,
-    reportedTarget: string | null,
     context: CommandContext,
   ): Promise<PhaseAnswer> {
-    const target = targetOf(module) ?? reportedTarget;
+    // The assignment's word only: a node does not choose the cluster whose token it is given.
+    const target = targetOf(module);
     const clusterId = this.clusterFor(agent, role, module, target);
     if (!clusterId.ok) {
       await this.recordRefusal(agent, target, clusterId.refusal, context);

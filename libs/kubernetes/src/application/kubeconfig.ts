@@ -2,16 +2,43 @@ import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { RefusedError, refusal } from '#kernel';
 
-const kubeconfigFile = z.looseObject({
-  clusters: z.array(z.looseObject({ name: z.string(), cluster: z.looseObject({ server: z.string() }) })).min(1),
-  users: z.array(z.looseObject({ name: z.string() })).min(1),
-  contexts: z.array(z.looseObject({ name: z.string() })).min(1),
+/**
+ * What of a reported kubeconfig is handed on; zod drops the rest. The file comes from a node and ends on operators' machines,
+ * where `exec`, `auth-provider`, `proxy-url` or a file path would be the node's commands run with the operator's rights.
+ */
+const kubeconfigFile = z.object({
+  clusters: z
+    .array(
+      z.object({
+        name: z.string(),
+        cluster: z.object({ server: z.string(), 'certificate-authority-data': z.string() }),
+      }),
+    )
+    .min(1),
+  users: z
+    .array(
+      z.object({
+        name: z.string(),
+        user: z.object({
+          'client-certificate-data': z.string().optional(),
+          'client-key-data': z.string().optional(),
+          token: z.string().optional(),
+        }),
+      }),
+    )
+    .min(1),
+  contexts: z
+    .array(
+      z.object({
+        name: z.string(),
+        context: z.object({ cluster: z.string(), user: z.string(), namespace: z.string().optional() }),
+      }),
+    )
+    .min(1),
+  'current-context': z.string(),
 });
 
-/**
- * K3s writes `https://127.0.0.1:6443` and calls everything `default`. The file we hand out reaches the cluster's endpoint and
- * carries the cluster's name, so that it can be merged with others.
- */
+/** K3s writes `https://127.0.0.1:6443`. The file we hand out reaches the cluster's endpoint. */
 export const rewriteKubeconfig = (text: string, apiEndpoint: string): string => {
   const parsed = kubeconfigFile.safeParse(safeYaml(text));
   if (!parsed.success) {
@@ -24,8 +51,10 @@ export const rewriteKubeconfig = (text: string, apiEndpoint: string): string => 
   }
   const { clusters, ...rest } = parsed.data;
   return stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
     ...rest,
-    clusters: clusters.map((c) => ({ ...c, cluster: { ...c.cluster, server: apiEndpoint } })),
+    clusters: clusters.map(({ name, cluster }) => ({ name, cluster: { ...cluster, server: apiEndpoint } })),
   });
 };
 
