@@ -1,165 +1,205 @@
-// From a change's append to a thousand agents' receipts, over real mTLS; what the agents cost; how fast they are back after
-// a restart of the platform. Platform, agents and Postgres are processes of their own.
-import { fork, type ChildProcess } from 'node:child_process';
+// What a thousand agents cost, and how fast a tool call reaches them. Everything is real: the platform process as `npm start`
+// runs it, on embedded Postgres, with all contexts; an operator over REST; agents (test/load) that enrol with join tokens and
+// hold an mTLS connection each. Platform, agents and Postgres are processes of their own on this one machine.
+//
+//   p50_ms, p99_ms     a call that assigns a module to a template of 10 to 50 instances, all agents being connected: from the
+//                      moment that the log recorded the call's first event until an agent has applied it and sent its
+//                      receipt; over the receipts of all such calls
+//   request_p99_ms     the same from the moment that the request left the operator
+//   broadcast_*        calls to a template of all agents. Each instance is a stream of its own, so such a call is as many
+//                      appends; `broadcast_own_p99_ms` counts from the append of each agent's own event
+//   rss_mib            resident memory of the platform after all of that, minus the same process with the same fleet in its
+//                      log and no agent connected
+//   beat_core_percent  CPU of the platform process while nothing happens but beats of 1 Hz; `beat_postgres_percent` is that
+//                      of its Postgres
+//   reconnect_s        from SIGKILL of the platform until it was started again and every agent has a live stream and
+//                      everything that is wanted of it; `resent_sections` is how much of it travelled again
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { migrate, startEmbeddedPostgres } from '#event-store';
-import type { FromAgents, FromPlatform, PlatformSettings, ToAgents, ToPlatform } from '../../test/load/protocol.js';
+import { Child } from '../../test/load/child.js';
+import { percentile, Pusher, type Agents, type Push } from '../../test/load/latency.js';
+import { Operator, type Group } from '../../test/load/operator.js';
+import { PlatformUnderLoad, type Usage } from '../../test/load/platform-process.js';
 
-const WARM_UP = 5;
-const ITEMS = 100;
-const BEATS_MS = 10_000;
+const USAGE = `usage: npm run bench -- push [--agents 1000] [--calls 40] [--broadcasts 3] [--json]\n`;
+const SIZES = [10, 20, 30, 40, 50];
+const GROUPS = 20;
+const REST = 'load-rest';
+const WARM_UP = 3;
+const BEATS_S = 15;
+/** Below this share of a core what the last step set off has been worked through; beats alone take less. */
+const QUIET_PERCENT = 25;
 
-class Child<To extends object, From extends { readonly kind: string }> {
-  readonly process: ChildProcess;
-  private readonly waiting = new Set<(message: From) => void>();
-  private readonly gone: Promise<never>;
-  private expected = false;
-
-  constructor(file: string, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) {
-    this.process = fork(join(import.meta.dirname, '../../test/load', file), [], {
-      execArgv: [...args],
-      env: { ...process.env, ...env },
-    });
-    this.process.on('message', (message: From) => this.waiting.forEach((take) => take(message)));
-    this.gone = new Promise((_, reject) => {
-      this.process.once('exit', (code) => this.expected || reject(new Error(`${file} ended with code ${code}`)));
-    });
-    this.gone.catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
-  }
-
-  send(message: To): void {
-    this.process.send(message);
-  }
-
-  /** The next message of a kind that fits. */
-  next<K extends From['kind']>(
-    kind: K,
-    fits: (m: Extract<From, { kind: K }>) => boolean = () => true,
-    withinMs = 120_000,
-  ) {
-    type M = Extract<From, { kind: K }>;
-    const arrived = new Promise<M>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no ${kind} within ${withinMs} ms`)), withinMs);
-      const take = (message: From) => {
-        if (message.kind !== kind || !fits(message as M)) return;
-        clearTimeout(timer);
-        this.waiting.delete(take);
-        resolve(message as M);
-      };
-      this.waiting.add(take);
-    });
-    return Promise.race([arrived, this.gone]);
-  }
-
-  kill(): Promise<void> {
-    this.expected = true;
-    const exited = new Promise<void>((resolve) => this.process.once('exit', () => resolve()));
-    this.process.kill('SIGKILL');
-    return exited;
-  }
+interface Counts {
+  readonly agents: number;
+  readonly calls: number;
+  readonly broadcasts: number;
 }
 
-type Platform = Child<ToPlatform, FromPlatform>;
-type Agents = Child<ToAgents, FromAgents>;
-
-const startPlatform = async (settings: PlatformSettings) => {
-  const platform: Platform = new Child('platform-sim.js', PLATFORM_FLAGS, PLATFORM_ENV);
-  const ready = platform.next('ready');
-  platform.send({ kind: 'start', settings });
-  return { platform, ready: await ready };
-};
-
-const measure = async (platform: Platform) => {
-  const measured = platform.next('measured');
-  platform.send({ kind: 'measure' });
-  return measured;
-};
-
-const latencies = async (platform: Platform, agents: Agents, rounds: number): Promise<number[]> => {
-  const all: number[] = [];
-  for (let round = 0; round < WARM_UP + rounds; round++) {
-    const received = agents.next('received', (m) => m.round === round);
-    platform.send({ kind: 'change', round });
-    const { latenciesMs, problems } = await received;
-    if (problems > 0) throw new Error(`${problems} agents saw a wrong hash or base`);
-    if (round >= WARM_UP) all.push(...latenciesMs);
-    const sorted = latenciesMs.toSorted((a, b) => a - b);
-    say(`round ${round}: median ${round1(sorted[sorted.length >> 1]!)} ms, last ${round1(sorted.at(-1)!)} ms`);
-    await wait(150);
-  }
-  return all.sort((a, b) => a - b);
-};
-
-/** Short-lived garbage of a push to everybody would otherwise be kept as empty heap: 35 MiB less for the same latency. */
-const PLATFORM_FLAGS = ['--max-semi-space-size=4'];
-/** One malloc arena: a thousand handshakes on several threads' arenas leave 20 to 30 MiB of holes (glibc). */
-const PLATFORM_ENV = { MALLOC_ARENA_MAX: '1' };
-
-const round1 = (value: number): number => Math.round(value * 10) / 10;
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
+const round1 = (value: number): number => Math.round(value * 10) / 10;
+const seconds = (sinceMs: number): number => (performance.now() - sinceMs) / 1_000;
+const percentOfCore = (before: number, after: number, forS: number): number => round1(((after - before) / forS) * 100);
 
-const bench = async (count: number, rounds: number, settings: PlatformSettings) => {
-  let { platform, ready } = await startPlatform(settings);
-  const agents: Agents = new Child('agent-sim.js');
-  try {
-    const enrolled = agents.next('enrolled');
-    const { agentPort, enrollPort, caPem } = ready;
-    agents.send({ kind: 'start', count, host: '127.0.0.1', agentPort, enrollPort, caPem });
-    const { instances } = await enrolled;
-    say(`${instances.length} agents enrolled`);
-    // A fresh process, so that what enrolment left behind is not taken for what idle costs.
-    await platform.kill();
-    ({ platform, ready } = await startPlatform({ ...settings, agentPort, enrollPort }));
-    const prepared = platform.next('prepared');
-    platform.send({ kind: 'prepare', instances, items: ITEMS });
-    await prepared;
+/** Sixty per cent of the agents in twenty templates of one to five parts, the others in one more. */
+const groupsOf = (agents: number): Group[] => {
+  const small = Array.from({ length: GROUPS }, (_, n) => ({
+    template: `load-${n}`,
+    size: Math.max(1, Math.round((SIZES[n % SIZES.length]! * agents) / 1_000)),
+  }));
+  const taken = small.reduce((sum, { size }) => sum + size, 0);
+  if (taken >= agents) throw new Error(`--agents: at least ${taken + 1}`);
+  return [...small, { template: REST, size: agents - taken }];
+};
+
+/** Waits until the platform has worked through what was set off, and answers what it uses then. */
+const settled = async (platform: PlatformUnderLoad, what: string): Promise<Usage> => {
+  const from = performance.now();
+  for (let quiet = 0, before = platform.usage(); ;) {
     await wait(1_000);
-    const idle = await measure(platform);
-    agents.send({ kind: 'connect' });
-    await agents.next('converged', (m) => m.count === count);
-    say('all connected');
-    await wait(1_000);
-    const sorted = await latencies(platform, agents, rounds);
-    await wait(1_000);
-    const before = await measure(platform);
-    await wait(BEATS_MS);
-    const after = await measure(platform);
-    say('restarting the platform');
-    agents.send({ kind: 'reset' });
-    await platform.kill();
-    const downAt = performance.now();
-    ({ platform } = await startPlatform({ ...settings, agentPort, enrollPort }));
-    await agents.next('converged', (m) => m.count === count);
-    const reconnectMs = performance.now() - downAt;
-    return {
-      bench: 'push',
-      agents: count,
-      p50_ms: round1(sorted[Math.floor(sorted.length * 0.5)]!),
-      p99_ms: round1(sorted[Math.floor(sorted.length * 0.99)]!),
-      rss_mib: round1(after.rssMib - idle.rssMib),
-      beat_core_percent: round1((after.cpuMicros - before.cpuMicros) / (BEATS_MS * 10)),
-      reconnect_s: round1(reconnectMs / 1_000),
-    };
-  } finally {
-    await Promise.all([platform.kill(), agents.kill()]);
+    const now = platform.usage();
+    quiet = (now.cpuS - before.cpuS) * 100 < QUIET_PERCENT ? quiet + 1 : 0;
+    before = now;
+    if (quiet < 2 && seconds(from) < 60) continue;
+    say(`${what}: quiet after ${round1(seconds(from))} s, ${round1(now.rssMib)} MiB`);
+    return now;
   }
+};
+
+const measurePushes = async (pusher: Pusher, templates: readonly Group[], count: number): Promise<Push> => {
+  const all = { fromAppendMs: [] as number[], fromRequestMs: [] as number[], fromOwnEventMs: [] as number[] };
+  for (let n = 0; n < WARM_UP + count; n++) {
+    const { template, size } = templates[n % templates.length]!;
+    const push = await pusher.push(template, size);
+    say(`push to ${size}: last receipt ${round1(Math.max(...push.fromAppendMs))} ms after the append`);
+    await wait(150);
+    if (n < WARM_UP) continue;
+    all.fromAppendMs.push(...push.fromAppendMs);
+    all.fromRequestMs.push(...push.fromRequestMs);
+    all.fromOwnEventMs.push(...push.fromOwnEventMs);
+  }
+  return all;
+};
+
+const measureBeats = async (platform: PlatformUnderLoad) => {
+  const before = platform.usage();
+  const from = performance.now();
+  await wait(BEATS_S * 1_000);
+  const after = platform.usage();
+  const forS = seconds(from);
+  return {
+    beat_core_percent: percentOfCore(before.cpuS, after.cpuS, forS),
+    beat_postgres_percent: percentOfCore(before.postgresCpuS, after.postgresCpuS, forS),
+  };
+};
+
+const connectAll = async (agents: Agents, count: number): Promise<number> => {
+  const { sections } = await agents.next('converged', (m) => m.count === count);
+  return sections;
+};
+
+const setUp = async (platform: PlatformUnderLoad, agents: Agents, operator: Operator, groups: readonly Group[]) => {
+  const from = performance.now();
+  const progress = (made: number) => void (made % 100 === 0 && say(`${made} instances, ${round1(seconds(from))} s`));
+  const joinTokens = await operator.createFleet(groups, progress);
+  const createdS = seconds(from);
+  const enrolled = agents.next('enrolled', undefined, 600_000);
+  const { agentAddress, enrollAddress, caPem } = platform;
+  agents.send({ kind: 'start', joinTokens, agentAddress, enrollAddress, caPem });
+  await enrolled;
+  say(`created in ${round1(createdS)} s, enrolled in ${round1(seconds(from) - createdS)} s`);
+  for (const { template } of groups) await operator.push(template, 0);
+  return { setup_s: round1(seconds(from)) };
+};
+
+const measureReconnect = async (platform: PlatformUnderLoad, agents: Agents, count: number) => {
+  say('kill -9 of the platform, and start');
+  agents.send({ kind: 'reset' });
+  await platform.end('SIGKILL');
+  const from = performance.now();
+  const back = connectAll(agents, count);
+  await platform.start();
+  say(`platform ready after ${round1(seconds(from))} s`);
+  const resent_sections = await back;
+  return { reconnect_s: round1(seconds(from)), resent_sections };
+};
+
+const bench = async (platform: PlatformUnderLoad, agents: Agents, counts: Counts) => {
+  const groups = groupsOf(counts.agents);
+  const small = groups.slice(0, GROUPS);
+  const operator = new Operator(platform);
+  await platform.start();
+  const setup = await setUp(platform, agents, operator, groups);
+  // A fresh process, so that what the set-up left behind is not taken for what idle costs.
+  await platform.end('SIGKILL');
+  await platform.start();
+  const idle = await settled(platform, 'no agents');
+  agents.send({ kind: 'connect' });
+  await connectAll(agents, counts.agents);
+  await settled(platform, 'all connected');
+  const pusher = new Pusher(operator, agents, platform);
+  const calls = await measurePushes(pusher, small, counts.calls);
+  await operator.moveAll(small, REST);
+  await settled(platform, 'all on one template');
+  const broadcasts = await measurePushes(pusher, [{ template: REST, size: counts.agents }], counts.broadcasts);
+  await pusher.close();
+  const busy = await settled(platform, 'after the pushes');
+  const beats = await measureBeats(platform);
+  const reconnect = await measureReconnect(platform, agents, counts.agents);
+  return {
+    bench: 'push',
+    agents: counts.agents,
+    p50_ms: round1(percentile(calls.fromAppendMs, 0.5)),
+    p99_ms: round1(percentile(calls.fromAppendMs, 0.99)),
+    request_p99_ms: round1(percentile(calls.fromRequestMs, 0.99)),
+    broadcast_p50_ms: round1(percentile(broadcasts.fromAppendMs, 0.5)),
+    broadcast_p99_ms: round1(percentile(broadcasts.fromAppendMs, 0.99)),
+    broadcast_own_p99_ms: round1(percentile(broadcasts.fromOwnEventMs, 0.99)),
+    rss_mib: round1(busy.rssMib - idle.rssMib),
+    rss_idle_mib: round1(idle.rssMib),
+    ...beats,
+    ...reconnect,
+    ...setup,
+    load_1m: round1(loadavg()[0]!),
+  };
+};
+
+const countsOf = (args: readonly string[]): Counts | undefined => {
+  const options = {
+    agents: { type: 'string', default: '1000' },
+    calls: { type: 'string', default: '40' },
+    broadcasts: { type: 'string', default: '3' },
+    help: { type: 'boolean', short: 'h' },
+  } as const;
+  const { values } = parseArgs({ args: [...args], options });
+  if (values.help === true) return undefined;
+  return { agents: Number(values.agents), calls: Number(values.calls), broadcasts: Number(values.broadcasts) };
 };
 
 export const run = async (args: readonly string[]): Promise<Readonly<Record<string, string | number>>> => {
-  const options = { agents: { type: 'string', default: '1000' }, rounds: { type: 'string', default: '20' } } as const;
-  const { values } = parseArgs({ args: [...args], options });
+  const counts = countsOf(args);
+  if (counts === undefined) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
   const dataDir = await mkdtemp(join(tmpdir(), 'drover-push-'));
-  const postgres = await startEmbeddedPostgres({ dataDir: join(dataDir, 'postgres'), dieWithParent: true });
-  try {
-    await migrate(postgres.connection);
-    const settings = { dataDir, connectionString: postgres.connectionString, agentPort: 0, enrollPort: 0 };
-    return await bench(Number(values.agents), Number(values.rounds), settings);
-  } finally {
-    await postgres.stop();
+  const platform = await PlatformUnderLoad.in(dataDir);
+  const agents: Agents = new Child('agent-sim.js');
+  const cleanUp = async () => {
+    await Promise.all([platform.cleanUp(), agents.kill()]);
     await rm(dataDir, { recursive: true, force: true });
+  };
+  const interrupted = () => void cleanUp().finally(() => process.exit(130));
+  process.once('SIGINT', interrupted);
+  process.once('SIGTERM', interrupted);
+  try {
+    return await bench(platform, agents, counts);
+  } finally {
+    process.off('SIGINT', interrupted);
+    process.off('SIGTERM', interrupted);
+    await cleanUp();
   }
 };

@@ -1,49 +1,37 @@
-/** What the processes of the push bench tell each other over their IPC channels. */
-export interface PlatformSettings {
-  readonly dataDir: string;
-  readonly connectionString: string;
-  /** 0 takes a free port; a restart takes the ones it had. */
-  readonly agentPort: number;
-  readonly enrollPort: number;
-}
-
-export type ToPlatform =
-  | { readonly kind: 'start'; readonly settings: PlatformSettings }
-  /** Gives every instance a desired state of this many items. */
-  | { readonly kind: 'prepare'; readonly instances: readonly string[]; readonly items: number }
-  /** One change for everybody; the item says when the append began. */
-  | { readonly kind: 'change'; readonly round: number }
-  | { readonly kind: 'measure' };
-
-export type FromPlatform =
-  | { readonly kind: 'ready'; readonly agentPort: number; readonly enrollPort: number; readonly caPem: string }
-  | { readonly kind: 'prepared' }
-  | { readonly kind: 'changed' }
-  | { readonly kind: 'measured'; readonly rssMib: number; readonly cpuMicros: number };
-
+/** What the push bench and its process of agents tell each other over the IPC channel. */
 export type ToAgents =
   | {
       readonly kind: 'start';
-      readonly count: number;
-      readonly host: string;
-      readonly agentPort: number;
-      readonly enrollPort: number;
+      /** One agent for each. */
+      readonly joinTokens: readonly string[];
+      /** HOST:PORT of the two listeners. */
+      readonly agentAddress: string;
+      readonly enrollAddress: string;
       readonly caPem: string;
     }
   | { readonly kind: 'connect' }
-  /** Counts who is converged anew, for a restart of the platform. */
-  | { readonly kind: 'reset' };
+  /** From here on counts anew who is converged, for a restart of the platform. */
+  | { readonly kind: 'reset' }
+  /** Answer `received` when this many agents have the item of this round. */
+  | { readonly kind: 'expect'; readonly round: number; readonly count: number };
+
+export interface ReceiptOf {
+  readonly instanceId: string;
+  /** Wall clock, milliseconds with fraction: when the agent had applied it and sent its receipt. */
+  readonly atMs: number;
+}
 
 export type FromAgents =
   | { readonly kind: 'enrolled'; readonly instances: readonly string[] }
-  /** How many agents have a live stream and hold everything the platform wants of them. */
-  | { readonly kind: 'converged'; readonly count: number }
+  /** How many agents have a live stream and hold everything the platform wants of them; how many sections that took. */
+  | { readonly kind: 'converged'; readonly count: number; readonly sections: number }
+  /** `problems`: agents that saw a delta on a wrong base or a wrong hash. */
   | {
       readonly kind: 'received';
       readonly round: number;
-      readonly latenciesMs: readonly number[];
+      readonly receipts: readonly ReceiptOf[];
       readonly problems: number;
     };
 
-/** Milliseconds on the machine's monotonic clock, which is the same in every process. */
-export const machineMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+/** The wall clock with a fraction, comparable between the processes of one machine and with `recordedAt`. */
+export const wallMs = (): number => performance.timeOrigin + performance.now();

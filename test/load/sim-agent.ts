@@ -11,7 +11,10 @@ export interface SimIdentity {
 
 export interface SimHooks {
   readonly converged: (agent: SimAgent) => void;
-  readonly item: (section: string, key: string, value: Uint8Array) => void;
+  /** A section came whole. */
+  readonly section: () => void;
+  /** An item was applied and its receipt sent. */
+  readonly item: (agent: SimAgent, key: string, value: Uint8Array) => void;
   readonly problem: (text: string) => void;
 }
 
@@ -100,6 +103,8 @@ export class SimAgent {
   private snapshot({ sections, unchanged, complete }: agentV1.Snapshot): void {
     for (const { name, generation, hash, items } of sections) {
       this.keep(name, { generation, hash, items: new Map(Object.entries(items)) });
+      this.hooks.section();
+      for (const [key, value] of Object.entries(items)) this.hooks.item(this, key, value);
     }
     if (!complete) return;
     const named = new Set([...unchanged, ...sections.map((s) => s.name)]);
@@ -112,7 +117,7 @@ export class SimAgent {
     if (local?.generation !== baseGeneration) return this.hooks.problem(`base of ${section}`);
     const diff = { put: new Map<string, Uint8Array>(Object.entries(put)), remove };
     this.keep(section, { generation, hash, items: applyDiff(local.items, diff) });
-    for (const [key, value] of diff.put) this.hooks.item(section, key, value);
+    for (const [key, value] of diff.put) this.hooks.item(this, key, value);
   }
 
   /** Checks what was applied. Not on receipt: a thousand agents share this process, and none of them should wait for it. */
