@@ -2,11 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Cleanup } from './demo/cleanup.js';
 import { Narrator, took } from './demo/narrator.js';
 import { Operator } from './demo/operator.js';
 import { SERVERS, Story, WORKER, type StoryResult } from './demo/story.js';
 import { labWorld } from './demo/world.js';
 import { Lab } from './lab.js';
+import { detectNetwork } from './level.js';
 import { choosePorts, PlatformProcess } from './platform-process.js';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../../..');
@@ -22,29 +24,6 @@ interface Running {
   readonly platform: PlatformProcess;
   readonly lab: Lab;
   readonly dataDir: string;
-}
-
-/** Ends what was started, newest first; every part even if one fails. */
-class Cleanup {
-  private readonly steps: (() => Promise<void>)[] = [];
-  private done: Promise<void> | undefined;
-
-  add(step: () => Promise<void>): void {
-    this.steps.unshift(step);
-  }
-
-  run(): Promise<void> {
-    this.done ??= (async () => {
-      for (const step of this.steps) {
-        try {
-          await step();
-        } catch (cause) {
-          process.stderr.write(`cleaning up: ${cause instanceof Error ? cause.message : String(cause)}\n`);
-        }
-      }
-    })();
-    return this.done;
-  }
 }
 
 const bringUp = async (say: Narrator, cleanup: Cleanup): Promise<Running> => {
@@ -68,6 +47,7 @@ const bringUp = async (say: Narrator, cleanup: Cleanup): Promise<Running> => {
     provisionerSocket: lab.provisionerSocket,
   });
   cleanup.add(() => platform.stop());
+  cleanup.refuseLate();
   await say.step(
     'the platform, on embedded Postgres',
     () => platform.start(),
@@ -101,60 +81,89 @@ ${address} npx drover tools`.trim(),
   say.line('Ctrl-C ends everything and leaves nothing behind.');
 };
 
-const play = async (say: Narrator, cleanup: Cleanup): Promise<{ running: Running; result: StoryResult }> => {
+interface Played {
+  readonly running: Running;
+  readonly result: StoryResult;
+}
+
+const play = async (say: Narrator, cleanup: Cleanup): Promise<Played> => {
   const running = await bringUp(say, cleanup);
   const operator = await Operator.connect(`${running.platform.httpUrl}/mcp`, running.platform.token);
   cleanup.add(() => operator.close());
+  cleanup.refuseLate();
   const result = await new Story(operator, labWorld(running.lab), say).play();
   return { running, result };
 };
 
-const untilSignal = (): Promise<void> =>
+/** The first signal ends the demo in order; later ones wait for that. */
+const untilSignal = (): Promise<'interrupted'> =>
   new Promise((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => resolve());
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => resolve('interrupted'));
     setInterval(() => undefined, 3_600_000);
   });
 
-const report = (say: Narrator, ok: boolean, network: string | undefined, result?: StoryResult): void => {
+const report = (say: Narrator, result?: StoryResult, error?: string): void => {
+  const gaps = result?.gaps;
   const document = {
-    ok,
-    network,
-    drain_gap_ms: result === undefined ? undefined : Math.round(result.drainGapMs),
+    ok: error === undefined,
+    ...(error === undefined ? {} : { error }),
+    network: detectNetwork().level,
+    ...(gaps === undefined
+      ? {}
+      : {
+          drain_gap_ms: Math.round(gaps.pingMs),
+          https_gap_ms: Math.round(gaps.httpsMs),
+          watch_recovery_ms: Math.round(gaps.watchMs),
+        }),
+    total_ms: say.timings.reduce((sum, step) => sum + step.ms, 0),
     steps: say.timings,
   };
   process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
 };
 
-const main = async (argv: readonly string[]): Promise<number> => {
-  const foreign = argv.find((word) => !OPTIONS.includes(word));
-  if (foreign !== undefined || argv.includes('--help')) {
-    process.stdout.write(foreign === undefined ? HELP : `unknown option ${foreign}\n\n${HELP}`);
-    return foreign === undefined ? 0 : 2;
-  }
-  const [json, exit] = [argv.includes('--json'), argv.includes('--exit')];
-  const say = new Narrator(json);
+const perform = async (options: { json: boolean; exit: boolean }): Promise<number> => {
+  const say = new Narrator(options.json);
   const cleanup = new Cleanup();
-  const interrupted = untilSignal().then(() => 'interrupted' as const);
+  const interrupted = untilSignal();
   const started = performance.now();
+  const playing = play(say, cleanup);
   try {
-    const outcome = await Promise.race([play(say, cleanup), interrupted]);
-    if (outcome === 'interrupted') return 130;
-    const { running, result } = outcome;
-    if (json) report(say, true, running.lab.network.level, result);
-    verdict(say, result, performance.now() - started);
-    if (exit) return 0;
-    tryNext(say, running);
+    const outcome = await Promise.race([playing, interrupted]);
+    if (outcome === 'interrupted') {
+      if (options.json) report(say, undefined, 'interrupted');
+      say.mute();
+      process.stderr.write('\nInterrupted; cleaning up …\n');
+      return 130;
+    }
+    if (options.json) report(say, outcome.result);
+    verdict(say, outcome.result, performance.now() - started);
+    if (options.exit) return 0;
+    tryNext(say, outcome.running);
     await interrupted;
+    say.line('Cleaning up …');
     return 0;
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
-    if (json) report(say, false, undefined);
+    if (options.json) report(say, undefined, message);
     process.stderr.write(`\nThe story did not hold: ${message}\n`);
     if (process.env['DROVER_LAB_KEEP'] === '1') await interrupted;
     return 1;
   } finally {
-    await cleanup.run();
+    await cleanup.run(Promise.allSettled([playing]));
   }
+};
+
+const main = async (argv: readonly string[]): Promise<number> => {
+  const foreign = argv.find((word) => !OPTIONS.includes(word));
+  if (foreign !== undefined) {
+    process.stderr.write(`unknown option ${foreign}\n\n${HELP}`);
+    return 2;
+  }
+  if (argv.includes('--help')) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  return perform({ json: argv.includes('--json'), exit: argv.includes('--exit') });
 };
 
 void main(process.argv.slice(2)).then((code) => process.exit(code));

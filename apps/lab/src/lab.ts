@@ -121,6 +121,10 @@ export class Lab {
     return this.device;
   }
 
+  get root(): string {
+    return this.options.root;
+  }
+
   /** How hosts reach the platform's HTTP port. */
   publicUrl(httpPort: number): string {
     return `http://${this.plainRoutes ? `[${GATEWAY_V6}]` : GATEWAY_V4}:${httpPort}`;

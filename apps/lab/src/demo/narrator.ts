@@ -7,12 +7,18 @@ export interface StepTiming {
   readonly detail?: string;
 }
 
-/** Prints the story on a terminal (or a pipe), and remembers how long everything took. Silent with `json`. */
+/** Prints the story on a terminal (or a pipe), and remembers how long everything took. */
 export class Narrator {
   readonly timings: StepTiming[] = [];
   private readonly colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
 
-  constructor(private readonly json: boolean) {}
+  /** `silent` prints nothing; the timings are kept all the same. */
+  constructor(private silent: boolean) {}
+
+  /** What still fails after this is a consequence, not news. */
+  mute(): void {
+    this.silent = true;
+  }
 
   chapter(title: string): void {
     this.print(`\n${this.paint('1', title)}`);
@@ -51,7 +57,7 @@ export class Narrator {
   }
 
   private print(text: string): void {
-    if (!this.json) process.stdout.write(`${this.colour ? text : stripVTControlCharacters(text)}\n`);
+    if (!this.silent) process.stdout.write(`${this.colour ? text : stripVTControlCharacters(text)}\n`);
   }
 }
 

@@ -1,35 +1,5 @@
-import type { Narrator } from './narrator.js';
-import { showCall } from './narrator.js';
-import { Operator, ToolRefused } from './operator.js';
-
-/** What the story needs from the lab around it. */
-export interface World {
-  /** Joins the operator's workstation to the network with an access grant's bootstrap URL and token. */
-  joinWorkstation(grant: { readonly bootstrapUrl: string; readonly token: string }): Promise<void>;
-  /** Runs a command in the workstation's namespace and answers its standard output. Rejects on a non-zero exit. */
-  onWorkstation(argv: readonly string[]): Promise<string>;
-  /** Stores the kubeconfig where the workstation's kubectl finds it (mode 0600). */
-  saveKubeconfig(text: string): Promise<void>;
-  /** Pings an address from the workstation until stopped; answers the longest gap and how many were lost. */
-  probe(
-    address: string,
-  ): Promise<{ stop(): Promise<{ readonly longestGapMs: number; readonly lost: number; readonly sent: number }> }>;
-  /** The provisioning driver that starts an agent on the machine with the node's name. */
-  readonly driver: string;
-}
-
-export interface Cluster {
-  readonly id: string;
-  readonly name: string;
-  readonly status: string;
-  readonly api_endpoint: string;
-  readonly node_count: number;
-}
-
-interface EventView {
-  readonly kind: string;
-  readonly payload: Record<string, unknown>;
-}
+export type { World } from './stage.js';
+import { Stage, type Cluster, type EventView, type Gaps } from './stage.js';
 
 export const SERVERS = ['k3s-server-1', 'k3s-server-2', 'k3s-server-3'] as const;
 export const WORKER = 'k3s-worker-1';
@@ -52,20 +22,14 @@ const JOIN_ORDER = [
 export interface StoryResult {
   readonly clusterId: string;
   readonly vip: string;
+  /** The longest silence between two answers to a ping while the drain moved the endpoint. */
   readonly drainGapMs: number;
+  readonly gaps: Gaps;
   readonly bootstrapInstance: string;
 }
 
 /** Tutorial 04 as an operator plays it: MCP calls, kubectl on the workstation, nothing behind the curtain. */
-export class Story {
-  private readonly instances = new Map<string, string>();
-
-  constructor(
-    private readonly operator: Operator,
-    private readonly world: World,
-    private readonly say: Narrator,
-  ) {}
-
+export class Story extends Stage {
   async play(): Promise<StoryResult> {
     const networkId = await this.prepare();
     await this.machines(networkId);
@@ -129,7 +93,7 @@ export class Story {
       (r) => `${r.grant.id}, single use`,
     );
     await this.say.step(
-      'workstation: makes a key, redeems the grant, brings WireGuard up',
+      `workstation: makes a key, redeems the grant, brings ${this.world.overlay} up`,
       () => this.world.joinWorkstation({ bootstrapUrl: grant.bootstrap_url, token: grant.token }),
       () => '',
     );
@@ -221,84 +185,31 @@ export class Story {
       const done = virtual_ip.state === 'active' && virtual_ip.holders[0] !== holder && virtual_ip.epoch > before.epoch;
       return { done, now: `${virtual_ip.state}, epoch ${virtual_ip.epoch}`, value: virtual_ip };
     });
-    const gap = await this.say.step(
-      `probe: ping ${vip} every 5 ms`,
-      () => probe.stop(),
-      (p) =>
-        `longest gap ${p.longestGapMs.toFixed(0)} ms, ${p.lost} of ${p.sent} lost; now on ${this.nameOf(moved!.holders[0]!)}`,
-    );
     await this.until('the instance is drained', async () => {
       const { instance } = await this.operator.call<{ instance: { status: string } }>('system_get_instance', {
         id: holder,
       });
       return { done: instance.status === 'drained', now: instance.status };
     });
+    const gaps = await this.gaps(probe, vip, this.nameOf(moved!.holders[0]!));
     await this.getNodes();
-    return { clusterId: cluster.id, vip, drainGapMs: gap.longestGapMs, bootstrapInstance: holder };
+    return { clusterId: cluster.id, vip, drainGapMs: gaps.pingMs, gaps, bootstrapInstance: holder };
   }
 
-  private async getNodes(): Promise<void> {
-    const argv = ['kubectl', 'get', 'nodes'];
-    const out = await this.say.step(
-      `workstation$ ${argv.join(' ')}`,
+  private async gaps(probe: { stop(): Promise<Gaps> }, vip: string, holder: string): Promise<Gaps> {
+    const gaps = await this.say.step(
+      `probes of ${vip}: ping every 5 ms, GET /readyz every 10 ms, an open watch`,
       async () => {
-        const text = await this.world.onWorkstation(argv);
-        const ready = text.split('\n').filter((line) => /\sReady/.test(line)).length;
-        if (ready !== 4) throw new Error(`expected four Ready nodes, got:\n${text}`);
-        return text;
+        const seen = await probe.stop();
+        if (seen.watchEvents === 0) throw new Error('the watch did not see the drained node become unschedulable');
+        return seen;
       },
-      () => '',
+      (g) => `ping: longest gap ${g.pingMs.toFixed(0)} ms, ${g.lost} of ${g.sent} lost; now on ${holder}`,
     );
-    this.say.block(out);
-  }
-
-  private nameOf(instanceId: string): string {
-    return [...this.instances].find(([, id]) => id === instanceId)?.[0] ?? instanceId;
-  }
-
-  private tool<T = Record<string, unknown>>(
-    name: string,
-    args: Record<string, unknown>,
-    answer: (r: T) => string,
-  ): Promise<T> {
-    return this.say.step(showCall(name, args), () => this.operator.call<T>(name, args), answer);
-  }
-
-  /** The kinds must appear in this order; other events may stand between them. */
-  private expectOrder(events: readonly EventView[], kinds: readonly string[]): void {
-    let next = 0;
-    for (const event of events) if (event.kind === kinds[next]) next++;
-    for (const event of events.slice(0, 12)) this.say.line(`  ${event.kind}`);
-    if (next < kinds.length)
-      throw new Error(
-        `the events do not follow the tutorial: ${kinds[next]} is missing after ${kinds[next - 1] ?? 'the start'}`,
-      );
-  }
-
-  /** Polls a read tool until it is so; a refusal in between (not yet there) counts as not yet. */
-  private until<V>(
-    what: string,
-    look: () => Promise<{ done: boolean; now: string; value?: V }>,
-    boundMs = 120_000,
-  ): Promise<V | undefined> {
-    return this.say.step(
-      `… ${what}`,
-      async () => {
-        const deadline = performance.now() + boundMs;
-        for (let now = ''; ;) {
-          try {
-            const seen = await look();
-            if (seen.done) return seen.value;
-            now = seen.now;
-          } catch (error) {
-            if (!(error instanceof ToolRefused)) throw error;
-            now = error.message;
-          }
-          if (performance.now() > deadline) throw new Error(`not within ${boundMs / 1_000} s; last seen: ${now}`);
-          await new Promise((resolve) => setTimeout(resolve, 100));
-        }
-      },
-      () => '',
+    this.say.line(`    → HTTPS: longest gap ${gaps.httpsMs.toFixed(0)} ms, ${gaps.httpsFailed} requests failed`);
+    this.say.line(
+      `    → watch: ended ${gaps.watchesEnded} times, served again after ${gaps.watchMs.toFixed(0)} ms; ${gaps.watchEvents} events`,
     );
+    return gaps;
   }
 }

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import type { Lab } from '../lab.js';
+import { ApiProbe } from '../probes/api.js';
 import { PingProbe } from '../probes/ping.js';
-import type { World } from './story.js';
+import type { World } from './stage.js';
 
 const WORKSTATION = 'workstation';
 
@@ -17,5 +18,15 @@ export const labWorld = (lab: Lab): World => ({
     return stdout;
   },
   saveKubeconfig: async (text) => writeFileSync(lab.kubeconfig, text, { mode: 0o600 }),
-  probe: async (address) => PingProbe.start(lab, WORKSTATION, address),
+  overlay: lab.network.encrypted ? 'WireGuard' : 'plain routes (no WireGuard here, NOT ENCRYPTED)',
+  probe: async (address) => {
+    const api = await ApiProbe.start(lab, WORKSTATION, lab.root, lab.kubeconfig);
+    const ping = PingProbe.start(lab, WORKSTATION, address);
+    return {
+      stop: async () => {
+        const [{ longestGapMs: pingMs, lost, sent }, seen] = [await ping.stop(), await api.stop()];
+        return { pingMs, lost, sent, ...seen };
+      },
+    };
+  },
 });
