@@ -1,5 +1,16 @@
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
-import { CLOCK, CONFIG, LOG, RANDOM, type Clock, type Config, type Log, type Random } from '#kernel';
+import {
+  CLOCK,
+  CONFIG,
+  LOG,
+  RANDOM,
+  TIMERS,
+  type Clock,
+  type Config,
+  type Log,
+  type Random,
+  type Timers,
+} from '#kernel';
 import { SECRET_STORE, type SecretStore } from '#access';
 import { AGENT_LINK, GATEWAY_REGISTRAR, type AgentLink, type GatewayRegistrar } from '#agent-gateway';
 import { FLEET_SERVICES, type FleetServices } from '#fleet';
@@ -36,8 +47,8 @@ import { KubernetesTools } from './tools/handlers.js';
     KubernetesDirectory,
     {
       provide: KubeApis,
-      inject: [AGENT_LINK, SECRET_STORE],
-      useFactory: (link: AgentLink, secrets: SecretStore) => new KubeApis(link, secrets),
+      inject: [AGENT_LINK, SECRET_STORE, TIMERS],
+      useFactory: (link: AgentLink, secrets: SecretStore, timers: Timers) => new KubeApis(link, secrets, timers),
     },
     ClaimClusterHandler,
     DrainNodeHandler,

@@ -17,6 +17,7 @@ import { Clusters } from './clusters.js';
 import { derive } from './derive.js';
 import { KubernetesDirectory, type AssignedModule, type KnownInstance, type KnownPeer } from './directory.js';
 import { joinRefusals } from './join-refusals.js';
+import { passClaim } from './pass-claim.js';
 
 const MAX_NAME_TRIES = 50;
 const DIRECTORY_BOUND_MS = 2_000;
@@ -27,13 +28,13 @@ const DIRECTORY_BOUND_MS = 2_000;
  */
 @CommandHandler(ClaimCluster)
 export class ClaimClusterHandler implements ICommandHandler<ClaimCluster> {
-  private readonly clusters: Clusters;
+  readonly clusters: Clusters;
 
   constructor(
     @Inject(TRANSACTOR) private readonly transactor: Transactor,
     @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
     @Inject(TIMERS) private readonly timers: Timers,
-    private readonly directory: KubernetesDirectory,
+    readonly directory: KubernetesDirectory,
   ) {
     this.clusters = new Clusters(transactor);
   }
@@ -45,7 +46,10 @@ export class ClaimClusterHandler implements ICommandHandler<ClaimCluster> {
     const { instance, module, peer } = found;
     const clusterId = await this.nextClusterId(payload.assignment_id);
     const existing = await this.clusters.read(clusterId);
-    if (existing !== undefined) return { kind: 'done', value: { cluster_id: clusterId } };
+    if (existing !== undefined) {
+      if (!this.directory.instances.has(existing.claimant)) await passClaim(this, existing, context);
+      return { kind: 'done', value: { cluster_id: clusterId } };
+    }
     const cni = selectCni(instance.cniPlugin, networkProfile(instance.memoryBytes));
     if (!cni.ok) {
       await this.recordRefusal(instance.id, cni.refusal, context);

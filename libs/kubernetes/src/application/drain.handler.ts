@@ -103,6 +103,8 @@ export class UncordonNodeHandler implements ICommandHandler<UncordonNode> {
     const member = this.directory.clusterOfMember(payload.instance_id);
     const cluster = member === undefined ? undefined : await this.clusters.read(member.id);
     const node = cluster?.nodes.get(payload.instance_id);
+    // Terminated meanwhile: trying on would hold up its removal.
+    if (!this.directory.instances.has(payload.instance_id)) return { kind: 'done', value: undefined };
     if (cluster === undefined || node?.nodeName == null || cluster.kubeconfigRef === null)
       return { kind: 'done', value: undefined };
     const servers = Clusters.servers(cluster);

@@ -111,6 +111,43 @@ describe('the first server', () => {
   });
 });
 
+describe('a claimant that is gone before it bootstrapped', () => {
+  const server = async (name: string, n: number) => {
+    await rig.instance(name);
+    await rig.peer(name, n);
+    await rig.assign(name, 'k3s-server');
+  };
+  const claimant = () => [...rig.directory.clusters.values()][0]!.claimant;
+
+  it('leaves its claim to another server of the assignment, which bootstraps', async () => {
+    await server('s1', 2);
+    await server('s2', 3);
+    expect(claimant()).toBe(rig.id('s1'));
+    await rig.terminated('s1');
+    expect(claimant()).toBe(rig.id('s2'));
+    expect(rig.compiled('s2').get('module/k3s-server')).toMatchObject({ runtime: { role: 'init' } });
+    expect(await rig.phase('s2', bootstrap)).toMatchObject({ $case: 'ack' });
+  });
+
+  it('leaves it to the next server that comes, when there is none', async () => {
+    await server('s1', 2);
+    await rig.terminated('s1');
+    await server('s2', 3);
+    expect(claimant()).toBe(rig.id('s2'));
+  });
+});
+
+describe('a server that is attached anew', () => {
+  it('is a VIP candidate as the new peer', async () => {
+    await oneServer(rig);
+    await rig.detached('s1');
+    await rig.peer('s1', 7, 1);
+    expect(rig.sent.at(-1)).toMatchObject({
+      candidates: [{ instance_id: rig.id('s1'), peer_id: rig.peerId('s1', 1) }],
+    });
+  });
+});
+
 describe('a joining server', () => {
   it('belongs to its assignment’s cluster, waits until that is bootstrapped, and gets the server token', async () => {
     await rig.instance('s1');

@@ -1,11 +1,14 @@
 import { connect as tlsConnect } from 'node:tls';
 import type { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import { Agent } from 'undici';
-import { RefusedError, refusal } from '#kernel';
+import { RefusedError, refusal, type Timers } from '#kernel';
 import type { AgentLink } from '#agent-gateway';
 import type { SecretStore } from '#access';
 
 const API_PORT = 6443;
+/** A node may open the tunnel and then say nothing; who waits for it (a drain, a join) must get an answer. */
+const HANDSHAKE_MS = 10_000;
+const ANSWER_MS = 20_000;
 
 /** The Kubernetes API of a cluster, reached through a server's own agent: the platform is not on the overlay. */
 export interface KubeApi {
@@ -27,6 +30,7 @@ export class KubeApis {
   constructor(
     private readonly link: AgentLink,
     private readonly secrets: SecretStore,
+    private readonly timers: Timers,
   ) {}
 
   async open(target: KubeApiTarget): Promise<KubeApi> {
@@ -62,12 +66,23 @@ export class KubeApis {
     const [cert, key] = [decode(user?.certData), decode(user?.keyData)];
     return new Agent({
       connections: 4,
+      headersTimeout: ANSWER_MS,
+      bodyTimeout: ANSWER_MS,
       connect: (_options, callback) => {
         this.link.openTunnel(instanceId, API_PORT).then(
           (socket) => {
             const tls = tlsConnect({ socket, host: '127.0.0.1', ca, cert, key, ALPNProtocols: ['http/1.1'] });
-            tls.once('secureConnect', () => callback(null, tls as never));
-            tls.once('error', (error) => callback(error, null));
+            const silent = () =>
+              tls.destroy(new Error(`no TLS handshake with ${instanceId} within ${HANDSHAKE_MS} ms`));
+            const cancel = this.timers.after(HANDSHAKE_MS, silent);
+            tls.once('secureConnect', () => {
+              cancel();
+              callback(null, tls as never);
+            });
+            tls.once('error', (error) => {
+              cancel();
+              callback(error, null);
+            });
           },
           (error: Error) => callback(error, null),
         );

@@ -1,6 +1,16 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { errorMessage, LOG, refusal, type InstanceId, type Log, type TemplateId } from '#kernel';
+import {
+  errorMessage,
+  LOG,
+  refusal,
+  RefusedError,
+  TIMERS,
+  type InstanceId,
+  type Log,
+  type TemplateId,
+  type Timers,
+} from '#kernel';
 import { SECRET_STORE, releaseName, type SecretStore } from '#access';
 import { SuspendAssignment } from '#fleet';
 import {
@@ -17,6 +27,9 @@ import { DecommissionCluster, RemoveNode, SyncVipCandidates } from './commands.j
 import { derive } from './derive.js';
 import { KubernetesDirectory } from './directory.js';
 import { KubeApis } from './kube-api.js';
+import { passClaim } from './pass-claim.js';
+
+const DIRECTORY_BOUND_MS = 2_000;
 
 /** Level-triggered: whatever the candidates were, they become the cluster's servers with a peer on its network. */
 @CommandHandler(SyncVipCandidates)
@@ -26,6 +39,7 @@ export class SyncVipCandidatesHandler implements ICommandHandler<SyncVipCandidat
   constructor(
     @Inject(TRANSACTOR) transactor: Transactor,
     @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    @Inject(TIMERS) private readonly timers: Timers,
     private readonly directory: KubernetesDirectory,
   ) {
     this.clusters = new Clusters(transactor);
@@ -37,27 +51,34 @@ export class SyncVipCandidatesHandler implements ICommandHandler<SyncVipCandidat
       return { kind: 'done', value: undefined };
     }
     const servers = [...cluster.nodes].filter(([, node]) => node.role === 'server' && node.status !== 'joining');
-    const candidates = servers.flatMap(([instanceId]) => {
-      const peer = this.directory.peerOf(instanceId, cluster.networkId);
-      return peer === undefined ? [] : [{ instance_id: instanceId as InstanceId, peer_id: peer.peerId }];
-    });
+    const peered = () =>
+      servers.flatMap(([instanceId]) => {
+        const peer = this.directory.peerOf(instanceId, cluster.networkId);
+        return peer === undefined ? [] : [{ instance_id: instanceId as InstanceId, peer_id: peer.peerId }];
+      });
+    // The attachment that asked for this may be folded here a moment later; a server that has no peer does not count.
+    const all = () => (peered().length === servers.length ? peered() : undefined);
+    const candidates = (await this.directory.until(all, this.timers, DIRECTORY_BOUND_MS)) ?? peered();
     const command = new SetVirtualIpCandidates(
       { virtual_ip_id: cluster.virtualIpId, candidates },
       derive(context, 'candidates'),
     );
-    return this.dispatcher.dispatch(command);
+    const set = await this.dispatcher.dispatch(command);
+    // A peer that is known here and already detached: thrown, so that the process manager asks again.
+    if (set.kind === 'refused' && set.refusal.code === 'MissingSdwanPeerError') throw new RefusedError(set.refusal);
+    return set;
   }
 }
 
 @CommandHandler(RemoveNode)
 export class RemoveNodeHandler implements ICommandHandler<RemoveNode> {
-  private readonly clusters: Clusters;
+  readonly clusters: Clusters;
 
   constructor(
     @Inject(TRANSACTOR) transactor: Transactor,
     @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
     @Inject(LOG) private readonly log: Log,
-    private readonly directory: KubernetesDirectory,
+    readonly directory: KubernetesDirectory,
     private readonly apis: KubeApis,
   ) {
     this.clusters = new Clusters(transactor);
@@ -73,6 +94,7 @@ export class RemoveNodeHandler implements ICommandHandler<RemoveNode> {
       this.log.warn({ instance: payload.instance_id, code: moved.refusal.code }, moved.refusal.message);
     const member = this.directory.clusterOfMember(payload.instance_id);
     const cluster = member === undefined ? undefined : await this.clusters.read(member.id);
+    if (cluster?.claimant === payload.instance_id) await passClaim(this, cluster, context);
     if (cluster?.nodes.has(payload.instance_id) !== true) return { kind: 'done', value: undefined };
     await this.deleteKubernetesNode(cluster, payload.instance_id);
     const done = await this.clusters.apply(

@@ -9,6 +9,8 @@ interface InstanceState {
   readonly online: boolean;
   /** k3s-server assignments without a target cluster: each makes or joins the assignment's own cluster. */
   readonly assignments: readonly string[];
+  /** The cluster that it is a server of. */
+  readonly serves?: string | null;
 }
 
 const text = (event: RecordedEvent, field: string): string | undefined => {
@@ -16,8 +18,16 @@ const text = (event: RecordedEvent, field: string): string | undefined => {
   return typeof value === 'string' ? value : undefined;
 };
 
+const syncCandidates = (cluster_id: string): ProcessOutput => ({
+  kind: 'command',
+  type: 'kubernetes.sync_vip_candidates',
+  payload: { cluster_id },
+});
+
 const INSTANCE_EVENTS = new Set([
   'system.k3s.module.assigned',
+  'system.k3s.handshake.ready',
+  'system.k3s.node.removed',
   'system.module.removed',
   'system.sdwan.peer.attached',
   'system.instance.online',
@@ -54,8 +64,16 @@ const reactToInstance = (
     }
     case 'system.sdwan.peer.attached': {
       const next = { ...state, hasPeer: true };
+      // Attached anew it is another peer, and only that one may hold the cluster's VIP.
+      if (typeof state.serves === 'string') return { state: next, outputs: [syncCandidates(state.serves)] };
       return { state: next, outputs: state.hasPeer ? [] : claims(next) };
     }
+    case 'system.k3s.handshake.ready': {
+      const serves = event.data['role'] === 'server' ? (text(event, 'cluster_id') ?? null) : null;
+      return { state: { ...state, serves }, outputs: [] };
+    }
+    case 'system.k3s.node.removed':
+      return { state: { ...state, serves: null }, outputs: [] };
     case 'system.instance.online': {
       const next = { ...state, online: true };
       return { state: next, outputs: state.online ? [] : claims(next) };
@@ -113,10 +131,6 @@ export const candidatesManager = defineProcessManager<null>({
   initial: null,
   react: (state, input) => {
     if (input.kind !== 'event') return { state, outputs: [] };
-    const clusterId = text(input.event, 'cluster_id')!;
-    return {
-      state,
-      outputs: [{ kind: 'command', type: 'kubernetes.sync_vip_candidates', payload: { cluster_id: clusterId } }],
-    };
+    return { state, outputs: [syncCandidates(text(input.event, 'cluster_id')!)] };
   },
 });

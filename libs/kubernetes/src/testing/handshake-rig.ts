@@ -14,6 +14,7 @@ import {
   fleetEvents,
   InstanceCreated,
   InstanceOnline,
+  InstanceTerminated,
   K3sModuleAssigned,
   RecordInstalling,
   RecordRuntimeFailed,
@@ -22,20 +23,23 @@ import { createInMemoryPlatform, type CommandContext } from '#processing';
 import { agentV1 } from '#proto';
 import {
   AllocateVirtualIp,
+  MoveVirtualIpAway,
   NetworkCreated,
   PeerAttached,
+  PeerDetached,
   ReserveVirtualIp,
   sdwanEvents,
   SetVirtualIpCandidates,
 } from '#sdwan';
 import { ClaimClusterHandler } from '../application/claim.handler.js';
 import { Clusters } from '../application/clusters.js';
-import { ClaimCluster, SyncVipCandidates } from '../application/commands.js';
+import { ClaimCluster, RemoveNode, SyncVipCandidates } from '../application/commands.js';
 import { KubernetesDirectory } from '../application/directory.js';
 import { K3sHandshake } from '../application/handshake.js';
 import { Joins } from '../application/joins.js';
 import { candidatesManager, instanceManager } from '../application/managers.js';
-import { SyncVipCandidatesHandler } from '../application/lifecycle.handlers.js';
+import type { KubeApis } from '../application/kube-api.js';
+import { RemoveNodeHandler, SyncVipCandidatesHandler } from '../application/lifecycle.handlers.js';
 import { ModulesSource } from '../application/modules-source.js';
 import type { WorkerTokens } from '../application/worker-tokens.js';
 import { kubernetesEvents } from '../domain/events.js';
@@ -95,9 +99,13 @@ export const handshakeRig = () => {
   platform.handle(ClaimCluster, (c) => claims.execute(c));
   platform.processing.addProcessManager(instanceManager);
   platform.processing.addProcessManager(candidatesManager);
-  const candidates = new SyncVipCandidatesHandler(transactor, dispatcher, directory);
+  const candidates = new SyncVipCandidatesHandler(transactor, dispatcher, clock, directory);
   platform.handle(SyncVipCandidates, (c) => candidates.execute(c));
+  platform.handle(MoveVirtualIpAway, async () => ({ kind: 'done', value: { moves: [] } }));
+  const removal = new RemoveNodeHandler(transactor, dispatcher, silentLog, directory, {} as unknown as KubeApis);
+  platform.handle(RemoveNode, (c) => removal.execute(c));
   platform.processing.addCommand(ClaimCluster);
+  platform.processing.addCommand(RemoveNode);
   platform.processing.addCommand(SyncVipCandidates);
 
   let steps = 0;
@@ -122,6 +130,8 @@ export const handshakeRig = () => {
     await fold();
   };
   const id = (name: string): InstanceId => `instance-${deterministicUuid('test', name)}`;
+  const peerId = (name: string, incarnation: number) =>
+    `sdwan_peer-${deterministicUuid('test', name, incarnation)}` as const;
   const created = { handle: 'a1b2c3', cidr_64: 'fd00:abcd:1::/64', cidr_v4: '100.64.0.0/20', routing_mode: null };
   return {
     clock,
@@ -159,11 +169,25 @@ export const handshakeRig = () => {
         InstanceOnline({ instance_id: id(name), memory_bytes: memoryGib * 1024 ** 3, ...presence }),
       );
     },
-    peer: (name: string, n: number) =>
+    peerId,
+    terminated: (name: string) =>
       happened(
-        `sdwan_peer-${deterministicUuid('test', name)}`,
+        id(name),
+        InstanceTerminated({ instance_id: id(name), node_id: `node-${deterministicUuid('test', name)}` }),
+      ),
+    detached: (name: string) =>
+      happened(
+        peerId(name, 0),
+        PeerDetached(
+          { peer_id: peerId(name, 0), network_id: NETWORK, reason: 'test' },
+          { links: { instance: id(name) } },
+        ),
+      ),
+    peer: (name: string, n: number, incarnation = 0) =>
+      happened(
+        peerId(name, incarnation),
         PeerAttached({
-          peer_id: `sdwan_peer-${deterministicUuid('test', name)}`,
+          peer_id: peerId(name, incarnation),
           network_id: NETWORK,
           kind: 'node',
           instance_id: id(name),
