@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import type { ChildProcess } from 'node:child_process';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
@@ -9,7 +9,15 @@ import { detectNetwork, type Network } from './level.js';
 import { Base, GATEWAY_V4, GATEWAY_V6, Host } from './namespace.js';
 import { NoSuchMachine, serveProvisioner, type ProvisionRequest } from './provisioner.js';
 import { Relay } from './relay.js';
-import { createRunDir, describeProcess, endProcesses, removeLeftovers, saveState, type RunState } from './run-state.js';
+import {
+  createRunDir,
+  describeProcess,
+  endProcesses,
+  removeLeftovers,
+  removeRunDir,
+  saveState,
+  type RunState,
+} from './run-state.js';
 import { start, type Output } from './processes.js';
 
 export interface LabOptions {
@@ -202,7 +210,7 @@ export class Lab {
     for (const host of this.hosts.values()) await host.kill9();
     this.relay.close();
     endProcesses(state);
-    rmSync(this.dir, { recursive: true, force: true });
+    removeRunDir(this.id);
   }
 }
 

@@ -5,13 +5,14 @@ import {
   readFileSync,
   readdirSync,
   renameSync,
+  rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { signal, startTimeOf } from './processes.js';
+import { codeOf, signal, startTimeOf } from './processes.js';
 
 const saved = z.object({ pid: z.number().int(), startTime: z.string() });
 export type SavedProcess = z.infer<typeof saved>;
@@ -39,8 +40,18 @@ export const isAlive = ({ pid, startTime }: SavedProcess): boolean =>
 export const createRunDir = (id: string): string => {
   mkdirSync(parent(), { recursive: true, mode: 0o700 });
   chmodSync(parent(), 0o700);
-  mkdirSync(runDir(id), { mode: 0o700 });
+  mkdirSync(runDir(id), { recursive: true, mode: 0o700 });
   return runDir(id);
+};
+
+/** The folder of all runs goes with the last of them. */
+export const removeRunDir = (id: string): void => {
+  rmSync(runDir(id), { recursive: true, force: true });
+  try {
+    rmdirSync(parent());
+  } catch (cause) {
+    if (!['ENOTEMPTY', 'ENOENT'].includes(codeOf(cause) ?? '')) throw cause;
+  }
 };
 
 export const saveState = (state: RunState): void => {
@@ -73,7 +84,7 @@ export const removeLeftovers = (): string[] => {
     const state = load(id);
     if (state === undefined || isAlive(state.owner)) continue;
     endProcesses(state);
-    rmSync(runDir(id), { recursive: true, force: true });
+    removeRunDir(id);
     removed.push(id);
   }
   return removed;

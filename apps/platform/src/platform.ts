@@ -101,7 +101,8 @@ const createApp = async (foundation: Foundation, onBadOutput: 'throw' | 'log'): 
   });
   app.disable('x-powered-by', 'etag');
   app.use(neverCached);
-  app.use(originCheck(isLoopback(parseAddress(foundation.config.DROVER_HTTP_ADDR).host)));
+  const { DROVER_HTTP_ADDR, DROVER_PUBLIC_URL } = foundation.config;
+  app.use(originCheck(isLoopback(parseAddress(DROVER_HTTP_ADDR).host), DROVER_PUBLIC_URL));
   app.use('/api', express.json({ limit: MAX_BODY_BYTES, strict: false, type: () => true }));
   return app;
 };

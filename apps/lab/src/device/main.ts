@@ -19,12 +19,11 @@ interface Call {
   readonly body?: object;
 }
 
-/** The relay ends at the platform's loopback, which serves loopback names only; hence the Host header. */
 const open = ({ method, path, headers, body }: Call): Promise<IncomingMessage> => {
   const url = new URL(path, bootstrapUrl);
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
-    const all = { host: `localhost:${url.port}`, 'content-type': 'application/json', ...headers };
+    const all = { 'content-type': 'application/json', ...headers };
     const call = request(url, { method, headers: all }, resolve);
     call.setTimeout(40_000, () => call.destroy(new Error('the platform is silent')));
     call.on('error', reject);
