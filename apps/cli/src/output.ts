@@ -6,7 +6,7 @@ const isObject = (value: unknown): value is Row => typeof value === 'object' && 
 
 const cell = (value: unknown): string => {
   if (value === null || value === undefined) return '-';
-  if (typeof value === 'string') return value.replaceAll('\n', ' ');
+  if (typeof value === 'string') return value === '' ? '-' : value.replaceAll('\n', ' ');
   if (Array.isArray(value) && value.every((v) => typeof v !== 'object'))
     return value.length === 0 ? '-' : value.join(',');
   return typeof value === 'object' ? JSON.stringify(value) : String(value);

@@ -1,11 +1,15 @@
 import { spawn } from 'node:child_process';
+import { openSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { detectNetwork } from './level.js';
-import { PATH } from './processes.js';
-import { removeLeftovers, runningLabs, type RunState } from './run-state.js';
+import { firstLine, PATH } from './processes.js';
+import { logFile, removeLeftovers, runningLabs, type RunState } from './run-state.js';
 
 const HELP = `drover lab: the machines of a running lab
 
   drover lab exec MACHINE -- COMMAND…   run a command on a machine, e.g. workstation -- kubectl get nodes
+  drover lab env                        the lab's platform for your shell: eval "$(drover lab env)"
+  drover lab join MACHINE URL           bring a machine into a network with an access grant's bootstrap_url
   drover lab list [--json]              running labs and their machines
   drover lab network [--json]           what this machine lets a lab use
   drover lab clean                      remove what dead labs left behind
@@ -19,15 +23,28 @@ const refuse = (message: string, hint: string): number => {
 };
 
 /** Enters the machine's namespaces by the pid that the lab saved; works from any terminal of the same user. */
-const enter = (lab: RunState, machine: string, argv: readonly string[]): Promise<number> => {
+const wrap = (lab: RunState, machine: string, argv: readonly string[]): string[] => {
   const user = lab.level === 'root' ? [] : ['-U', '--preserve-credentials'];
-  const wrapped = ['-t', String(lab.hosts[machine]!.pid), ...user, '-n', '-m', '-u', '-p', '--', ...argv];
-  const child = spawn('nsenter', wrapped, { stdio: 'inherit', env: { ...process.env, PATH, ...lab.env[machine] } });
+  return ['nsenter', '-t', String(lab.hosts[machine]!.pid), ...user, '-n', '-m', '-u', '-p', '--', ...argv];
+};
+
+const enter = (lab: RunState, machine: string, argv: readonly string[]): Promise<number> => {
+  const [command, ...args] = wrap(lab, machine, argv);
+  const child = spawn(command!, args, { stdio: 'inherit', env: { ...process.env, PATH, ...lab.env[machine] } });
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => child.kill(name));
   return new Promise((resolve) => {
     child.once('error', (cause) => resolve(refuse(cause.message, 'install util-linux')));
     child.once('exit', (code) => resolve(code ?? 1));
   });
+};
+
+/** The newest lab with that machine in it, or the refusal's exit code. */
+const labWith = (machine: string): RunState | number => {
+  const lab = runningLabs().at(-1);
+  if (lab === undefined) return refuse('no lab of yours is running', 'npm run demo');
+  if (lab.hosts[machine] === undefined)
+    return refuse(`no machine is called ${machine}`, `one of ${Object.keys(lab.hosts).join(', ')}`);
+  return lab;
 };
 
 const exec = (args: readonly string[]): Promise<number> | number => {
@@ -36,11 +53,44 @@ const exec = (args: readonly string[]): Promise<number> | number => {
   const argv = args.slice(at + 1);
   if (machine === undefined || at !== 1 || argv.length === 0)
     return refuse('a machine and a command are needed', 'drover lab exec workstation -- kubectl get nodes');
-  const lab = runningLabs().at(-1);
-  if (lab === undefined) return refuse('no lab of yours is running', 'npm run demo');
-  if (lab.hosts[machine] === undefined)
-    return refuse(`no machine is called ${machine}`, `one of ${Object.keys(lab.hosts).join(', ')}`);
-  return enter(lab, machine, argv);
+  const lab = labWith(machine);
+  return typeof lab === 'number' ? lab : enter(lab, machine, argv);
+};
+
+/** The token itself stays in its file. */
+const environment = (): number => {
+  const platform = runningLabs().at(-1)?.platform;
+  if (platform === undefined) return refuse('no lab of yours is running with a platform', 'npm run demo');
+  process.stdout.write(`export DROVER_URL=${platform.url} DROVER_TOKEN="$(cat ${platform.tokenFile})"\n`);
+  return 0;
+};
+
+/** The device client stays on the machine, and ends with it. */
+const join = async ([machine, url]: readonly string[]): Promise<number> => {
+  if (machine === undefined || url === undefined)
+    return refuse('a machine and a bootstrap_url are needed', 'drover lab join workstation BOOTSTRAP_URL');
+  const lab = labWith(machine);
+  if (typeof lab === 'number') return lab;
+  const script = fileURLToPath(new URL('./device/main.js', import.meta.url));
+  const mode = lab.level === 'user-veth' ? 'plain' : 'wireguard';
+  const [command, ...args] = wrap(lab, machine, [process.execPath, script, url, mode, machine]);
+  const log = openSync(logFile(lab.id, `${machine}-device`), 'a', 0o600);
+  const child = spawn(command!, args, {
+    stdio: ['ignore', 'pipe', log],
+    env: { ...process.env, PATH },
+    detached: true,
+  });
+  try {
+    const [, ...addresses] = (await firstLine(child, 'the device client')).split(' ');
+    process.stdout.write(`${machine} is in the network as ${addresses.join(' ')}\n`);
+    child.unref();
+    return 0;
+  } catch (cause) {
+    return refuse(
+      `${machine} did not join: ${cause instanceof Error ? cause.message : String(cause)}`,
+      logFile(lab.id, `${machine}-device`),
+    );
+  }
 };
 
 const list = (json: boolean): number => {
@@ -70,6 +120,10 @@ const main = async (args: readonly string[]): Promise<number> => {
   switch (command) {
     case 'exec':
       return exec(rest);
+    case 'env':
+      return environment();
+    case 'join':
+      return join(rest);
     case 'list':
       return list(json);
     case 'network':

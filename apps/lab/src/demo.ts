@@ -12,10 +12,11 @@ import { detectNetwork } from './level.js';
 import { choosePorts, PlatformProcess } from './platform-process.js';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../../..');
-const OPTIONS = ['--exit', '--json', '--help'];
-const HELP = `npm run demo -- [--exit] [--json]
+const OPTIONS = ['--empty', '--exit', '--json', '--help'];
+const HELP = `npm run demo -- [--empty] [--exit] [--json]
 
   Plays tutorial 04 on this machine: a platform, four machines as namespaces, a workstation.
+  --empty  only the platform and the machines; the story is yours (docs/tutorials/04-k3s-cluster.md)
   --exit   end after the story, with 0 only if every step held
   --json   print the timings as one JSON document instead of the story
 `;
@@ -23,7 +24,6 @@ const HELP = `npm run demo -- [--exit] [--json]
 interface Running {
   readonly platform: PlatformProcess;
   readonly lab: Lab;
-  readonly dataDir: string;
 }
 
 const bringUp = async (say: Narrator, cleanup: Cleanup): Promise<Running> => {
@@ -54,7 +54,8 @@ const bringUp = async (say: Narrator, cleanup: Cleanup): Promise<Running> => {
     () =>
       `${platform.httpUrl}, agents on :${ports.agents}, enrolment on :${ports.enroll}; logs in ${join(lab.dir, 'logs')}`,
   );
-  return { platform, lab, dataDir };
+  lab.announce({ url: platform.httpUrl, tokenFile: join(dataDir, 'admin.token') });
+  return { platform, lab };
 };
 
 const verdict = (say: Narrator, result: StoryResult, ms: number): void =>
@@ -62,19 +63,27 @@ const verdict = (say: Narrator, result: StoryResult, ms: number): void =>
     `Every step held, in ${took(ms)}. The API endpoint was away for ${result.drainGapMs.toFixed(0)} ms while it moved.`,
   );
 
-const tryNext = (say: Narrator, { platform, dataDir }: Running): void => {
-  const token = join(dataDir, 'admin.token');
-  const address = `DROVER_URL=${platform.httpUrl} DROVER_TOKEN=$(cat ${token})`;
-  say.line('Try next, from another terminal in this folder:');
-  say.block(
-    `
+const LOOK_AROUND = `
+eval "$(npx drover lab env)"
+npx drover cluster list
+npx drover recent-events --kind-prefix system.k3s
 npx drover lab exec workstation -- kubectl get nodes
 npx drover lab exec workstation -- kubectl run hello --image nginx:1.27-alpine --port 80 --restart Never
-npx drover lab exec workstation -- kubectl get pod hello -w
-${address} npx drover recent-events --kind-prefix system.k3s
-${address} npx drover tools`.trim(),
+npx drover lab exec workstation -- kubectl get pod hello -w`;
+const BEGIN = `
+eval "$(npx drover lab env)"
+npx drover tools
+npx drover network create name=k3s-prod-net`;
+
+const tryNext = (say: Narrator, { platform }: Running, empty: boolean): void => {
+  say.line(
+    empty
+      ? 'The machines wait for you. Begin, from another terminal in this folder:'
+      : 'Try next, from another terminal in this folder:',
   );
+  say.block((empty ? BEGIN : LOOK_AROUND).trim());
   say.line('');
+  if (empty) say.line('docs/tutorials/04-k3s-cluster.md goes on from there.\n');
   say.line('For an assistant or any MCP client (Streamable HTTP, bearer token):');
   say.block(`${platform.httpUrl}/mcp\n${platform.token}`);
   say.line('');
@@ -83,11 +92,13 @@ ${address} npx drover tools`.trim(),
 
 interface Played {
   readonly running: Running;
-  readonly result: StoryResult;
+  /** Absent when nothing was played. */
+  readonly result?: StoryResult;
 }
 
-const play = async (say: Narrator, cleanup: Cleanup): Promise<Played> => {
+const play = async (say: Narrator, cleanup: Cleanup, empty: boolean): Promise<Played> => {
   const running = await bringUp(say, cleanup);
+  if (empty) return { running };
   const operator = await Operator.connect(`${running.platform.httpUrl}/mcp`, running.platform.token);
   cleanup.add(() => operator.close());
   cleanup.refuseLate();
@@ -121,12 +132,12 @@ const report = (say: Narrator, result?: StoryResult, error?: string): void => {
   process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
 };
 
-const perform = async (options: { json: boolean; exit: boolean }): Promise<number> => {
+const perform = async (options: { json: boolean; exit: boolean; empty: boolean }): Promise<number> => {
   const say = new Narrator(options.json);
   const cleanup = new Cleanup();
   const interrupted = untilSignal();
   const started = performance.now();
-  const playing = play(say, cleanup);
+  const playing = play(say, cleanup, options.empty);
   try {
     const outcome = await Promise.race([playing, interrupted]);
     if (outcome === 'interrupted') {
@@ -136,9 +147,9 @@ const perform = async (options: { json: boolean; exit: boolean }): Promise<numbe
       return 130;
     }
     if (options.json) report(say, outcome.result);
-    verdict(say, outcome.result, performance.now() - started);
+    if (outcome.result !== undefined) verdict(say, outcome.result, performance.now() - started);
     if (options.exit) return 0;
-    tryNext(say, outcome.running);
+    tryNext(say, outcome.running, options.empty);
     await interrupted;
     say.line('Cleaning up …');
     return 0;
@@ -163,7 +174,7 @@ const main = async (argv: readonly string[]): Promise<number> => {
     process.stdout.write(HELP);
     return 0;
   }
-  return perform({ json: argv.includes('--json'), exit: argv.includes('--exit') });
+  return perform({ json: argv.includes('--json'), exit: argv.includes('--exit'), empty: argv.includes('--empty') });
 };
 
 void main(process.argv.slice(2)).then((code) => process.exit(code));

@@ -53,6 +53,7 @@ export class Lab {
   ) {}
 
   private provisioner: Server | undefined;
+  private platform: RunState['platform'];
 
   static async create(options: LabOptions): Promise<Lab> {
     removeLeftovers();
@@ -133,6 +134,12 @@ export class Lab {
     return this.options.root;
   }
 
+  /** Tells other terminals of this user which platform the machines belong to. */
+  announce(platform: NonNullable<RunState['platform']>): void {
+    this.platform = platform;
+    this.save();
+  }
+
   /** How hosts reach the platform's HTTP port. */
   publicUrl(httpPort: number): string {
     return `http://${this.plainRoutes ? `[${GATEWAY_V6}]` : GATEWAY_V4}:${httpPort}`;
@@ -197,6 +204,7 @@ export class Lab {
         .filter((c) => c.pid !== undefined)
         .map((c) => describeProcess(c.pid!)),
       env: this.environment,
+      ...(this.platform === undefined ? {} : { platform: this.platform }),
     };
   }
 

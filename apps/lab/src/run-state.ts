@@ -26,12 +26,15 @@ const stateSchema = z.object({
   /** Everything else that the lab started, to be ended with it. */
   others: z.array(saved),
   env: z.record(z.string(), z.record(z.string(), z.string())),
+  /** The platform that the machines belong to, for `drover lab env`. */
+  platform: z.object({ url: z.string(), tokenFile: z.string() }).optional(),
 });
 export type RunState = z.infer<typeof stateSchema>;
 
 const parent = (): string => join(tmpdir(), `drover-lab-${process.getuid?.() ?? 0}`);
 const fileOf = (id: string): string => join(parent(), id, 'state.json');
 export const runDir = (id: string): string => join(parent(), id);
+export const logFile = (id: string, name: string): string => join(runDir(id), 'logs', `${name}.log`);
 
 export const describeProcess = (pid: number): SavedProcess => ({ pid, startTime: startTimeOf(pid) ?? '' });
 export const isAlive = ({ pid, startTime }: SavedProcess): boolean =>
@@ -70,7 +73,8 @@ export const runningLabs = (): RunState[] =>
   allRuns()
     .map(load)
     .filter((state) => state !== undefined && isAlive(state.owner))
-    .map((state) => state!);
+    .map((state) => state!)
+    .sort((a, b) => Number(a.owner.startTime) - Number(b.owner.startTime));
 
 export const endProcesses = (state: RunState): void => {
   const all = [...state.others, ...Object.values(state.hosts), ...(state.base === null ? [] : [state.base])];
