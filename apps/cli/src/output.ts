@@ -74,7 +74,7 @@ const isEvent = (row: Row): boolean => typeof row.kind === 'string' && isObject(
 /** One line an event: when, how bad, what, and the short facts of its payload. */
 const eventLine = ({ kind, payload, severity, occurred_at }: Event): string => {
   const facts = Object.entries(payload)
-    .filter(([, v]) => isFlat(v) && v !== null && cell(v) !== '' && cell(v).length <= MAX_CELL)
+    .filter(([, v]) => isFlat(v) && cell(v) !== '-' && cell(v).length <= MAX_CELL)
     .map(([k, v]) => `${k}=${cell(v)}`);
   return `${occurred_at.slice(11, 23)} ${severity.padEnd(8)} ${kind.padEnd(38)} ${facts.join(' ')}`.trimEnd();
 };

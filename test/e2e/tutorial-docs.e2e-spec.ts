@@ -1,0 +1,108 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { detectNetwork } from '../../apps/lab/src/level.js';
+import { run, until } from '../../apps/lab/src/processes.js';
+import { compiledCopy } from '../../apps/platform/src/testing/platform-process.js';
+
+const DOCUMENT = 'docs/tutorials/04-k3s-cluster.md';
+const network = detectNetwork();
+const possible = network.level !== 'in-process';
+if (!possible) {
+  process.stderr.write(
+    `\n  ${DOCUMENT} CANNOT RUN here: ${network.missing}\n  DROVER_REQUIRE_REAL=1 makes this a failure.\n\n`,
+  );
+  if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error(`DROVER_REQUIRE_REAL=1, but: ${network.missing}`);
+}
+
+interface Block {
+  readonly commands: string;
+  /** What the document says it prints: lines in which `…` stands for anything. */
+  readonly prints: readonly string[];
+}
+
+const blocksOf = (markdown: string): Block[] => {
+  const blocks: { commands: string; prints: string[] }[] = [];
+  for (const [, kind, text = ''] of markdown.matchAll(/^```(sh|text)\n([\s\S]*?)^```$/gm)) {
+    if (kind === 'sh') blocks.push({ commands: text, prints: [] });
+    else blocks.at(-1)!.prints.push(...text.trimEnd().split('\n'));
+  }
+  return blocks;
+};
+
+const asPattern = (line: string): RegExp =>
+  new RegExp(
+    line
+      .split(/\s+/)
+      .map((word) => word.replace(/[.*+?^${}()|[\]\\<>]/g, '\\$&').replaceAll('…', '.*'))
+      .join('\\s+'),
+  );
+
+const MARK = '@@ block ';
+/** One shell for all blocks, as a reader has one terminal. `npx` is the CLI without npx's own second of start-up. */
+const scriptOf = (blocks: readonly Block[], root: string): string =>
+  [
+    'set -eu -o pipefail',
+    `npx() { shift; "${process.execPath}" "${join(root, 'bin/drover.mjs')}" "$@"; }`,
+    ...blocks.map(({ commands }, i) => `echo '${MARK}${i}'\n${commands}`),
+    '',
+  ].join('\n');
+
+(possible ? describe : describe.skip)(DOCUMENT, () => {
+  const markdown = readFileSync(DOCUMENT, 'utf8');
+  let built: ReturnType<typeof compiledCopy>;
+  let home: string;
+  let demo: ChildProcess;
+  let said = '';
+
+  beforeAll(async () => {
+    built = compiledCopy();
+    const k3s = spawnSync(process.execPath, ['test/doubles/k3s/build.mjs', join(built.root, 'dist/doubles/k3s')], {
+      encoding: 'utf8',
+    });
+    if (k3s.status !== 0) throw new Error(k3s.stderr);
+    // A folder of its own for temporary files: `drover lab` must find this lab and no other.
+    home = mkdtempSync(join(tmpdir(), 'drover-docs-'));
+    demo = spawn(process.execPath, [join(built.root, 'dist/apps/lab/src/demo.js'), '--empty'], {
+      cwd: built.root,
+      env: { ...process.env, TMPDIR: home },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [demo.stdout!, demo.stderr!]) stream.on('data', (chunk: Buffer) => (said += String(chunk)));
+    const isReady = (): boolean => {
+      if (demo.exitCode !== null) throw new Error(`the demo ended:\n${said}`);
+      return said.includes('Ctrl-C ends everything');
+    };
+    await until('npm run demo -- --empty is ready', isReady, 60_000, 100);
+  }, 120_000);
+
+  afterAll(async () => {
+    if (demo !== undefined && demo.exitCode === null) {
+      const ended = new Promise((resolve) => demo.once('exit', resolve));
+      demo.kill('SIGINT');
+      await ended;
+    }
+    if (home !== undefined) rmSync(home, { recursive: true, force: true });
+    built?.remove();
+  }, 60_000);
+
+  it('starts as the first terminal does', () => {
+    expect(markdown).toContain('npm run demo -- --empty');
+    expect(said).toContain('eval "$(npx drover lab env)"');
+  });
+
+  it('runs as written, and prints what it says', async () => {
+    const blocks = blocksOf(markdown);
+    expect(blocks.length).toBeGreaterThan(8);
+    const script = join(home, 'tutorial.sh');
+    writeFileSync(script, scriptOf(blocks, built.root));
+    const env = { TMPDIR: home, HOME: home, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
+    const { code, stdout, stderr } = await run(['bash', script], env, 150_000);
+    if (code !== 0) throw new Error(`exit ${code} after:\n${stdout.slice(-3_000)}\n${stderr.slice(-3_000)}`);
+    const outputs = stdout.split(new RegExp(`^${MARK}\\d+\\n`, 'm')).slice(1);
+    expect(outputs).toHaveLength(blocks.length);
+    for (const [i, { prints }] of blocks.entries())
+      for (const line of prints) expect(outputs[i]).toMatch(asPattern(line));
+  }, 180_000);
+});
