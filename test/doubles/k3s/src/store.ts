@@ -1,4 +1,5 @@
 import type { StateMachine, Txn, TxnResult } from './raft/types.js';
+import { tuning } from './version.js';
 
 export interface KubeObject {
   apiVersion?: string;
@@ -27,8 +28,6 @@ export interface StoreEvent {
   readonly object: KubeObject;
   readonly previous: KubeObject | undefined;
 }
-
-const HISTORY = 2_000;
 
 /** The replicated key-value state, shaped as etcd: one revision per write, a bounded history to resume watches from. */
 export class Store implements StateMachine {
@@ -89,7 +88,8 @@ export class Store implements StateMachine {
 
   private record(event: StoreEvent): void {
     this.events.push(event);
-    if (this.events.length > HISTORY) this.compactedTo = this.events.splice(0, HISTORY / 4).at(-1)!.revision;
+    const { history } = tuning;
+    if (this.events.length > history) this.compactedTo = this.events.splice(0, Math.ceil(history / 4)).at(-1)!.revision;
     for (const listener of this.listeners) listener(event);
   }
 }

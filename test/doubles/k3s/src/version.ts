@@ -10,6 +10,8 @@ export const tuning = {
   leaseRenewMs: ms('K3S_DOUBLE_LEASE_RENEW_MS', 10_000),
   /** How long a pod stays ContainerCreating: the real one pulls an image. */
   podStartMs: ms('K3S_DOUBLE_POD_START_MS', 700),
+  /** Events kept for watches to resume from; the real one keeps those of the last five minutes. */
+  history: ms('K3S_DOUBLE_HISTORY', 2_000),
   /** Real etcd in k3s: 5 s; shorter here so that a test of a takeover stays short. */
   electionMs: ms('K3S_DOUBLE_ELECTION_MS', 1_000),
   /** Real: 2380 without a flag. */

@@ -41,7 +41,10 @@ export const apiHandler = (deps: Deps) => {
     const url = new URL(request.url ?? '/', 'https://localhost');
     const user = authenticate(request, deps.crud.store, deps.serverSecret, Date.now());
     const supervised = deps.supervisor(url.pathname, request, user);
-    if (supervised !== undefined) return void response.writeHead(200).end(await supervised);
+    if (supervised !== undefined) {
+      const body = await supervised; // a refusal must come before the status
+      return void response.writeHead(200).end(body);
+    }
     // k3s runs its API server with anonymous-auth=false: health and version answer 401 too.
     if (user === undefined) throw new ApiError(401, 'Unauthorized');
     const discovered = discovery(url.pathname);
