@@ -15,8 +15,13 @@ const NET = 'sdwan_network-1';
 const network = (generation: number, vips: VipItem[] = []) =>
   section(`network/${NET}`, generation, {
     interface: {
-      network_id: NET, peer_id: 'me', name: 'wg-sdwan-abc123', addresses: ['fd00:abcd:1::1:1/128', '100.64.0.1/32'],
-      listen_port: 51820, mtu: 1420, forwarding: true,
+      network_id: NET,
+      peer_id: 'me',
+      name: 'wg-sdwan-abc123',
+      addresses: ['fd00:abcd:1::1:1/128', '100.64.0.1/32'],
+      listen_port: 51820,
+      mtu: 1420,
+      forwarding: true,
     },
     'peer/a': peer('a', PEER_A, 'fd00:abcd:1::1:2/128'),
     'peer/b': peer('b', PEER_B, 'fd00:abcd:1::1:3/128'),
@@ -24,14 +29,28 @@ const network = (generation: number, vips: VipItem[] = []) =>
     ...Object.fromEntries(vips.map((v) => [`vip/${v.vip_id}`, v])),
   });
 const peer = (id: string, key: string, ip: string) => ({
-  peer_id: id, instance_id: null, public_key: key, endpoints: ['[fd99::2]:51820'], allowed_ips: [ip], persistent_keepalive: 25,
+  peer_id: id,
+  instance_id: null,
+  public_key: key,
+  endpoints: ['[fd99::2]:51820'],
+  allowed_ips: [ip],
+  persistent_keepalive: 25,
 });
 const vip = (epoch: number, more: Partial<VipItem>): VipItem => ({
-  vip_id: 'virtual_ip-1', network_id: NET, address: 'fd00:abcd:1::100', epoch, holder_peer_id: 'a', route_peer_id: 'a',
-  role: 'member', release_after_move: false, lease: null, ...more,
+  vip_id: 'virtual_ip-1',
+  network_id: NET,
+  address: 'fd00:abcd:1::100',
+  epoch,
+  holder_peer_id: 'a',
+  route_peer_id: 'a',
+  role: 'member',
+  release_after_move: false,
+  lease: null,
+  ...more,
 });
 const snapshot = (sections: agentV1.Section[], storeEpoch = 'e1'): agentV1.SyncResponse['message'] & object => ({
-  $case: 'snapshot', value: { storeEpoch, sections, unchanged: [], complete: true },
+  $case: 'snapshot',
+  value: { storeEpoch, sections, unchanged: [], complete: true },
 });
 
 describe('the agent against a platform on real sockets', () => {
@@ -73,7 +92,9 @@ describe('the agent against a platform on real sockets', () => {
     await eventually('two attempts', () => platform.enrolments.length >= 2);
     platform.enrollFailure = undefined;
     running = await started;
-    const keys = platform.enrolments.map((e) => new Pkcs10CertificateRequest(new Uint8Array(e.csrDer)).publicKey.toString('hex'));
+    const keys = platform.enrolments.map((e) =>
+      new Pkcs10CertificateRequest(new Uint8Array(e.csrDer)).publicKey.toString('hex'),
+    );
     expect(new Set(keys).size).toBe(1);
     expect(await readdir(stateDir)).not.toContain('pending-key.pem');
   });
@@ -101,7 +122,15 @@ describe('the agent against a platform on real sockets', () => {
     await eventually('a receipt', () => platform.of('applied').length === 1);
     const delta = (base: bigint, hash: string): agentV1.SyncResponse['message'] & object => ({
       $case: 'delta',
-      value: { storeEpoch: 'e1', section: `network/${NET}`, baseGeneration: base, generation: 8n, hash, put: {}, remove: ['peer/b'] },
+      value: {
+        storeEpoch: 'e1',
+        section: `network/${NET}`,
+        baseGeneration: base,
+        generation: 8n,
+        hash,
+        put: {},
+        remove: ['peer/b'],
+      },
     });
     platform.send(delta(3n, ''));
     await eventually('a second hello', () => platform.of('hello').length === 2);
@@ -139,13 +168,18 @@ describe('the agent against a platform on real sockets', () => {
     await eventually('the first ack', () => platform.of('vipAck').length === 1);
     running.driver.writes.length = 0;
     const body = (v: VipItem): agentV1.SyncResponse['message'] & object => ({
-      $case: 'vip', value: { vipId: v.vip_id, epoch: BigInt(v.epoch), body: item(v) },
+      $case: 'vip',
+      value: { vipId: v.vip_id, epoch: BigInt(v.epoch), body: item(v) },
     });
     platform.send(body(vip(2, { holder_peer_id: 'b', route_peer_id: 'b' })));
     await eventually('the second ack', () => platform.of('vipAck').some((a) => a.epoch === 2n));
     expect(running.driver.writes).toHaveLength(1);
     expect(running.driver.writes[0]?.change.peers).toEqual([
-      { publicKey: PEER_B, add: ['fd00:abcd:1::100/128'], allowedIps: ['fd00:abcd:1::100/128', 'fd00:abcd:1::1:3/128'] },
+      {
+        publicKey: PEER_B,
+        add: ['fd00:abcd:1::100/128'],
+        allowedIps: ['fd00:abcd:1::100/128', 'fd00:abcd:1::1:3/128'],
+      },
     ]);
     expect(running.links.killed).toContainEqual({ which: 'dst', address: 'fd00:abcd:1::100' });
     platform.send(body(vip(1, {})));
@@ -167,12 +201,15 @@ describe('the agent against a platform on real sockets', () => {
     platform.send({ $case: 'vip', value: { vipId: moved.vip_id, epoch: 2n, body: item(moved) } });
     await eventually('the routed ack', () => platform.of('vipAck').some((a) => a.role === Role.ROLE_ROUTED));
     expect(on()).toBe(true);
-    platform.send({ $case: 'vip', value: { vipId: moved.vip_id, epoch: 2n, body: item({ ...moved, release_after_move: false }) } });
+    platform.send({
+      $case: 'vip',
+      value: { vipId: moved.vip_id, epoch: 2n, body: item({ ...moved, release_after_move: false }) },
+    });
     await eventually('the release ack', () => platform.of('vipAck').some((a) => a.role === Role.ROLE_RELEASED));
     expect(on()).toBe(false);
   });
 
-  it('joins a tunnel with the node\'s own API port and refuses any other', async () => {
+  it("joins a tunnel with the node's own API port and refuses any other", async () => {
     running = await startAgent(platform, stateDir);
     await eventually('a stream', () => platform.of('hello').length === 1);
     platform.send({ $case: 'openTunnel', value: { tunnelId: 't1', port: 22 } });

@@ -54,6 +54,7 @@ export const chooseServices = async (
   stateDir: string,
 ): Promise<ServiceManager> => {
   const booted = async () => (await ports.processes.run('systemctl', ['is-system-running'])).stdout.trim();
-  const systemd = wanted === 'systemd' || (wanted === 'auto' && /^(running|degraded|starting|initializing)$/.test(await booted()));
+  const systemd =
+    wanted === 'systemd' || (wanted === 'auto' && /^(running|degraded|starting|initializing)$/.test(await booted()));
   return systemd ? new SystemdManager(ports) : new ProcessManager(ports, join(stateDir, 'services'));
 };

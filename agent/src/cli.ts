@@ -60,7 +60,12 @@ export const parseCli = (argv: readonly string[], version: string): CliResult =>
   for (let i = 0; i < rest.length; i++) {
     const word = rest[i]!;
     const [name, inline] = splitOption(word);
-    if (name === undefined || !NAMES.includes(name)) return refuse('option', word.split('=')[0]!, NAMES.map((n) => `--${n}`));
+    if (name === undefined || !NAMES.includes(name))
+      return refuse(
+        'option',
+        word.split('=')[0]!,
+        NAMES.map((n) => `--${n}`),
+      );
     if (name === 'help') return { kind: 'print', text: HELP };
     if (name === 'version') return { kind: 'print', text: `drover-agent ${version}\n` };
     const value = inline ?? rest[++i];

@@ -4,12 +4,7 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** One JSON object per line. Callers never put secrets in fields. */
-export const jsonLog = (
-  write: (line: string) => void,
-  clock: Clock,
-  minimum: LogLevel,
-  bound: object = {},
-): Log => {
+export const jsonLog = (write: (line: string) => void, clock: Clock, minimum: LogLevel, bound: object = {}): Log => {
   const rank = LOG_LEVELS.indexOf(minimum);
   const at =
     (level: LogLevel) =>

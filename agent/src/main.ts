@@ -47,7 +47,8 @@ const assemble = async (ports: AgentPorts, store: IdentityStore, options: RunOpt
   const enrolment = { address: options.enrollAddress, caPin: options.caPin, token };
   const identity = await ensureEnrolled(ports, store, enrolment, signal);
   if (identity === undefined) return undefined;
-  const links = options.wireguard === 'memory' ? new MemoryLinkOps() : new IpRoute(ports.processes, ports.files, ports.log);
+  const links =
+    options.wireguard === 'memory' ? new MemoryLinkOps() : new IpRoute(ports.processes, ports.files, ports.log);
   const driver = await chooseDriver(ports, links, options.wireguard, options.stateDir);
   const services = await chooseServices(ports, options.services, options.stateDir);
   return buildAgent({ ports, store, identity, driver, links, fence: noKernelLease, services, options });

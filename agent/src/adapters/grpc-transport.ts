@@ -17,8 +17,16 @@ const OPTIONS: ClientOptions = {
 };
 const CALL_MS = 20_000;
 
-const PERMANENT = new Set<status>([status.INVALID_ARGUMENT, status.NOT_FOUND, status.PERMISSION_DENIED,
-  status.FAILED_PRECONDITION, status.UNAUTHENTICATED, status.ALREADY_EXISTS, status.OUT_OF_RANGE, status.UNIMPLEMENTED]);
+const PERMANENT = new Set<status>([
+  status.INVALID_ARGUMENT,
+  status.NOT_FOUND,
+  status.PERMISSION_DENIED,
+  status.FAILED_PRECONDITION,
+  status.UNAUTHENTICATED,
+  status.ALREADY_EXISTS,
+  status.OUT_OF_RANGE,
+  status.UNIMPLEMENTED,
+]);
 
 const remote = (error: ServiceError): RemoteError =>
   new RemoteError(status[error.code] ?? String(error.code), error.details || error.message, PERMANENT.has(error.code));
@@ -93,8 +101,7 @@ const connect = (address: string, caPem: string, certificatePem: string, keyPem:
         },
       };
     },
-    reportPhase: (request) =>
-      unary((options, done) => client.reportPhase(request, new Metadata(), options, done)),
+    reportPhase: (request) => unary((options, done) => client.reportPhase(request, new Metadata(), options, done)),
     renew: (request) => unary((options, done) => client.renewCertificate(request, new Metadata(), options, done)),
     tunnel(tunnelId, handlers) {
       const call = client.tunnel();

@@ -34,7 +34,9 @@ const spawnDetached = (command: string, args: readonly string[], options: SpawnO
       stdio: ['ignore', out, out],
       env: { ...process.env, PATH, ...options.env },
     });
-    const exited: Spawned['exited'] = new Promise((done) => child.once('exit', (code, signal) => done({ code, signal })));
+    const exited: Spawned['exited'] = new Promise((done) =>
+      child.once('exit', (code, signal) => done({ code, signal })),
+    );
     child.once('error', reject);
     child.once('spawn', () => {
       child.unref();

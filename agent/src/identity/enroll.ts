@@ -33,7 +33,8 @@ export const ensureEnrolled = async (
     try {
       return await enrollOnce(ports, store, { address, caPin, token });
     } catch (error) {
-      if (error instanceof RemoteError && error.permanent) throw new EnrollmentRefused(`${error.code}: ${error.message}`);
+      if (error instanceof RemoteError && error.permanent)
+        throw new EnrollmentRefused(`${error.code}: ${error.message}`);
       const wait = backoffMs(attempt, () => ports.random.unit(), 250, 15_000);
       ports.log.warn({ error: errorMessage(error), retry_in_ms: wait }, 'enrolment failed, trying again');
       await sleep(ports.timers, wait, signal);

@@ -38,14 +38,18 @@ export const serverHealth = async (ports: AgentPorts, paths: K3sPaths): Promise<
   return attempt(() => ports.http.get('https://127.0.0.1:6443/readyz', { ca, cert, key }));
 };
 
-const nodeSchema = z.object({ status: z.object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })) }) });
+const nodeSchema = z.object({
+  status: z.object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })) }),
+});
 const serversSchema = z.object({ ServerURL: z.string(), ServerAddresses: z.array(z.string()).nullish() });
 
 /** Whether the cluster knows this node as Ready, asked with kubelet's own certificate at any server that answers. */
 export const agentHealth = async (ports: AgentPorts, paths: K3sPaths, nodeName: string): Promise<Health> => {
   const read = async (name: string) => (await ports.files.read(join(paths.dataDir, 'agent', name)))?.toString('utf8');
   const [ca, cert, key, servers] = [
-    await read('server-ca.crt'), await read('client-kubelet.crt'), await read('client-kubelet.key'),
+    await read('server-ca.crt'),
+    await read('client-kubelet.crt'),
+    await read('client-kubelet.key'),
     await read('etc/k3s-agent-load-balancer.json'),
   ];
   if (ca === undefined || cert === undefined || key === undefined || servers === undefined)

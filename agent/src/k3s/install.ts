@@ -31,7 +31,8 @@ const download = async (
   paths: K3sPaths,
   stateDir: string,
 ): Promise<string> => {
-  if (!url.startsWith('https://') || sha256 === undefined) throw new Error('a k3s download needs an https URL and its sha256');
+  if (!url.startsWith('https://') || sha256 === undefined)
+    throw new Error('a k3s download needs an https URL and its sha256');
   const marker = join(stateDir, 'k3s-binary');
   const have = (await ports.files.read(marker))?.toString('utf8');
   if (have === sha256 && (await ports.processes.run(paths.binary, ['--version'])).code === 0) return paths.binary;

@@ -6,7 +6,15 @@ import { agentHealth, serverHealth, type Health } from './health.js';
 import { installK3s, k3sVersion } from './install.js';
 import type { K3sPaths } from './paths.js';
 import type { PhaseStore } from './phase-state.js';
-import { configDigest, joinFromConfig, joinFromDropIn, renderConfig, renderDropIn, type JoinGrant, type K3sSpec } from './render.js';
+import {
+  configDigest,
+  joinFromConfig,
+  joinFromDropIn,
+  renderConfig,
+  renderDropIn,
+  type JoinGrant,
+  type K3sSpec,
+} from './render.js';
 
 const { Phase, Runtime } = agentV1;
 
@@ -21,7 +29,8 @@ export interface K3sDeps {
 }
 
 /** What one round came to; `again` asks for another one after so many milliseconds. */
-export type Round = { readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number; readonly why: string };
+export type Round =
+  { readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number; readonly why: string };
 
 export class PhaseRefused extends Error {
   override readonly name = 'PhaseRefused';
@@ -52,7 +61,10 @@ export class K3sDriver {
     if (spec.kind === 'k3s_server' && spec.role === 'init' && !state.bootstrapped) await this.bootstrap(spec, binary);
     state = phases.get(spec.assignment_id);
     if (state.ready) return { kind: 'done' };
-    await this.report(spec, Phase.PHASE_READY, { version: await k3sVersion(ports, binary), clusterId: state.clusterId });
+    await this.report(spec, Phase.PHASE_READY, {
+      version: await k3sVersion(ports, binary),
+      clusterId: state.clusterId,
+    });
     await phases.set(spec.assignment_id, { ready: true });
     ports.log.info({ assignment: spec.assignment_id, kind: spec.kind }, 'k3s is ready');
     return { kind: 'done' };
@@ -102,9 +114,11 @@ export class K3sDriver {
     if (answer.kind === 'later') return { kind: 'again', afterMs: answer.afterMs, why: 'the cluster has no token yet' };
     const { ack } = answer;
     const token = spec.kind === 'k3s_server' ? ack.serverToken : ack.agentToken;
-    if (token === '' || ack.apiEndpoint === '') throw new Error('the platform answered a join request without token or endpoint');
+    if (token === '' || ack.apiEndpoint === '')
+      throw new Error('the platform answered a join request without token or endpoint');
     const grant = { apiEndpoint: ack.apiEndpoint, token };
-    if (spec.kind === 'k3s_agent') await this.deps.ports.files.write(this.deps.paths.dropIn, renderDropIn(grant), 0o600);
+    if (spec.kind === 'k3s_agent')
+      await this.deps.ports.files.write(this.deps.paths.dropIn, renderDropIn(grant), 0o600);
     else await this.deps.ports.files.write(this.deps.paths.config, renderConfig(spec, this.deps.paths, grant), 0o600);
     await this.deps.phases.set(spec.assignment_id, { joined: true, clusterId: ack.clusterId });
     return { kind: 'ok', grant };
@@ -121,13 +135,15 @@ export class K3sDriver {
   private async start(spec: K3sSpec, binary: string, grant: JoinGrant | undefined): Promise<void> {
     const { ports, paths, phases, services } = this.deps;
     const config = renderConfig(spec, paths, grant);
-    if ((await ports.files.read(paths.config))?.toString('utf8') !== config) await ports.files.write(paths.config, config, 0o600);
+    if ((await ports.files.read(paths.config))?.toString('utf8') !== config)
+      await ports.files.write(paths.config, config, 0o600);
     const service: ServiceSpec = {
       name: serviceName(spec),
       description: spec.kind === 'k3s_server' ? 'Lightweight Kubernetes (server)' : 'Lightweight Kubernetes (agent)',
       command: binary,
       args: [spec.kind === 'k3s_server' ? 'server' : 'agent', '--config', paths.config],
-      env: spec.kind === 'k3s_agent' && grant !== undefined ? { K3S_URL: grant.apiEndpoint, K3S_TOKEN: grant.token } : {},
+      env:
+        spec.kind === 'k3s_agent' && grant !== undefined ? { K3S_URL: grant.apiEndpoint, K3S_TOKEN: grant.token } : {},
     };
     const digest = configDigest(`${binary}\n${config}`);
     const { started } = phases.get(spec.assignment_id);
@@ -148,12 +164,21 @@ export class K3sDriver {
     const { ports, paths, phases } = this.deps;
     const text = async (path: string) => (await ports.files.read(path))?.toString('utf8').trim();
     const [kubeconfig, serverToken, agentToken, caPem] = [
-      await text(paths.kubeconfig), await text(paths.nodeToken), await text(paths.agentToken), await text(paths.serverCa),
+      await text(paths.kubeconfig),
+      await text(paths.nodeToken),
+      await text(paths.agentToken),
+      await text(paths.serverCa),
     ];
-    if (kubeconfig === undefined || serverToken === undefined) throw new Error('k3s is ready but wrote no kubeconfig or node token');
+    if (kubeconfig === undefined || serverToken === undefined)
+      throw new Error('k3s is ready but wrote no kubeconfig or node token');
     const version = await k3sVersion(ports, binary);
     const ack = await this.report(spec, Phase.PHASE_BOOTSTRAP, {
-      kubeconfig, serverToken, agentToken: agentToken ?? '', caPem: caPem ?? '', version, clusterId: spec.cluster_id ?? '',
+      kubeconfig,
+      serverToken,
+      agentToken: agentToken ?? '',
+      caPem: caPem ?? '',
+      version,
+      clusterId: spec.cluster_id ?? '',
     });
     await phases.set(spec.assignment_id, { bootstrapped: true, clusterId: ack.clusterId });
   }
@@ -184,13 +209,22 @@ export class K3sDriver {
     if (result?.$case === 'ack') return { kind: 'ack', ack: result.value };
     if (result?.$case === 'retryAfterMs') return { kind: 'later', afterMs: result.value };
     if (result?.$case === 'refusal')
-      throw new PhaseRefused(`${result.value.code}: ${result.value.message}${result.value.hint ? ` (${result.value.hint})` : ''}`);
+      throw new PhaseRefused(
+        `${result.value.code}: ${result.value.message}${result.value.hint ? ` (${result.value.hint})` : ''}`,
+      );
     throw new Error(`the platform gave no answer to ${Phase[phase]}`);
   }
 }
 
 const fresh = (life: number) => ({
-  life, installing: false, bootstrapped: false, joined: false, started: '', ready: false, stopped: false, clusterId: '',
+  life,
+  installing: false,
+  bootstrapped: false,
+  joined: false,
+  started: '',
+  ready: false,
+  stopped: false,
+  clusterId: '',
 });
 
 export const serviceName = (spec: K3sSpec): string => (spec.kind === 'k3s_server' ? 'k3s' : 'k3s-agent');

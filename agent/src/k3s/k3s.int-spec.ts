@@ -31,24 +31,47 @@ const http: HttpProbe = {
   get: async (url) => ({ status: 200, body: url.includes('/nodes/') ? NODE : 'ok' }),
 };
 const common = {
-  assignment_id: 'assignment-1', state: 'run' as const, reason: '', cluster_id: 'cluster-1', node_name: 'k3s-server-1',
-  node_ips: ['fd00:abcd:1::1:1', '100.64.0.1'], args: ['--flannel-iface=wg-sdwan-abc123', '--disable-network-policy'], binary: {},
+  assignment_id: 'assignment-1',
+  state: 'run' as const,
+  reason: '',
+  cluster_id: 'cluster-1',
+  node_name: 'k3s-server-1',
+  node_ips: ['fd00:abcd:1::1:1', '100.64.0.1'],
+  args: ['--flannel-iface=wg-sdwan-abc123', '--disable-network-policy'],
+  binary: {},
 };
 const server = (more: Partial<K3sServerSpec> = {}): K3sServerSpec => ({
-  kind: 'k3s_server', ...common, role: 'init', tls_san: ['fd00:abcd:1::100'], api_endpoint: null, ...more,
+  kind: 'k3s_server',
+  ...common,
+  role: 'init',
+  tls_san: ['fd00:abcd:1::100'],
+  api_endpoint: null,
+  ...more,
 });
 const worker = (more: Partial<K3sAgentSpec> = {}): K3sAgentSpec => ({
-  kind: 'k3s_agent', ...common, node_name: 'k3s-worker-1', args: [], target_cluster_id: 'cluster-1', ...more,
+  kind: 'k3s_agent',
+  ...common,
+  node_name: 'k3s-worker-1',
+  args: [],
+  target_cluster_id: 'cluster-1',
+  ...more,
 });
 const modules = (generation: number, runtime: K3sServerSpec | K3sAgentSpec) => ({
   $case: 'snapshot' as const,
   value: {
-    storeEpoch: 'e1', unchanged: [], complete: true,
-    sections: [section('modules', generation, { 'module/k3s': { name: 'k3s', assignment_id: 'assignment-1', priority: 1, config: {}, runtime } })],
+    storeEpoch: 'e1',
+    unchanged: [],
+    complete: true,
+    sections: [
+      section('modules', generation, {
+        'module/k3s': { name: 'k3s', assignment_id: 'assignment-1', priority: 1, config: {}, runtime },
+      }),
+    ],
   },
 });
 const ack = (fields: Partial<agentV1.PhaseAck>): agentV1.ReportPhaseResponse['result'] => ({
-  $case: 'ack', value: agentV1.PhaseAck.fromPartial({ clusterId: 'cluster-1', ...fields }),
+  $case: 'ack',
+  value: agentV1.PhaseAck.fromPartial({ clusterId: 'cluster-1', ...fields }),
 });
 
 describe('k3s on the node', () => {
@@ -57,10 +80,15 @@ describe('k3s on the node', () => {
   let dir: string;
   let running: RunningAgent;
   const start = async () => {
-    running = await startAgent(platform, join(dir, 'state'), { root: join(dir, 'root'), k3sBin: join(dir, 'bin/k3s'), ports: { http } });
+    running = await startAgent(platform, join(dir, 'state'), {
+      root: join(dir, 'root'),
+      k3sBin: join(dir, 'bin/k3s'),
+      ports: { http },
+    });
   };
   const phases = () => platform.phases.map((p) => Phase[p.phase].slice('PHASE_'.length));
-  const runs = async () => ((await systemFiles.read(join(dir, 'bin/runs')))?.toString() ?? '').trim().split('\n').filter(Boolean);
+  const runs = async () =>
+    ((await systemFiles.read(join(dir, 'bin/runs')))?.toString() ?? '').trim().split('\n').filter(Boolean);
   const root = (path: string) => join(dir, 'root', path);
 
   beforeAll(async () => {
@@ -89,7 +117,12 @@ describe('k3s on the node', () => {
     expect(config).toContain('cluster-init: true\n');
     expect(config).toContain('tls-san:\n  - "fd00:abcd:1::100"\n');
     expect(config).toContain('flannel-iface: "wg-sdwan-abc123"\ndisable-network-policy: true\n');
-    expect(platform.phases[1]).toMatchObject({ serverToken: 'K10server', caPem: 'CA', version: 'v1.30.5+k3s1', nodeName: 'k3s-server-1' });
+    expect(platform.phases[1]).toMatchObject({
+      serverToken: 'K10server',
+      caPem: 'CA',
+      version: 'v1.30.5+k3s1',
+      nodeName: 'k3s-server-1',
+    });
     expect(platform.phases[1]?.kubeconfig).toContain('client-key-data');
     await eventually('health', () => platform.of('runtimeHealth').some((h) => h.ready));
   });
@@ -110,7 +143,9 @@ describe('k3s on the node', () => {
     let asked = 0;
     platform.onPhase = (p) => {
       if (p.phase !== Phase.PHASE_JOIN_REQUEST) return ack({});
-      return ++asked < 3 ? { $case: 'retryAfterMs', value: 50 } : ack({ apiEndpoint: 'https://[fd00::100]:6443', agentToken: 's3cret' });
+      return ++asked < 3
+        ? { $case: 'retryAfterMs', value: 50 }
+        : ack({ apiEndpoint: 'https://[fd00::100]:6443', agentToken: 's3cret' });
     };
     platform.onHello = (_h, s) => s.write({ message: modules(1, worker()) });
     await start();
@@ -122,7 +157,9 @@ describe('k3s on the node', () => {
     expect(await readFile(dropIn, 'utf8')).toContain('Environment="K3S_TOKEN=s3cret"');
     expect((await stat(dropIn)).mode & 0o777).toBe(0o600);
     expect(await runs()).toEqual(['agent url=https://[fd00::100]:6443 token=set']);
-    expect(JSON.stringify(platform.received, (_k, v: unknown) => (typeof v === 'bigint' ? String(v) : v))).not.toContain('s3cret');
+    expect(
+      JSON.stringify(platform.received, (_k, v: unknown) => (typeof v === 'bigint' ? String(v) : v)),
+    ).not.toContain('s3cret');
   });
 
   it('joins as a further server with the VIP and the server token', async () => {
@@ -160,7 +197,10 @@ describe('k3s on the node', () => {
     await writeFile(join(dir, 'bin/k3s'), FAKE);
     platform.onPhase = (p) =>
       p.phase === Phase.PHASE_BOOTSTRAP && phases().filter((x) => x === 'BOOTSTRAP').length === 1
-        ? { $case: 'refusal', value: { code: 'not_now', message: 'wait', status: 422, hint: '', field: '', candidates: [] } }
+        ? {
+            $case: 'refusal',
+            value: { code: 'not_now', message: 'wait', status: 422, hint: '', field: '', candidates: [] },
+          }
         : ack({});
     await eventually('ready in the end', () => phases().includes('READY'), 20_000);
   });

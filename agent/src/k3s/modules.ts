@@ -49,13 +49,15 @@ export class Modules {
     const specs = new Map<string, K3sSpec>();
     for (const [key, bytes] of items) {
       const parsed = moduleItem.safeParse(readJson(bytes));
-      if (!parsed.success) errors.push(`${key}: ${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`);
+      if (!parsed.success)
+        errors.push(`${key}: ${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`);
       else if (parsed.data.runtime !== null) specs.set(parsed.data.runtime.assignment_id, parsed.data.runtime);
     }
     for (const [id, spec] of specs) this.want(id, spec);
     // An assignment that is gone without a word is stopped like one that says so.
     if (errors.length === 0)
-      for (const [id, entry] of this.running) if (!specs.has(id)) this.want(id, { ...entry.spec, state: 'stop', reason: 'unassigned' });
+      for (const [id, entry] of this.running)
+        if (!specs.has(id)) this.want(id, { ...entry.spec, state: 'stop', reason: 'unassigned' });
     return errors;
   }
 
@@ -77,7 +79,16 @@ export class Modules {
 
   private want(id: string, spec: K3sSpec): void {
     const known = this.running.get(id);
-    const entry = known ?? { spec, cancel: undefined, busy: false, again: false, attempt: 0, reported: '', health: '', sinceHealth: 0 };
+    const entry = known ?? {
+      spec,
+      cancel: undefined,
+      busy: false,
+      again: false,
+      attempt: 0,
+      reported: '',
+      health: '',
+      sinceHealth: 0,
+    };
     if (known !== undefined && JSON.stringify(known.spec) === JSON.stringify(spec)) return;
     if (spec.state === 'wait') this.deps.ports.log.info({ assignment: id, reason: spec.reason }, 'k3s waits');
     entry.spec = spec;
@@ -119,7 +130,8 @@ export class Modules {
     const message = errorMessage(error);
     const wait = backoffMs(entry.attempt++, () => ports.random.unit(), 1_000, 15_000);
     ports.log.warn({ assignment: spec.assignment_id, error: message, retry_in_ms: wait }, 'k3s is not there yet');
-    const tell = !(error instanceof PhaseRefused) && entry.reported !== message && !/connected|UNAVAILABLE/.test(message);
+    const tell =
+      !(error instanceof PhaseRefused) && entry.reported !== message && !/connected|UNAVAILABLE/.test(message);
     if (tell) {
       try {
         await driver.failed(spec, message);
@@ -140,7 +152,8 @@ export class Modules {
       if (shape === entry.health && entry.sinceHealth < HEALTH_REPEAT_MS) continue;
       entry.health = shape;
       entry.sinceHealth = 0;
-      const runtime = entry.spec.kind === 'k3s_server' ? agentV1.Runtime.RUNTIME_K3S_SERVER : agentV1.Runtime.RUNTIME_K3S_AGENT;
+      const runtime =
+        entry.spec.kind === 'k3s_server' ? agentV1.Runtime.RUNTIME_K3S_SERVER : agentV1.Runtime.RUNTIME_K3S_AGENT;
       this.deps.send({ message: { $case: 'runtimeHealth', value: { runtime, ...health } } });
     }
   }

@@ -1,5 +1,14 @@
 import { stepLease } from './lease-step.js';
-import { initialLease, isHeld, nextWake, type LeaseConfig, type LeaseEffect, type LeaseMessage, type LeaseRules, type LeaseState } from './lease.js';
+import {
+  initialLease,
+  isHeld,
+  nextWake,
+  type LeaseConfig,
+  type LeaseEffect,
+  type LeaseMessage,
+  type LeaseRules,
+  type LeaseState,
+} from './lease.js';
 
 export interface Schedule {
   readonly nodes: number;
@@ -15,7 +24,12 @@ export type ScheduleEvent =
   | { readonly kind: 'pause'; readonly at: number; readonly node: number; readonly forMs: number }
   | { readonly kind: 'restart'; readonly at: number; readonly node: number }
   /** The platform moves the VIP; nodes hear of it at different times, or never. */
-  | { readonly kind: 'move'; readonly at: number; readonly to: number; readonly heardAfter: readonly (number | null)[] };
+  | {
+      readonly kind: 'move';
+      readonly at: number;
+      readonly to: number;
+      readonly heardAfter: readonly (number | null)[];
+    };
 
 interface Node {
   state: LeaseState;
@@ -81,7 +95,8 @@ export class LeaseModel {
     if (event.kind === 'move') {
       const epoch = ++this.epochs;
       event.heardAfter.slice(0, this.nodes.length).forEach((after, i) => {
-        if (after !== null) this.push(event.at + after, i, (now) => this.hear(i, now, epoch, event.to % this.nodes.length));
+        if (after !== null)
+          this.push(event.at + after, i, (now) => this.hear(i, now, epoch, event.to % this.nodes.length));
       });
       return;
     }
@@ -111,7 +126,14 @@ export class LeaseModel {
     const node = this.nodes[i]!;
     const voters = this.nodes.map((_, n) => `n${n}`);
     const config: LeaseConfig = {
-      vipId: 'v', self: `n${i}`, epoch: node.epoch, holder: node.holder === i, voters, platformVotes: false, beatMs: BEAT, ttlMs: TTL,
+      vipId: 'v',
+      self: `n${i}`,
+      epoch: node.epoch,
+      holder: node.holder === i,
+      voters,
+      platformVotes: false,
+      beatMs: BEAT,
+      ttlMs: TTL,
     };
     this.feed(i, { kind: 'configure', now, config });
   }
@@ -150,7 +172,9 @@ export class LeaseModel {
   }
 
   private check(now: number): void {
-    const holders = this.nodes.flatMap((n, i) => (isHeld(n.state, now) && !n.state.holding!.yielded ? [`n${i}@${n.state.holding!.epoch}`] : []));
+    const holders = this.nodes.flatMap((n, i) =>
+      isHeld(n.state, now) && !n.state.holding!.yielded ? [`n${i}@${n.state.holding!.epoch}`] : [],
+    );
     if (holders.length > 1) this.violations.push(`at ${now}: ${holders.join(' and ')}`);
   }
 }

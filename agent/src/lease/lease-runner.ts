@@ -3,7 +3,16 @@ import type { VipItem } from '#proto';
 import { canonicalAddress } from '../network/cidr.js';
 import type { DatagramSocket, Datagrams, Files } from '../ports.js';
 import { Serial } from '../serial.js';
-import { PLATFORM, initialLease, isHeld, nextWake, type LeaseConfig, type LeaseEffect, type LeaseInput, type LeaseState } from './lease.js';
+import {
+  PLATFORM,
+  initialLease,
+  isHeld,
+  nextWake,
+  type LeaseConfig,
+  type LeaseEffect,
+  type LeaseInput,
+  type LeaseState,
+} from './lease.js';
 import { stepLease } from './lease-step.js';
 import { LEASE_PORT, decodeLease, encodeLease } from './wire.js';
 
@@ -115,7 +124,12 @@ export class LeaseRunner {
   private fresh(vipId: string, ttlMs: number): Entry {
     const stored = this.stored[vipId] ?? { promised: 0, grantEpoch: 0 };
     const base = Math.floor(this.ports.random.unit() * 2 ** 40);
-    const entry: Entry = { state: initialLease(stored, this.now(), ttlMs, base), cancel: undefined, addresses: new Map(), own: '' };
+    const entry: Entry = {
+      state: initialLease(stored, this.now(), ttlMs, base),
+      cancel: undefined,
+      addresses: new Map(),
+      own: '',
+    };
     this.entries.set(vipId, entry);
     return entry;
   }
@@ -131,7 +145,9 @@ export class LeaseRunner {
     entry.cancel =
       at === undefined
         ? undefined
-        : this.ports.timers.after(Math.max(0, at - this.now()), () => this.feed(vipId, { kind: 'tick', now: this.now() }));
+        : this.ports.timers.after(Math.max(0, at - this.now()), () =>
+            this.feed(vipId, { kind: 'tick', now: this.now() }),
+          );
   }
 
   private carryOut(vipId: string, entry: Entry, effect: LeaseEffect): void {
@@ -144,13 +160,19 @@ export class LeaseRunner {
         return this.hooks.drop(vipId, effect.epoch, effect.reason);
       default:
         // In order: what follows a promise waits until the promise is on disk.
-        void this.effects.run(() => this.inOrder(vipId, entry, effect)).catch((error: unknown) =>
-          this.ports.log.error({ vip: vipId, error: errorMessage(error) }, 'lease step failed'),
-        );
+        void this.effects
+          .run(() => this.inOrder(vipId, entry, effect))
+          .catch((error: unknown) =>
+            this.ports.log.error({ vip: vipId, error: errorMessage(error) }, 'lease step failed'),
+          );
     }
   }
 
-  private async inOrder(vipId: string, entry: Entry, effect: Extract<LeaseEffect, { kind: 'send' | 'persist' | 'promise' }>) {
+  private async inOrder(
+    vipId: string,
+    entry: Entry,
+    effect: Extract<LeaseEffect, { kind: 'send' | 'persist' | 'promise' }>,
+  ) {
     if (effect.kind === 'persist') {
       this.stored[vipId] = { promised: effect.promised, grantEpoch: effect.grantEpoch };
       this.unsaved.add(vipId);
@@ -174,15 +196,17 @@ export class LeaseRunner {
   private listen(own: string, attempt = 0): void {
     if (this.closed || (attempt === 0 && this.sockets.has(own))) return;
     this.sockets.set(own, 'binding');
-    this.ports.datagrams.bind(own, LEASE_PORT, (bytes, from) => this.receive(bytes, from)).then(
-      (socket) => (this.closed ? socket.close() : void this.sockets.set(own, socket)),
-      (error: unknown) => {
-        // The overlay address appears only when the interface is up.
-        const wait = backoffMs(attempt, () => this.ports.random.unit(), 50, 1_000);
-        this.ports.log.debug({ address: own, error: errorMessage(error) }, 'cannot listen for lease beats yet');
-        this.ports.timers.after(wait, () => this.listen(own, attempt + 1));
-      },
-    );
+    this.ports.datagrams
+      .bind(own, LEASE_PORT, (bytes, from) => this.receive(bytes, from))
+      .then(
+        (socket) => (this.closed ? socket.close() : void this.sockets.set(own, socket)),
+        (error: unknown) => {
+          // The overlay address appears only when the interface is up.
+          const wait = backoffMs(attempt, () => this.ports.random.unit(), 50, 1_000);
+          this.ports.log.debug({ address: own, error: errorMessage(error) }, 'cannot listen for lease beats yet');
+          this.ports.timers.after(wait, () => this.listen(own, attempt + 1));
+        },
+      );
   }
 
   /** The overlay vouches for the source address: WireGuard drops what does not come from its owner. */
@@ -192,7 +216,8 @@ export class LeaseRunner {
     if (decoded === undefined || entry === undefined) return;
     const address = canonicalAddress(fromAddress);
     const from = [...entry.addresses].find(([, a]) => a === address)?.[0];
-    if (from !== undefined) this.feed(decoded.vipId, { kind: 'message', now: this.now(), from, message: decoded.message });
+    if (from !== undefined)
+      this.feed(decoded.vipId, { kind: 'message', now: this.now(), from, message: decoded.message });
   }
 
   private now(): number {

@@ -1,6 +1,15 @@
 import { assertNever } from '#kernel';
 import { handleBeat, handleVoteRequest, retryWaiting } from './lease-voter.js';
-import { PLATFORM, majority, type Holding, type LeaseConfig, type LeaseEffect, type LeaseInput, type LeaseState, type LeaseStep } from './lease.js';
+import {
+  PLATFORM,
+  majority,
+  type Holding,
+  type LeaseConfig,
+  type LeaseEffect,
+  type LeaseInput,
+  type LeaseState,
+  type LeaseStep,
+} from './lease.js';
 
 export const stepLease = (state: LeaseState, input: LeaseInput): LeaseStep => {
   switch (input.kind) {
@@ -29,7 +38,8 @@ const message = (
   from: string,
   body: Extract<LeaseInput, { kind: 'message' }>['message'],
 ): LeaseStep => {
-  if (state.config === undefined || (from !== PLATFORM && !state.config.voters.includes(from))) return { state, effects: [] };
+  if (state.config === undefined || (from !== PLATFORM && !state.config.voters.includes(from)))
+    return { state, effects: [] };
   switch (body.kind) {
     case 'beat':
       // A higher epoch from another candidate: the platform has moved the VIP, so the lease is given up at once.
@@ -38,7 +48,8 @@ const message = (
       return confirmed(state, now, from, body.epoch, body.seq);
     case 'yield': {
       const { grant } = state;
-      if (grant === undefined || grant.epoch !== body.epoch || (grant.holder !== from && grant.holder !== '')) return { state, effects: [] };
+      if (grant === undefined || grant.epoch !== body.epoch || (grant.holder !== from && grant.holder !== ''))
+        return { state, effects: [] };
       return chain(retryWaiting({ ...state, grant: undefined }, now), (s) => hurry(s, now));
     }
     default:
@@ -54,7 +65,13 @@ const configure = (state: LeaseState, now: number, config: LeaseConfig | undefin
   if (holding?.epoch === config.epoch) return { state: next, effects: [] };
   const dropped = holding === undefined ? { state: next, effects: [] } : release(next, 'a new epoch began');
   const fresh: Holding = {
-    epoch: config.epoch, beats: [], validUntil: -Infinity, lastTick: now, nextBeatAt: now, yielded: false, on: false,
+    epoch: config.epoch,
+    beats: [],
+    validUntil: -Infinity,
+    lastTick: now,
+    nextBeatAt: now,
+    yielded: false,
+    on: false,
   };
   return chain(dropped, (s) => tick({ ...s, holding: fresh }, now));
 };
@@ -75,12 +92,15 @@ const release = (state: LeaseState, reason: string): LeaseStep => {
 /** Tells the voters that the grants of this epoch are free. The address may stay while the old lease runs. */
 const yieldTo = (state: LeaseState, now: number, epoch: number): LeaseStep => {
   const { holding, config } = state;
-  if (config === undefined || holding === undefined || holding.yielded || epoch <= holding.epoch) return { state, effects: [] };
+  if (config === undefined || holding === undefined || holding.yielded || epoch <= holding.epoch)
+    return { state, effects: [] };
   const effects: LeaseEffect[] = config.voters
     .filter((voter) => voter !== config.self)
     .map((to) => ({ kind: 'send', to, message: { kind: 'yield', epoch: holding.epoch } }));
   const grant = state.grant?.epoch === holding.epoch ? undefined : state.grant;
-  return chain({ state: { ...state, grant, holding: { ...holding, yielded: true } }, effects }, (s) => retryWaiting(s, now));
+  return chain({ state: { ...state, grant, holding: { ...holding, yielded: true } }, effects }, (s) =>
+    retryWaiting(s, now),
+  );
 };
 
 const tick = (state: LeaseState, now: number): LeaseStep => {
@@ -95,16 +115,22 @@ const tick = (state: LeaseState, now: number): LeaseStep => {
   }
   // Late by more than a beat: whatever was confirmed before the gap may already be void elsewhere.
   if (gap > 2 * config.beatMs && holding.on) {
-    const effects: LeaseEffect[] = [{ kind: 'drop', epoch: holding.epoch, reason: `no tick for ${Math.round(gap)} ms` }];
+    const effects: LeaseEffect[] = [
+      { kind: 'drop', epoch: holding.epoch, reason: `no tick for ${Math.round(gap)} ms` },
+    ];
     const off = { ...seen, holding: { ...seen.holding, on: false, beats: [], validUntil: -Infinity, nextBeatAt: now } };
     return chain({ state: off, effects }, (s) => beat(s, now));
   }
-  return beat(gap > 2 * config.beatMs ? { ...seen, holding: { ...seen.holding, beats: [], nextBeatAt: now } } : seen, now);
+  return beat(
+    gap > 2 * config.beatMs ? { ...seen, holding: { ...seen.holding, beats: [], nextBeatAt: now } } : seen,
+    now,
+  );
 };
 
 const beat = (state: LeaseState, now: number): LeaseStep => {
   const { holding, config } = state;
-  if (holding === undefined || config === undefined || holding.yielded || now < holding.nextBeatAt) return { state, effects: [] };
+  if (holding === undefined || config === undefined || holding.yielded || now < holding.nextBeatAt)
+    return { state, effects: [] };
   const seq = state.nextSeq;
   const recent = holding.beats.filter((b) => b.sentAt + config.ttlMs > now);
   const next: LeaseState = {
@@ -117,15 +143,22 @@ const beat = (state: LeaseState, now: number): LeaseStep => {
     },
   };
   const to = [...config.voters.filter((voter) => voter !== config.self), ...(config.platformVotes ? [PLATFORM] : [])];
-  const effects: LeaseEffect[] = to.map((voter) => ({ kind: 'send', to: voter, message: { kind: 'beat', epoch: holding.epoch, seq } }));
+  const effects: LeaseEffect[] = to.map((voter) => ({
+    kind: 'send',
+    to: voter,
+    message: { kind: 'beat', epoch: holding.epoch, seq },
+  }));
   // The holder votes too, by the same rules as everybody else.
   return chain({ state: next, effects }, (s) => handleBeat(s, now, config.self, holding.epoch, seq, confirmed));
 };
 
 export const confirmed = (state: LeaseState, now: number, from: string, epoch: number, seq: number): LeaseStep => {
   const { holding, config } = state;
-  if (holding === undefined || config === undefined || holding.epoch !== epoch || holding.yielded) return { state, effects: [] };
-  const beats = holding.beats.map((b) => (b.seq === seq ? { ...b, confirmedBy: new Set([...b.confirmedBy, from]) } : b));
+  if (holding === undefined || config === undefined || holding.epoch !== epoch || holding.yielded)
+    return { state, effects: [] };
+  const beats = holding.beats.map((b) =>
+    b.seq === seq ? { ...b, confirmedBy: new Set([...b.confirmedBy, from]) } : b,
+  );
   const best = beats.filter((b) => b.confirmedBy.size >= majority(config)).at(-1);
   const until = best === undefined ? -Infinity : state.rules.leaseEnd(best.sentAt, config.ttlMs, now);
   const validUntil = Math.max(holding.validUntil, until);

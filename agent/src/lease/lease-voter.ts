@@ -37,7 +37,10 @@ export const handleBeat = (
     const step = own(granted, now, from, epoch, seq);
     return { state: step.state, effects: [...persist, ...step.effects] };
   }
-  return { state: granted, effects: [...persist, { kind: 'send', to: from, message: { kind: 'confirm', epoch, seq } }] };
+  return {
+    state: granted,
+    effects: [...persist, { kind: 'send', to: from, message: { kind: 'confirm', epoch, seq } }],
+  };
 };
 
 /** After a yield: a beat that was waiting for the old grant is answered now. */

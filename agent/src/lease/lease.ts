@@ -53,7 +53,8 @@ export interface LeaseState {
   readonly grant: Grant | undefined;
   readonly holderHeardAt: number | undefined;
   /** A beat that had to wait for another holder's grant. */
-  readonly waiting: { readonly from: string; readonly epoch: number; readonly seq: number; readonly at: number } | undefined;
+  readonly waiting:
+    { readonly from: string; readonly epoch: number; readonly seq: number; readonly at: number } | undefined;
   readonly holding: Holding | undefined;
   /** Never reused, not even by the next life of this process: an old confirmation must not match a new beat. */
   readonly nextSeq: number;

@@ -2,7 +2,15 @@ import fc from 'fast-check';
 import { seededRandom } from '#kernel';
 import { LeaseModel, type Schedule, type ScheduleEvent } from './lease-model.js';
 import { stepLease } from './lease-step.js';
-import { initialLease, isHeld, safeRules, type LeaseConfig, type LeaseRules, type LeaseState, type LeaseStep } from './lease.js';
+import {
+  initialLease,
+  isHeld,
+  safeRules,
+  type LeaseConfig,
+  type LeaseRules,
+  type LeaseState,
+  type LeaseStep,
+} from './lease.js';
 
 const RUN_MS = 8_000;
 const at = fc.integer({ min: 0, max: RUN_MS });
@@ -10,7 +18,9 @@ const event: fc.Arbitrary<ScheduleEvent> = fc.oneof(
   fc.record({ kind: fc.constant('pause' as const), at, node: fc.nat(4), forMs: fc.integer({ min: 50, max: 3_000 }) }),
   fc.record({ kind: fc.constant('restart' as const), at, node: fc.nat(4) }),
   fc.record({
-    kind: fc.constant('move' as const), at, to: fc.nat(4),
+    kind: fc.constant('move' as const),
+    at,
+    to: fc.nat(4),
     heardAfter: fc.array(fc.option(fc.integer({ min: 0, max: 1_500 })), { minLength: 5, maxLength: 5 }),
   }),
 );
@@ -30,18 +40,30 @@ const violations = (s: Omit<Schedule, 'unit'> & { seed: number }, rules: LeaseRu
 
 describe('the lease of a VIP', () => {
   it('never has two holders inside their lease, whatever is lost, late, paused or restarted', () => {
-    fc.assert(fc.property(schedules, (s) => violations(s, safeRules).length === 0), { numRuns: 600 });
+    fc.assert(
+      fc.property(schedules, (s) => violations(s, safeRules).length === 0),
+      { numRuns: 600 },
+    );
   });
 
   it('would be caught if it counted from when the answer arrived', () => {
     const mutant: LeaseRules = { leaseEnd: (_sentAt, ttlMs, confirmedAt) => confirmedAt + ttlMs };
-    const result = fc.check(fc.property(schedules, (s) => violations(s, mutant).length === 0), { numRuns: 3_000, endOnFailure: true });
+    const result = fc.check(
+      fc.property(schedules, (s) => violations(s, mutant).length === 0),
+      { numRuns: 3_000, endOnFailure: true },
+    );
     expect(result.failed).toBe(true);
   });
 
   it('gets held at all, and follows a move within a second', () => {
     const model = new LeaseModel(
-      { nodes: 3, events: [{ kind: 'move', at: 2_000, to: 1, heardAfter: [5, 5, 5, 5, 5] }], unit: seededRandom(1).unit, loss: 0, maxDelayMs: 2 },
+      {
+        nodes: 3,
+        events: [{ kind: 'move', at: 2_000, to: 1, heardAfter: [5, 5, 5, 5, 5] }],
+        unit: seededRandom(1).unit,
+        loss: 0,
+        maxDelayMs: 2,
+      },
       safeRules,
     );
     model.run(3_000);
@@ -51,10 +73,22 @@ describe('the lease of a VIP', () => {
 });
 
 const config = (more: Partial<LeaseConfig> = {}): LeaseConfig => ({
-  vipId: 'v', self: 'a', epoch: 1, holder: true, voters: ['a', 'b', 'c'], platformVotes: false, beatMs: 200, ttlMs: 600, ...more,
+  vipId: 'v',
+  self: 'a',
+  epoch: 1,
+  holder: true,
+  voters: ['a', 'b', 'c'],
+  platformVotes: false,
+  beatMs: 200,
+  ttlMs: 600,
+  ...more,
 });
 const start = (more: Partial<LeaseConfig> = {}): LeaseStep =>
-  stepLease(initialLease({ promised: 0, grantEpoch: 0 }, 0, 600, 1), { kind: 'configure', now: 0, config: config(more) });
+  stepLease(initialLease({ promised: 0, grantEpoch: 0 }, 0, 600, 1), {
+    kind: 'configure',
+    now: 0,
+    config: config(more),
+  });
 const confirm = (state: LeaseState, now: number, seq: number, from = 'b') =>
   stepLease(state, { kind: 'message', now, from, message: { kind: 'confirm', epoch: 1, seq } });
 
@@ -80,7 +114,11 @@ describe('one lease machine', () => {
     const held = confirm(start().state, 10, 1).state;
     const at200 = stepLease(held, { kind: 'tick', now: 200 }).state;
     const at400 = stepLease(at200, { kind: 'tick', now: 400 }).state;
-    expect(stepLease(at400, { kind: 'tick', now: 600 }).effects).toContainEqual({ kind: 'drop', epoch: 1, reason: 'the lease ran out' });
+    expect(stepLease(at400, { kind: 'tick', now: 600 }).effects).toContainEqual({
+      kind: 'drop',
+      epoch: 1,
+      reason: 'the lease ran out',
+    });
   });
 
   it('drops after a gap in its own tick and holds again only on a beat sent after it', () => {
@@ -92,8 +130,17 @@ describe('one lease machine', () => {
   });
 
   it('keeps a promise: no lower epoch is confirmed after it, and it says what it had granted', () => {
-    const voter = stepLease(initialLease({ promised: 0, grantEpoch: 0 }, 0, 600, 1), { kind: 'configure', now: 0, config: config({ self: 'b', holder: false }) }).state;
-    const granted = stepLease(voter, { kind: 'message', now: 100, from: 'a', message: { kind: 'beat', epoch: 1, seq: 9 } });
+    const voter = stepLease(initialLease({ promised: 0, grantEpoch: 0 }, 0, 600, 1), {
+      kind: 'configure',
+      now: 0,
+      config: config({ self: 'b', holder: false }),
+    }).state;
+    const granted = stepLease(voter, {
+      kind: 'message',
+      now: 100,
+      from: 'a',
+      message: { kind: 'beat', epoch: 1, seq: 9 },
+    });
     expect(granted.effects).toEqual([
       { kind: 'persist', promised: 1, grantEpoch: 1 },
       { kind: 'send', to: 'a', message: { kind: 'confirm', epoch: 1, seq: 9 } },
@@ -103,16 +150,28 @@ describe('one lease machine', () => {
       { kind: 'persist', promised: 2, grantEpoch: 1 },
       { kind: 'promise', epoch: 2, granted: true, outstandingMs: 400, holderHeardMsAgo: 200, promisedEpoch: 2 },
     ]);
-    const late = stepLease(promise.state, { kind: 'message', now: 310, from: 'a', message: { kind: 'beat', epoch: 1, seq: 10 } });
+    const late = stepLease(promise.state, {
+      kind: 'message',
+      now: 310,
+      from: 'a',
+      message: { kind: 'beat', epoch: 1, seq: 10 },
+    });
     expect(late.effects).toEqual([]);
     const older = stepLease(promise.state, { kind: 'vote_request', now: 320, epoch: 1 });
-    expect(older.effects).toContainEqual(expect.objectContaining({ kind: 'promise', granted: false, promisedEpoch: 2 }));
+    expect(older.effects).toContainEqual(
+      expect.objectContaining({ kind: 'promise', granted: false, promisedEpoch: 2 }),
+    );
   });
 
   it('confirms the next holder only after the old grant has run out, or was given back', () => {
     const voter = initialLease({ promised: 1, grantEpoch: 1 }, 0, 600, 1);
     const ready = stepLease(voter, { kind: 'configure', now: 0, config: config({ self: 'b', holder: false }) }).state;
-    const beat = (now: number, seq: number) => ({ kind: 'message' as const, now, from: 'c', message: { kind: 'beat' as const, epoch: 2, seq } });
+    const beat = (now: number, seq: number) => ({
+      kind: 'message' as const,
+      now,
+      from: 'c',
+      message: { kind: 'beat' as const, epoch: 2, seq },
+    });
     expect(stepLease(ready, beat(100, 1)).effects).toEqual([]);
     expect(stepLease(ready, beat(600, 2)).effects).toHaveLength(2);
     const waiting = stepLease(ready, beat(100, 1)).state;

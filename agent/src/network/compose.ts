@@ -85,8 +85,14 @@ export const composeInterface = (
     mtu: iface.mtu,
     forwarding: iface.forwarding,
     addresses: iface.addresses.map(canonicalCidr).sort(),
-    vipAddresses: vips.filter(holds).map((vip) => canonicalCidr(vip.address)).sort(),
-    keepAddresses: vips.filter(keeps).map((vip) => canonicalCidr(vip.address)).sort(),
+    vipAddresses: vips
+      .filter(holds)
+      .map((vip) => canonicalCidr(vip.address))
+      .sort(),
+    keepAddresses: vips
+      .filter(keeps)
+      .map((vip) => canonicalCidr(vip.address))
+      .sort(),
     peers: section.peers.map((peer) => ({
       peerId: peer.peer_id,
       publicKey: peer.public_key,
@@ -94,7 +100,10 @@ export const composeInterface = (
       allowedIps: [...new Set([...peer.allowed_ips.map(canonicalPrefix), ...(vipOf.get(peer.peer_id) ?? [])])].sort(),
       keepalive: peer.persistent_keepalive,
     })),
-    deviceRoutes: [...section.routes].filter(([, kind]) => kind === 'device').map(([prefix]) => prefix).sort(),
+    deviceRoutes: [...section.routes]
+      .filter(([, kind]) => kind === 'device')
+      .map(([prefix]) => prefix)
+      .sort(),
     unreachable: unreachable.sort(),
   };
 };

@@ -23,7 +23,8 @@ export class EndpointChooser {
     const alive = actual !== undefined && actual.lastHandshakeMs > 0 && wallMs - actual.lastHandshakeMs < STALE_MS;
     if (alive && current !== undefined) return current;
     const attempt = this.attempts.get(publicKey);
-    if (attempt !== undefined && list.includes(attempt.endpoint) && nowMs - attempt.sinceMs < TRY_MS) return attempt.endpoint;
+    if (attempt !== undefined && list.includes(attempt.endpoint) && nowMs - attempt.sinceMs < TRY_MS)
+      return attempt.endpoint;
     const index = attempt === undefined ? 0 : (list.indexOf(attempt.endpoint) + 1) % list.length;
     const endpoint = list[index]!;
     this.attempts.set(publicKey, { endpoint, sinceMs: nowMs });

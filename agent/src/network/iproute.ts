@@ -15,7 +15,9 @@ const links = z.array(
     addr_info: z.array(z.object({ local: z.string(), prefixlen: z.number(), scope: z.string() }).partial()).optional(),
   }),
 );
-const routes = z.array(z.object({ dst: z.string(), gateway: z.string().optional(), via: z.object({ host: z.string() }).optional() }));
+const routes = z.array(
+  z.object({ dst: z.string(), gateway: z.string().optional(), via: z.object({ host: z.string() }).optional() }),
+);
 const gets = z.array(z.object({ dev: z.string().optional() }));
 
 const parse = <T>(schema: z.ZodType<T>, text: string): T => schema.parse(JSON.parse(text.trim() === '' ? '[]' : text));
@@ -40,14 +42,16 @@ export class IpRoute implements LinkOps {
       .map((a) => canonicalCidr(`${a.local}/${a.prefixlen}`));
     const found = new Map<string, string>();
     for (const family of ['-4', '-6'])
-      for (const [prefix, via] of await this.routes([family, 'route', 'show', 'dev', device, 'proto', PROTO])) found.set(prefix, via);
+      for (const [prefix, via] of await this.routes([family, 'route', 'show', 'dev', device, 'proto', PROTO]))
+        found.set(prefix, via);
     return { up: link.flags?.includes('UP') ?? false, mtu: link.mtu ?? 0, addresses, routes: found };
   }
 
   async unreachable(): Promise<ReadonlySet<string>> {
     const found = new Set<string>();
     for (const family of ['-4', '-6'])
-      for (const [prefix] of await this.routes([family, 'route', 'show', 'type', 'unreachable', 'proto', PROTO])) found.add(prefix);
+      for (const [prefix] of await this.routes([family, 'route', 'show', 'type', 'unreachable', 'proto', PROTO]))
+        found.add(prefix);
     return found;
   }
 
@@ -61,7 +65,9 @@ export class IpRoute implements LinkOps {
       // Deleting what is already gone is what was wanted.
       .filter((text) => !/Cannot assign requested address|No such process|address not found/i.test(text));
     if (result.code === null || failures.length > 0)
-      throw new Error(`ip failed: ${[...failures, ...(result.code === null ? [result.stderr] : [])].join('; ').trim()}`);
+      throw new Error(
+        `ip failed: ${[...failures, ...(result.code === null ? [result.stderr] : [])].join('; ').trim()}`,
+      );
   }
 
   async enableForwarding(): Promise<void> {

@@ -15,8 +15,10 @@ export const linkDiff = (
   if (!shared && (!actual.up || actual.mtu !== desired.mtu)) ops.push({ op: 'up', device, mtu: desired.mtu });
   const have = new Set(actual.addresses);
   const mine = overlayPrefixes(desired.addresses);
-  for (const address of desired.addresses) if (!have.has(address)) ops.push({ op: 'address-add', device, address, vip: false });
-  for (const address of desired.vipAddresses) if (!have.has(address)) ops.push({ op: 'address-add', device, address, vip: true });
+  for (const address of desired.addresses)
+    if (!have.has(address)) ops.push({ op: 'address-add', device, address, vip: false });
+  for (const address of desired.vipAddresses)
+    if (!have.has(address)) ops.push({ op: 'address-add', device, address, vip: true });
   const keep = new Set([...desired.addresses, ...desired.vipAddresses, ...desired.keepAddresses]);
   for (const address of actual.addresses) {
     const ours = !shared || mine.some((prefix) => contains(prefix, address));

@@ -63,9 +63,7 @@ export class OverlayNetwork {
   /** The holder's address goes on at once; the rest of the interface follows. */
   async hold(vip: VipItem): Promise<void> {
     const device = this.device();
-    await this.deps.links.apply([
-      { op: 'address-add', device, address: canonicalCidr(vip.address), vip: true },
-    ]);
+    await this.deps.links.apply([{ op: 'address-add', device, address: canonicalCidr(vip.address), vip: true }]);
     if (this.deps.leases.holds(vip)) return;
     // The lease ran out while the address went on.
     await this.release(vip);

@@ -123,7 +123,9 @@ export class Overlay {
   }
 
   interfaceNames(): ReadonlySet<string> {
-    return new Set([...this.networks.values()].flatMap((n) => (n.section.iface === undefined ? [] : [n.section.iface.name])));
+    return new Set(
+      [...this.networks.values()].flatMap((n) => (n.section.iface === undefined ? [] : [n.section.iface.name])),
+    );
   }
 
   private makeNetwork(networkId: string, name: string): OverlayNetwork {

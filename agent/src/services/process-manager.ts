@@ -94,11 +94,13 @@ export class ProcessManager implements ServiceManager {
     if (service === undefined || this.released) return;
     service.cancel?.();
     service.cancel = this.ports.timers.after(WATCH_MS, () => {
-      void this.queue.run(() => this.revive(name, service)).catch((error: unknown) => {
-        service.detail = errorMessage(error);
-        this.ports.log.error({ service: name, error: service.detail }, 'service cannot be started');
-        this.watch(name);
-      });
+      void this.queue
+        .run(() => this.revive(name, service))
+        .catch((error: unknown) => {
+          service.detail = errorMessage(error);
+          this.ports.log.error({ service: name, error: service.detail }, 'service cannot be started');
+          this.watch(name);
+        });
     });
   }
 

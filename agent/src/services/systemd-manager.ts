@@ -30,7 +30,9 @@ export class SystemdManager implements ServiceManager {
 
   async status(name: string): Promise<ServiceStatus> {
     const shown = await this.ports.processes.run('systemctl', [
-      'show', `${name}.service`, '--property=ActiveState,SubState,Result',
+      'show',
+      `${name}.service`,
+      '--property=ActiveState,SubState,Result',
     ]);
     const values = new Map(shown.stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
     const state = values.get('ActiveState') ?? 'unknown';
@@ -60,7 +62,8 @@ export class SystemdManager implements ServiceManager {
   }
 }
 
-const quote = (word: string): string => `"${word.replace(/[\\"]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$')}"`;
+const quote = (word: string): string =>
+  `"${word.replace(/[\\"]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$')}"`;
 
 /** K3s's own unit, as its installer writes it, with our command line. */
 export const unitText = (spec: ServiceSpec): string => `# written by drover-agent

@@ -90,7 +90,8 @@ export const parseDesired = (text: string): DesiredState | undefined => {
     const sections = new Map<string, SectionData>();
     for (const s of raw.sections) {
       const items = new Map(s.items.map(([key, value]) => [key, Buffer.from(value, 'base64')] as const));
-      if (sectionHash(items) === s.hash) sections.set(s.name, { generation: BigInt(s.generation), hash: s.hash, items });
+      if (sectionHash(items) === s.hash)
+        sections.set(s.name, { generation: BigInt(s.generation), hash: s.hash, items });
     }
     return { storeEpoch: raw.storeEpoch, sections };
   } catch {

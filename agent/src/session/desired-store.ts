@@ -17,7 +17,8 @@ export class DesiredStore {
     const bytes = await this.files.read(this.path);
     if (bytes === undefined) return emptyDesired;
     const desired = parseDesired(bytes.toString('utf8'));
-    if (desired === undefined) this.log.warn({ path: this.path }, 'cached desired state is damaged, starting without it');
+    if (desired === undefined)
+      this.log.warn({ path: this.path }, 'cached desired state is damaged, starting without it');
     return desired ?? emptyDesired;
   }
 

@@ -135,7 +135,10 @@ export class Session {
     const now = this.ports.clock.monotonicMs();
     this.downSince ??= now;
     const cap = now - this.downSince < PATIENT_AFTER_MS ? FIRST_CAP_MS : LATER_CAP_MS;
-    const wait = Math.min(cap, backoffMs(this.attempt++, () => this.ports.random.unit(), 200, cap));
+    const wait = Math.min(
+      cap,
+      backoffMs(this.attempt++, () => this.ports.random.unit(), 200, cap),
+    );
     this.ports.log.warn({ reason, retry_in_ms: wait }, 'not connected to the platform');
     this.retry = this.ports.timers.after(wait, () => void this.connect());
   }

@@ -1,5 +1,10 @@
 import {
-  Server, ServerCredentials, status, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData,
+  Server,
+  ServerCredentials,
+  status,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type sendUnaryData,
 } from '@grpc/grpc-js';
 import { agentV1, sectionHash } from '#proto';
 import type { TestCa } from './test-ca.js';
@@ -41,7 +46,8 @@ export class FakePlatform {
     const agents = new Server();
     agents.addService(agentV1.AgentServiceService, {
       renewCertificate: this.reply(async (r: agentV1.RenewCertificateRequest) => ({
-        certificateDer: await this.ca.client(r.csrDer, 'instance-1'), caDer: [this.ca.der],
+        certificateDer: await this.ca.client(r.csrDer, 'instance-1'),
+        caDer: [this.ca.der],
       })),
       reportPhase: this.reply(async (r: agentV1.ReportPhaseRequest) => {
         this.phases.push(r);
@@ -51,7 +57,9 @@ export class FakePlatform {
       tunnel: (stream: TunnelStream) => void this.tunnels.push(stream),
     });
     const enrolment = new Server();
-    enrolment.addService(agentV1.EnrollmentServiceService, { enroll: this.reply((r: agentV1.EnrollRequest) => this.enroll(r)) });
+    enrolment.addService(agentV1.EnrollmentServiceService, {
+      enroll: this.reply((r: agentV1.EnrollRequest) => this.enroll(r)),
+    });
     this.agentPort = await listen(agents, this.agentPort, ServerCredentials.createSsl(roots, pair, true));
     this.enrollPort = await listen(enrolment, this.enrollPort, ServerCredentials.createSsl(null, pair, false));
     this.servers = [agents, enrolment];
@@ -75,9 +83,15 @@ export class FakePlatform {
 
   private async enroll(request: agentV1.EnrollRequest): Promise<agentV1.EnrollResponse> {
     this.enrolments.push(request);
-    if (this.enrollFailure !== undefined) throw Object.assign(new Error(this.enrollFailure.details), this.enrollFailure);
+    if (this.enrollFailure !== undefined)
+      throw Object.assign(new Error(this.enrollFailure.details), this.enrollFailure);
     const certificateDer = await this.ca.client(request.csrDer, 'instance-1', this.certificateLifeMs);
-    return { instanceId: 'instance-1', certificateDer, caDer: [this.ca.der], agentAddress: `127.0.0.1:${this.agentPort}` };
+    return {
+      instanceId: 'instance-1',
+      certificateDer,
+      caDer: [this.ca.der],
+      agentAddress: `127.0.0.1:${this.agentPort}`,
+    };
   }
 
   private sync(stream: Stream): void {
@@ -86,10 +100,16 @@ export class FakePlatform {
       if (message === undefined) return;
       this.received.push(message);
       if (message.$case === 'hello') {
-        stream.write({ message: { $case: 'welcome', value: { storeEpoch: 'e1', beatMs: 200, leaseMs: 600, instanceId: 'instance-1' } } });
+        stream.write({
+          message: {
+            $case: 'welcome',
+            value: { storeEpoch: 'e1', beatMs: 200, leaseMs: 600, instanceId: 'instance-1' },
+          },
+        });
         this.onHello(message.value, stream);
       }
-      if (message.$case === 'heartbeat') stream.write({ message: { $case: 'heartbeatAck', value: { seq: message.value.seq } } });
+      if (message.$case === 'heartbeat')
+        stream.write({ message: { $case: 'heartbeatAck', value: { seq: message.value.seq } } });
     });
     // An agent that goes away is what some tests are about.
     stream.on('error', () => stream.end());
@@ -108,5 +128,7 @@ export class FakePlatform {
 
 const listen = (server: Server, port: number, credentials: ServerCredentials): Promise<number> =>
   new Promise((resolve, reject) =>
-    server.bindAsync(`127.0.0.1:${port}`, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error))),
+    server.bindAsync(`127.0.0.1:${port}`, credentials, (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
   );

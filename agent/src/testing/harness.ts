@@ -21,8 +21,17 @@ import { MemoryWireGuardDriver } from '../wireguard/memory-driver.js';
 import type { FakePlatform } from './fake-platform.js';
 
 export const realPorts = (log: Log = silentLog): AgentPorts => ({
-  clock: systemClock, timers: systemTimers, random: systemRandom, log, files: systemFiles, processes: systemProcesses,
-  datagrams: systemDatagrams, host: systemHost(), transport: grpcTransport, loopback: systemLoopback, http: systemHttp,
+  clock: systemClock,
+  timers: systemTimers,
+  random: systemRandom,
+  log,
+  files: systemFiles,
+  processes: systemProcesses,
+  datagrams: systemDatagrams,
+  host: systemHost(),
+  transport: grpcTransport,
+  loopback: systemLoopback,
+  http: systemHttp,
 });
 
 export const temporaryFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'drover-agent-'));
@@ -48,7 +57,12 @@ export const startAgent = async (
   const driver = new MemoryWireGuardDriver();
   const links = new MemoryLinkOps();
   const agent = buildAgent({
-    ports, store, identity, driver, links, fence: noKernelLease,
+    ports,
+    store,
+    identity,
+    driver,
+    links,
+    fence: noKernelLease,
     services: new ProcessManager(ports, join(stateDir, 'services')),
     options: { stateDir, root: options.root ?? stateDir, k3sBin: options.k3sBin },
   });

@@ -27,14 +27,29 @@ const window = (lifeMs: number) => {
 export const makeTestCa = async (): Promise<TestCa> => {
   const keys = (await crypto.subtle.generateKey(EC, true, ['sign', 'verify'])) as Keys;
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serial(), name: 'CN=test CA', keys, signingAlgorithm: EC, ...window(day),
+    serialNumber: serial(),
+    name: 'CN=test CA',
+    keys,
+    signingAlgorithm: EC,
+    ...window(day),
     extensions: [new x509.BasicConstraintsExtension(true, 1, true)],
   });
   const der = Buffer.from(ca.rawData);
-  const sign = async (publicKey: webcrypto.CryptoKey | x509.PublicKey, subject: string, sans: x509.JsonGeneralNames, lifeMs = day) =>
+  const sign = async (
+    publicKey: webcrypto.CryptoKey | x509.PublicKey,
+    subject: string,
+    sans: x509.JsonGeneralNames,
+    lifeMs = day,
+  ) =>
     x509.X509CertificateGenerator.create({
-      serialNumber: serial(), subject, issuer: ca.subject, publicKey, signingKey: keys.privateKey, signingAlgorithm: EC,
-      ...window(lifeMs), extensions: [new x509.SubjectAlternativeNameExtension(sans)],
+      serialNumber: serial(),
+      subject,
+      issuer: ca.subject,
+      publicKey,
+      signingKey: keys.privateKey,
+      signingAlgorithm: EC,
+      ...window(lifeMs),
+      extensions: [new x509.SubjectAlternativeNameExtension(sans)],
     });
   return {
     der,
@@ -50,7 +65,12 @@ export const makeTestCa = async (): Promise<TestCa> => {
     async client(csrDer, instanceId, lifeMs) {
       const csr = new x509.Pkcs10CertificateRequest(csrDer as Uint8Array<ArrayBuffer>);
       if (!(await csr.verify(crypto))) throw new Error('the request is not signed by its own key');
-      const leaf = await sign(csr.publicKey, `CN=${instanceId}`, [{ type: 'url', value: `drover:instance:${instanceId}` }], lifeMs);
+      const leaf = await sign(
+        csr.publicKey,
+        `CN=${instanceId}`,
+        [{ type: 'url', value: `drover:instance:${instanceId}` }],
+        lifeMs,
+      );
       return Buffer.from(leaf.rawData);
     },
   };

@@ -5,7 +5,15 @@ import type { LeaseRunner } from '../lease/lease-runner.js';
 import type { OverlayNetwork } from '../network/overlay-network.js';
 import type { AgentPorts } from '../ports.js';
 import { Serial } from '../serial.js';
-import { emptyVipTable, offerSection, offerVip, parseVips, serializeVips, withStoreEpoch, type VipTable } from './vip-table.js';
+import {
+  emptyVipTable,
+  offerSection,
+  offerVip,
+  parseVips,
+  serializeVips,
+  withStoreEpoch,
+  type VipTable,
+} from './vip-table.js';
 
 const { VipAck_Role: Role } = agentV1;
 
@@ -48,7 +56,10 @@ export class VipActor {
     const before = this.table.items.get(item.vip_id);
     const offer = offerVip(this.table, item);
     if (offer.kind === 'stale') {
-      this.deps.ports.log.info({ vip: item.vip_id, epoch: item.epoch, known: offer.known }, 'stale VIP message ignored');
+      this.deps.ports.log.info(
+        { vip: item.vip_id, epoch: item.epoch, known: offer.known },
+        'stale VIP message ignored',
+      );
       return;
     }
     this.table = offer.table;

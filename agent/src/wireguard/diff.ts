@@ -35,7 +35,8 @@ export const wgDiff = (desired: DesiredWg, actual: WgState): WgChange | undefine
     const stale = (have.get(peer.publicKey)?.allowedIps ?? []).filter((p) => !keep.has(p) && !moved.has(p));
     if (stale.length > 0) losses.push({ publicKey: peer.publicKey, replace: true, allowedIps: peer.allowedIps });
   }
-  for (const peer of actual.peers) if (!wanted.has(peer.publicKey)) losses.push({ publicKey: peer.publicKey, remove: true });
+  for (const peer of actual.peers)
+    if (!wanted.has(peer.publicKey)) losses.push({ publicKey: peer.publicKey, remove: true });
   const key = actual.publicKey === desired.publicKey ? {} : { privateKey: desired.privateKey };
   const port = actual.listenPort === desired.listenPort ? {} : { listenPort: desired.listenPort };
   const peers = [...gains, ...losses];
@@ -48,7 +49,8 @@ const gain = (peer: DesiredPeer, actual: WgPeer | undefined): WgPeerChange | und
   const add = peer.allowedIps.filter((prefix) => !has.has(prefix));
   const endpoint = peer.endpoint !== undefined && peer.endpoint !== actual?.endpoint ? { endpoint: peer.endpoint } : {};
   const keepalive = actual?.keepalive === peer.keepalive ? {} : { keepalive: peer.keepalive };
-  if (actual !== undefined && add.length === 0 && !('endpoint' in endpoint) && !('keepalive' in keepalive)) return undefined;
+  if (actual !== undefined && add.length === 0 && !('endpoint' in endpoint) && !('keepalive' in keepalive))
+    return undefined;
   return {
     publicKey: peer.publicKey,
     ...endpoint,

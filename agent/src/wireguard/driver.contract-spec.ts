@@ -25,7 +25,11 @@ const desired = (vipAt: 'a' | 'b' | undefined, peers: readonly ('a' | 'b')[] = [
   peers: peers.map((name) => ({
     publicKey: name === 'a' ? a : b,
     endpoint: `[fd99::${name === 'a' ? 2 : 3}]:51820`,
-    allowedIps: [`10.42.${name === 'a' ? 1 : 2}.0/24`, ...(vipAt === name ? [VIP] : []), `fd00:abcd:1::1:${name === 'a' ? 2 : 3}/128`],
+    allowedIps: [
+      `10.42.${name === 'a' ? 1 : 2}.0/24`,
+      ...(vipAt === name ? [VIP] : []),
+      `fd00:abcd:1::1:${name === 'a' ? 2 : 3}/128`,
+    ],
     keepalive: 25,
   })),
 });
@@ -109,37 +113,61 @@ contract('wg and ip: the real wg on a real wireguard-go', async (name) => {
   const go = await daemon(processes);
   const socket = new UapiDriver(go);
   await socket.ensure(name);
-  return { driver: new ToolDriver(processes, systemFiles, await temporaryFolder()), close: async () => (await go.stop(name), remove()) };
+  return {
+    driver: new ToolDriver(processes, systemFiles, await temporaryFolder()),
+    close: async () => (await go.stop(name), remove()),
+  };
 });
 
 describe('two nodes over real wireguard-go', () => {
   it('reach each other, and again after wireguard-go was killed', async () => {
     if (!realOrExplain(await missingForReal(), 'an overlay over wireguard-go')) return;
     const { nodes, remove } = await makeNetwork(2);
-    const keys = nodes.map(() => newPrivateKey(systemRandom)).map((privateKey) => ({ privateKey, publicKey: publicKeyOf(privateKey) }));
+    const keys = nodes
+      .map(() => newPrivateKey(systemRandom))
+      .map((privateKey) => ({ privateKey, publicKey: publicKeyOf(privateKey) }));
     const names = nodes.map(unique);
     const daemons = await Promise.all(nodes.map((n) => daemon(n.processes)));
     const apply = nodes.map((n, i) => {
       const reconciler = new InterfaceReconciler(
-        new UapiDriver(daemons[i]!), new IpRoute(n.processes, systemFiles, silentLog), systemClock, silentLog,
+        new UapiDriver(daemons[i]!),
+        new IpRoute(n.processes, systemFiles, silentLog),
+        systemClock,
+        silentLog,
       );
       const other = 1 - i;
       const composed: ComposedInterface = {
-        networkId: 'n', name: names[i]!, listenPort: 51820, mtu: 1420, forwarding: true,
+        networkId: 'n',
+        name: names[i]!,
+        listenPort: 51820,
+        mtu: 1420,
+        forwarding: true,
         addresses: [`100.64.0.${i + 1}/32`, `fd00:abcd:1::1:${i + 1}/128`],
-        vipAddresses: i === 0 ? [VIP] : [], keepAddresses: [], deviceRoutes: ['100.64.0.0/20', 'fd00:abcd:1::/64'],
+        vipAddresses: i === 0 ? [VIP] : [],
+        keepAddresses: [],
+        deviceRoutes: ['100.64.0.0/20', 'fd00:abcd:1::/64'],
         unreachable: ['fd00:abcd:1::200/128'],
-        peers: [{
-          peerId: `p${other}`, publicKey: keys[other]!.publicKey, endpoints: [`[fd99::${other + 1}]:51820`], keepalive: 25,
-          allowedIps: [`100.64.0.${other + 1}/32`, ...(other === 0 ? [VIP] : []), `fd00:abcd:1::1:${other + 1}/128`].sort(),
-        }],
+        peers: [
+          {
+            peerId: `p${other}`,
+            publicKey: keys[other]!.publicKey,
+            endpoints: [`[fd99::${other + 1}]:51820`],
+            keepalive: 25,
+            allowedIps: [
+              `100.64.0.${other + 1}/32`,
+              ...(other === 0 ? [VIP] : []),
+              `fd00:abcd:1::1:${other + 1}/128`,
+            ].sort(),
+          },
+        ],
       };
       return () => reconciler.full(() => composed, keys[i]!);
     });
     const ping = async (to: string) => (await nodes[1]!.processes.run('ping', ['-n', '-c1', '-W2', to])).code === 0;
     try {
       expect(await Promise.all(apply.map((run) => run()))).toEqual([[], []]);
-      for (const to of ['fd00:abcd:1::1:1', '100.64.0.1', 'fd00:abcd:1::100']) expect([to, await ping(to)]).toEqual([to, true]);
+      for (const to of ['fd00:abcd:1::1:1', '100.64.0.1', 'fd00:abcd:1::100'])
+        expect([to, await ping(to)]).toEqual([to, true]);
       const blocked = await nodes[1]!.processes.run('ping', ['-n', '-c1', '-W2', 'fd00:abcd:1::200']);
       expect(blocked.code).not.toBe(0);
       nodes[1]!.processes.kill((await daemons[1]!.pid(names[1]!))!, 'SIGKILL');

@@ -28,7 +28,10 @@ export class ToolDriver implements WireGuardDriver {
     const dump = await this.processes.run('wg', ['show', name, 'dump']);
     if (dump.code === null) throw new Error(`cannot run wg: ${dump.stderr.trim()}`);
     if (dump.code !== 0) return undefined;
-    const [first, ...rest] = dump.stdout.trimEnd().split('\n').map((line) => line.split('\t'));
+    const [first, ...rest] = dump.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split('\t'));
     return {
       publicKey: first?.[1] === undefined || first[1] === '(none)' ? '' : first[1],
       listenPort: Number(first?.[2] ?? 0),

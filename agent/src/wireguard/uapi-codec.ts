@@ -43,7 +43,13 @@ export const decodeGet = (answer: string): WgState => {
     if (key === 'private_key') publicKey = /^0+$/.test(value) ? '' : publicKeyOf(keyToBase64(value));
     else if (key === 'listen_port') listenPort = Number(value);
     else if (key === 'public_key')
-      peers.push({ publicKey: keyToBase64(value), endpoint: undefined, allowedIps: [], keepalive: 0, lastHandshakeMs: 0 });
+      peers.push({
+        publicKey: keyToBase64(value),
+        endpoint: undefined,
+        allowedIps: [],
+        keepalive: 0,
+        lastHandshakeMs: 0,
+      });
     else if (peer !== undefined) peerLine(peer, key, value);
   }
   return { publicKey, listenPort, peers };
