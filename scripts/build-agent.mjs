@@ -3,7 +3,17 @@
 // Then runs it with an empty environment and prints its size and its idle memory.
 //   node scripts/build-agent.mjs [--idle-seconds 60] [--no-measure] [--out dist-agent]
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +24,13 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 // A small young generation and lazy growth: an agent idles for months beside the workload. The code cache is made with the
 // same flags, else Node rejects it. DEP0123: grpc-js sets the TLS server name to an IP address, which Node ignores.
-const FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=128', '--optimize-for-size', '--single-threaded-gc', '--disable-warning=DEP0123'];
+const FLAGS = [
+  '--max-semi-space-size=1',
+  '--max-old-space-size=128',
+  '--optimize-for-size',
+  '--single-threaded-gc',
+  '--disable-warning=DEP0123',
+];
 const LIMITS = { megabytes: 115, rssMib: 95 };
 
 const option = (name, fallback) => {
@@ -44,7 +60,9 @@ const sources = {
     b.onResolve({ filter: /^#proto$/ }, () => ({ path: join(root, 'proto/index.ts'), sideEffects: false }));
     b.onResolve({ filter: /^\..*\.js$/ }, (args) => {
       const ts = join(args.resolveDir, args.path.replace(/\.js$/, '.ts'));
-      return args.importer.endsWith('.ts') && existsSync(ts) ? { path: ts, sideEffects: /main\.ts$/.test(ts) } : undefined;
+      return args.importer.endsWith('.ts') && existsSync(ts)
+        ? { path: ts, sideEffects: /main\.ts$/.test(ts) }
+        : undefined;
     });
   },
 };
@@ -94,7 +112,9 @@ execFileSync(
 
 const megabytes = statSync(executable).size / 1e6;
 const bundleKb = Math.round(statSync(bundle).size / 1024);
-console.log(`drover-agent: ${megabytes.toFixed(1)} MB (limit ${LIMITS.megabytes}), bundle ${bundleKb} KiB → ${executable}`);
+console.log(
+  `drover-agent: ${megabytes.toFixed(1)} MB (limit ${LIMITS.megabytes}), bundle ${bundleKb} KiB → ${executable}`,
+);
 rmSync(blob);
 rmSync(config);
 
@@ -118,7 +138,19 @@ if (!process.argv.includes('--no-measure')) {
 async function measureIdle(seconds) {
   const state = mkdtempSync(join(tmpdir(), 'drover-agent-idle-'));
   const pin = `sha256:${'0'.repeat(64)}`;
-  const args = ['run', '--enroll', '127.0.0.1:9', '--ca-pin', pin, '--state-dir', state, '--wireguard', 'memory', '--services', 'process'];
+  const args = [
+    'run',
+    '--enroll',
+    '127.0.0.1:9',
+    '--ca-pin',
+    pin,
+    '--state-dir',
+    state,
+    '--wireguard',
+    'memory',
+    '--services',
+    'process',
+  ];
   const child = spawn(executable, args, { env: { PATH: '', DROVER_JOIN_TOKEN: 'none' }, stdio: 'ignore' });
   await sleep(seconds * 1000);
   const rss = rssKb(child.pid) / 1024;
