@@ -82,6 +82,8 @@ const FAST = { http: 0, agents: 0, enroll: 0 };
     story = await new Story(operator, labWorld(lab), new Narrator(true)).play();
     expect(story.gaps).toMatchObject({ pingMs: story.drainGapMs });
     for (const gap of [story.gaps.pingMs, story.gaps.httpsMs, story.gaps.watchMs]) expect(gap).toBeLessThan(1_000);
+    // The drained node became unschedulable, and the watch told.
+    expect(story.gaps.watchEvents).toBeGreaterThan(0);
     const key = await lab.exec('k3s-server-1', ['sh', '-c', 'wg show all peers | wc -l']);
     expect(Number(key.stdout)).toBeGreaterThanOrEqual(4);
   }, 180_000);

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { requireNode24 } from '#kernel';
 import { Cleanup } from './demo/cleanup.js';
 import { Narrator, took } from './demo/narrator.js';
 import { Operator } from './demo/operator.js';
@@ -165,6 +166,10 @@ const perform = async (options: { json: boolean; exit: boolean; empty: boolean }
 };
 
 const main = async (argv: readonly string[]): Promise<number> => {
+  requireNode24(process.version, (message) => {
+    process.stderr.write(`${message}\n`);
+    process.exit(2);
+  });
   const foreign = argv.find((word) => !OPTIONS.includes(word));
   if (foreign !== undefined) {
     process.stderr.write(`unknown option ${foreign}\n\n${HELP}`);
