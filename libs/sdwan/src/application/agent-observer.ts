@@ -3,7 +3,7 @@ import type { RecordedEvent } from '#event-store';
 import type { AgentHello, AgentIdentity, AgentObserver } from '#agent-gateway';
 import { agentV1 } from '#proto';
 import type { Command, CommandContext, CommandDispatcher } from '#processing';
-import { PeerAttached } from '../domain/events.js';
+import { PeerAttached, PeerDetached, PeerKeyAnnounced } from '../domain/events.js';
 import { AnnouncePeerKey, RecordPeerLiveness, ReportPeerEndpoints } from './commands.js';
 import type { FailoverCoordinator } from './failover/coordinator.js';
 import type { SdwanModel } from './sdwan-model.js';
@@ -68,7 +68,9 @@ export class SdwanObserver implements AgentObserver {
     for (const peer of network.peers.values()) {
       const at = peer.publicKey === null ? undefined : byKey.get(peer.publicKey);
       if (at === undefined || at === 0 || peer.peerId === own) continue;
-      for (const id of [peer.peerId, own]) this.handshakes.set(id, Math.max(at, this.handshakes.get(id) ?? 0));
+      // A clock that runs ahead, or a lie, must not keep a dead peer connected for ever.
+      const heard = Math.min(at, this.deps.clock.wallMs());
+      for (const id of [peer.peerId, own]) this.handshakes.set(id, Math.max(heard, this.handshakes.get(id) ?? 0));
       await this.judge(agent, peer.peerId);
     }
     await this.judge(agent, own);
@@ -109,8 +111,8 @@ export class SdwanObserver implements AgentObserver {
 
   private async record(agent: AgentIdentity, peerId: string, status: 'connected' | 'silent'): Promise<void> {
     if (this.recorded.get(peerId) === status) return;
-    this.recorded.set(peerId, status);
     await this.send(agent, (context) => new RecordPeerLiveness({ peer_id: peerId, status }, context));
+    this.recorded.set(peerId, status);
   }
 
   private async reportEndpoints(agent: AgentIdentity, peerId: string): Promise<void> {
@@ -125,6 +127,11 @@ export class SdwanObserver implements AgentObserver {
 
   /** An instance attached after its agent connected: its addresses are known already. */
   private onEvent(event: RecordedEvent): void {
+    if (event.type === PeerKeyAnnounced.type || event.type === PeerDetached.type) {
+      // With a new key it has to shake hands anew, and that is worth recording again.
+      this.recorded.delete(String(event.data.peer_id));
+      this.handshakes.delete(String(event.data.peer_id));
+    }
     if (event.type !== PeerAttached.type || typeof event.data.instance_id !== 'string') return;
     const agent = { instanceId: event.data.instance_id, accountId: event.meta.accountId, certificateSerial: '' };
     if (!this.underlay.has(agent.instanceId)) return;

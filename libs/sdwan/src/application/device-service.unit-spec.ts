@@ -1,4 +1,5 @@
 import { deterministicUuid, RefusedError, seededRandom, sha256Hex } from '#kernel';
+import { accessGrantDecider } from '../domain/access-grant/decide.js';
 import { OverlayWorld } from '../testing/overlay-world.js';
 import { CreateAccessGrant, RevokeAccessGrant } from './commands.js';
 import { DeviceService } from './device-service.js';
@@ -29,7 +30,8 @@ const setUp = async () => {
       (value) => (result = { value }),
       (error: unknown) => (result = { value: error instanceof RefusedError ? error.refusal.code : String(error) }),
     );
-    while (result === undefined) await world.clock.advance(2);
+    for (let n = 0; n < 2_000 && result === undefined; n++) await world.clock.advance(2);
+    if (result === undefined) throw new Error('never answered');
     return result.value;
   };
   return { world, devices, token, grant_id, run };
@@ -66,6 +68,37 @@ describe('a device', () => {
     expect(await run(devices.authenticate(peer, 'dd_x'))).toBe('invalid_device_token');
     await world.clock.advance(61_000);
     expect(await run(devices.redeem(token, key(9), 'ws'))).toBe('bootstrap_token_gone');
+  });
+
+  it('gets its peer from a second try when the platform was killed between the token and the peer', async () => {
+    const { world, devices, token, run } = await setUp();
+    const { store } = world.platform;
+    const append = store.append.bind(store);
+    let left = 1;
+    store.append = (request) => (left-- > 0 ? append(request) : Promise.reject(new Error('killed')));
+    expect(await run(devices.redeem(token, key(9), 'ws'))).toContain('killed');
+    store.append = append;
+    expect(await run(devices.redeem(token, key(8), 'ws'))).toBe('bootstrap_token_gone');
+    expect(await run(devices.redeem(token, key(9), 'ws'))).toMatchObject({ config: { peers: [{}] } });
+    expect(await run(devices.redeem(token, key(9), 'ws'))).toBe('bootstrap_token_gone');
+  });
+
+  it('is no peer when its grant is revoked while it redeems', async () => {
+    const { world, devices, token, grant_id, run } = await setUp();
+    const { store } = world.platform;
+    const append = store.append.bind(store);
+    store.append = async (request) => {
+      if (request.events.some((e) => e.type === 'system.sdwan.peer.attached')) {
+        store.append = append;
+        const revoke = { kind: 'revoke', reason: 'lost' } as const;
+        await world.platform.transactor.transact(grant_id, accessGrantDecider, revoke, world.context());
+      }
+      return append(request);
+    };
+    expect(await run(devices.redeem(token, key(9), 'ws'))).toBe('bootstrap_token_gone');
+    await world.clock.advance(10);
+    const network = [...world.model.networks.values()][0]!;
+    expect([...network.peers.values()].filter((peer) => peer.kind === 'device')).toEqual([]);
   });
 
   it('leaves no token in the log, only digests', async () => {

@@ -4,7 +4,8 @@ import { deterministicId, RefusedError } from '#kernel';
 import { EVENT_STORE, type EventStore } from '#event-store';
 import { TRANSACTOR, Transactor, type CommandResult } from '#processing';
 import { claimName, releaseName } from '#access';
-import { accessGrantDecider, goneGrant } from '../domain/access-grant/decide.js';
+import { accessGrantDecider, goneGrant, type AccessGrantCommand } from '../domain/access-grant/decide.js';
+import type { AccessGrantState } from '../domain/access-grant/state.js';
 import { badKey, isPublicKey, peerDecider } from '../domain/peer/decide.js';
 import { CreateAccessGrant, RedeemAccessGrant, RevokeAccessGrant } from './commands.js';
 import { allocateAddress, DEFAULT_LISTEN_PORT, releaseAddress } from './peer-handlers.js';
@@ -53,14 +54,16 @@ export class RedeemAccessGrantHandler implements ICommandHandler<RedeemAccessGra
       if (!isPublicKey(p.public_key)) throw new RefusedError(badKey('public_key'));
       const network = await writes.network(known.networkId);
       const peerId = deterministicId('sdwan_peer', known.networkId, p.grant_id);
-      const grant = await writes.step('redeem', p.grant_id, accessGrantDecider, {
+      const redeem = {
         kind: 'redeem',
         tokenDigest: p.token_digest,
         publicKey: p.public_key,
         peerId,
         deviceTokenDigest: p.device_token_digest,
         nowMs: context.nowMs,
-      });
+      } as const;
+      const halfway = isMine(known, redeem) && (await writes.peer(peerId)) === undefined;
+      const grant = halfway ? known : await writes.step('redeem', p.grant_id, accessGrantDecider, redeem);
       if (grant.status === 'none') throw new Error('a redeemed grant has no state');
       const address = await allocateAddress(writes, network, peerId, 'device');
       await writes.step('attach', peerId, peerDecider, {
@@ -82,10 +85,27 @@ export class RedeemAccessGrantHandler implements ICommandHandler<RedeemAccessGra
           public_key: p.public_key,
         },
       });
+      await this.undoIfRevoked(writes, p.grant_id, known.networkId, peerId);
       return writes.done({ peer_id: peerId, network_id: known.networkId });
     });
   }
+
+  /** A revocation between the two appends found no peer that it could detach. */
+  private async undoIfRevoked(writes: Writes, grantId: string, networkId: string, peerId: string): Promise<void> {
+    const grant = (await this.transactor.read(grantId, accessGrantDecider))?.state;
+    if (grant?.status !== 'revoked') return;
+    await writes.step('detach', peerId, peerDecider, { kind: 'detach', reason: 'access grant revoked' });
+    await releaseAddress(writes, networkId, peerId);
+    throw new RefusedError(goneGrant('the grant was revoked'));
+  }
 }
+
+/** This very token and key have redeemed the grant; within its time, a crash before the peer was attached is made good. */
+const isMine = (grant: AccessGrantState, redeem: Extract<AccessGrantCommand, { kind: 'redeem' }>): boolean =>
+  grant.status === 'active' &&
+  grant.tokenDigest === redeem.tokenDigest &&
+  grant.deviceTokenDigest === redeem.deviceTokenDigest &&
+  redeem.nowMs < grant.expiresAtMs;
 
 @CommandHandler(RevokeAccessGrant)
 export class RevokeAccessGrantHandler implements ICommandHandler<RevokeAccessGrant> {

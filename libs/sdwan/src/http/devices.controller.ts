@@ -116,6 +116,8 @@ export class DevicesController {
     });
     let sent = '';
     const send = () => {
+      // Who does not read gets the newest configuration once it does, not all of them.
+      if (response.writableNeedDrain) return;
       const config = this.current(peerId);
       if (config === undefined) {
         response.write('event: revoked\ndata: {}\n\n');
@@ -133,6 +135,7 @@ export class DevicesController {
       response.end();
     };
     request.once('close', end);
+    response.on('drain', send);
     send();
   }
 

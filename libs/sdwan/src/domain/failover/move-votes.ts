@@ -6,6 +6,8 @@ const RECHECK_MARGIN_MS = 10;
 /** Two rounds may place the same beat this far apart: the answers travel. */
 const SAME_BEAT_MS = 60;
 const MAX_ROUNDS = 4;
+/** A voter may still run with the longer TTL of an older configuration. */
+const MAX_GRANT_TTLS = 10;
 
 /** Voters without a lease are nobody: a single candidate cannot be taken over from. */
 const hasLease = (state: MoveState): boolean => state.plan.voters.length >= 2;
@@ -40,7 +42,8 @@ export const onReply = (state: MoveState, input: Extract<MoveInput, { kind: 'pro
     return { state, effects: [] };
   const reply = {
     granted: input.granted,
-    outstandingMs: input.outstandingMs,
+    // No grant outlives its TTL, whatever a voter says; beyond what a timer can count, the wait would be none at all.
+    outstandingMs: Math.min(input.outstandingMs, state.plan.ttlMs * MAX_GRANT_TTLS),
     heardAtMs: input.heardMsAgo < 0 ? -Infinity : nowMs - input.heardMsAgo,
   };
   const next = { ...state, replies: new Map(state.replies).set(input.from, reply) };
