@@ -9,7 +9,7 @@ export class Child<To extends object, From extends { readonly kind: string }> {
   private expected = false;
 
   constructor(file: string) {
-    this.process = fork(join(import.meta.dirname, file), [], { execArgv: [] });
+    this.process = fork(join(import.meta.dirname, file), [], { execArgv: [], detached: true });
     this.process.on('message', (message: From) => this.waiting.forEach((take) => take(message)));
     this.gone = new Promise((_, reject) => {
       this.process.once('exit', (code) => this.expected || reject(new Error(`${file} ended with code ${code}`)));

@@ -55,7 +55,10 @@ export class Operator {
   /** Gives every instance of the groups another template. */
   async moveAll(groups: readonly Group[], to: string): Promise<void> {
     const names = groups.flatMap(({ template, size }) => Array.from({ length: size }, (_, n) => `${template}-${n}`));
-    await this.forEach(names, async (id) => void (await this.call('system_update_instance', { id, node_template_id: to })));
+    await this.forEach(
+      names,
+      async (id) => void (await this.call('system_update_instance', { id, node_template_id: to })),
+    );
   }
 
   private async forEach<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

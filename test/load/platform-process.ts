@@ -4,11 +4,19 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
 const MAIN = join(import.meta.dirname, '../../apps/platform/src/main.js');
-/** As `npm start` runs it (package.json says the same, and the bench checks that it does). */
-export const PLATFORM_FLAGS = ['--max-semi-space-size=4'];
-export const PLATFORM_ENV = { MALLOC_ARENA_MAX: '1' };
+const ROOT = join(import.meta.dirname, '../../..');
 const TICKS_PER_SECOND = 100;
 const READY_MS = 60_000;
+
+/** Environment and flags of `npm start`, so that what is measured is what people run. */
+const startedAs = (): { readonly env: Readonly<Record<string, string>>; readonly flags: readonly string[] } => {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
+  const words = scripts.start.split('&&').at(-1)!.trim().split(/\s+/);
+  const node = words.indexOf('node');
+  if (node < 0 || !words.at(-1)!.endsWith('platform/src/main.js')) throw new Error(`npm start is ${scripts.start}`);
+  const env = Object.fromEntries(words.slice(0, node).map((word) => word.split('=') as [string, string]));
+  return { env, flags: words.slice(node + 1, -1) };
+};
 
 export interface Usage {
   readonly rssMib: number;
@@ -81,16 +89,19 @@ export class PlatformUnderLoad {
   /** Resolves when it is ready for callers and agents. */
   async start(): Promise<void> {
     this.output = '';
-    const child = spawn(process.execPath, [...PLATFORM_FLAGS, MAIN], {
+    const { env, flags } = startedAs();
+    const child = spawn(process.execPath, [...flags, MAIN], {
       env: {
         PATH: process.env.PATH,
-        ...PLATFORM_ENV,
+        ...env,
         DROVER_DATA_DIR: this.dataDir,
         DROVER_HTTP_ADDR: `127.0.0.1:${this.ports[0]}`,
         DROVER_AGENT_ADDR: this.agentAddress,
         DROVER_ENROLL_ADDR: this.enrollAddress,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // Ctrl-C is for the bench, which then ends its processes in order.
+      detached: true,
     });
     this.child = child;
     const ready = new Promise<void>((resolve, reject) => {
