@@ -44,7 +44,7 @@ for (const word of process.argv.slice(2))
     process.exit(2);
   }
 
-const out = join(root, option('out', 'dist-agent'));
+const out = resolve(root, option('out', 'dist-agent'));
 const arch = process.arch === 'arm64' ? 'arm64' : 'x64';
 const node = join(root, 'node_modules', `node-linux-${arch}`, 'bin', 'node');
 if (!existsSync(node)) {
