@@ -1,4 +1,4 @@
-import { systemClock, systemRandom, systemTimers, errorMessage } from '#kernel';
+import { requireNode24, systemClock, systemRandom, systemTimers, errorMessage } from '#kernel';
 import { systemFiles } from './adapters/files.js';
 import { grpcTransport } from './adapters/grpc-transport.js';
 import { systemHost } from './adapters/host.js';
@@ -82,6 +82,10 @@ const run = async (options: RunOptions): Promise<number> => {
   }
 };
 
+requireNode24(process.version, (message) => {
+  process.stderr.write(`drover-agent: ${message}\n`);
+  process.exit(EXIT.refused);
+});
 const cli = parseCli(process.argv.slice(2), AGENT_VERSION);
 if (cli.kind === 'run') void run(cli.options).then((code) => process.exit(code));
 else if (cli.kind === 'print') process.stdout.write(cli.text);

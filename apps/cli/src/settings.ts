@@ -17,7 +17,7 @@ export interface GlobalFlags {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const fromDataDir = (env: Environment): string | undefined => {
-  const file = join(env.DROVER_DATA_DIR ?? './data', 'admin.token');
+  const file = join(env.DROVER_DATA_DIR || './data', 'admin.token');
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
@@ -27,13 +27,13 @@ const fromDataDir = (env: Environment): string | undefined => {
 };
 
 const defaultUrl = (env: Environment): string => {
-  const address = env.DROVER_HTTP_ADDR ?? '127.0.0.1:8080';
+  const address = env.DROVER_HTTP_ADDR || '127.0.0.1:8080';
   return `http://${address.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`;
 };
 
-/** Flags win over the environment, which wins over the data directory of a platform on this machine. */
+/** An empty variable counts as absent. Flags win over the environment, which wins over the data directory of a platform on this machine. */
 export const resolveSettings = (flags: GlobalFlags, env: Environment): Settings => {
-  const url = (flags.url ?? env.DROVER_URL ?? defaultUrl(env)).replace(/\/+$/, '');
+  const url = (flags.url ?? (env.DROVER_URL || defaultUrl(env))).replace(/\/+$/, '');
   if (!/^https?:\/\/[^/\s]+/.test(url)) {
     throw new CliError(
       `--url ${url}`,
@@ -42,7 +42,7 @@ export const resolveSettings = (flags: GlobalFlags, env: Environment): Settings 
       2,
     );
   }
-  const token = flags.token ?? env.DROVER_TOKEN ?? fromDataDir(env);
+  const token = flags.token ?? (env.DROVER_TOKEN || fromDataDir(env));
   if (token === undefined || token === '') {
     throw new CliError(
       'there is no token',

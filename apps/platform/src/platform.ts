@@ -2,7 +2,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import type { AddressInfo } from 'node:net';
-import { ConfigError, systemTimers, type Config, type Log } from '#kernel';
+import { ConfigError, errorMessage, systemTimers, type Config, type Log } from '#kernel';
 import { ENROLLMENT_HANDLER, type AgentGateway, type EnrollmentHandler } from '#agent-gateway';
 import { COMMAND_DISPATCHER, type CommandDispatcher } from '#processing';
 import { NestLog } from './adapters/nest-log.js';
@@ -83,7 +83,8 @@ const startGateway = async (gateway: AgentGateway, config: Config) => {
     const { agentPort, enrollPort } = await gateway.start();
     return { agentAddress: withPort(agents, agentPort), enrollAddress: withPort(enroll, enrollPort) };
   } catch (error) {
-    throw listenError('DROVER_AGENT_ADDR and DROVER_ENROLL_ADDR', `${agents} or ${enroll}`, error);
+    const isEnroll = errorMessage(error).includes(enroll);
+    throw isEnroll ? listenError('DROVER_ENROLL_ADDR', enroll, error) : listenError('DROVER_AGENT_ADDR', agents, error);
   }
 };
 
@@ -131,13 +132,14 @@ const listen = async (app: NestExpressApplication, config: Config): Promise<stri
   return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
 };
 
+/** By the text, because gRPC wraps the system's error in one without a code. */
 const listenError = (setting: string, address: string, error: unknown): unknown => {
-  const code: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined;
+  const code = /\b(EADDRINUSE|EACCES|EADDRNOTAVAIL)\b/.exec(errorMessage(error))?.[0] ?? '';
   const reasons: Readonly<Record<string, string>> = {
     EADDRINUSE: `${address} is in use already; stop what listens there or set ${setting} to another HOST:PORT`,
     EACCES: `this user may not listen on ${address}; set ${setting} to a port above 1023`,
     EADDRNOTAVAIL: `this machine has no address ${address}; set ${setting}`,
   };
-  const reason = typeof code === 'string' ? reasons[code] : undefined;
+  const reason = reasons[code];
   return reason === undefined ? error : new ConfigError(`${setting}: ${reason}`);
 };

@@ -76,15 +76,26 @@ it('is killed and comes back: nothing lost, nothing doubled, Postgres adopted or
   expect(await call(url, 'verify_audit', {})).toMatchObject({ intact: true });
 }, 60_000);
 
-it('says which setting to change when its port is in use, and leaves nothing running', async () => {
-  const other = createServer();
-  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
-  const address = `127.0.0.1:${(other.address() as AddressInfo).port}`;
-  const blocked = start({ DROVER_HTTP_ADDR: address });
-  expect(await blocked.exited).toEqual({ code: 1, signal: null });
-  expect(blocked.output()).toContain(`DROVER_HTTP_ADDR: ${address} is in use already`);
-  await new Promise((resolve) => other.close(resolve));
-}, 60_000);
+it.each(['DROVER_HTTP_ADDR', 'DROVER_AGENT_ADDR', 'DROVER_ENROLL_ADDR'])(
+  'says that %s is in use, and leaves nothing running',
+  async (setting) => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const address = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    const blocked = start({ [setting]: address });
+    expect(await blocked.exited).toEqual({ code: 1, signal: null });
+    expect(blocked.output()).toContain(`${setting}: ${address} is in use already`);
+    await new Promise((resolve) => other.close(resolve));
+  },
+  60_000,
+);
+
+it('says that the data directory cannot be used, without a stack', async () => {
+  const wrong = start({ DROVER_DATA_DIR: '/etc/hostname/data' });
+  expect((await wrong.exited).code).toBe(1);
+  expect(wrong.output()).toContain('DROVER_DATA_DIR: /etc/hostname/data cannot be used: ENOTDIR');
+  expect(wrong.output()).not.toContain('    at ');
+}, 30_000);
 
 it('refuses a misspelt setting with the nearest name', async () => {
   const wrong = start({ DROVER_HTP_ADDR: '127.0.0.1:1' });

@@ -32,12 +32,7 @@ const openOnPostgres = async (
   log: Log,
   edges: Parameters<typeof openEventStore>[1],
 ): Promise<OpenedStore> => {
-  const server = await openPostgres({
-    ...(config.DATABASE_URL === undefined ? {} : { databaseUrl: config.DATABASE_URL }),
-    dataDir: config.DROVER_DATA_DIR,
-    log,
-    timers: systemTimers,
-  });
+  const server = await openServer(config, log);
   try {
     const { connection } = server;
     const store = await openEventStore({ adapter: 'postgres', connection }, edges);
@@ -60,6 +55,23 @@ const openOnPostgres = async (
   } catch (error) {
     await server.stop();
     throw config.DATABASE_URL === undefined ? error : unreachable(config.DATABASE_URL, error);
+  }
+};
+
+const openServer = async (config: Config, log: Log): ReturnType<typeof openPostgres> => {
+  const dataDir = config.DROVER_DATA_DIR;
+  try {
+    const databaseUrl = config.DATABASE_URL;
+    return await openPostgres({
+      ...(databaseUrl === undefined ? {} : { databaseUrl }),
+      dataDir,
+      log,
+      timers: systemTimers,
+    });
+  } catch (error) {
+    const path: unknown = error instanceof Error ? Reflect.get(error, 'path') : undefined;
+    if (typeof path !== 'string' || !path.startsWith(dataDir)) throw error;
+    throw new ConfigError(`DROVER_DATA_DIR: ${dataDir} cannot be used: ${errorMessage(error)}`);
   }
 };
 
