@@ -1,10 +1,16 @@
 import { errorMessage, type Log } from '#kernel';
 import type { agentV1 } from '#proto';
 import type { AgentIdentity, AgentObserver } from '../ports.js';
+import { Budget } from './budget.js';
 import type { Session } from './session.js';
 
 /** More unheard messages than this and the agent sends faster than the platform can take in. */
 const MAX_UNHEARD = 4_096;
+/** An agent chooses the names of the sections it has applied; nodes have a few. */
+const MAX_SECTIONS = 4_096;
+/** Streams, keys and health reports end in events when they bring news; an honest agent has a few a minute. */
+const NEWS = { burst: 100, perSecond: 5 };
+const LOG_LINES = { burst: 100, perSecond: 5 };
 
 export interface Receipt {
   readonly generation: bigint;
@@ -30,6 +36,8 @@ export class AgentRecord {
   quarantinedSerial: string | undefined;
   readonly receipts = new Map<string, Receipt>();
   readonly applied = new Map<string, bigint>();
+  readonly news: Budget;
+  readonly logLines: Budget;
   private chain: Promise<void> = Promise.resolve();
   private unheard = 0;
 
@@ -40,17 +48,24 @@ export class AgentRecord {
     private readonly log: Log,
   ) {
     this.leaseFromMs = nowMs;
+    this.news = new Budget(NEWS.burst, NEWS.perSecond, nowMs);
+    this.logLines = new Budget(LOG_LINES.burst, LOG_LINES.perSecond, nowMs);
   }
 
   /** Calls the observers, in order per agent. A failure is logged and ends the stream it came from. */
-  notify(call: (observer: AgentObserver, agent: AgentIdentity) => Promise<void> | void, from?: Session): void {
-    if (++this.unheard > MAX_UNHEARD && from !== undefined) {
-      this.unheard--;
+  notify(
+    call: (observer: AgentObserver, agent: AgentIdentity) => Promise<void> | void,
+    from?: Session,
+    weight = 1,
+  ): void {
+    this.unheard += weight;
+    if (this.unheard > MAX_UNHEARD && from !== undefined) {
+      this.unheard -= weight;
       return from.bye('too_many_messages', 'more messages than the platform can take in');
     }
     const agent = this.agent;
     this.chain = this.chain.then(async () => {
-      this.unheard--;
+      this.unheard -= weight;
       try {
         for (const observer of this.observers) await call(observer, agent);
       } catch (error) {
@@ -73,6 +88,7 @@ export class AgentRecord {
 
   receive(message: agentV1.Applied): void {
     const { section, generation, hash, errors, applyUs } = message;
+    if (!this.receipts.has(section) && this.receipts.size >= MAX_SECTIONS) return;
     this.receipts.set(section, { generation, hash, errors, applyUs });
     if (errors.length === 0 && generation >= (this.applied.get(section) ?? 0n)) this.applied.set(section, generation);
   }

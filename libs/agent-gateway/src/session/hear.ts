@@ -2,6 +2,7 @@ import { assertNever, type Clock, type Log } from '#kernel';
 import type { agentV1 } from '#proto';
 import type { Settling } from '../liveness/settling.js';
 import type { AgentRecord } from './agent-record.js';
+import { weightOf } from './bounds.js';
 import type { Session } from './session.js';
 
 /** What hearing needs of the hub. */
@@ -22,6 +23,9 @@ export const hear = (
   session: Session,
   message: NonNullable<agentV1.SyncRequest['message']>,
 ): void => {
+  const news = message.$case === 'hello' || message.$case === 'peerKey' || message.$case === 'runtimeHealth';
+  if (news && !record.news.take(hub.deps.clock.monotonicMs()))
+    return session.bye('too_many_messages', `${message.$case} comes too often`);
   switch (message.$case) {
     case 'heartbeat':
       hub.beat(record, session);
@@ -39,7 +43,7 @@ export const hear = (
     case 'vipAck':
       return record.notify((o, agent) => o.onVipAck?.(agent, message.value), session);
     case 'observed':
-      return record.notify((o, agent) => o.onObserved?.(agent, message.value), session);
+      return record.notify((o, agent) => o.onObserved?.(agent, message.value), session, weightOf(message));
     case 'peerKey':
       return record.notify((o, agent) => o.onPeerKey?.(agent, message.value), session);
     case 'votePromise':
@@ -49,11 +53,9 @@ export const hear = (
     case 'runtimeHealth':
       return record.notify((o, agent) => o.onRuntimeHealth?.(agent, message.value), session);
     case 'log': {
+      if (!record.logLines.take(hub.deps.clock.monotonicMs())) return;
       const { level, message: text } = message.value;
-      return hub.deps.log.info(
-        { instanceId: record.agent.instanceId, level, text: text.slice(0, 1_000) },
-        'agent says',
-      );
+      return hub.deps.log.info({ instanceId: record.agent.instanceId, level, text }, 'agent says');
     }
     case 'tunnelFailed':
       return hub.deps.onTunnelFailed(record.agent.instanceId, message.value);

@@ -183,6 +183,8 @@ export class SessionHub implements SessionHost {
     const { instanceId } = session.peer;
     const record = this.records.get(instanceId) ?? this.newRecord(answer.agent, this.deps.clock.monotonicMs());
     this.records.set(instanceId, record);
+    if (!record.news.take(this.deps.clock.monotonicMs()))
+      return session.bye('too_many_streams', 'streams of this identity come too often; wait');
     const admission = admit(session, record.session, record.challenger, record.quarantinedSerial);
     switch (admission.kind) {
       case 'refuse':

@@ -153,3 +153,47 @@ describe('agents’ streams on a virtual clock', () => {
     expect(again.stream.kinds()).toEqual(['welcome', 'snapshot']);
   });
 });
+
+describe('an agent that sends too much', () => {
+  it('is cut off for a field without measure, and heard with a long text cut short', async () => {
+    const heard: string[] = [];
+    const { connect, clock } = setUp({ onRuntimeHealth: (_, { detail }) => void heard.push(detail) });
+    const honest = connect();
+    await clock.advance(1);
+    honest.say({ $case: 'runtimeHealth', value: agentV1.RuntimeHealth.fromPartial({ detail: 'x'.repeat(100_000) }) });
+    await clock.advance(1);
+    expect(heard.map((text) => text.length)).toEqual([1_000]);
+    honest.say({ $case: 'peerKey', value: agentV1.PeerKey.fromPartial({ publicKey: 'x'.repeat(100_000) }) });
+    expect(honest.stream.sent.at(-1)).toMatchObject({ message: { $case: 'bye', value: { code: 'malformed' } } });
+  });
+
+  it('may not make an event with every message, nor by connecting again', async () => {
+    let heard = 0;
+    const { connect, clock } = setUp({ onRuntimeHealth: () => void heard++ });
+    const flood = connect();
+    await clock.advance(1);
+    for (let i = 0; i < 1_000; i++)
+      flood.say({ $case: 'runtimeHealth', value: agentV1.RuntimeHealth.fromPartial({ ready: i % 2 === 0 }) });
+    await clock.advance(1);
+    expect(heard).toBeLessThan(100);
+    expect(flood.stream.ended).toBe(true);
+    const again = connect();
+    await clock.advance(1);
+    expect(again.stream.sent.at(-1)).toMatchObject({ message: { value: { code: 'too_many_streams' } } });
+    await clock.advance(1_000);
+    const later = connect();
+    await clock.advance(1);
+    expect(later.stream.kinds()).toContain('welcome');
+  });
+
+  it('does not fill the platform with names of sections', async () => {
+    const { hub, connect, clock } = setUp();
+    const { say } = connect();
+    await clock.advance(1);
+    for (let i = 0; i < 10_000; i++) {
+      say({ $case: 'applied', value: agentV1.Applied.fromPartial({ section: `s${i}` }) });
+      if (i % 1_000 === 0) await clock.advance(1);
+    }
+    expect(hub.records.get('i')!.receipts.size).toBe(4_096);
+  });
+});

@@ -1,6 +1,7 @@
 import type { Cancel } from '#kernel';
 import type { agentV1 } from '#proto';
 import { planResume, planUpdate, type Plan, type SentState } from '../desired/plan.js';
+import { fits, trimmed } from './bounds.js';
 import { Outbox } from './outbox.js';
 import type { AgentStream, AgentStreamHandlers, Outgoing, Peer } from './stream.js';
 
@@ -48,9 +49,11 @@ export class Session implements AgentStreamHandlers {
     });
   }
 
-  onMessage({ message }: agentV1.SyncRequest): void {
+  onMessage({ message: received }: agentV1.SyncRequest): void {
     // An unknown message of a newer agent.
-    if (message === undefined || this.state === 'ended') return;
+    if (received === undefined || this.state === 'ended') return;
+    if (!fits(received)) return this.bye('malformed', `a field of ${received.$case} is too long`);
+    const message = trimmed(received);
     if (this.state === 'live') return this.host.heard(this, message);
     if (this.state === 'waiting') {
       if (this.early.push(message) > MAX_EARLY) this.bye('too_many_messages', 'wait for Welcome');
