@@ -23,9 +23,13 @@ export const beat = (record: AgentRecord, nowMs: number, beats: Beats): void => 
   record.leaseFromMs = nowMs;
 };
 
+/** As long as agents get to come back after a restart: their backoff between tries included. */
+const REUNION_MS = 30_000;
+
 /**
  * Judges leases at each tick. A tick that comes late says that this process was asleep, not that the agents were: beats may
- * be waiting in the sockets, so all leases are extended by the delay and nothing is judged until the next tick.
+ * be waiting in the sockets, so all leases are extended by the delay and nothing is judged until the next tick. After a
+ * sleep of a lease or more agents may have hung up, which they could not tell; they get as long as after a restart.
  */
 export class LeaseJudge {
   private lastTickMs: number;
@@ -43,7 +47,7 @@ export class LeaseJudge {
     const lateMs = nowMs - this.lastTickMs - this.tickMs;
     this.lastTickMs = nowMs;
     if (lateMs > this.toleranceMs) {
-      for (const record of records) record.leaseFromMs = Math.min(nowMs, record.leaseFromMs + lateMs);
+      for (const record of records) record.leaseFromMs = this.extended(record, lateMs, nowMs, beats);
       return [];
     }
     const lost: AgentRecord[] = [];
@@ -53,5 +57,10 @@ export class LeaseJudge {
       lost.push(record);
     }
     return lost;
+  }
+
+  private extended(record: AgentRecord, lateMs: number, nowMs: number, beats: Beats): number {
+    const reunion = nowMs + REUNION_MS - leaseOf(record, beats);
+    return lateMs < beats.leaseMs ? Math.min(nowMs, record.leaseFromMs + lateMs) : reunion;
   }
 }
