@@ -48,11 +48,14 @@ const slowest = (timings: readonly StepTiming[]) =>
     }
   };
 
-  const killAt = async (moment: string): Promise<void> => {
+  /** Answers for how long the platform was away. */
+  const killAt = async (moment: string): Promise<number> => {
+    const killedAt = performance.now();
     await rig.platform.stop('SIGKILL');
     const lost = rig.gates.enroll.cut() + rig.gates.agents.cut();
     process.stderr.write(`  kill -9 during ${moment}: ${lost} bytes of answers never arrived\n`);
     await rig.platform.start();
+    return performance.now() - killedAt;
   };
 
   /** What was recorded less than this ago cannot have been answered yet: every answer is held back that long. */
@@ -75,23 +78,27 @@ const slowest = (timings: readonly StepTiming[]) =>
   };
 
   /** The holder is to be drained, which moves the VIP. */
-  const duringMove = async (): Promise<void> => {
+  const duringMove = async (): Promise<number> => {
     await new Promise<void>((resolve) => {
       rig.operator.onChange = (tool) => (tool === 'system_drain_instance' ? resolve() : undefined);
     });
     await seen('system.instance.drain_requested');
-    await killAt('the drain');
+    return killAt('the drain');
   };
 
   it('continues each time, and nothing is lost, doubled or out of order', async () => {
     const kills = (async () => {
       await duringEnrolment();
       await duringBootstrap();
-      await duringMove();
+      return duringMove();
     })();
-    const [result] = await Promise.all([rig.play(), kills]);
+    const [result, awayMs] = await Promise.all([rig.play(), kills]);
     process.stderr.write(`  ${JSON.stringify(slowest(rig.say.timings))}\n`);
-    expect(result.drainGapMs).toBeLessThan(1_000);
+    process.stderr.write(
+      `  the VIP was away for ${result.drainGapMs.toFixed(0)} ms, the platform for ${awayMs.toFixed(0)} ms\n`,
+    );
+    // Between the old holder's release and the new one's take-over only the platform knows who is next.
+    expect(result.drainGapMs).toBeLessThan(awayMs + 1_500);
     const { log, problems } = await rig.finish();
     expect(problems).toEqual([]);
     expect(log.events.length).toBeGreaterThan(150);
