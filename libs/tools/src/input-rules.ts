@@ -140,5 +140,16 @@ const describe = (issue: z.core.$ZodIssue, given: unknown): Problem => {
     const got = actual === null ? 'null' : Array.isArray(actual) ? 'array' : typeof actual;
     return { code: 'invalid_parameter', field, reason: `must be ${issue.expected}, not ${got}` };
   }
+  if (issue.code === 'too_small') {
+    return { code: 'invalid_parameter', field, reason: boundReason('least', issue.origin, issue.minimum) };
+  }
+  if (issue.code === 'too_big') {
+    return { code: 'invalid_parameter', field, reason: boundReason('most', issue.origin, issue.maximum) };
+  }
   return { code: 'invalid_parameter', field, reason: issue.message };
+};
+
+const boundReason = (side: 'least' | 'most', origin: string, bound: number | bigint): string => {
+  const unit = { string: ' characters', array: ' items', record: ' entries' }[origin];
+  return unit === undefined ? `must be at ${side} ${bound}` : `must have at ${side} ${bound}${unit}`;
 };
