@@ -19,7 +19,9 @@ export class Relay {
     const servers = await Promise.all(ports.map((port) => outer(`${base.dir}/relay-${port}.sock`, port)));
     const inner = join(root, 'dist/apps/lab/src/relay-main.js');
     const pairs = ports.map((port) => `${port}=${base.dir}/relay-${port}.sock`);
-    const child = start(base.wrap([process.execPath, inner, '::', ...pairs]), ['ignore', 'pipe', 'inherit']);
+    // It dies with the lab's owner, however that ends.
+    const argv = ['setpriv', '--pdeathsig', 'KILL', process.execPath, inner, '::', ...pairs];
+    const child = start(base.wrap(argv), ['ignore', 'pipe', 'inherit']);
     await firstLine(child, 'the relay to the platform');
     child.unref();
     return new Relay(servers, child);
