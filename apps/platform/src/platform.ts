@@ -61,6 +61,7 @@ const start = async (options: PlatformOptions, closing: Closing): Promise<Runnin
   await app.init();
   foundation.dispatcher.bind(app.get<CommandDispatcher>(COMMAND_DISPATCHER));
   foundation.enrollment.bind(app.get<EnrollmentHandler>(ENROLLMENT_HANDLER, { strict: false }));
+  await gateway.fold();
   await processing.start();
   const agents = await startGateway(gateway, config);
   watch(app.get(Readiness), foundation);

@@ -64,6 +64,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
   private readonly refresher: Refresher;
   private readonly phaseHandlers: PhaseHandler[] = [];
   private readonly stopping = new AbortController();
+  private folding: Promise<void> | undefined;
   private readonly cancels: Cancel[] = [];
   private listeners: { readonly agents: Listener; readonly enroll: Listener } | undefined;
 
@@ -98,11 +99,20 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
     this.hub.observers.push(observer);
   }
 
-  /** Folds the log, then listens. Answers the ports. */
-  async start(): Promise<{ readonly agentPort: number; readonly enrollPort: number }> {
+  /**
+   * Folds the log as it is now and follows it. Before the process managers resume: what they send is handled with what the
+   * sources know, and an empty directory would pass for an empty fleet.
+   */
+  fold(): Promise<void> {
     const { store, timers, random, log } = this.options;
     const feed = new Feed({ store, timers, random, log, onBatch: (batch) => this.onBatch(batch) });
-    await feed.start(this.stopping.signal);
+    return (this.folding ??= feed.start(this.stopping.signal));
+  }
+
+  /** Folds the log unless that is done, then listens. Answers the ports. */
+  async start(): Promise<{ readonly agentPort: number; readonly enrollPort: number }> {
+    const { timers, log } = this.options;
+    await this.fold();
     const window = this.options.reconnectWindowMs ?? 30_000;
     this.hub.expect((await this.options.enrollment().expected?.()) ?? [], window);
     this.hub.start();

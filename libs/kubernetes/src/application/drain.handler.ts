@@ -1,10 +1,11 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { CLOCK, errorMessage, LOG, TIMERS, type Clock, type Log, type Timers } from '#kernel';
+import { CLOCK, errorMessage, LOG, sleep, TIMERS, type Clock, type InstanceId, type Log, type Timers } from '#kernel';
 import { MarkDrained } from '#fleet';
 import {
   COMMAND_DISPATCHER,
   TRANSACTOR,
+  type CommandContext,
   type CommandDispatcher,
   type CommandResult,
   type Transactor,
@@ -17,6 +18,10 @@ import { derive } from './derive.js';
 import { KubernetesDirectory } from './directory.js';
 import { evictPods, setUnschedulable } from './evict.js';
 import { KubeApis } from './kube-api.js';
+
+/** How long agents get to come back after a restart of the platform; the gateway gives them 30 s. */
+const AGENTS_RETURN_MS = 45_000;
+const RETRY_MS = 500;
 
 const stayed = (move: MoveAnswer) => move.outcome === 'no_candidate' || move.outcome === 'failed';
 
@@ -38,16 +43,9 @@ export class DrainNodeHandler implements ICommandHandler<DrainNode> {
   }
 
   async execute({ payload, context }: DrainNode): Promise<CommandResult<void>> {
-    const warnings: string[] = [];
-    const moved = await this.dispatcher.dispatch(
-      new MoveVirtualIpAway({ instance_id: payload.instance_id, reason: 'drain' }, derive(context, 'vip_away')),
-    );
-    // With nowhere to go the drain goes on: the operator asked for it and was told `outage_expected`.
-    if (moved.kind === 'refused') warnings.push(`${moved.refusal.code}: ${moved.refusal.message}`);
-    else
-      warnings.push(...moved.value.moves.filter(stayed).map((move) => `${move.name}: ${move.outcome}, ${move.detail}`));
     const member = this.directory.clusterOfMember(payload.instance_id);
     const cluster = member === undefined ? undefined : await this.clusters.read(member.id);
+    const warnings = await this.moveAway(payload.instance_id, cluster, context);
     let evicted = 0;
     if (cluster !== undefined && cluster.kubeconfigRef !== null) {
       await this.clusters.apply(
@@ -65,6 +63,30 @@ export class DrainNodeHandler implements ICommandHandler<DrainNode> {
         derive(context, 'drained'),
       ),
     );
+  }
+
+  /**
+   * Answers why a VIP stayed. While the cluster has other servers it is only a matter of time: after a restart of the
+   * platform their agents need a moment to come back, and the instance must not count as drained before. With nowhere to go
+   * the drain goes on: the operator asked for it and was told `outage_expected`.
+   */
+  private async moveAway(
+    instance_id: InstanceId,
+    cluster: Cluster | undefined,
+    context: CommandContext,
+  ): Promise<string[]> {
+    const deadline = this.clock.monotonicMs() + AGENTS_RETURN_MS;
+    const others = cluster === undefined ? [] : Clusters.servers(cluster, instance_id);
+    for (;;) {
+      const step = derive(context, 'vip_away', String(this.clock.wallMs()));
+      const moved = await this.dispatcher.dispatch(new MoveVirtualIpAway({ instance_id, reason: 'drain' }, step));
+      if (moved.kind === 'refused') return [`${moved.refusal.code}: ${moved.refusal.message}`];
+      const left = moved.value.moves.filter(stayed);
+      if (left.length === 0) return [];
+      if (others.length === 0 || this.clock.monotonicMs() >= deadline)
+        return left.map((move) => `${move.name}: ${move.outcome}, ${move.detail}`);
+      await sleep(this.timers, RETRY_MS);
+    }
   }
 
   private async evict(cluster: Cluster, instanceId: string, timeoutSeconds: number) {

@@ -92,8 +92,9 @@ export class PostgresEventStore implements EventStore {
     this.pool = new pg.Pool({
       ...connection,
       application_name: 'drover-reader',
-      max: options.readers ?? 4,
-      connectionTimeoutMillis: 5_000,
+      max: options.readers ?? 8,
+      // Covers the wait for a free reader too: a burst of readers is not an outage.
+      connectionTimeoutMillis: 30_000,
     });
     this.pool.on('error', (error) => this.log.debug({ error: error.message }, 'event store: an idle reader was lost'));
   }
