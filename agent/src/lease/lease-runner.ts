@@ -115,7 +115,9 @@ export class LeaseRunner {
     this.feed(vipId, { kind: 'message', now: this.now(), from: PLATFORM, message: { kind: 'confirm', epoch, seq } });
   }
 
+  /** May be called twice: an agent that was told to end may also be stopped. */
   close(): void {
+    if (this.closed) return;
     this.closed = true;
     for (const entry of this.entries.values()) entry.cancel?.();
     for (const socket of this.sockets.values()) if (socket !== 'binding') socket.close();

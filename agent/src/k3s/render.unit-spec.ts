@@ -1,0 +1,48 @@
+import { unitText } from '../services/systemd-manager.js';
+import { argsToConfig, joinFromConfig, joinFromDropIn, renderConfig, renderDropIn } from './render.js';
+import { k3sPaths } from './paths.js';
+
+describe('what k3s is configured with', () => {
+  it('turns arguments into config keys, repeated ones into lists', () => {
+    const config = argsToConfig(['--a=1', '--flag', '--b', '2', '--c=x', '--c=y', '--c=z']);
+    expect([...config]).toEqual([
+      ['a', '1'],
+      ['flag', true],
+      ['b', '2'],
+      ['c', ['x', 'y', 'z']],
+    ]);
+  });
+
+  it('reads back the token it wrote, from either file', () => {
+    const join = { apiEndpoint: 'https://[fd00::100]:6443', token: 'K10ab::server:c"d' };
+    expect(joinFromDropIn(renderDropIn({ ...join, token: 'K10ab' }))).toEqual({ ...join, token: 'K10ab' });
+    const spec = {
+      kind: 'k3s_server' as const,
+      assignment_id: 'x',
+      state: 'run' as const,
+      reason: '',
+      cluster_id: null,
+      node_name: 'n',
+      node_ips: [],
+      args: [],
+      binary: {},
+      role: 'join' as const,
+      tls_san: [],
+      api_endpoint: null,
+    };
+    expect(joinFromConfig(renderConfig(spec, k3sPaths('/'), join))).toEqual(join);
+    expect(joinFromConfig(renderConfig(spec, k3sPaths('/'), undefined))).toBeUndefined();
+  });
+
+  it('writes a unit in which nothing can be taken for a specifier or a variable', () => {
+    const unit = unitText({
+      name: 'k3s',
+      description: 'd',
+      command: '/bin/k3s',
+      args: ['a b', '100%', '$HOME'],
+      env: { K3S_TOKEN: 's3cret' },
+    });
+    expect(unit).toContain('ExecStart="/bin/k3s" "a b" "100%%" "$$HOME"\n');
+    expect(unit).not.toContain('s3cret');
+  });
+});

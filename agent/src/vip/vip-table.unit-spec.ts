@@ -1,0 +1,45 @@
+import type { VipItem } from '#proto';
+import { emptyVipTable, offerSection, offerVip, parseVips, serializeVips, withStoreEpoch } from './vip-table.js';
+
+const vip = (epoch: number, more: Partial<VipItem> = {}): VipItem => ({
+  vip_id: 'v',
+  network_id: 'n',
+  address: 'fd00::100',
+  epoch,
+  holder_peer_id: 'a',
+  route_peer_id: 'a',
+  role: 'member',
+  release_after_move: false,
+  lease: null,
+  ...more,
+});
+const at = (...items: VipItem[]) => offerSection(emptyVipTable, 'n', items);
+
+describe('the VIPs a node knows', () => {
+  it('never go back to a lower epoch, whichever way it comes', () => {
+    const table = at(vip(5));
+    expect(offerVip(table, vip(4))).toEqual({ kind: 'stale', known: 5 });
+    expect(offerSection(table, 'n', [vip(4)]).items.get('v')?.epoch).toBe(5);
+    expect(offerVip(table, vip(6))).toMatchObject({ kind: 'taken' });
+  });
+
+  it('release after a move, and never take the release back', () => {
+    const moving = at(vip(5, { release_after_move: true }));
+    expect(offerVip(moving, vip(5))).toMatchObject({ kind: 'taken' });
+    expect(offerVip(at(vip(5)), vip(5, { release_after_move: true }))).toMatchObject({ kind: 'stale' });
+  });
+
+  it('are forgotten when their own network no longer names them', () => {
+    const table = offerSection(at(vip(5)), 'other', []);
+    expect(table.items.size).toBe(1);
+    expect(offerSection(table, 'n', []).items.size).toBe(0);
+  });
+
+  it('start anew with another store epoch, and survive the disk with the same', () => {
+    const table = withStoreEpoch(at(vip(5)), 'e1');
+    const kept = offerSection(table, 'n', [vip(7)]);
+    expect(parseVips(serializeVips(kept))).toEqual(kept);
+    expect(withStoreEpoch(kept, 'e1')).toBe(kept);
+    expect(offerVip(withStoreEpoch(kept, 'e2'), vip(1))).toMatchObject({ kind: 'taken' });
+  });
+});
