@@ -97,8 +97,9 @@ const slowest = (timings: readonly StepTiming[]) =>
     process.stderr.write(
       `  the VIP was away for ${result.drainGapMs.toFixed(0)} ms, the platform for ${awayMs.toFixed(0)} ms\n`,
     );
-    // Between the old holder's release and the new one's take-over only the platform knows who is next.
-    expect(result.drainGapMs).toBeLessThan(awayMs + 1_500);
+    // Between the old holder's release and the new one's take-over only the platform knows who is next; a target whose agent
+    // is not back yet costs a second and the next epoch.
+    expect(result.drainGapMs).toBeLessThan(awayMs + 5_000);
     const { log, problems } = await rig.finish();
     expect(problems).toEqual([]);
     expect(log.events.length).toBeGreaterThan(150);
