@@ -39,7 +39,10 @@ const realPorts = (options: RunOptions): AgentPorts => ({
 const joinToken = async (options: RunOptions): Promise<string | undefined> => {
   if (options.token !== undefined) return options.token;
   if (options.tokenFile !== undefined) return (await systemFiles.read(options.tokenFile))?.toString('utf8').trim();
-  return process.env['DROVER_JOIN_TOKEN'];
+  const token = process.env['DROVER_JOIN_TOKEN'];
+  // What the agent starts (K3s, wg, ip) inherits the environment, and has no business with the token.
+  delete process.env['DROVER_JOIN_TOKEN'];
+  return token;
 };
 
 const assemble = async (ports: AgentPorts, store: IdentityStore, options: RunOptions, signal: AbortSignal) => {
