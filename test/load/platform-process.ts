@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { anyPort } from '../../apps/lab/src/platform-process.js';
 
 const MAIN = join(import.meta.dirname, '../../apps/platform/src/main.js');
 const ROOT = join(import.meta.dirname, '../../..');
@@ -25,16 +25,6 @@ export interface Usage {
   /** Of the embedded Postgres, all its processes. */
   readonly postgresCpuS: number;
 }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
 
 interface Stat {
   readonly parent: number;
@@ -67,7 +57,7 @@ export class PlatformUnderLoad {
   ) {}
 
   static async in(dataDir: string): Promise<PlatformUnderLoad> {
-    return new PlatformUnderLoad(dataDir, [await freePort(), await freePort(), await freePort()]);
+    return new PlatformUnderLoad(dataDir, [await anyPort(), await anyPort(), await anyPort()]);
   }
 
   get url(): string {

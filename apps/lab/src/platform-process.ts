@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -27,15 +28,19 @@ const isFree = (port: number): Promise<boolean> =>
     probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
   });
 
-const anyPort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
+/**
+ * Below the range that the kernel gives to outgoing connections: while the platform is away, a client that tries its port
+ * could be given that very port and connect to itself, and the platform could not listen again.
+ */
+const LISTEN_RANGE = { from: 12_000, to: 32_000 } as const;
+
+export const anyPort = async (): Promise<number> => {
+  for (let tries = 0; tries < 200; tries++) {
+    const port = randomInt(LISTEN_RANGE.from, LISTEN_RANGE.to);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no free port between ${LISTEN_RANGE.from} and ${LISTEN_RANGE.to}`);
+};
 
 /** The documented ports when they are free, others when something else listens there. */
 export const choosePorts = async (
@@ -89,10 +94,15 @@ export class PlatformProcess {
         log.write(chunk);
         tail = (tail + chunk.toString()).slice(-4_000);
       });
+    // Not 'exit': what it said last is still in the pipes then.
+    const ended = new Promise<true>((resolve) => child.once('close', () => resolve(true)));
     await until(
       'the platform is ready',
       async () => {
-        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the platform ended:\n${tail}`);
+        if (child.exitCode !== null || child.signalCode !== null) {
+          await ended;
+          throw new Error(`the platform ended (${child.signalCode ?? child.exitCode}):\n${tail}`);
+        }
         return (await fetch(`${this.httpUrl}/readyz`).catch(() => undefined))?.ok === true;
       },
       60_000,

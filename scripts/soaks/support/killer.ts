@@ -36,6 +36,7 @@ export class Killer {
   private async run(): Promise<void> {
     while (this.running && this.kills < this.most) {
       await this.pause(this.moments.life());
+      while (this.running && !this.moments.mayKill()) await sleep(20);
       if (!this.running) return;
       await this.kill();
       await sleep(this.moments.away());
