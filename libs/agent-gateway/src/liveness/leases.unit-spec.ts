@@ -9,7 +9,7 @@ const record = (atMs = 0) =>
 
 /** Ticks every 50 ms from `from` to `to`; answers when the record was found lost. */
 const run = (judge: LeaseJudge, one: AgentRecord, from: number, to: number): number | undefined => {
-  for (let t = from; t <= to; t += 50) if (judge.tick([one], t, beats).length > 0) return t;
+  for (let t = from; t <= to; t += 50) if (judge.tick([one], t, beats).lost.length > 0) return t;
   return undefined;
 };
 
@@ -36,7 +36,7 @@ describe('leases', () => {
     beat(one, 0, beats);
     expect(run(judge, one, 50, 1_000)).toBeUndefined();
     // Asleep for 2 s.
-    expect(judge.tick([one], 3_050, beats)).toEqual([]);
+    expect(judge.tick([one], 3_050, beats).lost).toEqual([]);
     expect(run(judge, one, 3_100, 20_000)).toBe(5_050);
   });
 
@@ -47,7 +47,7 @@ describe('leases', () => {
       for (let t = 0; t <= 1_000; t += 200) beat(one, t, beats);
       expect(run(judge, one, 50, 1_000)).toBeUndefined();
       // Asleep for 8 s.
-      expect(judge.tick([one], 9_050, beats)).toEqual([]);
+      expect(judge.tick([one], 9_050, beats).lost).toEqual([]);
       return { judge, one };
     };
     const gone = asleep();
@@ -56,6 +56,46 @@ describe('leases', () => {
     expect(run(back.judge, back.one, 9_100, 20_000)).toBeUndefined();
     beat(back.one, 20_000, beats);
     expect(run(back.judge, back.one, 20_050, 60_000)).toBe(20_650);
+  });
+});
+
+describe('many leases at once', () => {
+  /** Four agents, beating fast until they fall silent; answers when each was found lost. */
+  const fleet = (silentFrom: readonly (number | undefined)[], to: number) => {
+    const judge = new LeaseJudge(50, 100, 0);
+    const records = silentFrom.map(() => Object.assign(record(), { vipCandidate: true }));
+    const lostAt = silentFrom.map((): number | undefined => undefined);
+    for (let t = 50; t <= to; t += 50) {
+      records.forEach((one, n) => {
+        if ((t + n * 50) % 200 === 0 && t < (silentFrom[n] ?? Infinity)) beat(one, t, beats);
+      });
+      for (const one of judge.tick(records, t, beats).lost) lostAt[records.indexOf(one)] = t;
+    }
+    return lostAt;
+  };
+
+  it('of which few run out are judged at their length', () => {
+    const [a, b, ...others] = fleet([2_000, 2_000, undefined, undefined], 6_000);
+    expect([a, b].every((t) => t! <= 2_700)).toBe(true);
+    expect(others).toEqual([undefined, undefined]);
+  });
+
+  it('of which most run out together get one more, slow one, and no second', () => {
+    const [a, b, c, d] = fleet([2_000, 2_000, 2_000, undefined], 12_000);
+    for (const t of [a, b, c]) expect(t! > 5_000 && t! < 6_000).toBe(true);
+    expect(d).toBeUndefined();
+  });
+
+  it('are forgotten by a beat in time', () => {
+    const judge = new LeaseJudge(50, 100, 0);
+    const records = [record(), record()];
+    for (const one of records) beat(one, 0, beats);
+    const seen = [];
+    for (let t = 50; t <= 9_000; t += 50) {
+      if (t === 5_000) for (const one of records) beat(one, t, beats);
+      seen.push(...judge.tick(records, t, beats).lost);
+    }
+    expect(seen).toEqual([]);
   });
 });
 

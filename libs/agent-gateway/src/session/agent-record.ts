@@ -29,6 +29,8 @@ export class AgentRecord {
   /** From here on the lease runs; moved on when the platform itself was late. */
   leaseFromMs: number;
   lost = false;
+  /** It fell silent together with most others and was given one more lease; the next beat clears it. */
+  doubted = false;
   vipCandidate = false;
   /** Beats in a row that came at the VIP candidates' rate: only who beats fast is judged fast. */
   fastBeats = 0;

@@ -259,7 +259,10 @@ export class SessionHub implements SessionHost {
 
   private tick(): void {
     const now = this.deps.clock.monotonicMs();
-    for (const record of this.judge.tick(this.records.values(), now, this.deps.beats)) {
+    const { lost, doubted } = this.judge.tick(this.records.values(), now, this.deps.beats);
+    if (doubted.length > 0)
+      this.deps.log.warn({ agents: doubted.length }, 'most agents fell silent at once: waiting for one more lease');
+    for (const record of lost) {
       const silentMs = Math.round(now - (record.lastBeatMs ?? record.leaseFromMs));
       this.deps.log.warn({ instanceId: record.agent.instanceId, silentMs }, 'agent lost');
       record.notify((o, agent) => o.onLost?.(agent, silentMs));
