@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEvent, EventCatalogue } from './event-definition.js';
+import { defineEvent, EventCatalogue, UnreadableEventError } from './event-definition.js';
 
 const Renamed = defineEvent('system.thing.renamed', 3, z.object({ name: z.string(), by: z.string() }), {
   severity: 'warning',
@@ -49,4 +49,36 @@ describe('upcast', () => {
 
 it('refuses two definitions of one type', () => {
   expect(() => new EventCatalogue([Renamed, Renamed])).toThrow('event type defined twice: system.thing.renamed');
+});
+
+it('refuses a definition whose older versions could not be read', () => {
+  expect(() => defineEvent('system.thing.moved', 3, z.object({}), { upcasters: { 2: (data) => data } })).toThrow(
+    'system.thing.moved has no upcaster from version 1',
+  );
+});
+
+describe('the current form of a recorded event', () => {
+  const recorded = (schemaVersion: number, data: Record<string, unknown>) => ({
+    id: 'id',
+    type: 'system.thing.renamed',
+    schemaVersion,
+    data,
+  });
+
+  it('is the event itself when it was written by this version', () => {
+    const event = recorded(3, { name: 'a', by: 'b' });
+    expect(catalogue.current(event)).toBe(event);
+  });
+
+  it('carries the current version and everything else as it was', () => {
+    expect(catalogue.current(recorded(1, { title: 'a' }))).toEqual(recorded(3, { name: 'a', by: 'unknown' }));
+  });
+
+  it('is refused, not guessed, when a newer build wrote it', () => {
+    const future = recorded(4, { name: 'a', by: 'b', why: 'c' });
+    expect(() => catalogue.current(future)).toThrow(UnreadableEventError);
+    expect(() => catalogue.current(future)).toThrow(
+      'system.thing.renamed is stored in schema version 4, but this build knows versions up to 3: a newer build wrote it',
+    );
+  });
 });

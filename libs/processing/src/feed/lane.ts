@@ -38,9 +38,4 @@ export class FencedError extends Error {
 }
 
 /** The event in its current schema. Throws for a type or version that this build does not know: skipping it would be silent. */
-export const current = (event: RecordedEvent, catalogue: EventCatalogue): RecordedEvent => {
-  const definition = catalogue.get(event.type);
-  if (definition !== undefined && definition.version === event.schemaVersion) return event;
-  const data = catalogue.upcast(event.type, event.schemaVersion, event.data);
-  return { ...event, data, schemaVersion: definition?.version ?? event.schemaVersion };
-};
+export const current = (event: RecordedEvent, catalogue: EventCatalogue): RecordedEvent => catalogue.current(event);

@@ -62,11 +62,9 @@ export interface InboxEntry {
 export const toProcessInput = (input: StoredInput, catalogue: EventCatalogue): ProcessInput => {
   switch (input.kind) {
     case 'event': {
-      const { event } = input;
-      const data = catalogue.upcast(event.type, event.schemaVersion, event.data);
-      const schemaVersion = catalogue.get(event.type)?.version ?? event.schemaVersion;
+      const event = catalogue.current(input.event);
       const meta = event.meta as unknown as EventMeta;
-      return { kind: 'event', event: { ...event, data, schemaVersion, meta, position: position(event.position) } };
+      return { kind: 'event', event: { ...event, meta, position: position(event.position) } };
     }
     case 'timer':
       return { kind: 'timer', name: input.name, dueMs: input.dueMs, data: input.data };
