@@ -1,13 +1,10 @@
 import { EventCatalogue, systemClock, systemTimers, type Config, type Log } from '#kernel';
-import { accessEvents } from '#access';
 import type { AgentGateway, EnrollmentHandler } from '#agent-gateway';
 import type { EventStore } from '#event-store';
-import { fleetEvents } from '#fleet';
-import { kubernetesEvents } from '#kubernetes';
-import { memoryStorage, postgresStorage, processingEvents, ProcessingHost, Transactor } from '#processing';
-import { sdwanEvents } from '#sdwan';
+import { memoryStorage, postgresStorage, ProcessingHost, Transactor } from '#processing';
 import { CursorCodec, MemoryIdempotencyLedger, PostgresIdempotencyLedger, type IdempotencyLedger } from '#tools';
 import type { Closing } from './closing.js';
+import { platformEvents } from './events.js';
 import { Late, LateDispatcher } from './late.js';
 import { openAccess, type OpenedAccess } from './parts/access.js';
 import type { OpenedStore } from './parts/event-store.js';
@@ -40,13 +37,7 @@ export interface FoundationParts {
 
 export const openFoundation = async ({ config, log, opened, closing }: FoundationParts): Promise<Foundation> => {
   const { store, postgres } = opened;
-  const catalogue = new EventCatalogue([
-    ...accessEvents,
-    ...fleetEvents,
-    ...sdwanEvents,
-    ...kubernetesEvents,
-    ...processingEvents,
-  ]);
+  const catalogue = new EventCatalogue(platformEvents);
   const transactor = new Transactor(store, catalogue);
   const access = await openAccess({ config, log, opened, store, transactor }, closing);
   const dispatcher = new LateDispatcher();
@@ -61,7 +52,7 @@ export const openFoundation = async ({ config, log, opened, closing }: Foundatio
     log: log.child({ part: 'processing' }),
   });
   closing.add('processing', () => processing.stop());
-  const gateway = await openGateway({ config, log, opened, ca: access.ca, enrollment: enrollment.get });
+  const gateway = await openGateway({ config, log, opened, catalogue, ca: access.ca, enrollment: enrollment.get });
   closing.add('agent gateway', () => gateway.stop());
   const ledger = postgres === undefined ? new MemoryIdempotencyLedger() : new PostgresIdempotencyLedger(postgres.pool);
   const cursors = new CursorCodec(access.cursorKey);

@@ -12,7 +12,7 @@ import {
   RECENT_EVENTS,
   type PlatformFacts,
 } from '#audit';
-import { EVENT_STORE, verifyChain } from '#event-store';
+import { currentEvents, EVENT_STORE, verifyChain } from '#event-store';
 import {
   COMMAND_DISPATCHER,
   PROCESSING_REGISTRAR,
@@ -43,8 +43,10 @@ const value = (provide: symbol, useValue: unknown): Provider => ({ provide, useV
 const chainVerifier = ({ opened: { postgres } }: Foundation) =>
   postgres === undefined ? undefined : () => verifyChain(postgres.pool);
 
-const recentEvents = ({ opened: { postgres }, store }: Foundation) =>
-  postgres === undefined ? new LogRecentEvents(store) : new PostgresRecentEvents(postgres.pool);
+const recentEvents = ({ opened: { postgres }, store, catalogue }: Foundation) =>
+  postgres === undefined
+    ? new LogRecentEvents(currentEvents(store, catalogue))
+    : new PostgresRecentEvents(postgres.pool, catalogue);
 
 const platformFacts = ({ gateway }: Foundation): PlatformFacts => ({
   version: VERSION,
@@ -60,7 +62,7 @@ const ports = (f: Foundation): Provider[] => [
   value(IDS, systemIds),
   value(RANDOM, systemRandom),
   value(LOG, f.log),
-  value(EVENT_STORE, f.store),
+  value(EVENT_STORE, currentEvents(f.store, f.catalogue)),
   value(TRANSACTOR, f.transactor),
   value(PROCESSING_REGISTRAR, f.processing),
   value(READ_MODELS, f.processing.readModels),

@@ -1,5 +1,15 @@
 import type { Duplex } from 'node:stream';
-import { errorMessage, sleep, type Cancel, type Clock, type Ids, type Log, type Random, type Timers } from '#kernel';
+import {
+  errorMessage,
+  sleep,
+  type Cancel,
+  type Clock,
+  type EventCatalogue,
+  type Ids,
+  type Log,
+  type Random,
+  type Timers,
+} from '#kernel';
 import { categoryOf } from '#kernel';
 import type { CertificateAuthority } from '#access';
 import type { Batch, EventStore } from '#event-store';
@@ -26,6 +36,8 @@ import { Tunnels } from './tunnel/tunnels.js';
 
 export interface AgentGatewayOptions {
   readonly store: EventStore;
+  /** What brings old events to their current schema before sources fold them. */
+  readonly catalogue?: Pick<EventCatalogue, 'current'>;
   /** Looked up when first needed: the handler's context may itself use this gateway. */
   readonly enrollment: () => EnrollmentHandler;
   readonly ca: CertificateAuthority;
@@ -70,7 +82,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
 
   constructor(private readonly options: AgentGatewayOptions) {
     const { clock, timers, log, ids } = options;
-    this.desired = new DesiredState(log);
+    this.desired = new DesiredState(log, options.catalogue);
     this.tunnels = new Tunnels(timers, ids, (instanceId, message) => this.sendPriority(instanceId, message));
     this.hub = new SessionHub({
       clock,

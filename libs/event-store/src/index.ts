@@ -2,6 +2,7 @@ export * from './adapters/memory/memory-event-store.js';
 export * from './adapters/postgres/postgres-event-store.js';
 export * from './adapters/postgres/verify-chain.js';
 export * from './append-rules.js';
+export * from './current-events.js';
 export * from './embedded/errors.js';
 export * from './embedded/launcher.js';
 export * from './migrations.js';

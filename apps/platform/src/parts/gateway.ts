@@ -1,5 +1,13 @@
 import { hostname, networkInterfaces } from 'node:os';
-import { systemClock, systemIds, systemRandom, systemTimers, type Config, type Log } from '#kernel';
+import {
+  systemClock,
+  systemIds,
+  systemRandom,
+  systemTimers,
+  type Config,
+  type EventCatalogue,
+  type Log,
+} from '#kernel';
 import type { CertificateAuthority } from '#access';
 import { AgentGateway, readStoreEpoch, type EnrollmentHandler } from '#agent-gateway';
 import { parseAddress } from '../addresses.js';
@@ -9,6 +17,7 @@ export interface GatewayParts {
   readonly config: Config;
   readonly log: Log;
   readonly opened: OpenedStore;
+  readonly catalogue: EventCatalogue;
   readonly ca: CertificateAuthority;
   readonly enrollment: () => EnrollmentHandler;
 }
@@ -29,9 +38,17 @@ const serverNames = (config: Config): string[] => {
   return [...new Set(names)].filter((name) => name !== '0.0.0.0' && name !== '::' && !name.includes('%'));
 };
 
-export const openGateway = async ({ config, log, opened, ca, enrollment }: GatewayParts): Promise<AgentGateway> =>
+export const openGateway = async ({
+  config,
+  log,
+  opened,
+  catalogue,
+  ca,
+  enrollment,
+}: GatewayParts): Promise<AgentGateway> =>
   new AgentGateway({
     store: opened.store,
+    catalogue,
     enrollment,
     ca,
     clock: systemClock,

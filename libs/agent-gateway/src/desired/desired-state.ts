@@ -1,5 +1,5 @@
-import { errorMessage, type Log } from '#kernel';
-import { START, type Batch, type Position } from '#event-store';
+import { errorMessage, type EventCatalogue, type Log } from '#kernel';
+import { START, type Batch, type Position, type RecordedEvent } from '#event-store';
 import type { DesiredStateSource } from '../ports.js';
 import { compileSection, type CompiledSection, type CompiledState } from './compiled.js';
 
@@ -12,7 +12,11 @@ export class DesiredState {
   private readonly faults = new Map<string, string>();
   private folded: Position = START;
 
-  constructor(private readonly log: Log) {}
+  constructor(
+    private readonly log: Log,
+    /** Sources see events in their current schema. Without it, as they are stored. */
+    private readonly catalogue?: Pick<EventCatalogue, 'current'>,
+  ) {}
 
   addSource(source: DesiredStateSource): void {
     if (this.sources.some((s) => s.name === source.name)) throw new Error(`desired state source ${source.name} twice`);
@@ -33,20 +37,24 @@ export class DesiredState {
   apply(batch: Batch, dirty: Set<string>): void {
     for (const event of batch.events) {
       for (const source of this.sources) {
-        if (this.faults.has(source.name)) continue;
-        try {
-          for (const instanceId of source.apply(event)) dirty.add(instanceId);
-        } catch (error) {
-          const where = `${event.type} at position ${event.position}: ${errorMessage(error)}`;
-          this.faults.set(source.name, where);
-          this.log.error(
-            { source: source.name, where },
-            'desired state source failed on an event and stays as of before it',
-          );
-        }
+        if (!this.faults.has(source.name)) this.applyTo(source, event, dirty);
       }
     }
     this.folded = batch.through;
+  }
+
+  private applyTo(source: DesiredStateSource, event: RecordedEvent, dirty: Set<string>): void {
+    try {
+      const current = this.catalogue === undefined ? event : this.catalogue.current(event);
+      for (const instanceId of source.apply(current)) dirty.add(instanceId);
+    } catch (error) {
+      const where = `${event.type} at position ${event.position}: ${errorMessage(error)}`;
+      this.faults.set(source.name, where);
+      this.log.error(
+        { source: source.name, where },
+        'desired state source failed on an event and stays as of before it',
+      );
+    }
   }
 
   /** Undefined when a source cannot say what it wants: then nothing may be sent or taken away. */

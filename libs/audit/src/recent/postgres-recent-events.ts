@@ -1,3 +1,4 @@
+import type { EventCatalogue } from '#kernel';
 import { position, type Queryable, type RecordedEvent } from '#event-store';
 import { viewOf } from './event-view.js';
 import type { RecentEvents, RecentPage, RecentQuery } from './recent-events.js';
@@ -25,7 +26,11 @@ const query = (order: 'ASC' | 'DESC', after: boolean): string => `
      ORDER BY position ${order} LIMIT $4) e ON true`;
 
 export class PostgresRecentEvents implements RecentEvents {
-  constructor(private readonly db: Queryable) {}
+  constructor(
+    private readonly db: Queryable,
+    /** What brings old events to their current schema; without it they are shown as they are stored. */
+    private readonly catalogue?: Pick<EventCatalogue, 'current'>,
+  ) {}
 
   async find({ accountId, kindPrefix, limit, after }: RecentQuery): Promise<RecentPage> {
     const values: unknown[] = [accountId, kindPrefix, `%"${likeText(kindPrefix)}%`, limit];
@@ -33,7 +38,10 @@ export class PostgresRecentEvents implements RecentEvents {
     const { rows } = await this.db.query<Row>(query(after === undefined ? 'DESC' : 'ASC', after !== undefined), values);
     const found = rows.filter((row) => row.envelope !== null);
     if (after === undefined) found.reverse();
-    const events = found.map((row) => viewOf(JSON.parse(row.envelope!) as RecordedEvent));
+    const events = found.map((row) => {
+      const stored = JSON.parse(row.envelope!) as RecordedEvent;
+      return viewOf(this.catalogue === undefined ? stored : this.catalogue.current(stored));
+    });
     const last = found.at(-1)?.position;
     const isFull = after !== undefined && found.length === limit && last != null;
     return { events, through: position(isFull ? last : rows[0]!.head) };
