@@ -171,12 +171,22 @@ export class Overlay {
   }
 
   private async observe(network: OverlayNetwork): Promise<void> {
-    const observed = await network.observed().catch(() => undefined);
+    const observed = await this.look(network);
     if (observed === undefined) return;
     const shape = JSON.stringify(observed.peers.map((p) => [p.publicKey, p.endpoint, p.lastHandshakeMs > 0n]));
     const changed = this.lastObserved.get(observed.networkId) !== shape;
     if (!changed && this.sinceObserved < OBSERVE_MS) return;
     this.lastObserved.set(observed.networkId, shape);
     this.options.send({ message: { $case: 'observed', value: observed } });
+  }
+
+  /** A look that fails is followed by the next one; what is wrong shows in the reconciler's own errors too. */
+  private async look(network: OverlayNetwork): Promise<agentV1.Observed | undefined> {
+    try {
+      return await network.observed();
+    } catch (error) {
+      this.options.ports.log.warn({ error: errorMessage(error) }, 'cannot look at a network');
+      return undefined;
+    }
   }
 }

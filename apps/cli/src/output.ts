@@ -44,13 +44,17 @@ const rank = (name: string): number => {
   return name.endsWith('_id') ? FIRST.length + 1 : FIRST.length;
 };
 
+/** Tools answer some things under two names; a person needs to see them once. */
+const repeats = (one: Column, other: Column): boolean =>
+  one.name === 'state' && other.name === 'status' && one.cells.every((text, row) => text === other.cells[row]);
+
 /** As many columns as the terminal has room for, the telling ones first; `--json` has them all. Ids are never cut. */
 export const table = (rows: readonly Row[], width = process.stdout.columns ?? 160): string => {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => tells(rows, name));
   const shown: Column[] = [];
   let left = width;
   for (const one of names.sort((a, b) => rank(a) - rank(b)).map((name) => column(rows, name))) {
-    if (shown.length >= 2 && one.width + 2 > left) continue;
+    if (shown.some((other) => repeats(one, other)) || (shown.length >= 2 && one.width + 2 > left)) continue;
     shown.push(one);
     left -= one.width + 2;
   }
