@@ -76,8 +76,10 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-/** Settings of the CLI, the agent, the lab and the tests, which may stand in the same environment. */
+/** Settings of the CLI, the agent, the lab and the tests (failpoints.ts), which may stand in the same environment. */
 const ELSEWHERE = [
+  'DROVER_FAILPOINTS',
+  'DROVER_FAILPOINTS_DIR',
   'DROVER_URL',
   'DROVER_TOKEN',
   'DROVER_JOIN_TOKEN',
