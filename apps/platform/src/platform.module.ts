@@ -10,6 +10,8 @@ import {
   PostgresRecentEvents,
   PROCESSING_VIEW,
   RECENT_EVENTS,
+  REGISTERED_PROJECTIONS,
+  TimeTravelModule,
   type PlatformFacts,
 } from '#audit';
 import { currentEvents, EVENT_STORE, verifyChain } from '#event-store';
@@ -76,6 +78,7 @@ const ports = (f: Foundation): Provider[] => [
   value(IDEMPOTENCY_LEDGER, f.ledger),
   value(RECENT_EVENTS, recentEvents(f)),
   value(PROCESSING_VIEW, f.processing),
+  value(REGISTERED_PROJECTIONS, () => f.processing.registeredProjections()),
   value(PLATFORM_FACTS, platformFacts(f)),
   value(CHAIN_VERIFIER, chainVerifier(f)),
 ];
@@ -112,7 +115,7 @@ export class PlatformModule {
     ];
     return {
       module: PlatformModule,
-      imports: [CqrsModule.forRoot(), FleetModule, SdwanModule, KubernetesModule, AuditModule],
+      imports: [CqrsModule.forRoot(), FleetModule, SdwanModule, KubernetesModule, AuditModule, TimeTravelModule],
       controllers: [ToolsController, McpController, HealthController],
       providers: [
         ...shared,

@@ -5,3 +5,4 @@ export * from './recent/postgres-recent-events.js';
 export * from './tools/definitions.js';
 export * from './tools/platform.js';
 export * from './tools/verify-audit.js';
+export * from './time-travel/index.js';

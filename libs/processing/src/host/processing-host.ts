@@ -165,6 +165,11 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
     };
   }
 
+  /** What is registered, for folding the same read models elsewhere (time travel). */
+  registeredProjections(): readonly Projection[] {
+    return this.projections;
+  }
+
   /** Names of the process managers, which introspect() takes as well; several may share an agent id. */
   processManagers(): readonly string[] {
     return this.managers.map((manager) => manager.name);

@@ -21,6 +21,13 @@ export class MemoryTable {
     if (change.deletes.length > 0 || change.upserts.size > 0) this.sorted = undefined;
   }
 
+  /** Shares the documents, which nobody changes in place. */
+  copy(): MemoryTable {
+    const copy = new MemoryTable();
+    for (const [key, row] of this.rows) copy.rows.set(key, row);
+    return copy;
+  }
+
   entries(): readonly [string, StoredDoc][] {
     return (this.sorted ??= [...this.rows].sort(byCreation));
   }

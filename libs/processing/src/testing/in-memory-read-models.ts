@@ -27,6 +27,20 @@ export class InMemoryReadModels implements ReadModels {
     return this.table(projection.name).find(projection, options);
   }
 
+  /** Keys and documents in list order. */
+  entries<D extends object>(projection: Pick<Projection<D>, 'name'>): readonly (readonly [key: string, doc: D])[] {
+    return this.table(projection.name)
+      .entries()
+      .map(([key, row]) => [key, row.doc as D]);
+  }
+
+  /** A second set that goes its own way from here. */
+  copy(): InMemoryReadModels {
+    const copy = new InMemoryReadModels(this.projections);
+    for (const [name, table] of this.tables) copy.tables.set(name, table.copy());
+    return copy;
+  }
+
   private table(name: string): MemoryTable {
     let table = this.tables.get(name);
     if (table === undefined) this.tables.set(name, (table = new MemoryTable()));

@@ -1,0 +1,23 @@
+import { Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { CLOCK, type Clock } from '#kernel';
+import { EVENT_STORE, type EventStore } from '#event-store';
+import { CURSOR_CODEC, TOOL_REGISTRAR, type CursorCodec, type ToolRegistrar } from '#tools';
+import { fleetStateAt, REGISTERED_PROJECTIONS, type RegisteredProjections } from './fleet-state-at.js';
+import { fleetStateAtTool } from './fleet-state-definition.js';
+
+/** The log as a time machine: what was, why, and what would be. */
+@Module({})
+export class TimeTravelModule implements OnModuleInit {
+  constructor(
+    @Inject(TOOL_REGISTRAR) private readonly tools: ToolRegistrar,
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+    @Inject(CURSOR_CODEC) private readonly cursors: CursorCodec,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(REGISTERED_PROJECTIONS) private readonly projections: RegisteredProjections,
+  ) {}
+
+  onModuleInit(): void {
+    const { store, projections, cursors, clock } = this;
+    this.tools.add(fleetStateAtTool, fleetStateAt({ store, projections, cursors, clock }));
+  }
+}
