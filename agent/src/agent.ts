@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { errorMessage } from '#kernel';
+import { errorMessage, failpoint } from '#kernel';
 import { agentV1 } from '#proto';
 import type { Identity, IdentityStore } from './identity/identity-store.js';
 import { Renewal } from './identity/renewal.js';
@@ -173,7 +173,9 @@ export class Agent {
       const section = this.desired.sections.get(name);
       if (section === undefined || section !== wanted) return;
       const started = this.parts.ports.clock.monotonicMs();
+      await failpoint('agent.applying');
       const errors = await this.apply(name, section.items);
+      await failpoint('agent.applied');
       const applyUs = Math.round((this.parts.ports.clock.monotonicMs() - started) * 1000);
       const { generation, hash } = section;
       this.session.send({ message: { $case: 'applied', value: { section: name, generation, hash, errors, applyUs } } });

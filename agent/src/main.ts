@@ -1,4 +1,12 @@
-import { requireNode24, systemClock, systemRandom, systemTimers, errorMessage } from '#kernel';
+import {
+  armFailpoints,
+  errorMessage,
+  FailpointError,
+  requireNode24,
+  systemClock,
+  systemRandom,
+  systemTimers,
+} from '#kernel';
 import { systemFiles } from './adapters/files.js';
 import { grpcTransport } from './adapters/grpc-transport.js';
 import { systemHost } from './adapters/host.js';
@@ -12,6 +20,7 @@ import { parseCli, type RunOptions } from './cli.js';
 import { EnrollmentRefused, ensureEnrolled } from './identity/enroll.js';
 import { IdentityStore } from './identity/identity-store.js';
 import { noKernelLease } from './lease/kernel-lease.js';
+import { chooseKernelLease } from './lease/nft-lease.js';
 import { jsonLog } from './log.js';
 import { IpRoute } from './network/iproute.js';
 import { MemoryLinkOps } from './network/memory-link-ops.js';
@@ -45,6 +54,13 @@ const joinToken = async (options: RunOptions): Promise<string | undefined> => {
   return token;
 };
 
+/** K3s and the others that the agent starts inherit the environment, and must not be told. */
+const armedFailpoints = () => {
+  const failpoints = armFailpoints(process.env);
+  delete process.env['DROVER_FAILPOINTS'];
+  return failpoints;
+};
+
 const assemble = async (ports: AgentPorts, store: IdentityStore, options: RunOptions, signal: AbortSignal) => {
   const token = await joinToken(options);
   const enrolment = { address: options.enrollAddress, caPin: options.caPin, token };
@@ -54,7 +70,8 @@ const assemble = async (ports: AgentPorts, store: IdentityStore, options: RunOpt
     options.wireguard === 'memory' ? new MemoryLinkOps() : new IpRoute(ports.processes, ports.files, ports.log);
   const driver = await chooseDriver(ports, links, options.wireguard, options.stateDir);
   const services = await chooseServices(ports, options.services, options.stateDir);
-  return buildAgent({ ports, store, identity, driver, links, fence: noKernelLease, services, options });
+  const fence = options.wireguard === 'memory' ? noKernelLease : await chooseKernelLease(ports, options.stateDir);
+  return buildAgent({ ports, store, identity, driver, links, fence, services, options });
 };
 
 const exitCode = (ending: Ending): number => (ending.kind === 'superseded' ? EXIT.superseded : EXIT.ok);
@@ -72,6 +89,8 @@ const run = async (options: RunOptions): Promise<number> => {
   process.once('SIGINT', stop);
   ports.log.info({ version: AGENT_VERSION, pid: process.pid, state_dir: options.stateDir }, 'agent starts');
   try {
+    const failpoints = armedFailpoints();
+    if (failpoints.length > 0) ports.log.warn({ failpoints }, 'failpoints are armed: this agent will crash or stall');
     agent = await assemble(ports, store, options, abort.signal);
     if (agent === undefined) return EXIT.ok;
     await agent.start();
@@ -81,7 +100,7 @@ const run = async (options: RunOptions): Promise<number> => {
     return exitCode(ending);
   } catch (error) {
     ports.log.error({ error: errorMessage(error) }, 'agent cannot run');
-    return error instanceof EnrollmentRefused ? EXIT.refused : EXIT.failed;
+    return error instanceof EnrollmentRefused || error instanceof FailpointError ? EXIT.refused : EXIT.failed;
   }
 };
 

@@ -1,4 +1,4 @@
-import { backoffMs, errorMessage, sleep } from '#kernel';
+import { backoffMs, errorMessage, sleep, failpoint } from '#kernel';
 import { RemoteError, type AgentPorts } from '../ports.js';
 import { AGENT_VERSION } from '../version.js';
 import { certificateRequest } from './csr.js';
@@ -49,6 +49,7 @@ const enrollOnce = async (
   options: { address: string; caPin: string; token: string },
 ): Promise<Identity> => {
   const { key, pem } = await store.pendingKey();
+  await failpoint('agent.enrolling');
   const answer = await ports.transport.enroll(options.address, options.caPin, {
     joinToken: options.token,
     csrDer: certificateRequest(key, ports.host.hostname),
@@ -64,7 +65,9 @@ const enrollOnce = async (
     certificatePem: certificatePem(answer.certificateDer),
     caPem: answer.caDer.map(certificatePem).join(''),
   };
+  await failpoint('agent.enrolled');
   await store.save(identity);
+  await failpoint('agent.identity_saved');
   ports.log.info({ instance_id: identity.instanceId, agent_address: identity.agentAddress }, 'enrolled');
   return identity;
 };

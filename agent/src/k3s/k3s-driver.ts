@@ -1,4 +1,4 @@
-import { deterministicUuid, sha256Hex } from '#kernel';
+import { deterministicUuid, sha256Hex, failpoint } from '#kernel';
 import { agentV1 } from '#proto';
 import type { AgentPorts } from '../ports.js';
 import type { ServiceManager, ServiceSpec } from '../services/service-manager.js';
@@ -50,6 +50,7 @@ export class K3sDriver {
     if (state.stopped) state = await phases.set(spec.assignment_id, fresh(state.life + 1));
     if (!state.installing) {
       await this.report(spec, Phase.PHASE_INSTALLING, {});
+      await failpoint('agent.k3s_announced');
       state = await phases.set(spec.assignment_id, { installing: true });
     }
     const binary = await this.install(spec);
@@ -65,6 +66,7 @@ export class K3sDriver {
       version: await k3sVersion(ports, binary),
       clusterId: state.clusterId,
     });
+    await failpoint('agent.k3s_ready');
     await phases.set(spec.assignment_id, { ready: true });
     ports.log.info({ assignment: spec.assignment_id, kind: spec.kind }, 'k3s is ready');
     return { kind: 'done' };
@@ -117,9 +119,11 @@ export class K3sDriver {
     if (token === '' || ack.apiEndpoint === '')
       throw new Error('the platform answered a join request without token or endpoint');
     const grant = { apiEndpoint: ack.apiEndpoint, token };
+    await failpoint('agent.k3s_joining');
     if (spec.kind === 'k3s_agent')
       await this.deps.ports.files.write(this.deps.paths.dropIn, renderDropIn(grant), 0o600);
     else await this.deps.ports.files.write(this.deps.paths.config, renderConfig(spec, this.deps.paths, grant), 0o600);
+    await failpoint('agent.k3s_drop_in_written');
     await this.deps.phases.set(spec.assignment_id, { joined: true, clusterId: ack.clusterId });
     return { kind: 'ok', grant };
   }
@@ -137,6 +141,7 @@ export class K3sDriver {
     const config = renderConfig(spec, paths, grant);
     if ((await ports.files.read(paths.config))?.toString('utf8') !== config)
       await ports.files.write(paths.config, config, 0o600);
+    await failpoint('agent.k3s_config_written');
     const service: ServiceSpec = {
       name: serviceName(spec),
       description: spec.kind === 'k3s_server' ? 'Lightweight Kubernetes (server)' : 'Lightweight Kubernetes (agent)',
@@ -151,6 +156,7 @@ export class K3sDriver {
       ports.log.info({ assignment: spec.assignment_id }, 'k3s configuration changed, restarting it');
       await services.restart(service);
     } else await services.ensure(service);
+    await failpoint('agent.k3s_started');
     if (started !== digest) await phases.set(spec.assignment_id, { started: digest });
   }
 
@@ -180,6 +186,7 @@ export class K3sDriver {
       version,
       clusterId: spec.cluster_id ?? '',
     });
+    await failpoint('agent.k3s_bootstrapped');
     await phases.set(spec.assignment_id, { bootstrapped: true, clusterId: ack.clusterId });
   }
 

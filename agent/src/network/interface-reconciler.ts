@@ -1,4 +1,4 @@
-import { errorMessage, type Clock, type Log } from '#kernel';
+import { errorMessage, type Clock, type Log, failpoint } from '#kernel';
 import { wgDiff, type DesiredWg } from '../wireguard/diff.js';
 import type { WgState, WireGuardDriver } from '../wireguard/driver.js';
 import type { ComposedInterface } from './compose.js';
@@ -47,7 +47,9 @@ export class InterfaceReconciler {
     if (before === undefined) throw new Error(`${desired.name} does not exist`);
     const change = wgDiff(this.desiredWg(desired, keys, before), before);
     if (change === undefined) return before;
+    await failpoint('agent.peers_writing');
     await this.driver.write(desired.name, change);
+    await failpoint('agent.peers_written');
     const after = await this.driver.read(desired.name);
     if (after === undefined) throw new Error(`${desired.name} vanished while it was written`);
     const rest = wgDiff(this.desiredWg(desired, keys, after), after);
@@ -64,6 +66,7 @@ export class InterfaceReconciler {
     if (actual === undefined) throw new Error(`device ${device} does not exist`);
     const unreachable = await this.links.unreachable();
     await this.links.apply(linkDiff(compose(), device, this.driver.sharedDevice, actual, unreachable));
+    await failpoint('agent.addresses_written');
   }
 
   private desiredWg(desired: ComposedInterface, keys: InterfaceKeys, actual: WgState): DesiredWg {

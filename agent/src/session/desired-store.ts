@@ -1,4 +1,4 @@
-import { errorMessage, type Log } from '#kernel';
+import { errorMessage, type Log, failpoint } from '#kernel';
 import type { Files } from '../ports.js';
 import { emptyDesired, parseDesired, serializeDesired, type DesiredState } from './desired-state.js';
 
@@ -35,6 +35,7 @@ export class DesiredStore {
       this.pending = undefined;
       try {
         await this.files.write(this.path, serializeDesired(next), 0o600);
+        await failpoint('agent.desired_saved');
       } catch (error) {
         this.log.error({ error: errorMessage(error) }, 'cannot cache the desired state');
       }

@@ -1,5 +1,14 @@
 import 'reflect-metadata';
-import { ConfigError, errorMessage, parseConfig, requireNode24, type Config, type Log } from '#kernel';
+import {
+  armFailpoints,
+  ConfigError,
+  errorMessage,
+  FailpointError,
+  parseConfig,
+  requireNode24,
+  type Config,
+  type Log,
+} from '#kernel';
 import { EmbeddedPostgresError, MigrationError } from '#event-store';
 import { createLog } from './adapters/pino-log.js';
 import { openStore } from './parts/event-store.js';
@@ -46,7 +55,9 @@ const stopOnSignal = (log: Log, platform: RunningPlatform): void => {
 const main = async (): Promise<void> => {
   requireNode24(process.version, fail);
   const config = parseConfig(process.env);
+  const failpoints = armFailpoints(process.env);
   const log = createLog(config, process.stdout);
+  if (failpoints.length > 0) log.warn({ failpoints }, 'failpoints are armed: this platform will crash or stall');
   // Postgres starts in its own process while this one loads its modules.
   const [opened, { startPlatform }] = await Promise.all([openStore(config, log), import('./platform.js')]);
   const platform = await startPlatform({ config, log, opened });
@@ -56,7 +67,10 @@ const main = async (): Promise<void> => {
 
 /** What an operator can put right; anything else is a bug and shows where it came from. */
 const isForOperators = (error: unknown): error is Error =>
-  error instanceof ConfigError || error instanceof EmbeddedPostgresError || error instanceof MigrationError;
+  error instanceof ConfigError ||
+  error instanceof FailpointError ||
+  error instanceof EmbeddedPostgresError ||
+  error instanceof MigrationError;
 
 main().catch((error: unknown) => {
   if (isForOperators(error)) fail(error.message);

@@ -9,6 +9,8 @@ import {
   type Log,
   type Random,
   type Timers,
+  failpoint,
+  failpointNow,
 } from '#kernel';
 import { categoryOf } from '#kernel';
 import type { CertificateAuthority } from '#access';
@@ -125,6 +127,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
   async start(): Promise<{ readonly agentPort: number; readonly enrollPort: number }> {
     const { timers, log } = this.options;
     await this.fold();
+    await failpoint('gateway.folded');
     const window = this.options.reconnectWindowMs ?? 30_000;
     this.hub.expect((await this.options.enrollment().expected?.()) ?? [], window);
     this.hub.start();
@@ -188,6 +191,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
 
   private onBatch(batch: Batch): void {
     this.desired.apply(batch, this.refresher.dirty);
+    failpointNow('gateway.batch_folded');
     this.refresher.schedule();
     const touched = batch.events.filter((e) => categoryOf(e.stream) === 'instance').map((e) => e.stream);
     const live = [...new Set(touched)].filter((id) => this.hub.records.has(id));

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
-import { errorMessage, sha256Hex, silentLog, type Log } from '#kernel';
+import { errorMessage, sha256Hex, silentLog, type Log, failpoint } from '#kernel';
 
 /** The database does not match this Drover's migrations, or one of them failed; nothing of a failed file remains. */
 export class MigrationError extends Error {
@@ -83,6 +83,7 @@ const applyMissing = async (
   for (const migration of migrations) {
     if (done.has(migration.name)) continue;
     await applyOne(client, migration);
+    await failpoint('migration.applied');
     log.info({ migration: migration.name }, 'migration applied');
     applied.push(migration.name);
   }
@@ -115,6 +116,7 @@ const applyOne = async (client: pg.Client, migration: Migration): Promise<void> 
       migration.name,
       migration.checksum,
     ]);
+    await failpoint('migration.before_commit');
     await client.query('COMMIT');
   } catch (cause) {
     // The session ends right after this error, and with it the transaction.

@@ -6,6 +6,7 @@ import {
   type DomainEvent,
   type EventCatalogue,
   type Refusal,
+  failpoint,
 } from '#kernel';
 import type { EventStore, NewEvent, Position } from '#event-store';
 import type { CommandContext } from './command.js';
@@ -75,7 +76,9 @@ export class Transactor {
         return { kind: 'nothing', reason, state, ...(loaded.last === undefined ? {} : { position: loaded.last }) };
       }
       const events = decision.events.map((event, index) => this.envelope(stream, event, index, context));
+      await failpoint('command.decided');
       const outcome = await this.store.append({ stream, expected: version === 0 ? 'no_stream' : version, events });
+      await failpoint('command.appended');
       if (outcome.kind === 'conflict') continue;
       const next = decision.events.reduce((s, e) => decider.evolve(s, e), state);
       return { kind: 'accepted', state: next, events: decision.events, position: outcome.position };

@@ -10,6 +10,7 @@ import {
   type Ids,
   type Log,
   type Refusal,
+  failpoint,
 } from '#kernel';
 import { EventStoreUnavailableError } from '#event-store';
 import type { CommandContext, CommandDispatcher, ReadYourWrites } from '#processing';
@@ -100,6 +101,7 @@ export class ToolRegistry implements ToolRegistrar {
       correlationId = context.correlationId;
       const run = new ToolRun(context, request.principal.permissions, this.ports.dispatcher, this.ports.readYourWrites);
       const data = this.checkOutput(entry.tool, await entry.handler(input, run));
+      if (entry.tool.danger !== 'read') await failpoint('tool.handled');
       return { kind: 'ok', data: { ...data, ...this.about(entry.tool, run, normalised) } };
     } catch (error) {
       return this.failure(name, error, correlationId);
@@ -145,6 +147,7 @@ export class ToolRegistry implements ToolRegistrar {
       key === undefined ? this.ports.ids.uuid() : deterministicUuid('tool-call', principal.accountId, tool.name, key);
     if (key !== undefined && tool.danger !== 'read') {
       const claimed = await this.ports.ledger.claim(callId, sha256Hex(canonicalJson(input)));
+      await failpoint('tool.claimed');
       if (claimed === 'different') {
         throw new RefusedError(
           refusal(409, 'idempotency_key_reused', 'this idempotency_key was used with other arguments', {

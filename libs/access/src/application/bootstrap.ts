@@ -1,5 +1,13 @@
 import { join } from 'node:path';
-import { deterministicId, RefusedError, type AccountId, type Clock, type OperatorId, type Random } from '#kernel';
+import {
+  deterministicId,
+  RefusedError,
+  type AccountId,
+  type Clock,
+  type OperatorId,
+  type Random,
+  failpoint,
+} from '#kernel';
 import type { CommandContext, Transactor } from '#processing';
 import { accountDecider } from '../domain/account/account.js';
 import { operatorDecider } from '../domain/operator/operator.js';
@@ -34,9 +42,11 @@ export const bootstrapAccess = async (deps: BootstrapDeps): Promise<Bootstrapped
   const tokenFile = join(deps.dataDir, 'admin.token');
   const base = { accountId: DEFAULT_ACCOUNT_ID, operatorId: ADMIN_OPERATOR_ID, tokenFile };
   await createAccount(deps);
+  await failpoint('bootstrap.account_made');
   const known = await deps.transactor.read(ADMIN_OPERATOR_ID, operatorDecider);
   if (known?.state.created !== undefined) return { ...base, adminToken: undefined };
   const { token, parsed } = await tokenOnDisk(deps, tokenFile);
+  await failpoint('bootstrap.token_written');
   const done = await deps.transactor.transact(
     ADMIN_OPERATOR_ID,
     operatorDecider,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { canonicalJson, sha256Hex, type Ids, type Random } from '#kernel';
+import { canonicalJson, sha256Hex, type Ids, type Random, failpoint } from '#kernel';
 import type { SecretStore } from '../ports.js';
 import { createOnce } from '../private-files.js';
 import { seal, unseal } from './sealing.js';
@@ -39,8 +39,10 @@ export class EnvelopeSecretStore implements SecretStore {
     if (subject === '' || subject.includes('#')) throw new RangeError('a subject must not be empty or contain #');
     for (;;) {
       const key = (await this.rows.key(subject)) ?? (await this.rows.addKey(subject, this.newKey(subject)));
+      await failpoint('secret.key_made');
       const sealed = seal(this.unwrap(subject, key), Buffer.from(plaintext), bound(subject, name), this.random);
       const stored = await this.rows.put({ subject, name, keyId: key.keyId, sealed });
+      await failpoint('secret.stored');
       // Shredded between the two steps: the secret came after, so it gets a data key of its own.
       if (stored === 'stored') return { ref: refOf(subject, name), digest: sha256Hex(plaintext) };
     }

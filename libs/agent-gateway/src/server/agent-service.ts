@@ -6,7 +6,7 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { errorMessage, refusal, RefusedError, type Log } from '#kernel';
+import { errorMessage, refusal, RefusedError, type Log, failpoint } from '#kernel';
 import { agentV1 } from '#proto';
 import type { AgentIdentity, EnrollmentHandler, PhaseHandler } from '../ports.js';
 import type { SessionHub } from '../session/hub.js';
@@ -134,7 +134,10 @@ export class AgentService {
           refusal(422, 'unknown_runtime', message, { field: 'runtime', hint: `one of ${known.join(', ')}` }),
         );
       }
-      return await handler.handle(agent, request);
+      await failpoint('phase.heard');
+      const handled = await handler.handle(agent, request);
+      await failpoint('phase.handled');
+      return handled;
     } catch (error) {
       if (!(error instanceof RefusedError)) throw error;
       this.deps.log.warn(

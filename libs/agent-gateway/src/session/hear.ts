@@ -1,4 +1,4 @@
-import { assertNever, type Clock, type Log } from '#kernel';
+import { assertNever, type Clock, type Log, failpointNow } from '#kernel';
 import type { agentV1 } from '#proto';
 import type { Settling } from '../liveness/settling.js';
 import type { AgentRecord } from './agent-record.js';
@@ -34,6 +34,7 @@ export const hear = (
       record.adopt(message.value);
       return session.resync(message.value);
     case 'applied': {
+      failpointNow('receipt.heard');
       const { section, generation, errors } = message.value;
       record.receive(message.value);
       const now = hub.deps.clock.monotonicMs();

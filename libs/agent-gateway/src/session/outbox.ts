@@ -1,3 +1,4 @@
+import { failpointNow } from '#kernel';
 import type { AgentStream, Outgoing } from './stream.js';
 
 /** Beyond this many unflushed priority messages the agent does not read any more. */
@@ -28,7 +29,9 @@ export class Outbox {
     if (this.closed) return true;
     if (this.priorityInFlight >= MAX_PRIORITY) return false;
     this.priorityInFlight++;
+    failpointNow('push.priority_sending');
     this.stream.send(message, () => void this.priorityInFlight--);
+    failpointNow('push.priority_sent');
     return true;
   }
 
@@ -48,11 +51,13 @@ export class Outbox {
     const next = this.bulk.shift();
     if (next === undefined) return;
     this.bulkInFlight = true;
+    failpointNow('push.bulk_sending');
     this.stream.send(next, () => {
       this.bulkInFlight = false;
       if (this.closed) return;
       if (this.bulk.length > 0) this.pump();
       else this.onIdle();
     });
+    failpointNow('push.bulk_sent');
   }
 }

@@ -1,3 +1,4 @@
+import { failpointNow } from '#kernel';
 import type { Cancel } from '#kernel';
 import type { agentV1 } from '#proto';
 import { planResume, planUpdate, type Plan, type SentState } from '../desired/plan.js';
@@ -112,7 +113,9 @@ export class Session implements AgentStreamHandlers {
         ? planResume(this.host.storeEpoch, this.hello!, wanted, generation)
         : planUpdate(this.host.storeEpoch, this.sent, wanted, generation);
     this.sent = plan.sent;
+    failpointNow(first ? 'push.snapshot_planned' : 'push.delta_planned');
     this.outbox.enqueue(this.host.encode(plan.messages));
+    failpointNow(first ? 'push.snapshot_queued' : 'push.delta_queued');
     return first ? [] : plan.changed;
   }
 

@@ -1,4 +1,4 @@
-import { deterministicUuid, refusal, RefusedError, type InstanceId, type Refusal } from '#kernel';
+import { deterministicUuid, refusal, RefusedError, type InstanceId, type Refusal, failpoint } from '#kernel';
 import type { CommandContext, CommandDispatcher } from '#processing';
 import { parseJoinToken, type IssuedCertificate } from '#access';
 import type { AgentIdentity, EnrollmentHandler } from '#agent-gateway';
@@ -51,7 +51,9 @@ export class FleetEnrollment implements EnrollmentHandler {
       machineId: request.machineId.slice(0, 128),
     };
     const context = await this.context(instanceId, deterministicUuid('enroll', tokenDigest, publicKeyDigest));
+    await failpoint('enrolment.signed');
     const enrolled = await this.dispatcher.dispatch(new EnrollInstance(payload, context));
+    await failpoint('enrolment.appended');
     if (enrolled.kind === 'refused') return this.refuse(instanceId, tokenDigest, state.kind, enrolled.refusal);
     return this.answer(instanceId, enrolled.value.certificate.der);
   }

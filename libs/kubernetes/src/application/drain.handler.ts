@@ -1,6 +1,17 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { CLOCK, errorMessage, LOG, sleep, TIMERS, type Clock, type InstanceId, type Log, type Timers } from '#kernel';
+import {
+  CLOCK,
+  errorMessage,
+  LOG,
+  sleep,
+  TIMERS,
+  type Clock,
+  type InstanceId,
+  type Log,
+  type Timers,
+  failpoint,
+} from '#kernel';
 import { MarkDrained } from '#fleet';
 import {
   COMMAND_DISPATCHER,
@@ -57,6 +68,7 @@ export class DrainNodeHandler implements ICommandHandler<DrainNode> {
       evicted = result.evicted;
       warnings.push(...result.warnings);
     }
+    await failpoint('drain.evicted');
     return this.dispatcher.dispatch(
       new MarkDrained(
         { instance_id: payload.instance_id, evicted_pods: evicted, warnings },

@@ -1,4 +1,13 @@
-import { deterministicUuid, refusal, RefusedError, sha256Hex, type Clock, type InstanceId, type PeerId } from '#kernel';
+import {
+  deterministicUuid,
+  refusal,
+  RefusedError,
+  sha256Hex,
+  type Clock,
+  type InstanceId,
+  type PeerId,
+  failpoint,
+} from '#kernel';
 import type { AgentIdentity, PhaseHandler } from '#agent-gateway';
 import type { SecretStore } from '#access';
 import type { CommandContext, CommandDispatcher } from '#processing';
@@ -136,6 +145,7 @@ export class K3sHandshake implements PhaseHandler {
     }
     const stored = await this.deps.secrets.put(cluster.id, 'kubeconfig', kubeconfig);
     const serverToken = await this.deps.secrets.put(cluster.id, 'server_token', request.serverToken);
+    await failpoint('bootstrap.secrets_stored');
     await this.deps.clusters.apply(
       cluster.id,
       {
@@ -149,7 +159,9 @@ export class K3sHandshake implements PhaseHandler {
       },
       derive(context, 'bootstrap'),
     );
+    await failpoint('bootstrap.recorded');
     await this.takeVirtualIp(cluster, agent.instanceId as InstanceId, peer.peerId, context);
+    await failpoint('bootstrap.addressed');
     const done = await this.deps.clusters.apply(
       cluster.id,
       { type: 'mark_bootstrapped', apiEndpoint, failover: cluster.failover },

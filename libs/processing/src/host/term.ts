@@ -1,3 +1,4 @@
+import { failpoint } from '#kernel';
 import type { Clock, EventCatalogue, Log, Timers } from '#kernel';
 import { START, type EventStore } from '#event-store';
 import type { CommandClass, CommandDispatcher } from '../command.js';
@@ -97,9 +98,11 @@ export class Term {
       for (const fault of await storage.faults.list()) await storage.faults.clear(fault.lane);
       const tables = await storage.readModels.open(projections, epoch);
       this.projectionLanes = tables.map((table) => new ProjectionLane(storage.readModels, table, epoch));
+      await failpoint('lanes.opened');
       const names = [...managers.map(checkpointOf), OUTPUTS_CHECKPOINT];
       const at = await storage.checkpoints.claim(names, epoch);
       const head = await store.head();
+      await failpoint('lanes.claimed');
       this.managerLanes = managers.map(
         (m) => new ManagerLane(this.engine, m, storage.checkpoints, epoch, at.get(checkpointOf(m)) ?? START),
       );

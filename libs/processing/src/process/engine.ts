@@ -1,4 +1,4 @@
-import { categoryOf, deterministicUuid, type Clock, type EventCatalogue } from '#kernel';
+import { categoryOf, deterministicUuid, type Clock, type EventCatalogue, failpoint } from '#kernel';
 import type { EventStore, Position, RecordedEvent } from '#event-store';
 import type { CommandClass, CommandDispatcher } from '../command.js';
 import type { ProcessManager } from '../process-manager.js';
@@ -118,6 +118,7 @@ export class ProcessEngine {
     const { type, payload, version, index, cause } = command;
     const commandClass = this.commands.get(type);
     if (commandClass === undefined) throw new Error(`command ${type} of ${manager.name} is not registered`);
+    await failpoint('process.dispatching');
     const result = await this.options.dispatcher.dispatch(
       new commandClass(payload, {
         commandId: deterministicUuid('pm_command', pmStream(manager.name, id), version, index),
@@ -128,6 +129,7 @@ export class ProcessEngine {
         nowMs: this.options.clock.wallMs(),
       }),
     );
+    await failpoint('process.dispatched');
     const answer =
       result.kind === 'done'
         ? ({ outcome: 'done' } as const)

@@ -1,4 +1,4 @@
-import { deterministicUuid, isoTime, type Clock, type EventCatalogue } from '#kernel';
+import { deterministicUuid, isoTime, type Clock, type EventCatalogue, failpoint } from '#kernel';
 import type { EventMeta, EventStore, NewEvent, Position } from '#event-store';
 import type { ProcessManager } from '../process-manager.js';
 import { advance, newInstance, toProcessInput, type Cause, type Instance, type InboxEntry } from './instance.js';
@@ -69,7 +69,9 @@ export class ProcessInstances {
         const { state, outputs } = manager.react(instance.state, toProcessInput(arrival.input, this.catalogue));
         const event = this.envelope(manager.name, id, arrival, outputs);
         const expected = instance.version === 0 ? 'no_stream' : instance.version;
+        await failpoint('process.decided');
         const outcome = await this.append(stream, expected, event);
+        await failpoint('process.received');
         if (outcome.kind === 'conflict') continue;
         if (outcome.kind === 'duplicate') return { kind: 'settled_before', position: outcome.position };
         const data = event.data as unknown as Pick<InboxEntry, 'input' | 'outputs'>;

@@ -1,4 +1,4 @@
-import { backoffMs, errorMessage, sleep, type Clock, type Log, type Timers } from '#kernel';
+import { backoffMs, errorMessage, sleep, type Clock, type Log, type Timers, failpoint } from '#kernel';
 import { START, type Position } from '#event-store';
 import type { CheckpointStore } from '../feed/checkpoints.js';
 import { FencedError, type Fault, type FaultStore } from '../feed/lane.js';
@@ -50,7 +50,10 @@ export class Settler {
   /** Kicks every instance that an earlier host may have left unsettled. `head` is where the log ended at take-over. */
   async recover(from: Position, head: Position): Promise<void> {
     this.saved = from;
-    for await (const { manager, instance } of this.engine.touchedAfter(from)) this.touch(manager, instance, undefined);
+    for await (const { manager, instance } of this.engine.touchedAfter(from)) {
+      await failpoint('settle.recovering');
+      this.touch(manager, instance, undefined);
+    }
     if (head > this.appended) this.appended = head;
     this.recovered = true;
     if (this.running.size === 0) await this.saveMark();
@@ -132,6 +135,7 @@ export class Settler {
     const mark = this.appended;
     if (mark <= this.saved || !this.recovered) return;
     this.saved = mark;
+    await failpoint('settle.done');
     await this.options.checkpoints.save(OUTPUTS_CHECKPOINT, mark, this.options.epoch).catch((error: unknown) => {
       if (error instanceof FencedError) throw error;
       // Only makes a successor look further back.

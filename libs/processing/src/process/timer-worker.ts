@@ -1,4 +1,4 @@
-import { backoffMs, errorMessage, type Clock, type Log, type Timers } from '#kernel';
+import { backoffMs, errorMessage, type Clock, type Log, type Timers, failpoint } from '#kernel';
 import { Alarm } from '../alarm.js';
 import { FencedError, type FaultStore } from '../feed/lane.js';
 import type { ProcessEngine } from './engine.js';
@@ -82,7 +82,9 @@ export class TimerWorker {
     if (before !== undefined && before.retryMs > now) return;
     const lane = `timer:${timer.manager}-${timer.instance}:${timer.name}`;
     try {
+      await failpoint('timer.due');
       await engine.fire(timer);
+      await failpoint('timer.fired');
       this.handled.add(key);
       if (this.failing.delete(key)) await faults.clear(lane);
     } catch (error) {

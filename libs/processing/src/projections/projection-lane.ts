@@ -1,3 +1,4 @@
+import { failpoint } from '#kernel';
 import { position, type Position, type RecordedEvent } from '#event-store';
 import type { Lane } from '../feed/lane.js';
 import { foldBatch, touchedKeys } from './fold-batch.js';
@@ -47,12 +48,17 @@ export class ProjectionLane implements Lane {
     } else {
       const loaded = await this.store.load(this.current, keys);
       const change = foldBatch(this.current.projection, fresh, loaded);
+      await failpoint('projection.folded');
       await this.store.commit(this.current, change, this.at, through, this.epoch);
+      await failpoint('projection.committed');
     }
     this.at = through;
   }
 
   async activate(): Promise<void> {
-    this.current = await this.store.activate(this.current, this.epoch);
+    await failpoint('projection.switching');
+    const active = await this.store.activate(this.current, this.epoch);
+    await failpoint('projection.switched');
+    this.current = active;
   }
 }

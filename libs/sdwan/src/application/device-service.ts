@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, IDS, refusal, RefusedError, sha256Hex, type Clock, type Ids } from '#kernel';
+import { CLOCK, IDS, refusal, RefusedError, sha256Hex, type Clock, type Ids, failpoint } from '#kernel';
 import { EVENT_STORE, type EventStore } from '#event-store';
 import { COMMAND_DISPATCHER, TRANSACTOR, Transactor, type CommandDispatcher } from '#processing';
 import { accessGrantDecider, goneGrant } from '../domain/access-grant/decide.js';
@@ -59,6 +59,7 @@ export class DeviceService {
       ),
     );
     if (result.kind === 'refused') throw new RefusedError(result.refusal);
+    await failpoint('device.redeemed');
     await this.failover.caughtUp();
     const { peer_id, network_id } = result.value;
     const config = this.configOf(peer_id);

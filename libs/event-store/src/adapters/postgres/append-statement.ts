@@ -1,3 +1,4 @@
+import { failpoint } from '#kernel';
 import type pg from 'pg';
 import { checkAppend, idReused } from '../../append-rules.js';
 import {
@@ -49,7 +50,7 @@ export const executeAppends = async (
 ): Promise<readonly AppendAnswer[]> => {
   const owner = batch.flatMap((append, index) => append.request.events.map(() => index + 1));
   const events = batch.flatMap((append) => append.request.events);
-  const result = await client.query<Row>({
+  const answered = client.query<Row>({
     name: 'es_append',
     text: TEXT,
     values: [
@@ -65,6 +66,7 @@ export const executeAppends = async (
       batch.flatMap((append) => append.envelopes).join(SEPARATOR),
     ],
   });
+  const [result] = await Promise.all([answered, failpoint('append.sent')]);
   if (result.rows.length !== batch.length)
     throw new Error(`es.append answered ${result.rows.length} of ${batch.length}`);
   return result.rows.map((row, index) => answer(row, batch[index]!.request.stream));

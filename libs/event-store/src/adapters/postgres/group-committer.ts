@@ -1,5 +1,15 @@
 import pg from 'pg';
-import { backoffMs, errorMessage, sleep, type Clock, type Log, type Random, type Timers } from '#kernel';
+import {
+  backoffMs,
+  errorMessage,
+  sleep,
+  type Clock,
+  type Log,
+  type Random,
+  type Timers,
+  failpoint,
+  failpointNow,
+} from '#kernel';
 import { EventStoreUnavailableError, type AppendOutcome } from '../../port.js';
 import { executeAppends, type AppendAnswer, type PreparedAppend } from './append-statement.js';
 import { classify, rejected, unavailable } from './pg-errors.js';
@@ -112,14 +122,19 @@ export class GroupCommitter {
     for (let attempt = 0; waiting.length > 0; attempt++) {
       try {
         const client = this.client ?? (await this.connect());
+        await failpoint('append.batch_taken');
         const now = this.deps.clock.wallMs();
         const answers = await executeAppends(
           client,
           waiting.map((w) => w.append),
           now,
         );
+        await failpoint('append.committed');
         const sent = waiting;
-        return () => sent.forEach((w, index) => settle(w, answers[index]!));
+        return () => {
+          sent.forEach((w, index) => settle(w, answers[index]!));
+          failpointNow('append.answered');
+        };
       } catch (error) {
         if (classify(error) === 'rejected') return await this.isolate(waiting, error);
         waiting = await this.waitForServer(waiting, error, attempt);

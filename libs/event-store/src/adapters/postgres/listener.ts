@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { backoffMs, errorMessage, sleep, type Log, type Random, type Timers } from '#kernel';
+import { backoffMs, errorMessage, sleep, type Log, type Random, type Timers, failpoint } from '#kernel';
 
 export interface ListenerDeps {
   readonly connection: pg.ClientConfig;
@@ -87,6 +87,7 @@ export class AppendListener {
     if (this.stop.signal.aborted) return client.end();
     this.client = client;
     await client.query('LISTEN es_appended');
+    await failpoint('subscription.listening');
     this.wake(); // What was appended while nobody listened.
     await ended;
     this.client = undefined;

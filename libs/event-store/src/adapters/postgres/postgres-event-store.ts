@@ -11,6 +11,7 @@ import {
   type Log,
   type Random,
   type Timers,
+  failpoint,
 } from '#kernel';
 import {
   EventStoreUnavailableError,
@@ -106,6 +107,7 @@ export class PostgresEventStore implements EventStore {
   async *readStream(stream: string, fromVersion = 1): AsyncIterable<RecordedEvent> {
     for (let next = fromVersion; ;) {
       const rows = await this.read<EventRow>('es_read_stream', READ_STREAM, [stream, next, STREAM_PAGE]);
+      await failpoint('stream.page_read');
       for (const row of rows) yield recordedEvent(row);
       if (rows.length < STREAM_PAGE) return;
       next += rows.length;
@@ -150,6 +152,7 @@ export class PostgresEventStore implements EventStore {
       if (ended()) return;
       if (batch.through > cursor) {
         cursor = batch.through;
+        await failpoint('subscription.batch_read');
         yield batch;
       } else {
         await this.listener.changedSince(mark, options.signal);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { canonicalJson, categoryOf, isoTime } from '#kernel';
+import { canonicalJson, categoryOf, isoTime, failpoint } from '#kernel';
 import { position, type Position } from '../../port.js';
 import type { Envelope } from './rows.js';
 
@@ -62,6 +62,7 @@ export async function* verifyChain(db: Queryable, after: Position = position(0))
     }
     if (rows.length < PAGE && cursor < BigInt(head.rows[0]!.position))
       return yield broken(cursor + 1n, 'the event is missing');
+    await failpoint('chain.page_verified');
     yield { kind: 'intact', through: position(cursor), chainHash: chain.toString('hex') };
     if (rows.length < PAGE) return;
   }

@@ -1,4 +1,4 @@
-import { errorMessage, refusal } from '#kernel';
+import { errorMessage, refusal, failpoint } from '#kernel';
 import type { CommandClass } from '#processing';
 import { instanceDecider, type InstanceCommand } from '../../domain/instance/decide.js';
 import { instanceNotFound } from '../../domain/instance/refusals.js';
@@ -49,7 +49,9 @@ const runProvisioner = use(commands.RunProvisioner, async (services, payload, co
   const offer = await offerJoin(services, payload.instance_id, context);
   if (offer.kind === 'refused') return offer;
   try {
+    await failpoint('provision.asking');
     await driver.provision({ id: payload.instance_id, name: found.state.name }, offer.join);
+    await failpoint('provision.asked');
     return done(undefined);
   } catch (error) {
     return { kind: 'refused', refusal: refusal(503, 'provisioner_failed', errorMessage(error)) };

@@ -1,3 +1,4 @@
+import { failpoint } from '#kernel';
 import type { Pool } from 'pg';
 import { position, type Position } from '#event-store';
 import type { CheckpointStore } from '../../feed/checkpoints.js';
@@ -18,12 +19,14 @@ export class PostgresCheckpoints implements CheckpointStore {
   }
 
   async save(name: string, to: Position, epoch: number): Promise<void> {
+    await failpoint('checkpoint.saving');
     // Need not reach the disk at once: what is read again after a crash is recognised by its event id.
     const { rowCount } = await this.pool.query(
       `WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
        UPDATE processing.checkpoints SET position = $2 FROM relaxed WHERE name = $1 AND epoch = $3`,
       [name, to, epoch],
     );
+    await failpoint('checkpoint.saved');
     if (rowCount !== 1) throw new FencedError(`${name} is no longer in epoch ${epoch}`);
   }
 }

@@ -1,3 +1,4 @@
+import { failpoint } from '#kernel';
 import type { Pool, PoolClient } from 'pg';
 import type { Leadership, LeaderLock } from '../../host/leader.js';
 
@@ -22,6 +23,7 @@ export class PostgresLeaderLock implements LeaderLock {
         client.release();
         return undefined;
       }
+      await failpoint('lead.locked');
       return await this.lead(client);
     } catch (error) {
       // With its session the lock goes, whatever had been reached.
@@ -36,6 +38,7 @@ export class PostgresLeaderLock implements LeaderLock {
        ON CONFLICT (role) DO UPDATE SET epoch = l.epoch + 1, since = now() RETURNING epoch`,
       [this.role],
     );
+    await failpoint('lead.epoch_raised');
     const lost = new AbortController();
     let held = true;
     const broken = () => {
@@ -48,11 +51,13 @@ export class PostgresLeaderLock implements LeaderLock {
     client.on('end', broken);
     const release = async () => {
       if (!held) return;
+      await failpoint('lead.releasing');
       // A session that cannot unlock is ended, which unlocks too.
       const unlocked = await client.query('SELECT pg_advisory_unlock($1)', [LEADER_LOCK]).then(
         () => true,
         () => false,
       );
+      await failpoint('lead.released');
       if (!held) return;
       held = false;
       client.off('error', broken);

@@ -1,3 +1,4 @@
+import { failpoint } from '#kernel';
 import type { Pool } from 'pg';
 import { FencedError } from '../../feed/lane.js';
 import type { DueTimer, TimerEntry, TimerIndex } from '../../process/timer-index.js';
@@ -14,6 +15,7 @@ export class PostgresTimerIndex implements TimerIndex {
   ) {}
 
   async sync(manager: string, instance: string, timers: readonly TimerEntry[]): Promise<void> {
+    if (timers.length > 0) await failpoint('timer.arming');
     const { rows } = await this.pool.query<{ leads: number }>(
       `WITH leader AS MATERIALIZED (SELECT 1 FROM processing.leader WHERE role = $1 AND epoch = $2 FOR SHARE),
        gone AS (DELETE FROM pm.timers WHERE manager = $3 AND instance = $4 AND NOT name = ANY($5)
@@ -32,6 +34,7 @@ export class PostgresTimerIndex implements TimerIndex {
         timers.map((t) => t.setAt),
       ],
     );
+    if (timers.length > 0) await failpoint('timer.armed');
     if (rows[0]?.leads !== 1) throw new FencedError(`epoch ${this.epoch} no longer leads`);
   }
 

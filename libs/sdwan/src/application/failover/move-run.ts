@@ -1,4 +1,4 @@
-import { errorMessage, type Cancel, type Clock, type Log, type Timers } from '#kernel';
+import { errorMessage, type Cancel, type Clock, type Log, type Timers, failpoint, failpointNow } from '#kernel';
 import type { Position } from '#event-store';
 import type { AgentLink } from '#agent-gateway';
 import { agentV1, type VipItem } from '#proto';
@@ -110,6 +110,7 @@ export class MoveRun {
   private ask(effect: Extract<MoveEffect, { kind: 'ask' }>): void {
     if (effect.epoch > this.state.plan.epoch) this.deps.voter.promise(this.vipId, effect.epoch);
     const value = { vipId: this.vipId, epoch: BigInt(effect.epoch) };
+    failpointNow('vip.asking');
     for (const voter of effect.to)
       this.deps.link.sendPriority(voter.instance_id, { message: { $case: 'voteRequest', value } });
   }
@@ -117,6 +118,7 @@ export class MoveRun {
   private push(effect: Extract<MoveEffect, { kind: 'push' }>): void {
     const known = this.deps.model.virtualIp(this.vipId);
     if (known === undefined) return;
+    failpointNow('vip.pushing');
     for (const member of effect.to) {
       const peer = known.network.peers.get(member.peer_id);
       if (peer === undefined) continue;
@@ -129,13 +131,16 @@ export class MoveRun {
       );
       this.deps.link.sendVip(member.instance_id, { ...item, release_after_move: effect.releaseAfterMove } as VipItem);
     }
+    failpointNow('vip.pushed');
   }
 
   /** A store that is down for a moment must not leave a move half done: the same append is safe to repeat. */
   private async append(command: VirtualIpCommand, context: CommandContext): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
+        await failpoint('vip.recording');
         const result = await this.deps.transactor.transact(this.vipId, virtualIpDecider, command, context);
+        await failpoint('vip.recorded');
         if (result.kind !== 'refused') this.position = result.position;
         return this.input(
           result.kind === 'refused' ? { kind: 'append_refused', reason: result.refusal.code } : { kind: 'appended' },
@@ -153,6 +158,7 @@ export class MoveRun {
 
   private over(effect: Extract<MoveEffect, { kind: 'finish' }>): void {
     this.cancelTimer?.();
+    failpointNow('vip.ended');
     const durationMs = Math.round(this.deps.clock.monotonicMs() - this.state.beganMs);
     const to = effect.outcome === 'moved' ? (this.state.order[this.state.candidate] ?? null) : null;
     const level = effect.outcome === 'moved' ? 'info' : 'warn';
