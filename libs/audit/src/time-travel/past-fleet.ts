@@ -37,6 +37,7 @@ export class PastFleet {
   constructor(
     private readonly store: Pick<EventStore, 'readAll'>,
     private readonly projections: readonly Projection[],
+    private readonly frameEvents = FRAME_EVENTS,
   ) {}
 
   async at(account: string, until: Until): Promise<PastState> {
@@ -80,7 +81,7 @@ export class PastFleet {
   }
 
   private keep(frame: Frame, from: Frame | undefined): void {
-    if (frame.events - (from?.events ?? 0) < FRAME_EVENTS) return;
+    if (frame.events - (from?.events ?? 0) < this.frameEvents) return;
     this.frames = [...this.frames, frame].slice(-KEPT_FRAMES);
   }
 }
