@@ -35,7 +35,14 @@ export const buildAgent = (a: AgentAssembly): Agent => {
     {
       ports,
       store,
-      capabilities: { wireguard: driver.kind, services: services.kind, fence: fence.kind },
+      capabilities: {
+        wireguard: driver.kind,
+        services: services.kind,
+        // Asked at each Hello: the kernel may stop to enforce leases later on.
+        get fence() {
+          return fence.kind;
+        },
+      },
       overlay: (send) => new Overlay({ ports, driver, links, fence, stateDir, send }),
       modules: (send, report) => {
         const paths = k3sPaths(root);

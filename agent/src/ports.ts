@@ -30,11 +30,25 @@ export interface Spawned {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
 }
 
+/** A child that is spoken to line by line; it ends with the agent, because its input does. */
+export interface Piped {
+  write(text: string): void;
+  kill(): void;
+}
+
+export interface PipedHandlers {
+  onStderr(text: string): void;
+  /** Called once, also when it could not be started. */
+  onEnd(reason: string): void;
+}
+
 /** Starting and watching processes. Nothing here goes through a shell. */
 export interface Processes {
   run(command: string, args: readonly string[], input?: string): Promise<RunResult>;
   /** A process that outlives the agent: its own session, no pipes to the agent. Rejects when it cannot be started. */
   spawnDetached(command: string, args: readonly string[], options?: SpawnOptions): Promise<Spawned>;
+  /** Standard output is not read. */
+  openPipe(command: string, args: readonly string[], handlers: PipedHandlers): Piped;
   /** The process start time (a pid alone may have been reused); undefined when there is no such process. */
   startTime(pid: number): Promise<string | undefined>;
   /** True when the process existed. */

@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorCode } from './error-code.js';
-import type { Processes, RunResult, Spawned, SpawnOptions } from '../ports.js';
+import type { Piped, PipedHandlers, Processes, RunResult, Spawned, SpawnOptions } from '../ports.js';
 
 /** sbin folders are added because an agent started by hand often lacks them. */
 const PATH = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
@@ -46,6 +46,22 @@ const spawnDetached = (command: string, args: readonly string[], options: SpawnO
   });
 };
 
+const openPipe = (command: string, args: readonly string[], handlers: PipedHandlers): Piped => {
+  const child = spawn(command, [...args], { stdio: ['pipe', 'ignore', 'pipe'], env: { ...process.env, PATH } });
+  let ended = false;
+  const end = (reason: string) => {
+    if (ended) return;
+    ended = true;
+    handlers.onEnd(reason);
+  };
+  child.once('error', (error) => end(error.message));
+  child.once('exit', (code, signal) => end(`ended with ${signal ?? code}`));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => handlers.onStderr(text));
+  // What was written to a child that has just ended is lost; `onEnd` tells.
+  child.stdin.on('error', () => undefined);
+  return { write: (text) => void child.stdin.write(text), kill: () => void child.kill('SIGKILL') };
+};
+
 /** Field 22 of /proc/PID/stat; the command name before it may hold spaces and brackets. Zombies count as gone. */
 const startTime = async (pid: number): Promise<string | undefined> => {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
@@ -63,4 +79,4 @@ const kill = (pid: number, signal: 'SIGTERM' | 'SIGKILL'): boolean => {
   }
 };
 
-export const systemProcesses: Processes = { run, spawnDetached, startTime, kill };
+export const systemProcesses: Processes = { run, spawnDetached, openPipe, startTime, kill };

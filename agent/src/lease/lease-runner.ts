@@ -71,6 +71,12 @@ export class LeaseRunner {
     return state !== undefined && state.holding?.epoch === vip.epoch && isHeld(state, this.now());
   }
 
+  /** For how long this node may still answer for the VIP. */
+  remainingMs(vip: VipItem): number {
+    const { holding } = this.entries.get(vip.vip_id)?.state ?? {};
+    return holding !== undefined && this.holds(vip) ? holding.validUntil - this.now() : 0;
+  }
+
   /** Whether an old lease still runs, so that the address may stay until the others have moved on. */
   lingers(vip: VipItem): boolean {
     const state = this.entries.get(vip.vip_id)?.state;

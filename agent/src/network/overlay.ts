@@ -75,6 +75,7 @@ export class Overlay {
   stop(): void {
     for (const cancel of this.cancels) cancel();
     this.leases.close();
+    this.options.fence.close();
   }
 
   /** A network section is new or has changed; answers why the node has not converged on it. */

@@ -39,6 +39,8 @@ const inside = (name: string): Processes => ({
   run: (command, args, input) => systemProcesses.run('ip', ['netns', 'exec', name, command, ...args], input),
   spawnDetached: (command, args, options) =>
     systemProcesses.spawnDetached('ip', ['netns', 'exec', name, command, ...args], options),
+  openPipe: (command, args, handlers) =>
+    systemProcesses.openPipe('ip', ['netns', 'exec', name, command, ...args], handlers),
 });
 
 /** Namespaces joined by one bridge; node `i` has the underlay address fd99::<i+1>. */

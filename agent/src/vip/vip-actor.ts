@@ -1,4 +1,4 @@
-import { errorMessage } from '#kernel';
+import { errorMessage, failpoint } from '#kernel';
 import { agentV1, vipItem, type VipItem } from '#proto';
 import type { KernelLease } from '../lease/kernel-lease.js';
 import type { LeaseRunner } from '../lease/lease-runner.js';
@@ -34,12 +34,16 @@ export class VipActor {
   private readonly open = new Map<string, VipItem | undefined>();
   private readonly perVip = new Map<string, Serial>();
   private readonly disk = new Serial();
+  private fenceProblem = '';
 
   constructor(private readonly deps: VipDeps) {}
 
   async load(): Promise<void> {
     const bytes = await this.deps.ports.files.read(this.deps.path);
     if (bytes !== undefined) this.table = parseVips(bytes.toString('utf8'));
+    // Addresses may still be on from an earlier life, whose leases are over.
+    const leased = [...this.table.items.values()].filter((item) => item.lease !== null);
+    await this.fenced(undefined, () => this.deps.fence.start(leased.map((item) => item.address)));
   }
 
   ofNetwork(networkId: string): VipItem[] {
@@ -103,21 +107,21 @@ export class VipActor {
     const item = this.table.items.get(vipId);
     if (item === undefined || item.epoch !== epoch) return;
     this.deps.ports.log.info({ vip: vipId, epoch }, 'lease held');
-    void this.fence(item, forMs);
+    void this.fenced(item, () => this.deps.fence.allow(item.address, forMs));
     this.open.set(vipId, this.open.get(vipId));
     void this.carryOut(vipId);
   }
 
   leaseExtended(vipId: string, forMs: number): void {
     const item = this.table.items.get(vipId);
-    if (item !== undefined) void this.fence(item, forMs);
+    if (item !== undefined) void this.fenced(item, () => this.deps.fence.allow(item.address, forMs));
   }
 
   leaseLost(vipId: string, epoch: number, reason: string): void {
     const item = this.table.items.get(vipId);
     this.deps.ports.log.warn({ vip: vipId, epoch, reason }, 'lease lost, address dropped');
     if (item === undefined) return;
-    void this.fence(item, 0);
+    void this.fenced(item, () => this.deps.fence.deny(item.address));
     void this.dropAddress(item);
   }
 
@@ -137,13 +141,16 @@ export class VipActor {
   private configure(item: VipItem): void {
     const network = this.deps.network(item.network_id);
     if (network !== undefined && network.self !== '') this.deps.leases.configure(item, network.self);
+    // Without a lease there is nothing to fence; a single candidate has none.
+    const { fence } = this.deps;
+    void this.fenced(item, () => (item.lease === null ? fence.forget(item.address) : fence.watch(item.address)));
   }
 
   private forget(item: VipItem): void {
     this.acks.delete(item.vip_id);
     this.open.delete(item.vip_id);
     this.deps.leases.remove(item.vip_id);
-    void this.fence(item, undefined);
+    void this.fenced(item, () => this.deps.fence.forget(item.address));
   }
 
   /** One at a time per VIP; always with the newest item. */
@@ -157,7 +164,9 @@ export class VipActor {
       try {
         const role = await this.enact(item, before);
         if (role === undefined || this.table.items.get(vipId) !== item) return;
+        await failpoint('agent.vip_enacted');
         await this.disk.run(() => this.deps.ports.files.write(this.deps.path, serializeVips(this.table), 0o600));
+        await failpoint('agent.vip_saved');
         this.open.delete(vipId);
         this.ack({ vipId, epoch: BigInt(item.epoch), role, error: '' });
       } catch (error) {
@@ -171,7 +180,10 @@ export class VipActor {
     const network = this.deps.network(item.network_id);
     if (network === undefined) throw new Error(`network ${item.network_id} is not known here yet`);
     if (item.role === 'holder') {
-      if (!this.deps.leases.holds(item)) return undefined;
+      const { leases, fence } = this.deps;
+      if (!leases.holds(item)) return undefined;
+      // The fence first: an address without it would outlive its lease with a paused agent.
+      if (item.lease !== null) await this.fenced(item, () => fence.allow(item.address, leases.remainingMs(item)));
       await network.hold(item);
       await network.route(item);
       return Role.ROLE_HOLDER;
@@ -201,15 +213,14 @@ export class VipActor {
     this.deps.send({ message: { $case: 'vipAck', value } });
   }
 
-  /** Milliseconds of lease; 0 blocks; undefined forgets. Without a lease there is nothing to fence. */
-  private async fence(item: VipItem, forMs: number | undefined): Promise<void> {
-    if (item.lease === null) return;
-    try {
-      if (forMs === undefined) await this.deps.fence.forget(item.address);
-      else if (forMs <= 0) await this.deps.fence.deny(item.address);
-      else await this.deps.fence.allow(item.address, forMs);
-    } catch (error) {
-      this.deps.ports.log.error({ vip: item.vip_id, error: errorMessage(error) }, 'kernel lease not set');
-    }
+  /** A fence that cannot be set does not keep the VIP away; it is said once for each reason. */
+  private async fenced(item: VipItem | undefined, change: () => Promise<void>): Promise<void> {
+    const problem = await change().then(
+      () => '',
+      (error: unknown) => errorMessage(error),
+    );
+    if (problem !== '' && problem !== this.fenceProblem)
+      this.deps.ports.log.error({ vip: item?.vip_id, error: problem }, 'the kernel does not enforce the lease');
+    this.fenceProblem = problem;
   }
 }
