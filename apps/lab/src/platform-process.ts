@@ -95,7 +95,7 @@ export class PlatformProcess {
         tail = (tail + chunk.toString()).slice(-4_000);
       });
     // Not 'exit': what it said last is still in the pipes then.
-    const ended = new Promise<true>((resolve) => child.once('close', () => resolve(true)));
+    const ended = new Promise<void>((resolve) => child.once('close', () => log.end(resolve)));
     await until(
       'the platform is ready',
       async () => {

@@ -6,7 +6,7 @@ export type Answers =
 
 /**
  * A TCP proxy in front of one of the platform's ports that can keep its answers: what the platform has done and
- * recorded, the other side has then not heard of. `cut` throws away what is kept and resets every connection.
+ * recorded, the other side has then not heard of. `cut` throws away what is kept and ends every connection.
  */
 export class AnswerGate {
   private answers: Answers = { kind: 'pass' };
@@ -36,7 +36,8 @@ export class AnswerGate {
     const lost = this.kept;
     this.kept = 0;
     this.answers = { kind: 'pass' };
-    for (const socket of this.open) socket.resetAndDestroy();
+    // Not resetAndDestroy: on a connection that the other side has reset already it leaks the descriptor (Node 24).
+    for (const socket of this.open) socket.destroy();
     return lost;
   }
 
