@@ -1,23 +1,16 @@
-import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { canonicalJson, categoryOf, isoTime, failpoint } from '#kernel';
+import { failpoint } from '#kernel';
 import { position, type Position } from '../../port.js';
-import type { Envelope } from './rows.js';
-
-interface ChainRow {
-  readonly position: string;
-  readonly stream: string;
-  readonly version: string;
-  readonly id: string;
-  readonly category: string;
-  readonly type: string;
-  readonly account: string;
-  readonly schema_version: number;
-  readonly recorded_ms: string;
-  readonly envelope: string;
-  readonly content_hash: Buffer;
-  readonly chain_hash: Buffer;
-}
+import { copyRows } from './verify-chain-copy.js';
+import {
+  CHAIN_COLUMNS,
+  checkRow,
+  GENESIS_POINT,
+  readRow,
+  type ChainPoint,
+  type CheckedRow,
+  type StoredRow,
+} from './verify-chain-row.js';
 
 export type ChainReport =
   /** Everything up to `through` is as it was written; `chainHash` (hex) stands for all of it. */
@@ -25,93 +18,131 @@ export type ChainReport =
   /** The first event that is not as it was written; the last report there is. */
   | { readonly kind: 'broken'; readonly position: Position; readonly reason: string };
 
-const GENESIS = createHash('sha256').update('drover event log').digest();
-const PAGE = 2_000;
-const COLUMNS = `position, stream, version, id, category, type, account, schema_version, recorded_ms, envelope, content_hash, chain_hash`;
-
-/** Queries may come from a pool or a client. All pages and the head are read in whatever state they are then. */
+/** Queries may come from a pool or a client. */
 export type Queryable = Pick<pg.Pool, 'query'>;
 
+export interface ChainRange {
+  /** What the first row must follow; trusted. */
+  readonly after: ChainPoint;
+  readonly through: bigint;
+  /** Whether every envelope must be shown to be canonical JSON throughout: costs twice the time. */
+  readonly deep: boolean;
+}
+
+export type RangeOutcome =
+  | { readonly kind: 'intact'; readonly end: ChainPoint }
+  | { readonly kind: 'broken'; readonly position: bigint; readonly reason: string; readonly end: ChainPoint };
+
 /**
- * Recomputes the chain over the stored bytes after a position (default: all of it) and reports after each page, so that
- * a long check shows progress. Starting later than at the beginning trusts the chain hash stored at that position.
+ * Checks the rows of a range, each against the one before it, in one pass over a stream of stored bytes. `seen` is told of
+ * every row that was still in its place, the broken one among them; its buffers are valid during the call only.
  */
-export async function* verifyChain(db: Queryable, after: Position = position(0)): AsyncGenerator<ChainReport> {
-  let cursor = BigInt(after);
-  let chain = await chainAt(db, cursor);
-  if (chain === undefined) return yield broken(cursor, 'there is no event at this position');
-  let recordedMs = 0;
-  for (;;) {
-    // The head is read first: events appended meanwhile lie beyond it and are no gap.
-    const head = await db.query<{ position: string; chain_hash: Buffer }>(
-      'SELECT position, chain_hash FROM es.log_head',
-    );
-    const { rows } = await db.query<ChainRow>(
-      `SELECT ${COLUMNS} FROM es.events WHERE position > $1::bigint ORDER BY position LIMIT ${PAGE}`,
-      [String(cursor)],
-    );
-    for (const row of rows) {
-      const problem = checkRow(row, cursor + 1n, recordedMs) ?? checkHashes(row, chain);
-      if (problem !== undefined) return yield broken(cursor + 1n, problem);
-      cursor += 1n;
-      chain = row.chain_hash;
-      recordedMs = Number(row.recorded_ms);
-      if (cursor === BigInt(head.rows[0]!.position) && !head.rows[0]!.chain_hash.equals(chain)) {
-        return yield broken(cursor, 'the head of the log has another chain hash than its last event');
-      }
-    }
-    if (rows.length < PAGE && cursor < BigInt(head.rows[0]!.position))
-      return yield broken(cursor + 1n, 'the event is missing');
-    await failpoint('chain.page_verified');
-    yield { kind: 'intact', through: position(cursor), chainHash: chain.toString('hex') };
-    if (rows.length < PAGE) return;
+export const checkRange = async (
+  client: Pick<pg.Client, 'query'>,
+  range: ChainRange,
+  seen: (row: StoredRow, checked: CheckedRow) => void = () => undefined,
+): Promise<RangeOutcome> => {
+  const { deep, through } = range;
+  let point = range.after;
+  let broken: { readonly position: bigint; readonly reason: string } | undefined;
+  const from = point.position;
+  const query = `SELECT ${CHAIN_COLUMNS} FROM es.events WHERE position > ${from} AND position <= ${through} ORDER BY position`;
+  await copyRows(client, query, (tuple) => {
+    if (broken !== undefined) return;
+    const row = readRow(tuple);
+    const checked = checkRow(row, point, deep);
+    if (row.position === point.position + 1n) seen(row, checked);
+    if (checked.problem !== undefined) broken = { position: point.position + 1n, reason: checked.problem };
+    // Its buffers go when the next row comes.
+    else point = { position: row.position, chainHash: Buffer.from(row.chainHash), recordedMs: row.recordedMs };
+  });
+  if (broken === undefined && point.position < through) {
+    broken = { position: point.position + 1n, reason: 'the event is missing' };
+  }
+  return broken === undefined ? { kind: 'intact', end: point } : { kind: 'broken', ...broken, end: point };
+};
+
+export interface LogHead {
+  readonly position: bigint;
+  readonly chainHash: Buffer;
+  readonly recordedMs: number;
+}
+
+export const readLogHead = async (db: Queryable): Promise<LogHead> => {
+  const { rows } = await db.query<{ position: string; chain_hash: Buffer; recorded_ms: string }>(
+    'SELECT position, chain_hash, recorded_ms FROM es.log_head',
+  );
+  const head = rows[0];
+  if (head === undefined) throw new Error('es.log_head is empty: the log has lost its head');
+  return {
+    position: BigInt(head.position),
+    chainHash: head.chain_hash,
+    recordedMs: Number(head.recorded_ms),
+  };
+};
+
+/** What is stored of an event, to be followed by a check that starts after it; undefined when there is none. */
+export const storedPoint = async (db: Queryable, at: bigint): Promise<ChainPoint | undefined> => {
+  if (at === 0n) return GENESIS_POINT;
+  const { rows } = await db.query<{ chain_hash: Buffer; recorded_ms: string }>(
+    'SELECT chain_hash, recorded_ms FROM es.events WHERE position = $1::bigint',
+    [String(at)],
+  );
+  const row = rows[0];
+  return row && { position: at, chainHash: row.chain_hash, recordedMs: Number(row.recorded_ms) };
+};
+
+/** The head must say what the last event says; undefined when it does. */
+export const headProblem = (head: LogHead, end: ChainPoint): string | undefined => {
+  if (!head.chainHash.equals(end.chainHash)) return 'the head of the log has another chain hash than its last event';
+  return head.recordedMs === end.recordedMs ? undefined : 'the head of the log has another time than its last event';
+};
+
+const PAGE = 10_000n;
+
+/**
+ * Recomputes the chain over the stored bytes after a position (default: all of it) up to the head as it is now, and reports
+ * after each page, so that a long check shows progress. Starting later than at the beginning trusts the chain hash stored
+ * at that position.
+ */
+export async function* verifyChain(pool: pg.Pool, after: Position = position(0)): AsyncGenerator<ChainReport> {
+  const client = await pool.connect();
+  let whole = false;
+  try {
+    yield* verifyPages(client, after);
+    whole = true;
+  } finally {
+    // A check that its caller gave up may have left the connection in the middle of an answer.
+    client.release(!whole);
   }
 }
 
-const chainAt = async (db: Queryable, at: bigint): Promise<Buffer | undefined> => {
-  if (at === 0n) return GENESIS;
-  const { rows } = await db.query<{ chain_hash: Buffer }>(
-    'SELECT chain_hash FROM es.events WHERE position = $1::bigint',
-    [String(at)],
-  );
-  return rows[0]?.chain_hash;
-};
-
-/** The columns must say what the hashed envelope says, or a query over them could be lied to. */
-const checkRow = (row: ChainRow, expected: bigint, previousMs: number): string | undefined => {
-  if (BigInt(row.position) !== expected) return 'the event is missing';
-  if (Number(row.recorded_ms) < previousMs) return 'its time of recording lies before that of the event before it';
-  let envelope: Envelope;
-  try {
-    envelope = JSON.parse(row.envelope) as Envelope;
-  } catch {
-    return 'its envelope is not JSON';
+async function* verifyPages(client: pg.PoolClient, after: Position): AsyncGenerator<ChainReport> {
+  let point = await storedPoint(client, after);
+  if (point === undefined) return yield broken(after, 'there is no event at this position');
+  // Read first: events appended meanwhile lie beyond it.
+  const head = await readLogHead(client);
+  for (;;) {
+    const end: bigint = head.position < point.position + PAGE ? head.position : point.position + PAGE;
+    const outcome: RangeOutcome = await checkRange(client, { after: point, through: end, deep: true });
+    if (outcome.kind === 'broken') return yield broken(outcome.position, outcome.reason);
+    point = outcome.end;
+    if (point.position === head.position) {
+      const problem = headProblem(head, point) ?? (await beyondProblem(client));
+      if (problem !== undefined) return yield broken(point.position, problem);
+    }
+    await failpoint('chain.page_verified');
+    yield { kind: 'intact', through: position(point.position), chainHash: Buffer.from(point.chainHash).toString('hex') };
+    if (point.position >= head.position) return;
   }
-  const differs = Object.entries({
-    id: [row.id, envelope.id],
-    stream: [row.stream, envelope.stream],
-    category: [row.category, categoryOf(envelope.stream)],
-    version: [Number(row.version), envelope.version],
-    type: [row.type, envelope.type],
-    account: [row.account, envelope.account],
-    schema_version: [row.schema_version, envelope.schemaVersion],
-  }).find(([, [column, hashed]]) => column !== hashed);
-  if (differs !== undefined) return `its column ${differs[0]} differs from its envelope`;
-  return canonicalJson(envelope) === row.envelope ? undefined : 'its envelope is not canonical JSON';
-};
+}
 
-const checkHashes = (row: ChainRow, previous: Buffer): string | undefined => {
-  const content = createHash('sha256').update(row.envelope).digest();
-  if (!content.equals(row.content_hash)) return 'its content hash does not match its envelope';
-  const number = Buffer.alloc(8);
-  number.writeBigInt64BE(BigInt(row.position));
-  const step = createHash('sha256')
-    .update(previous)
-    .update(number)
-    .update(isoTime(Number(row.recorded_ms)))
-    .update(content)
-    .digest();
-  return step.equals(row.chain_hash) ? undefined : 'its chain hash does not follow from the event before it';
+/** An event beyond the head was not appended by es.append, or the head was put back. */
+export const beyondProblem = async (db: Queryable): Promise<string | undefined> => {
+  const { rows } = await db.query<{ position: string }>(
+    'SELECT e.position FROM es.events e, es.log_head h WHERE e.position > h.position ORDER BY e.position LIMIT 1',
+  );
+  return rows[0] && `the head of the log lies before event ${rows[0].position}`;
 };
 
 const broken = (at: bigint, reason: string): ChainReport => ({ kind: 'broken', position: position(at), reason });
