@@ -1,0 +1,36 @@
+import { accountDecider, operatorDecider } from '#access';
+import { instanceDecider, nodeDecider, templateDecider } from '#fleet';
+import type { DomainEvent } from '#kernel';
+import { joinRefusals } from '../../../libs/kubernetes/src/application/join-refusals.js';
+import { clusterDecider } from '../../../libs/kubernetes/src/domain/cluster/decide.js';
+import { accessGrantDecider } from '../../../libs/sdwan/src/domain/access-grant/decide.js';
+import { addressLedgerDecider } from '../../../libs/sdwan/src/domain/address-ledger/decide.js';
+import { networkDecider } from '../../../libs/sdwan/src/domain/network/decide.js';
+import { prefixDecider } from '../../../libs/sdwan/src/domain/network/prefixes.js';
+import { peerDecider } from '../../../libs/sdwan/src/domain/peer/decide.js';
+import { virtualIpDecider } from '../../../libs/sdwan/src/domain/virtual-ip/decide.js';
+
+/** A fold of a stream, whatever its state. */
+export interface StreamFold {
+  readonly initial: unknown;
+  evolve(state: unknown, event: DomainEvent): unknown;
+}
+const fold = (decider: object): StreamFold => decider as StreamFold;
+
+/** Every fold that the Transactor runs, by the category of the streams that it is run on. */
+export const STREAM_FOLDS: Readonly<Record<string, readonly StreamFold[]>> = {
+  account: [fold(accountDecider)],
+  account_prefixes: [fold(prefixDecider)],
+  operator: [fold(operatorDecider)],
+  template: [fold(templateDecider)],
+  node: [fold(nodeDecider)],
+  instance: [fold(instanceDecider), fold(joinRefusals)],
+  sdwan_network: [fold(networkDecider)],
+  address_ledger: [fold(addressLedgerDecider)],
+  sdwan_peer: [fold(peerDecider)],
+  virtual_ip: [fold(virtualIpDecider)],
+  access_grant: [fold(accessGrantDecider)],
+  cluster: [fold(clusterDecider)],
+  // An inbox is folded by its process manager; those are tried with every event.
+  pm_sdwan: [],
+};

@@ -1,0 +1,90 @@
+import { canonicalJson, deterministicUuid, uuidOf, type EventDefinition } from '#kernel';
+import type { EventMeta } from '#event-store';
+import { pmStream } from '#processing';
+import { sampleId, samples } from './samples.js';
+import { storedSchema } from './json-schema.js';
+
+/** An event as it stands in the log, in canonical form: what is hashed, and what every later build must read. */
+export interface Envelope {
+  readonly account: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly id: string;
+  readonly meta: EventMeta;
+  readonly schemaVersion: number;
+  readonly stream: string;
+  readonly type: string;
+  readonly version: number;
+}
+
+const ACCOUNT = sampleId('account');
+const TIME = '2026-01-02T03:04:05.678Z';
+
+/** Streams of the events that are not on the stream of the first id in their data. */
+const streamOf = (type: string, data: Readonly<Record<string, unknown>>): string => {
+  if (type === 'system.pm.input_received') return pmStream(String(data['manager']), String(data['instance']));
+  if (type.startsWith('system.account.')) return ACCOUNT;
+  if (type.startsWith('system.sdwan.prefix_')) return `account_prefixes-${uuidOf(ACCOUNT)}`;
+  if (type.startsWith('system.sdwan.address.')) return `address_ledger-${uuidOf(String(data['network_id']))}`;
+  const own = Object.values(data).find(
+    (value) => typeof value === 'string' && /^[a-z][a-z0-9_]*-[0-9a-f]{8}-/.test(value),
+  );
+  return typeof own === 'string' ? own : ACCOUNT;
+};
+
+const linksOf = (data: Readonly<Record<string, unknown>>): EventMeta['links'] =>
+  Object.fromEntries(
+    (['node', 'instance', 'cluster', 'network'] as const)
+      .map((name) => [name, data[`${name}_id`]])
+      .filter(([, id]) => typeof id === 'string'),
+  ) as EventMeta['links'];
+
+const envelope = (definition: EventDefinition, data: Readonly<Record<string, unknown>>, nth: number): Envelope => {
+  const { type, version: schemaVersion, severity } = definition;
+  const commandId = deterministicUuid('sample', type, schemaVersion, nth);
+  const meta: EventMeta = {
+    accountId: ACCOUNT,
+    actor: { kind: 'operator', id: sampleId('operator') },
+    commandId,
+    correlationId: deterministicUuid('sample correlation', type),
+    causationId: commandId,
+    occurredAt: TIME,
+    severity,
+    links: linksOf(data),
+    topics: [],
+  };
+  const stream = streamOf(type, data);
+  return {
+    account: ACCOUNT,
+    data,
+    id: deterministicUuid('event', commandId),
+    meta,
+    schemaVersion,
+    stream,
+    type,
+    version: 1,
+  };
+};
+
+/** A process manager's inbox holds whole events of other streams, so its samples are made of theirs. */
+const inbox = (data: Record<string, unknown>, about: Envelope): Record<string, unknown> => {
+  const input = data['input'] as { kind: string };
+  const { id, stream, version, type, schemaVersion, data: told, meta } = about;
+  const whole = { id, stream, version, type, schemaVersion, data: told, meta, position: '5', recordedAt: TIME };
+  return {
+    ...data,
+    manager: 'sdwan',
+    instance: 'sample',
+    input: input.kind === 'event' ? { ...input, event: whole } : input,
+  };
+};
+
+/** `about` is the event in samples of inboxes. */
+export const sampleEnvelopes = (definition: EventDefinition, about: EventDefinition): readonly Envelope[] => {
+  const base = envelope(about, about.schema.parse(samples(storedSchema(about))[0]), 0);
+  const made = samples(storedSchema(definition))
+    .map((data) => (definition.type === 'system.pm.input_received' ? inbox(data, base) : data))
+    // Through the schema, as every append goes: what is frozen is what would have been stored.
+    .map((data) => definition.schema.parse(data) as Record<string, unknown>);
+  const distinct = [...new Map(made.map((data) => [canonicalJson(data), data])).values()];
+  return distinct.map((data, nth) => envelope(definition, data, nth));
+};
