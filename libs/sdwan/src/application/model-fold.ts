@@ -18,6 +18,7 @@ import {
   type LiveVirtualIp,
   type VirtualIpEvent,
 } from '../domain/virtual-ip/state.js';
+import { withPodCidr } from '../domain/peer/state.js';
 import type { NetworkView, PeerView } from '../domain/wireguard-compiler/model.js';
 import { effectiveMode, isHub } from '../domain/wireguard-compiler/topology.js';
 
@@ -117,7 +118,10 @@ const changePeer = (peer: PeerView, event: RecordedEvent): PeerView | undefined 
     case PeerEndpointsReported.type:
       return { ...peer, underlay: (event.data as Data<typeof PeerEndpointsReported>).underlay_addresses };
     case PeerPodCidrAssigned.type:
-      return { ...peer, podCidr: (event.data as Data<typeof PeerPodCidrAssigned>).pod_cidr };
+      return {
+        ...peer,
+        podCidrs: withPodCidr(peer.podCidrs, (event.data as Data<typeof PeerPodCidrAssigned>).pod_cidr),
+      };
     // Only a hub's silence changes what others are told: its standby takes over.
     case PeerConnected.type:
       return peer.silent && peer.publiclyReachable ? { ...peer, silent: false } : undefined;
@@ -151,7 +155,7 @@ const attach = (model: FoldedState, d: Data<typeof PeerAttached>): Iterable<stri
     listenPort: d.listen_port,
     publicKey: d.public_key,
     underlay: model.instances.get(d.instance_id ?? '')?.underlay ?? [],
-    podCidr: null,
+    podCidrs: [],
     tags: d.tags,
     silent: false,
   };

@@ -98,9 +98,12 @@ const routingSummary = (network: NetworkView, lastWord: ReadonlyMap<string, stri
           peer_id: peer.peerId,
           name: peer.name,
         })),
-        ...(peer.podCidr === null
-          ? []
-          : [{ prefix: peer.podCidr, kind: 'pods' as const, peer_id: peer.peerId, name: peer.name }]),
+        ...peer.podCidrs.map((prefix) => ({
+          prefix,
+          kind: 'pods' as const,
+          peer_id: peer.peerId,
+          name: peer.name,
+        })),
       ]),
       ...vips.map((vip) => ({
         prefix: hostCidr(vip.address),

@@ -44,7 +44,7 @@ export const peerShape = z.object({
   listen_port: z.number().int(),
   public_key: z.string().nullable(),
   status: z.enum(['pending', 'handshaking', 'connected', 'silent', 'removed']),
-  pod_cidr: z.string().nullable(),
+  pod_cidrs: z.array(z.string()).describe('Ranges of the pods on this node, as Kubernetes gave them'),
   tags: z.array(z.string()),
   created_at: time,
 });

@@ -25,7 +25,7 @@ export const networkView = (doc: NetworkDoc, model: SdwanModel) => {
 };
 
 export const peerView = (doc: PeerDoc, model: SdwanModel) => {
-  const { attached, publicKey, listenPort, podCidr } = doc.state;
+  const { attached, publicKey, listenPort, podCidrs } = doc.state;
   const network = model.networks.get(doc.network_id);
   const live = network?.peers.get(doc.id);
   const [effective] = network === undefined || live === undefined ? [] : endpointsOf(live, network);
@@ -45,7 +45,7 @@ export const peerView = (doc: PeerDoc, model: SdwanModel) => {
     listen_port: listenPort,
     public_key: publicKey,
     status: doc.status,
-    pod_cidr: podCidr,
+    pod_cidrs: [...podCidrs],
     tags: attached.tags,
     created_at: doc.created_at,
   };

@@ -37,7 +37,7 @@ export const peerDecider: Decider<PeerState, PeerCommand, PeerEvent> = {
         if (JSON.stringify(command.underlay) === JSON.stringify(state.underlay)) return nothing('unchanged');
         return accept(PeerEndpointsReported({ ...ids, underlay_addresses: [...command.underlay] }, more));
       case 'assign_pod_cidr':
-        return command.podCidr === state.podCidr
+        return state.podCidrs.includes(command.podCidr)
           ? nothing('unchanged')
           : accept(PeerPodCidrAssigned({ ...ids, pod_cidr: command.podCidr }, more));
       case 'connected':

@@ -21,10 +21,15 @@ export type PeerState =
       readonly publicKey: string | null;
       readonly listenPort: number;
       readonly underlay: readonly string[];
-      readonly podCidr: string | null;
+      /** At most one of each family. */
+      readonly podCidrs: readonly string[];
     };
 
 export const initialPeer: PeerState = { status: 'none' };
+
+/** Kubernetes gives a node one range of each address family; a new one takes the old one's place. */
+export const withPodCidr = (known: readonly string[], added: string): readonly string[] =>
+  [...known.filter((cidr) => cidr.includes(':') !== added.includes(':')), added].sort();
 
 export const evolvePeer = (state: PeerState, event: PeerEvent): PeerState => {
   if (event.type === PeerAttached.type) {
@@ -36,7 +41,7 @@ export const evolvePeer = (state: PeerState, event: PeerEvent): PeerState => {
       publicKey: attached.public_key,
       listenPort: attached.listen_port,
       underlay: [],
-      podCidr: null,
+      podCidrs: [],
     };
   }
   if (state.status === 'none') return state;
@@ -48,7 +53,10 @@ export const evolvePeer = (state: PeerState, event: PeerEvent): PeerState => {
     case PeerEndpointsReported.type:
       return { ...state, underlay: (event.data as EventOf<typeof PeerEndpointsReported>['data']).underlay_addresses };
     case PeerPodCidrAssigned.type:
-      return { ...state, podCidr: (event.data as EventOf<typeof PeerPodCidrAssigned>['data']).pod_cidr };
+      return {
+        ...state,
+        podCidrs: withPodCidr(state.podCidrs, (event.data as EventOf<typeof PeerPodCidrAssigned>['data']).pod_cidr),
+      };
     case PeerConnected.type:
       return { ...state, status: 'connected' };
     case PeerSilent.type:

@@ -72,10 +72,7 @@ export const compileDirect = (network: NetworkView, self: PeerView | undefined, 
   return result;
 };
 
-const whatIsAt = (peer: PeerView): string[] => [
-  ...ownAddresses(peer),
-  ...(peer.podCidr === null ? [] : [peer.podCidr]),
-];
+const whatIsAt = (peer: PeerView): string[] => [...ownAddresses(peer), ...peer.podCidrs];
 
 const item = (network: NetworkView, peer: PeerView, allowed: readonly string[]): CompiledPeer => ({
   peer_id: peer.peerId,

@@ -18,6 +18,7 @@ interface Shape {
     endpoint: boolean;
   }[];
   readonly mode: 'mesh' | 'hub' | 'ibgp' | null;
+  readonly podsV6?: boolean;
   readonly vips: readonly { holder: number; moving: number | null }[];
 }
 
@@ -34,6 +35,7 @@ const shape = fc.record({
     { minLength: 2, maxLength: 7 },
   ),
   mode: fc.constantFrom('mesh' as const, 'hub' as const, 'ibgp' as const, null),
+  podsV6: fc.boolean(),
   vips: fc.array(fc.record({ holder: fc.nat(6), moving: fc.option(fc.nat(6)) }), { maxLength: 3 }),
 });
 
@@ -54,7 +56,7 @@ const build = (s: Shape, subnet = 1): NetworkView => {
       listenPort: 51820,
       publicKey: p.keyed ? key(n) : null,
       underlay: p.endpoint ? [`192.0.2.${n + 1}`] : [],
-      podCidr: p.pods && !p.device ? `10.42.${n}.0/24` : null,
+      podCidrs: p.pods && !p.device ? [s.podsV6 ? `fd42:0:0:${n}::/64` : `10.42.${n}.0/24`] : [],
       tags: [],
       silent: p.silent,
     }),
@@ -91,7 +93,7 @@ const build = (s: Shape, subnet = 1): NetworkView => {
     cidr64: `fd00:${subnet}::/64`,
     cidrV4: `100.64.${16 * subnet}.0/20`,
     routingMode: s.mode,
-    podSubnetPrefix: '10.42.0.0/16',
+    podSubnetPrefix: s.podsV6 ? 'fd42::/56' : '10.42.0.0/16',
     peers,
     virtualIps,
   };
@@ -124,7 +126,7 @@ class Node {
     const host = { ...ip, length: ip.family === 4 ? 32 : 128 };
     return (
       mine.some((a) => mustIp(a).family === ip.family && mustIp(a).value === ip.value) ||
-      (this.self.podCidr !== null && contains(mustCidr(this.self.podCidr), host))
+      this.self.podCidrs.some((cidr) => contains(mustCidr(cidr), host))
     );
   }
 }
@@ -147,6 +149,8 @@ const walk = (nodes: ReadonlyMap<string, Node>, from: string, source: string, ta
   return undefined;
 };
 
+const podIn = (cidr: string, host: number) => cidr.replace(/0\/24$|\/64$/, String(host));
+
 const keyed = (network: NetworkView) => [...network.peers.values()].filter((p) => p.publicKey !== null);
 const connected = (network: NetworkView, a: PeerView, b: PeerView) =>
   reachOf(network, { ...a, underlay: ['192.0.2.9'] }, { ...b, underlay: ['192.0.2.8'] }).kind !== 'unreachable' ||
@@ -165,10 +169,9 @@ describe('the WireGuard compiler, on every topology', () => {
             if (a === b || !connected(network, a, b)) continue;
             expect(walk(nodes, a.peerId, a.addressV6, b.addressV6)).toBe(b.peerId);
             expect(walk(nodes, a.peerId, a.addressV4, b.addressV4)).toBe(b.peerId);
-            if (a.podCidr !== null && b.podCidr !== null)
-              expect(walk(nodes, a.peerId, a.podCidr.replace('0/24', '7'), b.podCidr.replace('0/24', '9'))).toBe(
-                b.peerId,
-              );
+            for (const [n, from] of a.podCidrs.entries())
+              if (b.podCidrs.length > 0)
+                expect(walk(nodes, a.peerId, podIn(from, 7), podIn(b.podCidrs[n]!, 9))).toBe(b.peerId);
           }
       }),
       { numRuns: 300 },

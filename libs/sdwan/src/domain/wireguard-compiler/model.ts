@@ -15,7 +15,8 @@ export interface PeerView {
   readonly listenPort: number;
   readonly publicKey: string | null;
   readonly underlay: readonly string[];
-  readonly podCidr: string | null;
+  /** What Kubernetes gave to the node's pods, at most one range of each family. */
+  readonly podCidrs: readonly string[];
   readonly tags: readonly string[];
   /** No word from it: another hub takes over. */
   readonly silent: boolean;
