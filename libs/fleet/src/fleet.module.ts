@@ -32,12 +32,24 @@ import { LivenessObserver } from './application/liveness.js';
 import { FLEET_SERVICES, type FleetServices } from './application/services.js';
 import { handlerFor } from './application/use.js';
 import { fleetInstances, fleetNodes, fleetTemplates } from './projections/index.js';
+import { PROVISIONING_DRIVERS, type ProvisioningDriver } from './provisioning/driver.js';
 import { configuredDrivers } from './provisioning/drivers.js';
 import { registerFleetTools } from './tools/register.js';
 
 const services: Provider = {
   provide: FLEET_SERVICES,
-  inject: [TRANSACTOR, EVENT_STORE, READ_MODELS, CLOCK, IDS, RANDOM, LOG, CONFIG, CERTIFICATE_AUTHORITY],
+  inject: [
+    TRANSACTOR,
+    EVENT_STORE,
+    READ_MODELS,
+    CLOCK,
+    IDS,
+    RANDOM,
+    LOG,
+    CONFIG,
+    CERTIFICATE_AUTHORITY,
+    { token: PROVISIONING_DRIVERS, optional: true },
+  ],
   useFactory: (
     transactor: Transactor,
     store: EventStore,
@@ -48,8 +60,9 @@ const services: Provider = {
     log: Log,
     config: Config,
     authority: CertificateAuthority,
+    given: ReadonlyMap<string, ProvisioningDriver> | undefined,
   ): FleetServices => {
-    const drivers = configuredDrivers(config);
+    const drivers = given ?? configuredDrivers(config);
     const own = log.child({ context: 'fleet' });
     const drainAdvice = new DrainAdvice();
     return { transactor, store, readModels, clock, ids, random, log: own, config, authority, drivers, drainAdvice };

@@ -29,7 +29,7 @@ import { KubernetesDirectory } from './application/directory.js';
 import { DrainNodeHandler, UncordonNodeHandler } from './application/drain.handler.js';
 import { K3sHandshake } from './application/handshake.js';
 import { Joins } from './application/joins.js';
-import { KubeApis } from './application/kube-api.js';
+import { KUBE_APIS, KubeApis, type KubeApiSource } from './application/kube-api.js';
 import {
   DecommissionClusterHandler,
   RemoveNodeHandler,
@@ -47,8 +47,9 @@ import { KubernetesTools } from './tools/handlers.js';
     KubernetesDirectory,
     {
       provide: KubeApis,
-      inject: [AGENT_LINK, SECRET_STORE, TIMERS],
-      useFactory: (link: AgentLink, secrets: SecretStore, timers: Timers) => new KubeApis(link, secrets, timers),
+      inject: [AGENT_LINK, SECRET_STORE, TIMERS, { token: KUBE_APIS, optional: true }],
+      useFactory: (link: AgentLink, secrets: SecretStore, timers: Timers, given?: KubeApiSource) =>
+        given ?? new KubeApis(link, secrets, timers),
     },
     ClaimClusterHandler,
     DrainNodeHandler,

@@ -22,6 +22,9 @@ export interface ProvisioningDriver {
   terminate(instance: { readonly id: InstanceId }): Promise<void>;
 }
 
+/** Optional port: drivers in place of the configured ones, for a fork of the platform that must make no machines. */
+export const PROVISIONING_DRIVERS = Symbol('ProvisioningDrivers');
+
 /** The machine is there already: the operator runs the join command on it. */
 export const existingMachines: ProvisioningDriver = {
   name: 'existing',

@@ -25,6 +25,10 @@ export interface KubeApiTarget {
   readonly servers: readonly string[];
 }
 
+/** Optional port: where Kubernetes APIs come from in place of the agents' tunnels, for a fork of the platform. */
+export const KUBE_APIS = Symbol('KubeApis');
+export type KubeApiSource = Pick<KubeApis, 'open'>;
+
 /** Opens the official client over the Tunnel of the first server whose agent is connected. */
 export class KubeApis {
   constructor(

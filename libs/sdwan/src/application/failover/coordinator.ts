@@ -50,6 +50,14 @@ export class FailoverCoordinator {
     this.voter = new PlatformVoter(deps.model, deps.link, now, deps.lease.ttlMs);
   }
 
+  /** As AgentFacts.adopt; moves that the other one runs are not taken over: in a fork they are resumed from the log. */
+  adopt(other: FailoverCoordinator): void {
+    this.facts.adopt(other.facts);
+    this.voter.adopt(other.voter);
+    for (const [vipId, at] of other.retryAt) this.retryAt.set(vipId, at);
+    for (const [vipId, at] of other.movedAt) this.movedAt.set(vipId, at);
+  }
+
   start(): void {
     this.stop = [
       this.deps.model.onEvent((event) => {

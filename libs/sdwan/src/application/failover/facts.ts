@@ -14,7 +14,7 @@ export class AgentFacts {
   private readonly notReady = new Map<string, number>();
   private readonly returningSince = new Map<string, number>();
   private readonly lost = new Set<string>();
-  private readonly startedMs: number;
+  private startedMs: number;
 
   constructor(
     private readonly model: SdwanModel,
@@ -39,6 +39,14 @@ export class AgentFacts {
 
   markApplied(instanceId: string): void {
     this.returningSince.delete(instanceId);
+  }
+
+  /** Takes over what another has heard, for a fork that begins where that one is. Clocks must be the same. */
+  adopt(other: AgentFacts): void {
+    for (const [id, streak] of other.notReady) this.notReady.set(id, streak);
+    for (const [id, since] of other.returningSince) this.returningSince.set(id, since);
+    for (const id of other.lost) this.lost.add(id);
+    this.startedMs = other.startedMs;
   }
 
   of(member: Member): HolderFacts {

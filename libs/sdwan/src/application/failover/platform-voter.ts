@@ -16,7 +16,7 @@ interface Grant {
 export class PlatformVoter {
   private readonly promised = new Map<string, number>();
   private readonly grants = new Map<string, Grant>();
-  private readonly startedMs: number;
+  private startedMs: number;
 
   constructor(
     private readonly model: SdwanModel,
@@ -29,6 +29,13 @@ export class PlatformVoter {
 
   promise(vipId: string, epoch: number): void {
     this.promised.set(vipId, Math.max(epoch, this.promised.get(vipId) ?? 0));
+  }
+
+  /** As AgentFacts.adopt. */
+  adopt(other: PlatformVoter): void {
+    for (const [vipId, epoch] of other.promised) this.promised.set(vipId, epoch);
+    for (const [vipId, grant] of other.grants) this.grants.set(vipId, grant);
+    this.startedMs = other.startedMs;
   }
 
   /** For how long a grant below `epoch` may still be in use. */
