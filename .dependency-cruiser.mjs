@@ -10,6 +10,7 @@ const order = [
   'sdwan',
   'kubernetes',
   'audit',
+  'consumers',
 ];
 const allowed = {
   kernel: [],
@@ -22,6 +23,7 @@ const allowed = {
   sdwan: ['kernel', 'event-store', 'processing', 'access', 'tools', 'agent-gateway', 'fleet'],
   kubernetes: ['kernel', 'event-store', 'processing', 'access', 'tools', 'agent-gateway', 'fleet', 'sdwan'],
   audit: ['kernel', 'event-store', 'processing', 'access', 'tools'],
+  consumers: ['kernel', 'event-store', 'processing', 'access', 'tools', 'agent-gateway', 'audit'],
 };
 const spec = '-spec\\.ts$';
 

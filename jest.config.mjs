@@ -14,6 +14,7 @@ const names = [
   'kubernetes',
   'agent-gateway',
   'audit',
+  'consumers',
   'tools',
 ];
 

@@ -14,6 +14,7 @@ import {
   TimeTravelModule,
   type PlatformFacts,
 } from '#audit';
+import { EVENT_STREAM } from '#consumers';
 import { currentEvents, EVENT_STORE, verifyChain } from '#event-store';
 import {
   COMMAND_DISPATCHER,
@@ -32,6 +33,7 @@ import { CURSOR_CODEC, IDEMPOTENCY_LEDGER, TOOL_REGISTRAR, ToolRegistry } from '
 import { NestCommandDispatcher } from './adapters/nest-dispatcher.js';
 import type { Foundation } from './foundation.js';
 import { AuthGuard } from './http/auth.guard.js';
+import { EventsController } from './http/events.controller.js';
 import { HealthController } from './http/health.controller.js';
 import { McpController } from './http/mcp.controller.js';
 import { RefusalFilter } from './http/refusal.filter.js';
@@ -75,6 +77,7 @@ const ports = (f: Foundation): Provider[] => [
   value(AGENT_LINK, f.gateway),
   value(GATEWAY_REGISTRAR, f.gateway),
   value(CURSOR_CODEC, f.cursors),
+  value(EVENT_STREAM, f.events),
   value(IDEMPOTENCY_LEDGER, f.ledger),
   value(RECENT_EVENTS, recentEvents(f)),
   value(PROCESSING_VIEW, f.processing),
@@ -116,7 +119,7 @@ export class PlatformModule {
     return {
       module: PlatformModule,
       imports: [CqrsModule.forRoot(), FleetModule, SdwanModule, KubernetesModule, AuditModule, TimeTravelModule],
-      controllers: [ToolsController, McpController, HealthController],
+      controllers: [ToolsController, McpController, EventsController, HealthController],
       providers: [
         ...shared,
         { provide: APP_GUARD, useClass: AuthGuard },

@@ -58,6 +58,7 @@ const start = async (options: PlatformOptions, closing: Closing): Promise<Runnin
   const { processing, gateway } = foundation;
   const app = await createApp(foundation, onBadOutput ?? 'log');
   closing.add('http', () => closeHttp(app));
+  closing.add('consumers', () => foundation.events.stop());
   await app.init();
   foundation.dispatcher.bind(app.get<CommandDispatcher>(COMMAND_DISPATCHER));
   foundation.enrollment.bind(app.get<EnrollmentHandler>(ENROLLMENT_HANDLER, { strict: false }));

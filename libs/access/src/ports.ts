@@ -34,6 +34,8 @@ export interface Principal {
   readonly accountId: string;
   readonly name: string;
   readonly permissions: ReadonlySet<string>;
+  /** When the token ends, milliseconds since the epoch; absent when it does not. */
+  readonly expiresAtMs?: number;
 }
 
 export interface OperatorAuthenticator {

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import {
   errorMessage,
   sleep,
@@ -77,6 +78,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
   private readonly tunnels: Tunnels;
   private readonly refresher: Refresher;
   private readonly phaseHandlers: PhaseHandler[] = [];
+  private readonly openServices: [ServiceDefinition, UntypedServiceImplementation][] = [];
   private readonly stopping = new AbortController();
   private folding: Promise<void> | undefined;
   private readonly cancels: Cancel[] = [];
@@ -111,6 +113,11 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
 
   addObserver(observer: AgentObserver): void {
     this.hub.observers.push(observer);
+  }
+
+  /** A service on the port without client certificates, beside Enroll; before start(). It must authenticate its callers. */
+  addOpenService(definition: ServiceDefinition, implementation: UntypedServiceImplementation): void {
+    this.openServices.push([definition, implementation]);
   }
 
   /**
@@ -219,6 +226,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
     const service = new AgentService({ hub, tunnels, enrollment, phaseHandlers, log });
     agents.addService(agentServiceDefinition, service.implementation());
     enroll.addService(agentV1.EnrollmentServiceService, enrollmentService({ enrollment, log }));
+    for (const [definition, implementation] of this.openServices) enroll.addService(definition, implementation);
     this.listeners = { agents, enroll };
     this.cancels.push(this.options.timers.every(DAY_MS, () => this.renew([mutual, open])));
     return { agentPort: await agents.listen(), enrollPort: await enroll.listen() };

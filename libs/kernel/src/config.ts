@@ -67,6 +67,22 @@ export const settingsSchema = z.object({
     .min(150)
     .default(600)
     .describe('As DROVER_LEASE_MS, for candidates of a virtual IP; at least twice their beat'),
+  DROVER_CONSUMERS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(2_000)
+    .describe('Streams of events (`/events`, Subscribe) that this process serves at once'),
+  DROVER_CONSUMERS_PER_ACCOUNT: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(200)
+    .describe('Of these, at most so many of one account'),
+  DROVER_WEBHOOK_ALLOW_PRIVATE: z
+    .enum(['yes', 'no'])
+    .default('no')
+    .describe('Whether webhooks may go to loopback, link-local and private addresses'),
 });
 
 export type Config = Readonly<z.output<typeof settingsSchema>>;

@@ -4,6 +4,7 @@ import { position, type Position } from '#event-store';
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+const NO_SALT = new Uint8Array();
 
 /**
  * Positions as the outside sees them: encrypted and bound to the account, because the plain number would tell how much all
@@ -20,10 +21,11 @@ export class CursorCodec {
     this.cipherKey = createHmac('sha256', key).update('drover cursor cipher').digest();
   }
 
-  encode(accountId: string, at: Position): string {
+  /** With `salt`, each cursor of the same position looks different: a change then does not tell that others wrote. */
+  encode(accountId: string, at: Position, salt: Uint8Array = NO_SALT): string {
     const plain = Buffer.alloc(8);
     plain.writeBigUInt64BE(at);
-    const nonce = createHmac('sha256', this.nonceKey).update(accountId).update('|').update(plain).digest();
+    const nonce = createHmac('sha256', this.nonceKey).update(accountId).update('|').update(plain).update(salt).digest();
     const cipher = createCipheriv('aes-256-gcm', this.cipherKey, nonce.subarray(0, NONCE_BYTES));
     cipher.setAAD(Buffer.from(accountId));
     const body = Buffer.concat([cipher.update(plain), cipher.final()]);

@@ -65,7 +65,8 @@ export class OperatorDirectory implements OperatorAuthenticator {
     if (token.revoked) return undefined;
     if (token.expiresAt !== null && Date.parse(token.expiresAt) <= this.clock.wallMs()) return undefined;
     const { operatorId, accountId, name } = state.created;
-    return { operatorId, accountId, name, permissions: new Set(token.permissions) };
+    const expires = token.expiresAt === null ? {} : { expiresAtMs: Date.parse(token.expiresAt) };
+    return { operatorId, accountId, name, permissions: new Set(token.permissions), ...expires };
   }
 
   private async current(operatorId: string): Promise<OperatorState | undefined> {
