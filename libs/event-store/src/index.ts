@@ -1,7 +1,7 @@
 export * from './adapters/memory/memory-event-store.js';
 export * from './adapters/postgres/postgres-event-store.js';
 export * from './adapters/postgres/verify-chain.js';
-export { GENESIS_POINT, type ChainPoint, type CheckedRow, type StoredRow } from './adapters/postgres/verify-chain-row.js';
+export { GENESIS_POINT, type ChainPoint } from './adapters/postgres/verify-chain-row.js';
 export * from './append-rules.js';
 export * from './current-events.js';
 export * from './embedded/errors.js';

@@ -2,15 +2,8 @@ import type pg from 'pg';
 import { failpoint } from '#kernel';
 import { position, type Position } from '../../port.js';
 import { copyRows } from './verify-chain-copy.js';
-import {
-  CHAIN_COLUMNS,
-  checkRow,
-  GENESIS_POINT,
-  readRow,
-  type ChainPoint,
-  type CheckedRow,
-  type StoredRow,
-} from './verify-chain-row.js';
+import { CHAIN_COLUMNS } from './verify-chain-reader.js';
+import { GENESIS_POINT, RowCheck, type ChainPoint } from './verify-chain-row.js';
 
 export type ChainReport =
   /** Everything up to `through` is as it was written; `chainHash` (hex) stands for all of it. */
@@ -35,32 +28,32 @@ export type RangeOutcome =
 
 /**
  * Checks the rows of a range, each against the one before it, in one pass over a stream of stored bytes. `seen` is told of
- * every row that was still in its place, the broken one among them; its buffers are valid during the call only.
+ * every row that is still in its place, a broken one among them: position ‖ time ‖ content, valid during the call only.
  */
 export const checkRange = async (
   client: Pick<pg.Client, 'query'>,
   range: ChainRange,
-  seen: (row: StoredRow, checked: CheckedRow) => void = () => undefined,
+  seen: (entry: Uint8Array) => void = () => undefined,
 ): Promise<RangeOutcome> => {
-  const { deep, through } = range;
-  let point = range.after;
-  let broken: { readonly position: bigint; readonly reason: string } | undefined;
-  const from = point.position;
-  const query = `SELECT ${CHAIN_COLUMNS} FROM es.events WHERE position > ${from} AND position <= ${through} ORDER BY position`;
+  const { after, through, deep } = range;
+  const rows = new RowCheck(after, deep);
+  let problem: string | undefined;
+  const query = `SELECT ${CHAIN_COLUMNS} FROM es.events WHERE position > ${after.position} AND position <= ${through} ORDER BY position`;
   await copyRows(client, query, (tuple) => {
-    if (broken !== undefined) return;
-    const row = readRow(tuple);
-    const checked = checkRow(row, point, deep);
-    if (row.position === point.position + 1n) seen(row, checked);
-    if (checked.problem !== undefined) broken = { position: point.position + 1n, reason: checked.problem };
-    // Its buffers go when the next row comes.
-    else point = { position: row.position, chainHash: Buffer.from(row.chainHash), recordedMs: row.recordedMs };
+    if (problem !== undefined) return;
+    if (!rows.isNext(tuple)) problem = MISSING;
+    else {
+      problem = rows.problem();
+      seen(rows.entry);
+    }
   });
-  if (broken === undefined && point.position < through) {
-    broken = { position: point.position + 1n, reason: 'the event is missing' };
-  }
-  return broken === undefined ? { kind: 'intact', end: point } : { kind: 'broken', ...broken, end: point };
+  const end = rows.point;
+  if (problem === undefined && end.position < through) problem = MISSING;
+  if (problem === undefined) return { kind: 'intact', end };
+  return { kind: 'broken', position: end.position + 1n, reason: problem, end };
 };
+
+const MISSING = 'the event is missing';
 
 export interface LogHead {
   readonly position: bigint;
@@ -132,7 +125,11 @@ async function* verifyPages(client: pg.PoolClient, after: Position): AsyncGenera
       if (problem !== undefined) return yield broken(point.position, problem);
     }
     await failpoint('chain.page_verified');
-    yield { kind: 'intact', through: position(point.position), chainHash: Buffer.from(point.chainHash).toString('hex') };
+    yield {
+      kind: 'intact',
+      through: position(point.position),
+      chainHash: Buffer.from(point.chainHash).toString('hex'),
+    };
     if (point.position >= head.position) return;
   }
 }
