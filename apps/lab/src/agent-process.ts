@@ -70,6 +70,7 @@ export class AgentProcess {
     this.wanted = restart;
     const { pid, child } = this;
     if (pid !== undefined) signal(pid, 'SIGKILL');
+    this.wakeWrapper();
     if (child !== undefined)
       await until(
         `agent on ${this.host.name} ended`,
@@ -82,6 +83,11 @@ export class AgentProcess {
   }
   resume(): void {
     if (this.pid !== undefined) signal(this.pid, 'SIGCONT');
+    this.wakeWrapper();
+  }
+  /** nsenter stops itself with its stopped child, and would then never see how that ends. */
+  private wakeWrapper(): void {
+    if (this.child?.pid !== undefined) signal(this.child.pid, 'SIGCONT');
   }
   forget(): void {
     this.wanted = false;
