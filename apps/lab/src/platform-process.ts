@@ -67,6 +67,11 @@ export class PlatformProcess {
     return this.child!.pid!;
   }
 
+  /** How the process that was started last has ended; undefined while it runs. */
+  get endedBy(): NodeJS.Signals | number | undefined {
+    return this.child?.signalCode ?? this.child?.exitCode ?? undefined;
+  }
+
   async start(): Promise<void> {
     const { root, dataDir, ports, publicUrl, provisionerSocket, logFile } = this.options;
     const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });

@@ -7,9 +7,14 @@ export interface LogCopy {
   readonly broken: string | undefined;
 }
 
+export interface LogPlace {
+  readonly dataDir: string;
+  readonly databaseUrl?: string;
+}
+
 /** All that a stopped (or killed) platform has written. The embedded Postgres is ended with it. */
-export const readLogOf = async (dataDir: string): Promise<LogCopy> => {
-  const postgres = await openPostgres({ dataDir });
+export const readLogOf = async (where: string | LogPlace): Promise<LogCopy> => {
+  const postgres = await openPostgres(typeof where === 'string' ? { dataDir: where } : where);
   const pool = new pg.Pool(postgres.connection);
   const store = new PostgresEventStore({ connection: postgres.connection });
   try {

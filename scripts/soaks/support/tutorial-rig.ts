@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openPostgres } from '#event-store';
 import { Narrator } from '../../../apps/lab/src/demo/narrator.js';
-import { SERVERS, Story, WORKER, type StoryResult, type World } from '../../../apps/lab/src/demo/story.js';
-import { labWorld } from '../../../apps/lab/src/demo/world.js';
+import { SERVERS, Story, WORKER, type StoryResult } from '../../../apps/lab/src/demo/story.js';
 import { Lab } from '../../../apps/lab/src/lab.js';
 import { choosePorts, PlatformProcess } from '../../../apps/lab/src/platform-process.js';
 import { AnswerGate } from './answer-gate.js';
 import { undoLater } from './cleanup.js';
 import { problemsOfLog, readLogOf, type LogCopy } from './event-log.js';
 import { PatientOperator } from './patient-operator.js';
+import { patientWorld } from './patient-world.js';
 import { problemsOfTutorial } from './tutorial-log.js';
 
 /** The platform listens here; on the usual loopback address, same ports, are the gates in front of it. */
@@ -62,30 +62,7 @@ export class TutorialRig {
   }
 
   play(): Promise<StoryResult> {
-    return new Story(this.operator.asOperator, this.world(), this.say).play();
-  }
-
-  /** An operator whose device never heard back makes a new grant: the first one may be used up. */
-  private world(): World {
-    const world = labWorld(this.lab);
-    return {
-      ...world,
-      joinWorkstation: async (grant) => {
-        for (let bootstrap = grant, tries = 1; ; tries++) {
-          try {
-            return await world.joinWorkstation(bootstrap);
-          } catch (cause) {
-            if (tries === 20) throw cause;
-            const { networks } = await this.operator.call<{ networks: { id: string }[] }>('system_sdwan_list_networks');
-            const made = await this.operator.call<{ bootstrap_url: string; token: string }>(
-              'system_sdwan_create_access_grant',
-              { network_id: networks[0]!.id, name: `workstation-${tries + 1}` },
-            );
-            bootstrap = { bootstrapUrl: made.bootstrap_url, token: made.token };
-          }
-        }
-      },
-    };
+    return new Story(this.operator.asOperator, patientWorld(this.lab, this.operator), this.say).play();
   }
 
   /** Kinds and payloads of what happened so far, oldest first. */

@@ -1,0 +1,137 @@
+// Every failpoint, killed and stalled, on the embedded Postgres and on a server: the story ends as it always does.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FAILPOINTS, isFailpoint, nearest, type FailpointName } from '#kernel';
+import type { SoakValues } from '../soak.js';
+import { DatabaseServer } from './support/database-server.js';
+import { FailpointRig, type Action, type Armed, type Played } from './support/failpoint-rig.js';
+import { say, wholeNumber } from './support/numbers.js';
+
+export const about = `For each failpoint (or so many together): plays a shortened tutorial with real agents while it ends (kill)
+  or stalls (sleep, 1 s) the process that reaches it, on the embedded Postgres and on a server. Then the log, its chain, every
+  acknowledged call, the process managers' inboxes and the read models are checked. One that is never reached is a failure.`;
+export const options = {
+  list: { type: 'boolean' },
+  engine: { type: 'string', default: 'both' },
+  action: { type: 'string', default: 'both' },
+  only: { type: 'string', default: '' },
+  together: { type: 'string', default: '1' },
+  keep: { type: 'string', default: '' },
+} as const;
+
+type Engine = 'embedded' | 'server';
+const ROOT = join(import.meta.dirname, '../../..');
+
+const choice = <T extends string>(values: SoakValues, name: string, all: readonly T[]): readonly T[] => {
+  const given = String(values[name]);
+  if (given === 'both') return all;
+  const found = all.find((one) => one === given);
+  if (found === undefined) throw new Error(`--${name} ${given}: must be ${all.join(', ')} or both`);
+  return [found];
+};
+
+/** `--only a,b`: names, or their beginnings (`agent.`, `timer`). */
+const chosen = (text: string): readonly FailpointName[] => {
+  const all = Object.keys(FAILPOINTS).filter(isFailpoint);
+  if (text === '') return all;
+  return text.split(',').flatMap((part) => {
+    const found = all.filter((name) => name === part || name.startsWith(part.endsWith('.') ? part : `${part}.`));
+    if (found.length > 0) return found;
+    const near = nearest(part, all);
+    throw new Error(`--only ${part}: there is no such failpoint${near === undefined ? '' : `; did you mean ${near}?`}`);
+  });
+};
+
+const list = () => {
+  for (const [name, { file, what }] of Object.entries(FAILPOINTS)) say(`${name.padEnd(28)} ${what}  (${file})`);
+  return { failpoints: Object.keys(FAILPOINTS).length };
+};
+
+/** Neighbours in the list are reached one after another; those far apart disturb each other less. */
+const groups = (names: readonly FailpointName[], size: number): readonly (readonly FailpointName[])[] => {
+  const count = Math.ceil(names.length / size);
+  return Array.from({ length: count }, (_, nth) => names.filter((_name, index) => index % count === nth));
+};
+
+/** One story under some failpoints. `keep`: where logs go when it does not hold. */
+export const playOne = async (root: string, armed: Armed, keep: string): Promise<Played> => {
+  const steps: string[] = [];
+  const rig = await FailpointRig.create(root, armed, (what, atMs) => {
+    steps.push(`${what} (${Math.round(atMs)} ms)`);
+    if (process.env['DROVER_LOG_LEVEL'] === 'debug') say(`    ${steps.at(-1)}`);
+  });
+  try {
+    const played = await rig.play();
+    if (played.problems.length > 0) throw new Error(played.problems.join('\n  '));
+    return played;
+  } catch (cause) {
+    if (keep !== '') rig.keepEvidence(keep);
+    const where = armed.databaseUrl === undefined ? 'embedded' : 'server';
+    throw new Error(
+      `${armed.failpoints.join(', ')} (${armed.action}, ${where}), after: ${steps.at(-1) ?? 'the start'}`,
+      {
+        cause,
+      },
+    );
+  } finally {
+    await rig.close();
+  }
+};
+
+const reasonOf = (error: unknown): string =>
+  error instanceof Error
+    ? `${error.message}${error.cause === undefined ? '' : `:\n  ${reasonOf(error.cause)}`}`
+    : String(error);
+
+class Matrix {
+  readonly failures: string[] = [];
+  private readonly total = { stories: 0, reached: 0, deaths: 0, repeats: 0, events: 0 };
+
+  constructor(private readonly keep: string) {}
+
+  async play(engine: Engine, armed: Omit<Armed, 'databaseUrl'>, server: DatabaseServer | undefined): Promise<void> {
+    const started = performance.now();
+    const databaseUrl = engine === 'server' ? await server!.freshDatabase() : undefined;
+    const label = `${engine} ${armed.action} ${armed.failpoints.join(' ')}`;
+    const dir = this.keep === '' ? '' : join(this.keep, label.replaceAll(' ', '-').slice(0, 80));
+    try {
+      const one = await playOne(ROOT, { ...armed, ...(databaseUrl === undefined ? {} : { databaseUrl }) }, dir);
+      this.total.stories++;
+      this.total.reached += one.reached.length;
+      for (const key of ['deaths', 'repeats', 'events'] as const) this.total[key] += one[key];
+      const seconds = ((performance.now() - started) / 1_000).toFixed(1);
+      say(`  held  ${label}: ${one.deaths} deaths, ${one.repeats} calls repeated, ${one.events} events, ${seconds} s`);
+    } catch (cause) {
+      this.failures.push(reasonOf(cause));
+      say(`  BROKE ${label}: ${reasonOf(cause)}`);
+    }
+  }
+
+  result() {
+    if (this.failures.length > 0)
+      throw new Error(`${this.failures.length} stories broke:\n  ${this.failures.join('\n  ')}`);
+    const { stories, reached, deaths, repeats, events } = this.total;
+    return { stories, reached, platform_deaths: deaths, repeated_calls: repeats, events, lost: 0, doubled: 0 };
+  }
+}
+
+export const run = async (values: SoakValues) => {
+  if (values['list'] === true) return list();
+  const engines = choice<Engine>(values, 'engine', ['embedded', 'server']);
+  const actions = choice<Action>(values, 'action', ['kill', 'sleep']);
+  const names = chosen(String(values['only']));
+  const matrix = new Matrix(String(values['keep']));
+  const dir = mkdtempSync(join(tmpdir(), 'drover-server-'));
+  const server = engines.includes('server') ? await DatabaseServer.start(dir) : undefined;
+  try {
+    for (const engine of engines)
+      for (const action of actions)
+        for (const failpoints of groups(names, wholeNumber(values, 'together')))
+          await matrix.play(engine, { failpoints, action }, server);
+  } finally {
+    await server?.stop();
+    rmSync(dir, { recursive: true, force: true });
+  }
+  return { failpoints: names.length, ...matrix.result() };
+};

@@ -1,0 +1,199 @@
+import { sleep } from '../../../apps/lab/src/processes.js';
+import { ToolRefused } from '../../../apps/lab/src/demo/operator.js';
+import type { World } from '../../../apps/lab/src/demo/stage.js';
+import type { PatientOperator } from './patient-operator.js';
+
+export const SHORT_SERVERS = ['server-1', 'server-2'] as const;
+export const SHORT_WORKER = 'worker-1';
+const NETWORK = 'story-net';
+const VIP = 'k3s_api_endpoint';
+const PATIENCE_MS = 90_000;
+
+interface VirtualIp {
+  readonly holders: readonly string[];
+  readonly state: string;
+  readonly epoch: number;
+}
+
+/**
+ * Tutorial 04, shortened: two servers, a worker, a workstation, a drain. The worker's machine does not exist when it is
+ * first asked for, so that the timer of its next try has to fire.
+ */
+export class ShortStory {
+  private readonly started = performance.now();
+
+  constructor(
+    private readonly operator: PatientOperator,
+    private readonly world: World,
+    private readonly makeWorkerMachine: () => Promise<unknown>,
+    private readonly step: (what: string, atMs: number) => void,
+  ) {}
+
+  async play(): Promise<void> {
+    const networkId = await this.machines();
+    await this.workstation(networkId);
+    const clusterId = await this.cluster();
+    await this.worker(clusterId);
+    const { kubeconfig } = await this.operator.call<{ kubeconfig: string }>('kubernetes_get_kubeconfig', {
+      cluster_id: clusterId,
+    });
+    await this.world.saveKubeconfig(kubeconfig);
+    await this.drain();
+  }
+
+  /** What the running platform must say in the end, whatever happened on the way. */
+  async end(): Promise<void> {
+    this.say('the end');
+    await this.until('the cluster is whole', async () => {
+      const { clusters } = await this.operator.call<{ clusters: { id: string; status: string }[] }>(
+        'kubernetes_list_clusters',
+      );
+      if (clusters.length !== 1) return JSON.stringify(clusters);
+      const { nodes } = await this.operator.call<{ nodes: { role: string; status: string }[] }>(
+        'kubernetes_list_nodes',
+        { cluster_id: clusters[0]!.id },
+      );
+      const roles = nodes.map((n) => n.role).sort();
+      const states = nodes.map((n) => n.status).sort();
+      const fits =
+        clusters[0]!.status === 'active' && nodes.length === 3 && roles.filter((r) => r === 'worker').length === 1;
+      return fits && states.every((s) => ['ready', 'draining'].includes(s))
+        ? undefined
+        : JSON.stringify([clusters, nodes]);
+    });
+    await this.until('two instances run, one is drained', async () => {
+      const { instances } = await this.operator.call<{ instances: { status: string }[] }>('system_list_instances');
+      const states = instances.map((i) => i.status).sort();
+      return JSON.stringify(states) === '["drained","running","running"]' ? undefined : JSON.stringify(states);
+    });
+    await this.until('the virtual IP is held by the server that is not drained', async () => {
+      const { virtual_ip } = await this.vip();
+      const { instances } = await this.operator.call<{ instances: { id: string; status: string }[] }>(
+        'system_list_instances',
+      );
+      const holder = instances.find((i) => i.id === virtual_ip.holders[0]);
+      return virtual_ip.state === 'active' && holder?.status === 'running' ? undefined : JSON.stringify(virtual_ip);
+    });
+    await this.until('kubectl sees three ready nodes through the virtual IP', async () => {
+      const text = await this.world
+        .onWorkstation(['kubectl', '--request-timeout=3s', 'get', 'nodes', '--no-headers'])
+        .catch((cause: unknown) => String(cause));
+      return text.split('\n').filter((line) => /\sReady/.test(line)).length === 3 ? undefined : text;
+    });
+    const audit = await this.operator.call<{ intact: boolean }>('verify_audit');
+    if (!audit.intact) throw new Error('verify_audit says that the log is not intact');
+  }
+
+  private async machines(): Promise<string> {
+    this.say('a network, two templates, three machines');
+    const { network } = await this.operator.call<{ network: { id: string } }>('system_sdwan_create_network', {
+      name: NETWORK,
+    });
+    for (const name of ['servers', 'workers']) await this.operator.call('system_create_template', { name });
+    for (const hostname of [SHORT_WORKER, ...SHORT_SERVERS]) {
+      const node_template_id = hostname === SHORT_WORKER ? 'workers' : 'servers';
+      const { node } = await this.operator.call<{ node: { id: string } }>('system_create_node', {
+        hostname,
+        node_template_id,
+      });
+      const { instance } = await this.operator.call<{ instance: { id: string } }>('system_provision_instance', {
+        node_id: node.id,
+        driver: this.world.driver,
+      });
+      await this.operator.call('system_sdwan_attach_peer', { network_id: network.id, node_instance_id: instance.id });
+    }
+    await this.running(2);
+    await this.makeWorkerMachine();
+    return network.id;
+  }
+
+  private running(count: number): Promise<void> {
+    return this.until(`${count} instances run`, async () => {
+      const { instances } = await this.operator.call<{ instances: { status: string }[] }>('system_list_instances');
+      const states = instances.map((i) => i.status);
+      return states.filter((s) => s === 'running').length >= count ? undefined : states.join(', ');
+    });
+  }
+
+  private async workstation(network_id: string): Promise<void> {
+    this.say('the workstation joins');
+    const grant = await this.operator.call<{ bootstrap_url: string; token: string }>(
+      'system_sdwan_create_access_grant',
+      { network_id, name: 'workstation' },
+    );
+    await this.world.joinWorkstation({ bootstrapUrl: grant.bootstrap_url, token: grant.token });
+  }
+
+  private async cluster(): Promise<string> {
+    this.say('the cluster');
+    await this.operator.call('system_assign_module_to_template', { template_id: 'servers', module_name: 'k3s-server' });
+    let id = '';
+    await this.until('two servers are ready', async () => {
+      const { clusters } = await this.operator.call<{ clusters: { id: string; status: string }[] }>(
+        'kubernetes_list_clusters',
+      );
+      if (clusters[0] === undefined) return 'no cluster yet';
+      id = clusters[0].id;
+      const { nodes } = await this.operator.call<{ nodes: { status: string }[] }>('kubernetes_list_nodes', {
+        cluster_id: id,
+      });
+      const ready = nodes.filter((n) => n.status === 'ready').length;
+      return clusters[0].status === 'active' && ready === 2 ? undefined : `${clusters[0].status}, ${ready} ready`;
+    });
+    return id;
+  }
+
+  private async worker(target_cluster_id: string): Promise<void> {
+    this.say('the worker');
+    await this.running(3);
+    await this.operator.call('system_assign_module_to_template', {
+      template_id: 'workers',
+      module_name: 'k3s-agent',
+      config: { target_cluster_id },
+    });
+    await this.until('the worker is ready', async () => {
+      const { nodes } = await this.operator.call<{ nodes: { role: string; status: string }[] }>(
+        'kubernetes_list_nodes',
+        { cluster_id: target_cluster_id },
+      );
+      const worker = nodes.find((n) => n.role === 'worker');
+      return worker?.status === 'ready' ? undefined : (worker?.status ?? 'not there yet');
+    });
+  }
+
+  private async drain(): Promise<void> {
+    this.say('the drain');
+    let before: VirtualIp | undefined;
+    await this.until('the virtual IP has a holder', async () => {
+      before = (await this.vip()).virtual_ip;
+      return before.state === 'active' && before.holders.length === 1 ? undefined : JSON.stringify(before);
+    });
+    const [id] = before!.holders;
+    await this.operator.call('system_drain_instance', { id });
+    await this.until('the instance is drained', async () => {
+      const { instance } = await this.operator.call<{ instance: { status: string } }>('system_get_instance', { id });
+      return instance.status === 'drained' ? undefined : instance.status;
+    });
+  }
+
+  private vip(): Promise<{ virtual_ip: VirtualIp }> {
+    return this.operator.call('system_sdwan_get_virtual_ip', { name: VIP });
+  }
+
+  private say(what: string): void {
+    this.step(what, performance.now() - this.started);
+  }
+
+  /** `look` answers what is still wrong; a refusal (not there yet) counts as not yet. */
+  private async until(what: string, look: () => Promise<string | undefined>): Promise<void> {
+    for (const deadline = performance.now() + PATIENCE_MS; ;) {
+      const wrong = await look().catch((cause: unknown) => {
+        if (!(cause instanceof ToolRefused)) throw cause;
+        return cause.message;
+      });
+      if (wrong === undefined) return;
+      if (performance.now() > deadline) throw new Error(`${what}: not within ${PATIENCE_MS / 1_000} s: ${wrong}`);
+      await sleep(100);
+    }
+  }
+}
