@@ -69,6 +69,17 @@ export const vipItem = z.object({
 });
 export type VipItem = z.infer<typeof vipItem>;
 
+/** The body of VipPrepare. */
+export const vipPreparation = z.object({
+  /** As it is to be carried out when the new holder answers. */
+  item: vipItem,
+  /** Overlay address of the new holder: whoever else says that it answers is not believed. */
+  holder_address: z.string(),
+  /** For the new holder: overlay addresses of everybody to be told. */
+  tell: z.array(z.string()),
+});
+export type VipPreparation = z.infer<typeof vipPreparation>;
+
 const k3sCommon = {
   assignment_id: z.string(),
   /** `wait`: something is missing, `reason` says what; `stop`: decommissioned or suspended. */

@@ -206,6 +206,8 @@ export enum VipAck_Role {
   ROLE_HOLDER = 1,
   ROLE_ROUTED = 2,
   ROLE_RELEASED = 3,
+  /** ROLE_PREPARED - The part of this node in a move is known, and taken up when the new holder says that it answers. */
+  ROLE_PREPARED = 4,
   UNRECOGNIZED = -1,
 }
 
@@ -278,6 +280,7 @@ export interface SyncResponse {
     | { $case: "keyAnnounce"; value: KeyAnnounce }
     | { $case: "keySwitch"; value: KeySwitch }
     | { $case: "bye"; value: Bye }
+    | { $case: "vipPrepare"; value: VipPrepare }
     | undefined;
 }
 
@@ -331,6 +334,16 @@ export interface Delta_PutEntry {
 
 /** Priority lane. `body` is the JSON of a VIP item (proto/agent/v1/sections.ts); a higher epoch always wins. */
 export interface Vip {
+  vipId: string;
+  epoch: bigint;
+  body: Buffer;
+}
+
+/**
+ * Priority lane. What this node's part will be once the new holder of `epoch` answers for the address; the holder says so
+ * itself, over the overlay, so that a move goes on without the platform. `body` is JSON (proto/agent/v1/sections.ts).
+ */
+export interface VipPrepare {
   vipId: string;
   epoch: bigint;
   body: Buffer;
@@ -2999,6 +3012,9 @@ export const SyncResponse: MessageFns<SyncResponse> = {
       case "bye":
         Bye.encode(message.message.value, writer.uint32(90).fork()).join();
         break;
+      case "vipPrepare":
+        VipPrepare.encode(message.message.value, writer.uint32(98).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3104,6 +3120,14 @@ export const SyncResponse: MessageFns<SyncResponse> = {
             message.message = { $case: "bye", value: Bye.decode(reader, reader.uint32()) };
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.message = { $case: "vipPrepare", value: VipPrepare.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3185,6 +3209,12 @@ export const SyncResponse: MessageFns<SyncResponse> = {
       case "bye": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "bye", value: Bye.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "vipPrepare": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "vipPrepare", value: VipPrepare.fromPartial(object.message.value) };
         }
         break;
       }
@@ -3839,6 +3869,88 @@ export const Vip: MessageFns<Vip> = {
   },
   fromPartial(object: DeepPartial<Vip>): Vip {
     const message = createBaseVip();
+    message.vipId = object.vipId ?? "";
+    message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
+    message.body = object.body ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseVipPrepare(): VipPrepare {
+  return { vipId: "", epoch: 0n, body: Buffer.alloc(0) };
+}
+
+export const VipPrepare: MessageFns<VipPrepare> = {
+  encode(message: VipPrepare, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vipId !== "") {
+      writer.uint32(10).string(message.vipId);
+    }
+    if (message.epoch !== 0n) {
+      if (BigInt.asUintN(64, message.epoch) !== message.epoch) {
+        throw new globalThis.Error("value provided for field message.epoch of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.epoch);
+    }
+    if (message.body.length !== 0) {
+      writer.uint32(26).bytes(message.body);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VipPrepare {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVipPrepare();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vipId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epoch = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.body = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VipPrepare>): VipPrepare {
+    return VipPrepare.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VipPrepare>): VipPrepare {
+    const message = createBaseVipPrepare();
     message.vipId = object.vipId ?? "";
     message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
     message.body = object.body ?? Buffer.alloc(0);
