@@ -5,6 +5,7 @@ import { CLOCK, CONFIG, IDS, LOG, RANDOM, systemClock, systemIds, systemRandom, 
 import {
   AuditModule,
   CHAIN_VERIFIER,
+  FORKS,
   LogRecentEvents,
   PLATFORM_FACTS,
   PostgresRecentEvents,
@@ -26,11 +27,12 @@ import {
 } from '#processing';
 import { CERTIFICATE_AUTHORITY, OPERATOR_AUTHENTICATOR, SECRET_STORE } from '#access';
 import { AGENT_LINK, GATEWAY_REGISTRAR } from '#agent-gateway';
-import { FleetModule } from '#fleet';
-import { KubernetesModule } from '#kubernetes';
-import { SdwanModule } from '#sdwan';
+import { FLEET_SERVICES, type FleetServices } from '#fleet';
+import { FailoverService } from '#sdwan';
 import { CURSOR_CODEC, IDEMPOTENCY_LEDGER, TOOL_REGISTRAR, ToolRegistry } from '#tools';
 import { NestCommandDispatcher } from './adapters/nest-dispatcher.js';
+import { CONTEXTS } from './contexts.js';
+import { PlatformForks } from './fork/forks.js';
 import type { Foundation } from './foundation.js';
 import { AuthGuard } from './http/auth.guard.js';
 import { EventsController } from './http/events.controller.js';
@@ -103,6 +105,12 @@ const registryProvider = (f: Foundation, onBadOutput: 'throw' | 'log'): Provider
     }),
 });
 
+const forksProvider = (f: Foundation): Provider => ({
+  provide: FORKS,
+  inject: [FailoverService, FLEET_SERVICES],
+  useFactory: (failover: FailoverService, services: FleetServices) => new PlatformForks(f, { failover, services }),
+});
+
 /** Hands every port to every context: the one global module. */
 @Global()
 @Module({})
@@ -113,12 +121,13 @@ export class PlatformModule {
       { provide: COMMAND_DISPATCHER, useClass: NestCommandDispatcher },
       registryProvider(foundation, onBadOutput),
       { provide: TOOL_REGISTRAR, useExisting: ToolRegistry },
+      forksProvider(foundation),
       Metrics,
       Readiness,
     ];
     return {
       module: PlatformModule,
-      imports: [CqrsModule.forRoot(), FleetModule, SdwanModule, KubernetesModule, AuditModule, TimeTravelModule],
+      imports: [CqrsModule.forRoot(), ...CONTEXTS, AuditModule, TimeTravelModule],
       controllers: [ToolsController, McpController, EventsController, HealthController],
       providers: [
         ...shared,

@@ -82,6 +82,13 @@ export class ToolRegistry implements ToolRegistrar {
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** One tool as the caller may use it. Throws RefusedError: 404 with the nearest name, or 403. */
+  describe(name: string, permissions: ReadonlySet<string>): ToolListing {
+    const entry = this.entry(name.replace(/^platform\./, ''));
+    requirePermission(entry.tool, { permissions });
+    return (entry.listing ??= toolListing(entry.tool));
+  }
+
   async call(request: ToolRequest): Promise<ToolAnswer> {
     const started = this.ports.clock.monotonicMs();
     const name = request.name.replace(/^platform\./, '');
@@ -206,7 +213,7 @@ export class ToolRegistry implements ToolRegistrar {
   }
 }
 
-const requirePermission = (tool: ToolDefinition, principal: Principal): void => {
+const requirePermission = (tool: ToolDefinition, principal: Pick<Principal, 'permissions'>): void => {
   if (permits(principal.permissions, tool.permission)) return;
   throw new RefusedError(
     refusal(403, 'permission_denied', `${tool.name} needs the permission ${tool.permission}`, {

@@ -31,7 +31,13 @@ const step = fc.record({
   afterMs: fc.constantFrom(0, 0, 1, 999),
   category: fc.constantFrom('node', 'node', 'node', 'pm_x'),
 });
-type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
+interface Step {
+  readonly node: number;
+  readonly account: string;
+  readonly kind: string;
+  readonly afterMs: number;
+  readonly category: string;
+}
 
 interface Snapshot {
   readonly timeMs: number;
@@ -55,7 +61,7 @@ const play = async (steps: readonly Step[]) => {
     await store.append({ stream: `${category}-${account}${node}`, expected: 'any', events: [event] });
     const recorded = (await store.readAll(BigInt(index) as Position, { limit: 1 })).events[0] as RecordedEvent;
     if (category === 'node') live[account]!.apply(recorded);
-    const docs = Object.fromEntries(Object.entries(live).map(([name, models]) => [name, [...models.entries(nodes)]]));
+    const docs = Object.fromEntries(Object.entries(live).map(([name, models]) => [name, [...models.entries<NodeDoc>(nodes)]]));
     shots.push({ timeMs: clock.wallMs(), position: recorded.position, docs });
   }
   return { store, shots };

@@ -1,9 +1,12 @@
 import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { CLOCK, type Clock } from '#kernel';
 import { EVENT_STORE, type EventStore } from '#event-store';
-import { CURSOR_CODEC, TOOL_REGISTRAR, type CursorCodec, type ToolRegistrar } from '#tools';
+import { CURSOR_CODEC, TOOL_REGISTRAR, ToolRegistry, type CursorCodec, type ToolRegistrar } from '#tools';
 import { fleetStateAt, REGISTERED_PROJECTIONS, type RegisteredProjections } from './fleet-state-at.js';
 import { fleetStateAtTool } from './fleet-state-definition.js';
+import { whatIfTool } from './what-if/definition.js';
+import { FORKS, type Forks } from './what-if/port.js';
+import { whatIf } from './what-if/what-if.js';
 
 /** The log as a time machine: what was, why, and what would be. */
 @Module({})
@@ -14,10 +17,13 @@ export class TimeTravelModule implements OnModuleInit {
     @Inject(CURSOR_CODEC) private readonly cursors: CursorCodec,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(REGISTERED_PROJECTIONS) private readonly projections: RegisteredProjections,
+    @Inject(FORKS) private readonly forks: Forks,
+    @Inject(ToolRegistry) private readonly registry: ToolRegistry,
   ) {}
 
   onModuleInit(): void {
     const { store, projections, cursors, clock } = this;
     this.tools.add(fleetStateAtTool, fleetStateAt({ store, projections, cursors, clock }));
+    this.tools.add(whatIfTool, whatIf(this.forks, this.registry, cursors));
   }
 }

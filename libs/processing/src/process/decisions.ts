@@ -1,4 +1,5 @@
 import { categoryOf } from '#kernel';
+import type { RecordedEvent } from '#event-store';
 import { defineProjection } from '../projection.js';
 import { pmInputReceived, type StoredInput, type StoredOutput } from './pm-events.js';
 
@@ -20,24 +21,29 @@ export const processDecisions = defineProjection<{ manager: string; inputs: numb
   version: 1,
   keys: (event) => (event.type === pmInputReceived.type ? [categoryOf(event.stream).slice('pm_'.length)] : []),
   fold: (doc, event, manager) => {
-    const { instance, input, outputs } = event.data as unknown as {
-      instance: string;
-      input: StoredInput;
-      outputs: readonly StoredOutput[];
-    };
-    const decided: Decided = {
-      at: event.meta.occurredAt,
-      instance,
-      position: String(event.position),
-      input: { kind: input.kind, of: subject(input) },
-      outputs: outputs.filter((o) => o.kind !== 'note').map(described),
-      notes: outputs.flatMap((o) => (o.kind === 'note' ? [o.text] : [])),
-    };
-    return { manager, inputs: (doc?.inputs ?? 0) + 1, decisions: [...(doc?.decisions ?? []), decided].slice(-KEPT) };
+    const decisions = [...(doc?.decisions ?? []), toDecided(event)].slice(-KEPT);
+    return { manager, inputs: (doc?.inputs ?? 0) + 1, decisions };
   },
   columns: () => ({ account: 'system' }),
   columnTypes: {},
 });
+
+/** An inbox event in short. */
+export const toDecided = (event: RecordedEvent): Decided => {
+  const { instance, input, outputs } = event.data as unknown as {
+    instance: string;
+    input: StoredInput;
+    outputs: readonly StoredOutput[];
+  };
+  return {
+    at: event.meta.occurredAt,
+    instance,
+    position: String(event.position),
+    input: { kind: input.kind, of: subject(input) },
+    outputs: outputs.filter((o) => o.kind !== 'note').map(described),
+    notes: outputs.flatMap((o) => (o.kind === 'note' ? [o.text] : [])),
+  };
+};
 
 const subject = (input: StoredInput): string => {
   if (input.kind === 'event') return input.event.type;
