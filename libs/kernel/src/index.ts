@@ -13,5 +13,6 @@ export * from './log.js';
 export * from './node-version.js';
 export * from './random.js';
 export * from './refusal.js';
+export * from './secret-names.js';
 export * from './testing/manual-clock.js';
 export * from './tokens.js';

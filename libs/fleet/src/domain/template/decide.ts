@@ -4,6 +4,7 @@ import {
   nothing,
   refusal,
   reject,
+  secretPath,
   type Decider,
   type Decision,
   type Refusal,
@@ -80,9 +81,18 @@ const remove = (state: LiveTemplate, c: Extract<TemplateCommand, { kind: 'delete
   );
 };
 
+/** The value itself is not repeated: refusals are answered, and may be logged. */
+const secretInConfig = (path: string) =>
+  refusal(422, 'secret_in_config', `config.${path} looks like a secret`, {
+    field: `config.${path}`,
+    hint: 'an assignment stands in the log for good; keep the secret in a file on the node and name that',
+  });
+
 const assign = (state: LiveTemplate, c: Extract<TemplateCommand, { kind: 'assign' }>): Decision<TemplateEvent> => {
   const found = findModule(c.moduleName);
   if (found.refusal !== undefined) return reject(found.refusal);
+  const secret = secretPath(c.config);
+  if (secret !== undefined) return reject(secretInConfig(secret));
   const existing = state.assignments[c.moduleName];
   const same =
     existing !== undefined &&

@@ -40,6 +40,16 @@ describe('a template', () => {
     expect(gone.when(assign(2)).data).toMatchObject([{ assignment_id: id(2) }]);
   });
 
+  it('refuses a configuration that bears a secret, without repeating it: assignments stand in the log for good', () => {
+    const { decision } = template().when(assign(1, { registry: { password: 'hunter2' } }));
+    expect(decision).toMatchObject({
+      kind: 'reject',
+      refusal: { status: 422, code: 'secret_in_config', field: 'config.registry.password' },
+    });
+    expect(JSON.stringify(decision)).not.toContain('hunter2');
+    expect(template().when(assign(1, { 'secrets-encryption': true })).data).toHaveLength(1);
+  });
+
   it('takes a suspended assignment out of force, and assigning again resumes it', () => {
     const suspend: TemplateCommand = { kind: 'suspend', assignmentId: id(1), reason: 'decommissioned' };
     const suspended = template().when(assign(1)).then().when(suspend).then();
