@@ -120,6 +120,8 @@ export class Agent {
         return this.delta(message.value);
       case 'vip':
         return this.overlay.vips.message(message.value);
+      case 'vipPrepare':
+        return this.overlay.vips.prepare(message.value);
       case 'voteRequest':
         return this.overlay.voteRequest(message.value);
       case 'leaseConfirm':

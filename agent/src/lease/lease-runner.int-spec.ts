@@ -48,6 +48,7 @@ describe('leases over real datagrams on three addresses', () => {
       drop: (_v, epoch) => say(`drops ${epoch}`),
       platformBeat: () => undefined,
       promise: (_v, promise) => void promises.push(promise),
+      handover: () => undefined,
     });
     await runner.load();
     runners.push(runner);

@@ -14,7 +14,7 @@ import {
   type LeaseState,
 } from './lease.js';
 import { stepLease } from './lease-step.js';
-import { LEASE_PORT, decodeLease, encodeLease } from './wire.js';
+import { LEASE_PORT, decodeLease, encodeLease, isHandover, type HandoverMessage } from './wire.js';
 
 export interface LeaseHooks {
   hold(vipId: string, epoch: number, forMs: number): void;
@@ -23,6 +23,7 @@ export interface LeaseHooks {
   /** To the platform's vote, over the Sync stream. */
   platformBeat(vipId: string, epoch: number, seq: number): void;
   promise(vipId: string, promise: Extract<LeaseEffect, { kind: 'promise' }>): void;
+  handover(vipId: string, message: HandoverMessage, fromAddress: string): void;
 }
 
 interface Entry {
@@ -119,6 +120,16 @@ export class LeaseRunner {
 
   platformConfirm(vipId: string, epoch: number, seq: number): void {
     this.feed(vipId, { kind: 'message', now: this.now(), from: PLATFORM, message: { kind: 'confirm', epoch, seq } });
+  }
+
+  /** Members that are no voters hear of a new holder on the same port. */
+  listenOn(own: string): void {
+    this.listen(canonicalAddress(own));
+  }
+
+  tell(own: string, to: string, vipId: string, message: HandoverMessage): void {
+    const socket = this.sockets.get(canonicalAddress(own));
+    if (socket !== undefined && socket !== 'binding') socket.send(to, LEASE_PORT, encodeLease(vipId, message));
   }
 
   /** May be called twice: an agent that was told to end may also be stopped. */
@@ -220,12 +231,13 @@ export class LeaseRunner {
   /** The overlay vouches for the source address: WireGuard drops what does not come from its owner. */
   private receive(bytes: Uint8Array, fromAddress: string): void {
     const decoded = decodeLease(bytes);
-    const entry = decoded === undefined ? undefined : this.entries.get(decoded.vipId);
-    if (decoded === undefined || entry === undefined) return;
+    if (decoded === undefined || this.closed) return;
+    const { vipId, message } = decoded;
     const address = canonicalAddress(fromAddress);
-    const from = [...entry.addresses].find(([, a]) => a === address)?.[0];
-    if (from !== undefined)
-      this.feed(decoded.vipId, { kind: 'message', now: this.now(), from, message: decoded.message });
+    if (isHandover(message)) return this.hooks.handover(vipId, message, address);
+    const entry = this.entries.get(vipId);
+    const from = entry === undefined ? undefined : [...entry.addresses].find(([, a]) => a === address)?.[0];
+    if (from !== undefined) this.feed(vipId, { kind: 'message', now: this.now(), from, message });
   }
 
   private now(): number {

@@ -18,7 +18,7 @@ export const stepLease = (state: LeaseState, input: LeaseInput): LeaseStep => {
     case 'vote_request':
       return handleVoteRequest(state, input.now, input.epoch);
     case 'tick':
-      return tick(state, input.now);
+      return chain(lapsed(state, input.now), (s) => tick(s, input.now));
     case 'message':
       return message(state, input.now, input.from, input.message);
     default:
@@ -74,6 +74,16 @@ const configure = (state: LeaseState, now: number, config: LeaseConfig | undefin
     on: false,
   };
   return chain(dropped, (s) => tick({ ...s, holding: fresh }, now));
+};
+
+/** The grant that somebody's beat had to wait for has run out. */
+const lapsed = (state: LeaseState, now: number): LeaseStep => {
+  const { waiting, grant, config, holding } = state;
+  if (waiting === undefined || grant === undefined || now < grant.until) return { state, effects: [] };
+  if (waiting.from !== config?.self) return retryWaiting(state, now);
+  // This node's own beat: the next one is due now.
+  const due = holding === undefined ? holding : { ...holding, nextBeatAt: Math.min(holding.nextBeatAt, now) };
+  return { state: { ...state, waiting: undefined, holding: due }, effects: [] };
 };
 
 /** A new holder that waited for the old grant need not wait for its next beat as well. */

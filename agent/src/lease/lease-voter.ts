@@ -22,7 +22,12 @@ export const handleBeat = (
   const { config } = state;
   if (config === undefined || epoch < state.promised) return { state, effects: [] };
   if (outstandingMs(state, epoch, from, now) > 0) {
-    return { state: { ...state, waiting: { from, epoch, seq, at: now } }, effects: [] };
+    // The old holder gets nothing more from here; who waits is answered when its grant has run out or was given back.
+    const raised = epoch > state.promised;
+    const persist: LeaseEffect[] = raised
+      ? [{ kind: 'persist', promised: epoch, grantEpoch: state.grant?.epoch ?? 0 }]
+      : [];
+    return { state: { ...state, promised: epoch, waiting: { from, epoch, seq, at: now } }, effects: persist };
   }
   const fresh = state.grant?.epoch !== epoch || state.promised !== epoch;
   const granted: LeaseState = {

@@ -129,11 +129,11 @@ export const isHeld = (state: LeaseState, now: number): boolean =>
 
 /** When `tick` must be called at the latest; undefined when nothing is under way. */
 export const nextWake = (state: LeaseState): number | undefined => {
-  const { holding } = state;
-  if (holding === undefined) return undefined;
-  const beat = holding.yielded ? Infinity : holding.nextBeatAt;
-  const end = holding.on ? holding.validUntil : Infinity;
-  const at = Math.min(beat, end);
+  const { holding, waiting, grant } = state;
+  const beat = holding === undefined || holding.yielded ? Infinity : holding.nextBeatAt;
+  const end = holding?.on === true ? holding.validUntil : Infinity;
+  const answer = waiting === undefined || grant === undefined ? Infinity : grant.until;
+  const at = Math.min(beat, end, answer);
   return at === Infinity ? undefined : at;
 };
 

@@ -5,6 +5,7 @@ import { stepLease } from './lease-step.js';
 import {
   initialLease,
   isHeld,
+  nextWake,
   safeRules,
   type LeaseConfig,
   type LeaseRules,
@@ -172,7 +173,15 @@ describe('one lease machine', () => {
       from: 'c',
       message: { kind: 'beat' as const, epoch: 2, seq },
     });
-    expect(stepLease(ready, beat(100, 1)).effects).toEqual([]);
+    // It is bound from here on: the old holder gets nothing more, which would make the new one wait for ever.
+    const held = stepLease(ready, beat(100, 1));
+    expect(held.effects).toEqual([{ kind: 'persist', promised: 2, grantEpoch: 1 }]);
+    expect(nextWake(held.state)).toBe(600);
+    expect(stepLease(held.state, { kind: 'tick', now: 600 }).effects).toContainEqual({
+      kind: 'send',
+      to: 'c',
+      message: { kind: 'confirm', epoch: 2, seq: 1 },
+    });
     expect(stepLease(ready, beat(600, 2)).effects).toHaveLength(2);
     const waiting = stepLease(ready, beat(100, 1)).state;
     const given = stepLease(waiting, { kind: 'message', now: 120, from: 'a', message: { kind: 'yield', epoch: 1 } });

@@ -6,7 +6,7 @@ import type { AgentPorts } from '../ports.js';
 import { Serial } from '../serial.js';
 import type { WireGuardDriver } from '../wireguard/driver.js';
 import { loadOrMakeKey, publicKeyOf } from '../wireguard/keys.js';
-import { canonicalAddress, canonicalCidr, canonicalPrefix } from './cidr.js';
+import { canonicalAddress, canonicalCidr, canonicalPrefix, isV6 } from './cidr.js';
 import { composeInterface, type ComposedInterface, type NetworkSection } from './compose.js';
 import { InterfaceReconciler, type InterfaceKeys } from './interface-reconciler.js';
 import type { LinkOps } from './link-ops.js';
@@ -39,6 +39,12 @@ export class OverlayNetwork {
 
   get self(): string {
     return this.section.iface?.peer_id ?? '';
+  }
+
+  /** This node's own IPv6 address in the network. */
+  get ownAddress(): string | undefined {
+    const found = this.section.iface?.addresses.find(isV6);
+    return found === undefined ? undefined : canonicalAddress(found.split('/')[0]!);
   }
 
   async publicKey(): Promise<agentV1.PeerKey | undefined> {

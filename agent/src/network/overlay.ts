@@ -40,6 +40,7 @@ export class Overlay {
       drop: (vipId, epoch, reason) => this.vips.leaseLost(vipId, epoch, reason),
       platformBeat: (vipId, epoch, seq) =>
         options.send({ message: { $case: 'leaseBeat', value: { vipId, epoch: BigInt(epoch), seq: BigInt(seq) } } }),
+      handover: (vipId, message, from) => this.vips.hearHandover(vipId, message, from),
       promise: (vipId, p) =>
         options.send({
           message: {
@@ -74,6 +75,7 @@ export class Overlay {
 
   stop(): void {
     for (const cancel of this.cancels) cancel();
+    this.vips.close();
     this.leases.close();
     this.options.fence.close();
   }

@@ -1,10 +1,12 @@
 import { errorMessage, failpoint } from '#kernel';
-import { agentV1, vipItem, type VipItem } from '#proto';
+import { agentV1, vipItem, vipPreparation, type VipItem } from '#proto';
 import type { KernelLease } from '../lease/kernel-lease.js';
 import type { LeaseRunner } from '../lease/lease-runner.js';
+import type { HandoverMessage } from '../lease/wire.js';
 import type { OverlayNetwork } from '../network/overlay-network.js';
 import type { AgentPorts } from '../ports.js';
 import { Serial } from '../serial.js';
+import { Handover } from './handover.js';
 import {
   emptyVipTable,
   offerSection,
@@ -26,6 +28,8 @@ export interface VipDeps {
   send(message: agentV1.SyncRequest): void;
 }
 
+const same = (a: VipItem | undefined, b: VipItem): boolean => JSON.stringify(a) === JSON.stringify(b);
+
 /** Carries out what a VIP item asks of this node, and acknowledges it once it is true and on disk. */
 export class VipActor {
   private table: VipTable = emptyVipTable;
@@ -35,8 +39,21 @@ export class VipActor {
   private readonly perVip = new Map<string, Serial>();
   private readonly disk = new Serial();
   private fenceProblem = '';
+  private readonly handover: Handover;
 
-  constructor(private readonly deps: VipDeps) {}
+  constructor(private readonly deps: VipDeps) {
+    this.handover = new Handover({
+      timers: deps.ports.timers,
+      tell: (item, to, message) => {
+        const own = deps.network(item.network_id)?.ownAddress;
+        if (own !== undefined) deps.leases.tell(own, to, item.vip_id, message);
+      },
+    });
+  }
+
+  close(): void {
+    this.handover.close();
+  }
 
   async load(): Promise<void> {
     const bytes = await this.deps.ports.files.read(this.deps.path);
@@ -56,8 +73,38 @@ export class VipActor {
 
   /** A message of the priority lane. */
   message(message: agentV1.Vip): void {
-    const item = vipItem.parse(JSON.parse(message.body.toString('utf8')));
+    this.take(vipItem.parse(JSON.parse(message.body.toString('utf8'))));
+  }
+
+  /** What will be this node's part once the new holder answers. Acknowledged when the holder's word can be heard. */
+  prepare(message: agentV1.VipPrepare): void {
+    const preparation = vipPreparation.parse(JSON.parse(message.body.toString('utf8')));
+    const { vip_id: vipId, network_id, epoch } = preparation.item;
+    const own = this.deps.network(network_id)?.ownAddress;
+    if (own === undefined || (this.table.items.get(vipId)?.epoch ?? 0) > epoch) return;
+    this.handover.prepare(preparation);
+    this.deps.leases.listenOn(own);
+    const value = { vipId, epoch: BigInt(epoch), role: Role.ROLE_PREPARED, error: '' };
+    this.deps.send({ message: { $case: 'vipAck', value } });
+  }
+
+  /** Over the overlay, which vouches for the sender's address. */
+  hearHandover(vipId: string, { kind, epoch }: HandoverMessage, from: string): void {
+    if (kind === 'heard') return this.handover.heard(vipId, epoch, from);
+    const known = this.table.items.get(vipId);
+    const due = this.handover.due(vipId, epoch, from);
+    const behind = known === undefined || known.epoch < epoch;
+    if (behind && due === undefined) return;
+    if (behind && due !== undefined) this.take(due);
+    const own = this.deps.network((due ?? known)!.network_id)?.ownAddress;
+    if (own !== undefined) this.deps.leases.tell(own, from, vipId, { kind: 'heard', epoch });
+  }
+
+  private take(item: VipItem): void {
     const before = this.table.items.get(item.vip_id);
+    const done = this.acks.get(item.vip_id);
+    // The same from the platform and by the new holder's own word: what is done is not done to open connections again.
+    if (done?.epoch === BigInt(item.epoch) && !this.open.has(item.vip_id) && same(before, item)) return this.ack(done);
     const offer = offerVip(this.table, item);
     if (offer.kind === 'stale') {
       this.deps.ports.log.info(
@@ -79,7 +126,7 @@ export class VipActor {
     const changed = new Map<string, VipItem | undefined>();
     for (const item of this.ofNetwork(networkId)) {
       const old = before.items.get(item.vip_id);
-      if (JSON.stringify(old) !== JSON.stringify(item) || !this.acks.has(item.vip_id)) changed.set(item.vip_id, old);
+      if (!same(old, item) || !this.acks.has(item.vip_id)) changed.set(item.vip_id, old);
       this.configure(item);
     }
     for (const old of before.items.values())
@@ -121,6 +168,7 @@ export class VipActor {
     const item = this.table.items.get(vipId);
     this.deps.ports.log.warn({ vip: vipId, epoch, reason }, 'lease lost, address dropped');
     if (item === undefined) return;
+    this.handover.stop(vipId);
     void this.fenced(item, () => this.deps.fence.deny(item.address));
     void this.dropAddress(item);
   }
@@ -149,6 +197,7 @@ export class VipActor {
   private forget(item: VipItem): void {
     this.acks.delete(item.vip_id);
     this.open.delete(item.vip_id);
+    this.handover.forget(item.vip_id);
     this.deps.leases.remove(item.vip_id);
     void this.fenced(item, () => this.deps.fence.forget(item.address));
   }
@@ -185,6 +234,7 @@ export class VipActor {
       // The fence first: an address without it would outlive its lease with a paused agent.
       if (item.lease !== null) await this.fenced(item, () => fence.allow(item.address, leases.remainingMs(item)));
       await network.hold(item);
+      this.handover.announce(item);
       await network.route(item);
       return Role.ROLE_HOLDER;
     }
