@@ -1,5 +1,5 @@
 import { backoffMs, errorMessage, type Clock, type EventCatalogue, type Log } from '#kernel';
-import type { Batch, EventStore, Position } from '#event-store';
+import type { Batch, EventStore, Position, RecordedEvent } from '#event-store';
 import { current, FencedError, type Fault, type FaultStore, type Lane } from './lane.js';
 
 export interface ChaseOptions {
@@ -14,17 +14,20 @@ export interface ChaseOptions {
 export type Step = 'joined' | 'moved' | { readonly waitMs: number };
 
 const BATCH = 2_000;
+/** A page as short as this says that the lane has all but caught up. */
+const NEAR = 200;
 const RETRY_BASE_MS = 100;
 const RETRY_CAP_MS = 5_000;
 const IDLE_MS = 20;
 
 /**
- * One lane reading on its own, a step at a time. A batch that fails is gone through event by event, so that all before
- * the poison is applied and the fault names the very event.
+ * One lane reading on its own, a step at a time; the next page is read while one is applied. A batch that fails is gone
+ * through event by event, so that all before the poison is applied and the fault names the very event.
  */
 export class Chase<L extends Lane> {
   private singlyUntil: Position | undefined;
   private fault: Fault | undefined;
+  private ahead: { readonly after: Position; readonly page: Promise<Batch> } | undefined;
 
   constructor(
     private readonly lane: L,
@@ -33,27 +36,45 @@ export class Chase<L extends Lane> {
   ) {}
 
   async step(join: () => Promise<boolean>): Promise<Step> {
-    const singly = this.singlyUntil !== undefined && this.lane.position < this.singlyUntil;
+    const from = this.lane.position;
+    const singly = this.singlyUntil !== undefined && from < this.singlyUntil;
     let batch: Batch | undefined;
     try {
-      batch = await this.options.store.readAll(this.lane.position, { limit: singly ? 1 : BATCH });
-      if (batch.through <= this.lane.position) {
-        if (!(await join())) return { waitMs: IDLE_MS };
+      batch = await this.page(from, singly);
+      if (batch.through > from)
+        await this.lane.apply(readable(batch.events, this.lane, this.options.catalogue), batch.through);
+      if (batch.through > from) await this.clear();
+      if (singly || batch.events.length > NEAR) return 'moved';
+      await this.lane.prepare?.();
+      if (await join()) {
         await this.clear();
         return 'joined';
       }
-      const events = batch.events.map((event) => current(event, this.options.catalogue));
-      await this.lane.apply(events, batch.through);
-      await this.clear();
-      return 'moved';
+      return batch.through > from ? 'moved' : { waitMs: IDLE_MS };
     } catch (error) {
       if (error instanceof FencedError) throw error;
-      if (batch !== undefined && batch.events.length > 1) {
+      // It went back to what is durable, and is to find out on the way here again what it could not write.
+      if (this.lane.position < from) return 'moved';
+      if (batch !== undefined && batch.events.length > 1 && this.lane.position === from) {
         this.singlyUntil = batch.through;
         return 'moved';
       }
       return await this.failed(batch?.events[0]?.position ?? this.lane.position, error);
     }
+  }
+
+  private async page(after: Position, singly: boolean): Promise<Batch> {
+    const { ahead } = this;
+    this.ahead = undefined;
+    if (singly) return this.options.store.readAll(after, { limit: 1 });
+    const batch = await (ahead?.after === after ? ahead.page : this.options.store.readAll(after, { limit: BATCH }));
+    if (batch.events.length > NEAR) {
+      const page = this.options.store.readAll(batch.through, { limit: BATCH });
+      // Whoever takes the page meets its error; one that nobody takes is of no interest.
+      page.catch(() => undefined);
+      this.ahead = { after: batch.through, page };
+    }
+    return batch;
   }
 
   private async failed(position: Position, error: unknown): Promise<Step> {
@@ -79,3 +100,10 @@ export class Chase<L extends Lane> {
     this.changed(undefined);
   }
 }
+
+/** Events in their current schema; those that the lane passes stay as they are stored, because they may not be readable. */
+export const readable = (
+  events: readonly RecordedEvent[],
+  lane: Lane,
+  catalogue: EventCatalogue,
+): readonly RecordedEvent[] => events.map((event) => (lane.skip?.(event) === true ? event : current(event, catalogue)));

@@ -1,7 +1,7 @@
 import { sleep, type Clock, type EventCatalogue, type Log, type Timers } from '#kernel';
 import { START, type Batch, type EventStore, type Position, type RecordedEvent } from '#event-store';
 import { KeyedQueue } from '../keyed-queue.js';
-import { Chase } from './chase.js';
+import { Chase, readable } from './chase.js';
 import { current, FencedError, type Fault, type FaultStore, type Lane } from './lane.js';
 
 export interface FeedOptions<L extends Lane> {
@@ -156,9 +156,15 @@ export class FeedRunner<L extends Lane> {
     if (this.retired.has(lane)) this.faulted.delete(lane.name);
   }
 
-  /** Between two batches: whoever is not behind now gets every later batch. */
+  /** Between two batches: whoever is not behind now gets every later batch. What came while it read its last page is made up here. */
   private async join(lane: L): Promise<boolean> {
-    if (lane.position < this.cursor || this.stopping.signal.aborted || this.retired.has(lane)) return false;
+    if (this.stopping.signal.aborted || this.retired.has(lane)) return false;
+    if (lane.position < this.cursor) {
+      const { store, catalogue } = this.options;
+      const { events, through } = await store.readAll(lane.position, { limit: LIVE_BATCH });
+      await lane.apply(readable(events, lane, catalogue), through);
+    }
+    if (lane.position < this.cursor) return false;
     await this.options.joining?.(lane);
     this.live.push(lane);
     this.options.moved(lane);

@@ -12,6 +12,10 @@ export interface Lane {
   readonly position: Position;
   /** Applies events after `position` up to `through`; throws, having changed nothing durable, when one of them is poison. */
   apply(events: readonly RecordedEvent[], through: Position): Promise<void>;
+  /** An event to be passed without being read at all; `apply` gets it as it is stored. */
+  skip?(event: RecordedEvent): boolean;
+  /** The lane has all but caught up and may do, outside the live feed, what takes long. Called before it joins. */
+  prepare?(): Promise<void>;
 }
 
 /** Why a lane stands still. It is tried again with backoff until it moves; nothing is skipped. */

@@ -11,22 +11,36 @@ export interface StoredDoc {
 export interface BatchChange {
   readonly upserts: ReadonlyMap<string, StoredDoc>;
   readonly deletes: readonly string[];
+  /** Events that were passed without being folded, because an operator ordered it. */
+  readonly skipped?: readonly Position[];
 }
 
+/** An event with the keys that it touches, without repeats. */
+export interface Touch {
+  readonly event: RecordedEvent;
+  readonly keys: readonly string[];
+}
+
+/** Events that touch a document; a projection is asked once an event. */
+export const touchesOf = (projection: Projection, events: readonly RecordedEvent[]): Touch[] =>
+  events.flatMap((event) => {
+    const keys = projection.keys(event);
+    if (keys.length === 0) return [];
+    return [{ event, keys: keys.length === 1 ? keys : [...new Set(keys)] }];
+  });
+
 /** Keys that the events touch, without repeats. */
-export const touchedKeys = (projection: Projection, events: readonly RecordedEvent[]): string[] => [
-  ...new Set(events.flatMap((event) => projection.keys(event))),
-];
+export const keysOf = (touches: readonly Touch[]): string[] => [...new Set(touches.flatMap((touch) => touch.keys))];
 
 /** Folds a run of events over the documents they touch. Pure: the result is what one statement can write. */
-export const foldBatch = (
+export const foldTouches = (
   projection: Projection,
-  events: readonly RecordedEvent[],
+  touches: readonly Touch[],
   loaded: ReadonlyMap<string, StoredDoc>,
 ): BatchChange => {
   const rows = new Map<string, StoredDoc | undefined>();
-  for (const event of events) {
-    for (const key of new Set(projection.keys(event))) {
+  for (const { event, keys } of touches) {
+    for (const key of keys) {
       const before = rows.has(key) ? rows.get(key) : loaded.get(key);
       const doc = projection.fold(before?.doc, event, key);
       if (doc === before?.doc) continue;

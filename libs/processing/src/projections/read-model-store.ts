@@ -9,6 +9,16 @@ export interface ProjectionTable {
   /** `active` is what readers see. */
   readonly state: 'building' | 'active';
   readonly position: Position;
+  /** Events before `position` that were passed without being folded, as an operator ordered. */
+  readonly skipped: readonly Position[];
+  /** Position of the newest order to rebuild that this table answers; START when there was none. */
+  readonly orderedAt: Position;
+}
+
+/** A table as it is known to every process, whoever runs it. */
+export interface TableReport extends Omit<ProjectionTable, 'projection'> {
+  readonly name: string;
+  readonly version: number;
 }
 
 /**
@@ -18,17 +28,30 @@ export interface ProjectionTable {
 export interface ReadModelStore extends ReadModels {
   /** Makes what is missing for these projections and takes them over for the runner with this epoch. */
   open(projections: readonly Projection[], epoch: number): Promise<readonly ProjectionTable[]>;
-  /** A fresh table beside the active one. */
-  rebuild(projection: Projection, epoch: number): Promise<ProjectionTable>;
+  /** A fresh table beside the active one, which answers the order at this position. */
+  rebuild(projection: Projection, epoch: number, orderedAt?: Position): Promise<ProjectionTable>;
   load(table: ProjectionTable, keys: readonly string[]): Promise<ReadonlyMap<string, StoredDoc>>;
-  /** Rows and checkpoint, in one transaction; `from` is the checkpoint that the change was computed on. */
-  commit(table: ProjectionTable, change: BatchChange, from: Position, to: Position, epoch: number): Promise<void>;
+  /**
+   * Rows and checkpoint, in one transaction; `from` is the checkpoint that the change was computed on. Answers the written
+   * documents as JSON.
+   */
+  commit(
+    table: ProjectionTable,
+    change: BatchChange,
+    from: Position,
+    to: Position,
+    epoch: number,
+  ): Promise<ReadonlyMap<string, string>>;
   /** Checkpoints only, of tables that the events did not touch, in one statement. */
   advance(tables: readonly ProjectionTable[], to: Position, epoch: number): Promise<void>;
+  /** Makes what only readers of a table need, before it is activated; may take its time. */
+  prepare(table: ProjectionTable): Promise<void>;
   /** Readers see this table from now on; the one they saw before is dropped. */
   activate(table: ProjectionTable, epoch: number): Promise<ProjectionTable>;
   /** All documents of a table in list order, a page at a time, for digests. */
   scan(table: ProjectionTable, pageSize: number): AsyncIterable<readonly [string, StoredDoc][]>;
   /** How far the read tables are, by name; only of these versions. For processes that do not run the projections. */
   positions(projections: readonly Projection[]): Promise<ReadonlyMap<string, Position>>;
+  /** All tables there are, of every version; in order of name and state. */
+  tables(): Promise<readonly TableReport[]>;
 }

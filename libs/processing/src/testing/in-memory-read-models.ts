@@ -1,21 +1,26 @@
 import type { RecordedEvent } from '#event-store';
 import type { FindOptions, Projection, ReadModels } from '../projection.js';
-import { foldBatch, touchedKeys } from '../projections/fold-batch.js';
+import { foldTouches, keysOf, touchesOf } from '../projections/fold-batch.js';
 import { MemoryTable } from '../projections/memory-table.js';
 
 /** Folds events into documents in memory: unit tests, time travel and what-if forks. */
 export class InMemoryReadModels implements ReadModels {
   private readonly tables = new Map<string, MemoryTable>();
 
-  constructor(private readonly projections: readonly Projection[]) {}
+  /** `skips`: positions that an operator ordered a projection to pass, see readSkips. */
+  constructor(
+    private readonly projections: readonly Projection[],
+    private readonly skips?: (projection: Projection) => ReadonlySet<bigint>,
+  ) {}
 
   /** Events must come in the order of the log and in their current schema. */
   apply(event: RecordedEvent): void {
     for (const projection of this.projections) {
-      const keys = touchedKeys(projection, [event]);
-      if (keys.length === 0) continue;
+      if (this.skips?.(projection).has(event.position) === true) continue;
+      const touches = touchesOf(projection, [event]);
+      if (touches.length === 0) continue;
       const table = this.table(projection.name);
-      table.write(foldBatch(projection, [event], table.load(keys)));
+      table.write(foldTouches(projection, touches, table.load(keysOf(touches))));
     }
   }
 
@@ -36,7 +41,7 @@ export class InMemoryReadModels implements ReadModels {
 
   /** A second set that goes its own way from here. */
   copy(): InMemoryReadModels {
-    const copy = new InMemoryReadModels(this.projections);
+    const copy = new InMemoryReadModels(this.projections, this.skips);
     for (const [name, table] of this.tables) copy.tables.set(name, table.copy());
     return copy;
   }

@@ -126,7 +126,9 @@ export const readModelSuite = (
       const v2 = { ...anyThings, version: 2 };
       const [building] = (await store.open([v2], 2)) as [ProjectionTable];
       expect(building).toMatchObject({ state: 'building', position: 0n });
-      await new ProjectionLane(store, building, 2).apply([change(1, 'a')], position(1));
+      const half = new ProjectionLane(store, building, 2);
+      await half.apply([change(1, 'a')], position(1));
+      await half.prepare();
       expect(await store.open([v2], 3)).toMatchObject([{ table: building.table, position: 1n }]);
       expect((await store.positions([v2])).size).toBe(0);
       const [v3] = (await store.open([{ ...anyThings, version: 3 }], 4)) as [ProjectionTable];

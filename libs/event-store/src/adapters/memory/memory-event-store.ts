@@ -19,7 +19,12 @@ import { checkAppend, expectationHolds, idReused, type Payload } from '../../app
 
 /** The whole log in an array: unit tests, what-if forks and the simulator. Same rules as the durable adapters. */
 export class MemoryEventStore implements EventStore {
-  readonly capabilities: Capabilities = { adapter: 'memory', densePositions: true, nativeChain: false };
+  readonly capabilities: Capabilities = {
+    adapter: 'memory',
+    densePositions: true,
+    nativeChain: false,
+    uniqueIds: true,
+  };
   private readonly log: RecordedEvent[] = [];
   private readonly streams = new Map<string, RecordedEvent[]>();
   private readonly byId = new Map<string, RecordedEvent>();
@@ -82,7 +87,7 @@ export class MemoryEventStore implements EventStore {
         cursor = batch.through;
         yield batch;
       } else {
-        await this.appended(options.signal);
+        await this.appendedAfter(cursor, options.signal);
       }
     }
   }
@@ -100,7 +105,7 @@ export class MemoryEventStore implements EventStore {
     if (this.closed) throw new EventStoreUnavailableError('the event store is closed');
   }
 
-  private appended(signal: AbortSignal): Promise<void> {
+  private appendedAfter(cursor: Position, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
         this.waiters.delete(wake);
@@ -109,7 +114,8 @@ export class MemoryEventStore implements EventStore {
       };
       this.waiters.add(wake);
       signal.addEventListener('abort', wake, { once: true });
-      if (signal.aborted) wake();
+      // An append may have come between the read and this: nobody would ring for it again.
+      if (signal.aborted || this.closed || this.log.length > Number(cursor)) wake();
     });
   }
 }

@@ -4,7 +4,7 @@ import type { FindOptions, Projection } from '../../projection.js';
 import type { BatchChange, StoredDoc } from '../../projections/fold-batch.js';
 import { MemoryTable } from '../../projections/memory-table.js';
 import { checkProjection } from '../../projections/query.js';
-import type { ProjectionTable, ReadModelStore } from '../../projections/read-model-store.js';
+import type { ProjectionTable, ReadModelStore, TableReport } from '../../projections/read-model-store.js';
 
 interface Held {
   row: ProjectionTable;
@@ -14,7 +14,7 @@ interface Held {
 
 /** Read models, checkpoints and fences in memory, with the rules of the Postgres store. Survives a runner, not a process. */
 export class MemoryReadModelStore implements ReadModelStore {
-  private readonly tables = new Map<string, Held>();
+  private readonly byTable = new Map<string, Held>();
   private generation = 0;
 
   async open(projections: readonly Projection[], epoch: number): Promise<readonly ProjectionTable[]> {
@@ -22,7 +22,7 @@ export class MemoryReadModelStore implements ReadModelStore {
       checkProjection(projection);
       const mine = this.held(projection.name).filter((h) => h.row.projection.version === projection.version);
       for (const other of this.held(projection.name)) {
-        if (other.row.state === 'building' && !mine.includes(other)) this.tables.delete(other.row.table);
+        if (other.row.state === 'building' && !mine.includes(other)) this.byTable.delete(other.row.table);
       }
       if (mine.length === 0) mine.push(this.make(projection, epoch));
       for (const held of mine) {
@@ -34,10 +34,10 @@ export class MemoryReadModelStore implements ReadModelStore {
     });
   }
 
-  async rebuild(projection: Projection, epoch: number): Promise<ProjectionTable> {
+  async rebuild(projection: Projection, epoch: number, orderedAt: Position = START): Promise<ProjectionTable> {
     for (const held of this.held(projection.name))
-      if (held.row.state === 'building') this.tables.delete(held.row.table);
-    return this.make(projection, epoch).row;
+      if (held.row.state === 'building') this.byTable.delete(held.row.table);
+    return this.make(projection, epoch, orderedAt).row;
   }
 
   async load(table: ProjectionTable, keys: readonly string[]): Promise<ReadonlyMap<string, StoredDoc>> {
@@ -50,13 +50,25 @@ export class MemoryReadModelStore implements ReadModelStore {
     from: Position,
     to: Position,
     epoch: number,
-  ): Promise<void> {
+  ): Promise<ReadonlyMap<string, string>> {
     const held = this.fenced(table, epoch);
     if (held.row.position !== from) throw new FencedError(`${table.table} is at ${held.row.position}, not at ${from}`);
     // Through JSON as in the database, so that a fold never sees more than what a restart would give it.
-    const upserts = [...change.upserts].map(([key, row]) => [key, { ...row, doc: frozenCopy(row.doc) }] as const);
+    const texts = new Map([...change.upserts].map(([key, row]) => [key, JSON.stringify(row.doc)] as const));
+    const upserts = [...change.upserts].map(([key, row]) => [key, { ...row, doc: frozen(texts.get(key)!) }] as const);
     held.rows.write({ deletes: change.deletes, upserts: new Map(upserts) });
-    held.row = { ...held.row, position: to };
+    held.row = { ...held.row, position: to, skipped: [...held.row.skipped, ...(change.skipped ?? [])] };
+    return texts;
+  }
+
+  async prepare(): Promise<void> {
+    // Nothing is slower without indexes here.
+  }
+
+  async tables(): Promise<readonly TableReport[]> {
+    return [...this.byTable.values()]
+      .map(({ row: { projection, ...row } }) => ({ ...row, name: projection.name, version: projection.version }))
+      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.state < b.state ? -1 : 1));
   }
 
   async advance(tables: readonly ProjectionTable[], to: Position, epoch: number): Promise<void> {
@@ -66,7 +78,7 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   async activate(table: ProjectionTable, epoch: number): Promise<ProjectionTable> {
     const held = this.fenced(table, epoch);
-    for (const other of this.held(table.projection.name)) if (other !== held) this.tables.delete(other.row.table);
+    for (const other of this.held(table.projection.name)) if (other !== held) this.byTable.delete(other.row.table);
     return (held.row = { ...held.row, state: 'active' });
   }
 
@@ -90,16 +102,17 @@ export class MemoryReadModelStore implements ReadModelStore {
     return (this.active(projection.name)[0]?.rows ?? new MemoryTable()).find(projection, options);
   }
 
-  private make(projection: Projection, epoch: number): Held {
+  private make(projection: Projection, epoch: number, orderedAt: Position = START): Held {
     const state = this.active(projection.name).length === 0 ? 'active' : 'building';
     const table = `${projection.name}_v${projection.version}_g${++this.generation}`;
-    const held = { row: { table, projection, state, position: START } as const, rows: new MemoryTable(), epoch };
-    this.tables.set(table, held);
+    const row = { table, projection, state, position: START, skipped: [], orderedAt } as const;
+    const held = { row, rows: new MemoryTable(), epoch };
+    this.byTable.set(table, held);
     return held;
   }
 
   private held(name: string): Held[] {
-    return [...this.tables.values()].filter((h) => h.row.projection.name === name);
+    return [...this.byTable.values()].filter((h) => h.row.projection.name === name);
   }
 
   private active(name: string): Held[] {
@@ -107,7 +120,7 @@ export class MemoryReadModelStore implements ReadModelStore {
   }
 
   private fenced(table: ProjectionTable, epoch?: number): Held {
-    const held = this.tables.get(table.table);
+    const held = this.byTable.get(table.table);
     if (held === undefined) throw new FencedError(`${table.table} has been dropped`);
     if (epoch !== undefined && held.epoch !== epoch)
       throw new FencedError(`${table.table} belongs to epoch ${held.epoch}`);
@@ -115,4 +128,4 @@ export class MemoryReadModelStore implements ReadModelStore {
   }
 }
 
-const frozenCopy = (doc: object): object => Object.freeze(JSON.parse(JSON.stringify(doc)) as object);
+const frozen = (text: string): object => Object.freeze(JSON.parse(text) as object);

@@ -40,6 +40,7 @@ const rebuilt = async (store: ReadModelStore, log: readonly RecordedEvent[], bat
     await lane.apply(events, events.at(-1)!.position);
   }
   await lane.apply([], position(1_000_000));
+  await lane.prepare();
   return digestOf(store, lane.table);
 };
 

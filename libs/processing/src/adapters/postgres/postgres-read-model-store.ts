@@ -1,20 +1,23 @@
 import type { PoolClient } from 'pg';
-import { position, type Position } from '#event-store';
+import { position, START, type Position } from '#event-store';
 import { FencedError } from '../../feed/lane.js';
 import type { Projection } from '../../projection.js';
 import type { BatchChange, StoredDoc } from '../../projections/fold-batch.js';
 import { checkProjection, columnsOf } from '../../projections/query.js';
-import type { ProjectionTable, ReadModelStore } from '../../projections/read-model-store.js';
+import type { ProjectionTable, ReadModelStore, TableReport } from '../../projections/read-model-store.js';
 import { PostgresReadModels } from './postgres-read-models.js';
-import { commitChange, createTable, shapeOf, switchView, tableOf } from './read-model-sql.js';
+import { commitChange, createIndexes, createTable, shapeOf, switchView, tableOf } from './read-model-sql.js';
 import { inTransaction } from './transaction.js';
 
 interface Row {
   readonly table_name: string;
+  readonly name: string;
   readonly version: number;
   readonly columns: string;
   readonly state: 'building' | 'active';
   readonly position: string;
+  readonly skipped: readonly string[];
+  readonly ordered_at: string;
 }
 
 /** Tables are made and dropped by one session at a time. Any fixed number. */
@@ -37,18 +40,18 @@ export class PostgresReadModelStore extends PostgresReadModels implements ReadMo
       const { rows } = await client.query<Row>('SELECT * FROM processing.projections WHERE table_name = ANY($1)', [
         names,
       ]);
-      const at = new Map(rows.map((row) => [row.table_name, position(row.position)]));
-      return tables.map((t) => ({ ...t, position: at.get(t.table)! }));
+      const now = new Map(rows.map((row) => [row.table_name, reported(row)]));
+      return tables.map((t) => ({ ...t, ...stateOf(now.get(t.table)!) }));
     });
   }
 
-  rebuild(projection: Projection, epoch: number): Promise<ProjectionTable> {
+  rebuild(projection: Projection, epoch: number, orderedAt: Position = START): Promise<ProjectionTable> {
     return inTransaction(this.pool, async (client) => {
       await client.query('SELECT pg_advisory_xact_lock($1)', [DDL_LOCK]);
       for (const row of await this.rowsOf(client, projection.name)) {
         if (row.state === 'building') await this.drop(client, row.table_name);
       }
-      return this.make(client, projection, epoch, 'building');
+      return this.make(client, projection, epoch, 'building', orderedAt);
     });
   }
 
@@ -66,20 +69,16 @@ export class PostgresReadModelStore extends PostgresReadModels implements ReadMo
     from: Position,
     to: Position,
     epoch: number,
-  ): Promise<void> {
-    const { projection } = table;
-    const empty = Object.fromEntries(columnsOf(projection).map((column) => [column, null]));
-    const records = [...change.upserts].map(([key, row]) => ({
-      ...empty,
-      ...projection.columns(row.doc),
-      key,
-      doc: row.doc,
-      created: String(row.created),
-      position: String(row.position),
-    }));
-    const values = [table.table, from, to, epoch, change.deletes, JSON.stringify(records)];
-    const { rows } = await this.pool.query<{ fenced_in: number }>(commitChange(table.table, projection), values);
+  ): Promise<ReadonlyMap<string, string>> {
+    const { records, texts } = recordsOf(table.projection, change.upserts);
+    const values = [table.table, from, to, epoch, change.deletes, records, change.skipped ?? []];
+    const { rows } = await this.pool.query<{ fenced_in: number }>(commitChange(table.table, table.projection), values);
     if (rows[0]?.fenced_in !== 1) throw new FencedError(`${table.table} is no longer at ${from} in epoch ${epoch}`);
+    return texts;
+  }
+
+  async prepare(table: ProjectionTable): Promise<void> {
+    await this.pool.query(createIndexes(table.table, table.projection));
   }
 
   async advance(tables: readonly ProjectionTable[], to: Position, epoch: number): Promise<void> {
@@ -100,6 +99,7 @@ export class PostgresReadModelStore extends PostgresReadModels implements ReadMo
       );
       if (rowCount !== 1) throw new FencedError(`${table.table} is no longer in epoch ${epoch}`);
       const others = (await this.rowsOf(client, table.projection.name)).filter((r) => r.table_name !== table.table);
+      await client.query(createIndexes(table.table, table.projection));
       await client.query(switchView(table.table, table.projection));
       for (const other of others) await this.drop(client, other.table_name);
       await client.query(`UPDATE processing.projections SET state = 'active' WHERE table_name = $1`, [table.table]);
@@ -132,6 +132,13 @@ export class PostgresReadModelStore extends PostgresReadModels implements ReadMo
     return new Map(rows.map((row) => [row.name, position(row.position)]));
   }
 
+  async tables(): Promise<readonly TableReport[]> {
+    const { rows } = await this.pool.query<Row>(
+      'SELECT * FROM processing.projections ORDER BY name, state, table_name',
+    );
+    return rows.map(reported);
+  }
+
   /** The tables of this very version and shape; others' half-built ones are dropped, the active one stays until the switch. */
   private async openOne(client: PoolClient, projection: Projection, epoch: number): Promise<ProjectionTable[]> {
     const rows = await this.rowsOf(client, projection.name);
@@ -142,12 +149,7 @@ export class PostgresReadModelStore extends PostgresReadModels implements ReadMo
       const state = rows.some((row) => row.state === 'active') ? 'building' : 'active';
       return [await this.make(client, projection, epoch, state)];
     }
-    return mine.map((row) => ({
-      table: row.table_name,
-      projection,
-      state: row.state,
-      position: position(row.position),
-    }));
+    return mine.map((row) => ({ table: row.table_name, projection, ...stateOf(reported(row)) }));
   }
 
   private async make(
@@ -155,22 +157,20 @@ export class PostgresReadModelStore extends PostgresReadModels implements ReadMo
     projection: Projection,
     epoch: number,
     state: Row['state'],
+    orderedAt: Position = START,
   ): Promise<ProjectionTable> {
     const { rows } = await client.query<{ nextval: string }>(`SELECT nextval('processing.generation')`);
     const base = `${projection.name}_v${projection.version}`;
     const taken = (await this.rowsOf(client, projection.name)).some((row) => row.table_name === base);
     const table = taken ? `${base}_r${rows[0]!.nextval}` : base;
     await client.query(createTable(table, projection));
-    await client.query('INSERT INTO processing.projections VALUES ($1, $2, $3, $4, $5, 0, $6)', [
-      table,
-      projection.name,
-      projection.version,
-      shapeOf(projection),
-      state,
-      epoch,
-    ]);
-    if (state === 'active') await client.query(switchView(table, projection));
-    return { table, projection, state, position: position(0) };
+    await client.query(
+      `INSERT INTO processing.projections (table_name, name, version, columns, state, position, epoch, ordered_at)
+       VALUES ($1, $2, $3, $4, $5, 0, $6, $7)`,
+      [table, projection.name, projection.version, shapeOf(projection), state, epoch, orderedAt],
+    );
+    if (state === 'active') await client.query(createIndexes(table, projection) + switchView(table, projection));
+    return { table, projection, state, position: START, skipped: [], orderedAt };
   }
 
   private async drop(client: PoolClient, table: string): Promise<void> {
@@ -183,6 +183,37 @@ export class PostgresReadModelStore extends PostgresReadModels implements ReadMo
     return (await client.query<Row>(text, [name])).rows;
   }
 }
+
+const reported = (row: Row): TableReport => ({
+  table: row.table_name,
+  name: row.name,
+  version: row.version,
+  state: row.state,
+  position: position(row.position),
+  skipped: row.skipped.map(position),
+  orderedAt: position(row.ordered_at),
+});
+
+const stateOf = ({ state, position: at, skipped, orderedAt }: TableReport) => ({
+  state,
+  position: at,
+  skipped,
+  orderedAt,
+});
+
+/** The rows of a commit as one JSON array; each document is written out once. */
+const recordsOf = (projection: Projection, upserts: BatchChange['upserts']) => {
+  const empty = Object.fromEntries(columnsOf(projection).map((column) => [column, null]));
+  const texts = new Map<string, string>();
+  const records: string[] = [];
+  for (const [key, { doc, created, position: at }] of upserts) {
+    const text = JSON.stringify(doc);
+    texts.set(key, text);
+    const row = { ...empty, ...projection.columns(doc), key, created: String(created), position: String(at) };
+    records.push(`${JSON.stringify(row).slice(0, -1)},"doc":${text}}`);
+  }
+  return { texts, records: `[${records.join(',')}]` };
+};
 
 const stored = (row: { doc: object; created: string; position: string }): StoredDoc => ({
   doc: row.doc,

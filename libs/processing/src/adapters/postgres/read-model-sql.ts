@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Projection } from '../../projection.js';
 import { columnsOf } from '../../projections/query.js';
 
@@ -16,18 +17,29 @@ export const shapeOf = (projection: Projection): string =>
     .join(', ');
 
 /** `created` is the position of the event that created the document: the order of lists. */
+/** A table without what only its readers need: each index would be kept up to date a million times while it is built. */
 export const createTable = (table: string, projection: Projection): string => {
   const columns = columnsOf(projection).map((c) => `${quoted(c)} ${projection.columnTypes[c]}`);
-  const t = tableOf(table);
   return [
-    `CREATE TABLE ${t} (key text COLLATE "C" PRIMARY KEY, account text COLLATE "C" NOT NULL,`,
+    `CREATE TABLE ${tableOf(table)} (key text COLLATE "C" PRIMARY KEY, account text COLLATE "C" NOT NULL,`,
     columns.map((c) => `${c},`).join(' '),
     'doc jsonb NOT NULL, created bigint NOT NULL, position bigint NOT NULL) WITH (fillfactor = 80);',
-    `CREATE INDEX ON ${t} (created, key); CREATE INDEX ON ${t} (account, created, key);`,
+  ].join('\n');
+};
+
+/** May be run again. Names are digests, because those of tables and columns together may be too long for Postgres. */
+export const createIndexes = (table: string, projection: Projection): string => {
+  const index = (how: string) => {
+    const name = `i_${createHash('sha256').update(`${table} ${how}`).digest('hex').slice(0, 32)}`;
+    return `CREATE INDEX IF NOT EXISTS ${name} ON ${tableOf(table)} ${how};`;
+  };
+  return [
+    index('(created, key)'),
+    index('(account, created, key)'),
     // Hash, because a long text does not fit a b-tree entry and would turn its event into poison.
     ...columnsOf(projection)
       .filter((c) => projection.columnTypes[c] !== 'boolean')
-      .map((c) => `CREATE INDEX ON ${t} USING hash (${quoted(c)});`),
+      .map((c) => index(`USING hash (${quoted(c)})`)),
   ].join('\n');
 };
 
@@ -48,7 +60,7 @@ export const commitChange = (table: string, projection: Projection): string => {
   const types = columnsOf(projection).map((c) => `${quoted(c)} ${projection.columnTypes[c]}`);
   const record = ['key text', 'account text', ...types, 'doc jsonb', 'created bigint', 'position bigint'];
   return `WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true)),
-    fence AS (UPDATE processing.projections SET position = $3
+    fence AS (UPDATE processing.projections SET position = $3, skipped = skipped || $7::bigint[]
                WHERE table_name = $1 AND position = $2 AND epoch = $4 RETURNING 1),
     gone AS (DELETE FROM ${tableOf(table)} WHERE key = ANY($5) AND EXISTS (SELECT FROM fence)),
     kept AS (INSERT INTO ${tableOf(table)} (${all.join(', ')})
