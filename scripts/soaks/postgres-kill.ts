@@ -18,6 +18,7 @@ import type { SoakValues } from '../soak.js';
 import { undoLater } from './support/cleanup.js';
 import { problemsOfLog, readLogOf } from './support/event-log.js';
 import { say, wholeNumber } from './support/numbers.js';
+import { soakEvent } from './support/soak-event.js';
 
 export const about = `Writers append without pause and repeat what was not acknowledged, one subscriber follows the log, and the
   postmaster is killed so many times at moments that the seed gives.`;
@@ -26,24 +27,6 @@ export const options = {
   writers: { type: 'string', default: '24' },
   seed: { type: 'string', default: '1' },
 } as const;
-
-const event = (): NewEvent => ({
-  id: randomUUID(),
-  type: 'soak.happened',
-  schemaVersion: 1,
-  data: {},
-  meta: {
-    accountId: 'account-soak',
-    actor: { kind: 'system', id: 'soak' },
-    commandId: 'soak',
-    correlationId: 'soak',
-    causationId: 'soak',
-    occurredAt: '2026-01-02T03:04:05.678Z',
-    severity: 'info',
-    links: {},
-    topics: [],
-  },
-});
 
 /** The same request again for as long as the store is away. */
 const appendSurely = async (store: PostgresEventStore, stream: string, expected: number, events: NewEvent[]) => {
@@ -88,7 +71,7 @@ class Load {
   private async write(unit: () => number): Promise<void> {
     const stream = `soak-${randomUUID()}`;
     for (let version = 0; !this.stopped.signal.aborted;) {
-      const events = Array.from({ length: 1 + Math.floor(unit() * 3) }, event);
+      const events = Array.from({ length: 1 + Math.floor(unit() * 3) }, soakEvent);
       version = await appendSurely(this.store, stream, version, events);
       for (const { id } of events) this.acknowledged.add(id);
     }
