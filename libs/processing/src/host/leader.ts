@@ -11,3 +11,11 @@ export interface LeaderLock {
   /** Tries once; undefined while another process leads. */
   tryLead(): Promise<Leadership | undefined>;
 }
+
+/**
+ * Other work that only the leader does, e.g. sealing the log. Runs through a whole term and ends when the signal aborts. What it
+ * writes must be fenced by the epoch; it deals with its own failures, and a FencedError that it throws ends the term.
+ */
+export interface LedWork {
+  run(term: { readonly epoch: number; readonly signal: AbortSignal }): Promise<void>;
+}

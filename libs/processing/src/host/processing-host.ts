@@ -11,6 +11,7 @@ import { digestOf, type Digest } from '../projections/digest.js';
 import { ProjectionLane } from '../projections/projection-lane.js';
 import { checkProjection } from '../projections/query.js';
 import type { ProcessingRegistrar } from '../registrar.js';
+import type { LedWork } from './leader.js';
 import type { Introspection, LaneStatus, ProcessingStatus } from './status.js';
 import type { ProcessingStorage } from './storage.js';
 import { Term } from './term.js';
@@ -37,6 +38,7 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
   private readonly projections: Projection[] = [processDecisions as unknown as Projection];
   private readonly managers: ProcessManager[] = [];
   private readonly commands: CommandClass[] = [];
+  private readonly works: LedWork[] = [];
   private readonly progress = new Progress();
   private readonly stopping = new AbortController();
   private loop: Promise<void> | undefined;
@@ -70,6 +72,12 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
   addCommand<P extends object, T>(type: CommandClass<P, T>): void {
     this.mustNotRun();
     this.commands.push(type as unknown as CommandClass);
+  }
+
+  /** Work of the leader's beside projections and process managers. */
+  addWork(work: LedWork): void {
+    this.mustNotRun();
+    this.works.push(work);
   }
 
   /** Resolves when the read models have passed what was in the log at the call; faulted ones are not waited for. */
@@ -197,8 +205,8 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
   private async lead(
     leadership: NonNullable<Awaited<ReturnType<ProcessingStorage['leader']['tryLead']>>>,
   ): Promise<void> {
-    const { projections, managers, commands, progress, random } = this;
-    const term = new Term({ ...this.options, projections, managers, commands, progress, random }, leadership);
+    const { projections, managers, commands, progress, random, works } = this;
+    const term = new Term({ ...this.options, projections, managers, commands, progress, random, works }, leadership);
     this.options.log.info({ epoch: leadership.epoch }, 'this process runs projections and process managers');
     this.epoch = leadership.epoch;
     this.term = term;

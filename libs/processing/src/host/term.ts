@@ -12,7 +12,7 @@ import { TimerWorker } from '../process/timer-worker.js';
 import type { ProcessManager } from '../process-manager.js';
 import type { Projection } from '../projection.js';
 import { ProjectionLane } from '../projections/projection-lane.js';
-import type { Leadership } from './leader.js';
+import type { Leadership, LedWork } from './leader.js';
 import type { ProcessingStorage } from './storage.js';
 
 export interface TermOptions {
@@ -28,6 +28,7 @@ export interface TermOptions {
   readonly managers: readonly ProcessManager[];
   readonly commands: readonly CommandClass[];
   readonly progress: Progress;
+  readonly works: readonly LedWork[];
 }
 
 /** One term of leadership: everything that runs under one epoch, from take-over to the end. */
@@ -93,7 +94,7 @@ export class Term {
     ends.addEventListener('abort', end, { once: true });
     if (ends.aborted) end();
     try {
-      const { storage, projections, managers, store } = this.options;
+      const { storage, projections, managers, store, works } = this.options;
       // What still cannot be applied says so again at once; what is gone must not be shown for ever.
       for (const fault of await storage.faults.list()) await storage.faults.clear(fault.lane);
       const tables = await storage.readModels.open(projections, epoch);
@@ -114,6 +115,7 @@ export class Term {
         this.guard(this.projectionFeed.run(active, building, this.ending.signal)),
         this.guard(recover().then(() => this.processFeed.run(this.managerLanes, [], this.ending.signal))),
         this.guard(this.timerWorker.run(this.ending.signal)),
+        ...works.map((work) => this.guard(work.run({ epoch, signal: this.ending.signal }))),
       ]);
     } finally {
       end();
