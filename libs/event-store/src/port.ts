@@ -10,6 +10,13 @@ export interface Actor {
   readonly id: string;
 }
 
+/** The operator's call behind a command: kept with its first events, so that a story can begin where it began. */
+export interface ToolOrigin {
+  readonly tool: string;
+  /** What was asked, in short: no structures, nothing long, nothing that looks like a secret. */
+  readonly arguments: Readonly<Record<string, string | number | boolean | null>>;
+}
+
 /** Who caused an event, why, and what it is about. `commandId` makes the event's id, so a retry finds it again. */
 export interface EventMeta {
   readonly accountId: string;
@@ -22,6 +29,8 @@ export interface EventMeta {
   readonly severity: Severity;
   readonly links: EventLinks;
   readonly topics: readonly string[];
+  /** Only on what a tool's own commands append; what follows from it bears the same correlation id. */
+  readonly via?: ToolOrigin;
 }
 
 export interface NewEvent {

@@ -1,6 +1,6 @@
 import type { ICommand } from '@nestjs/cqrs';
 import type { Refusal } from '#kernel';
-import type { Actor, Position } from '#event-store';
+import type { Actor, Position, ToolOrigin } from '#event-store';
 
 /** Who asks, on whose behalf, and under which idempotency key. Travels with every command. */
 export interface CommandContext {
@@ -12,6 +12,8 @@ export interface CommandContext {
   readonly actor: Actor;
   /** Wall time of the command, milliseconds since the epoch. */
   readonly nowMs: number;
+  /** Set for commands of a tool call. */
+  readonly via?: ToolOrigin;
 }
 
 export type CommandResult<T = unknown> =

@@ -147,6 +147,7 @@ export class Transactor {
         severity: event.severity ?? definition.severity,
         links: event.links ?? {},
         topics: event.topics ?? [],
+        ...(context.via === undefined ? {} : { via: context.via }),
       },
     };
   }

@@ -19,6 +19,7 @@ import type { z } from 'zod';
 import type { CursorCodec } from './cursor.js';
 import type { ToolDefinition, ToolHandler, ToolRegistrar } from './define-tool.js';
 import type { IdempotencyLedger } from './idempotency.js';
+import { argumentsInShort } from './arguments-in-short.js';
 import { inputRefusal, normaliseAliases, unknownParameter } from './input-rules.js';
 import { ToolRun } from './tool-run.js';
 import { inputSchema, toolListing, type ToolListing } from './tool-schema.js';
@@ -171,6 +172,7 @@ export class ToolRegistry implements ToolRegistrar {
       accountId: principal.accountId,
       actor: { kind: 'operator', id: principal.operatorId },
       nowMs: this.ports.clock.wallMs(),
+      via: { tool: tool.name, arguments: argumentsInShort(input) },
     };
   }
 

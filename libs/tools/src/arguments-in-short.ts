@@ -1,0 +1,34 @@
+import type { ToolOrigin } from '#event-store';
+
+const MAX_TEXT = 80;
+const MAX_ARGUMENTS = 20;
+/** What no event may hold: NUL and halves of characters. */
+const MALFORMED = /[\0\p{Cs}]/gu;
+/** Names of arguments whose values stand in no event, whatever they hold. */
+const HIDDEN = /token|secret|password|passphrase|private|credential|kubeconfig|(^|_)key$/i;
+
+/** A call's arguments as its events keep them: who reads the story must see what was asked for, not all of it. */
+export const argumentsInShort = (input: Readonly<Record<string, unknown>>): ToolOrigin['arguments'] =>
+  Object.fromEntries(
+    Object.entries(input)
+      .filter(([, value]) => value !== undefined)
+      .slice(0, MAX_ARGUMENTS)
+      .map(([name, value]) => [name, HIDDEN.test(name) ? '[hidden]' : inShort(value)]),
+  );
+
+const inShort = (value: unknown): string | number | boolean | null => {
+  if (value === null || typeof value === 'boolean' || typeof value === 'number') return value;
+  if (typeof value === 'string') return clip(value);
+  if (Array.isArray(value))
+    return value.every((one) => typeof one === 'string' || typeof one === 'number')
+      ? clip(value.join(', '))
+      : `${value.length} items`;
+  // Only what it is about: a module's config may hold anything.
+  return clip(`{${Object.keys(value as object).join(', ')}}`);
+};
+
+/** By code points, so that no half of a character is left. */
+const clip = (text: string): string => {
+  const clean = text.replaceAll(MALFORMED, '');
+  return clean.length <= MAX_TEXT ? clean : `${[...clean].slice(0, MAX_TEXT - 1).join('')}…`;
+};
