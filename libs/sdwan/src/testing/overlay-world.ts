@@ -244,6 +244,10 @@ export class OverlayWorld {
   private vote(id: string, { message }: agentV1.SyncResponse): boolean {
     const agent = this.agents.get(id);
     if (agent === undefined || !agent.alive || !agent.linked) return false;
+    if (message?.$case === 'vipPrepare') {
+      const ack = { vipId: message.value.vipId, epoch: message.value.epoch, role: Role.ROLE_PREPARED, error: '' };
+      this.clock.after(2, () => this.observer.onVipAck(this.identity(id), ack));
+    }
     if (message?.$case !== 'voteRequest') return true;
     const { vipId, epoch } = message.value;
     this.clock.after(1, () => {

@@ -1,7 +1,7 @@
 import { errorMessage, type Cancel, type Clock, type Log, type Timers, failpoint, failpointNow } from '#kernel';
 import type { Position } from '#event-store';
 import type { AgentLink } from '#agent-gateway';
-import { agentV1, type VipItem } from '#proto';
+import { agentV1, type VipItem, type VipPreparation } from '#proto';
 import type { CommandContext, Transactor } from '#processing';
 import {
   newMove,
@@ -74,8 +74,7 @@ export class MoveRun {
   /** The move as the platform's own vote has to see it. */
   get target(): { epoch: number; to: string } | undefined {
     const to = this.state.order[this.state.candidate];
-    return to === undefined ||
-      ['new', 'witnessing', 'rechecking', 'voting', 'waiting_out', 'starting'].includes(this.state.phase)
+    return to === undefined || ['new', 'witnessing', 'rechecking', 'preparing', 'starting'].includes(this.state.phase)
       ? undefined
       : { epoch: this.state.epoch, to: to.instance_id };
   }
@@ -96,6 +95,8 @@ export class MoveRun {
           this.input({ kind: 'timer', step: effect.step }),
         );
         return;
+      case 'prepare':
+        return this.prepare(effect);
       case 'push':
         return this.push(effect);
       case 'holder_ready':
@@ -108,7 +109,6 @@ export class MoveRun {
   }
 
   private ask(effect: Extract<MoveEffect, { kind: 'ask' }>): void {
-    if (effect.epoch > this.state.plan.epoch) this.deps.voter.promise(this.vipId, effect.epoch);
     const value = { vipId: this.vipId, epoch: BigInt(effect.epoch) };
     failpointNow('vip.asking');
     for (const voter of effect.to)
@@ -116,22 +116,38 @@ export class MoveRun {
   }
 
   private push(effect: Extract<MoveEffect, { kind: 'push' }>): void {
-    const known = this.deps.model.virtualIp(this.vipId);
-    if (known === undefined) return;
-    failpointNow('vip.pushing');
     for (const member of effect.to) {
-      const peer = known.network.peers.get(member.peer_id);
-      if (peer === undefined) continue;
-      const item = compileVip(
-        known.network,
-        peer,
-        known.vip,
-        { epoch: effect.epoch, holder: effect.holder },
-        this.deps.lease,
-      );
-      this.deps.link.sendVip(member.instance_id, { ...item, release_after_move: effect.releaseAfterMove } as VipItem);
+      const item = this.itemFor(member, effect, effect.releaseAfterMove);
+      if (item !== undefined) this.deps.link.sendVip(member.instance_id, item);
     }
-    failpointNow('vip.pushed');
+  }
+
+  private prepare(effect: Extract<MoveEffect, { kind: 'prepare' }>): void {
+    const network = this.deps.model.virtualIp(this.vipId)?.network;
+    const holder = network?.peers.get(effect.holder.peer_id);
+    if (network === undefined || holder === undefined) return;
+    const members = this.state.plan.members.filter((member) => network.peers.has(member.peer_id));
+    const addresses = members.map((member) => network.peers.get(member.peer_id)!.addressV6);
+    for (const member of members) {
+      const item = this.itemFor(member, effect, member.instance_id === effect.leaving?.instance_id);
+      if (item === undefined) continue;
+      const tell = member.peer_id === holder.peerId ? addresses.filter((a) => a !== holder.addressV6) : [];
+      const body: VipPreparation = { item, holder_address: holder.addressV6, tell };
+      const value = { vipId: this.vipId, epoch: BigInt(effect.epoch), body: Buffer.from(JSON.stringify(body)) };
+      this.deps.link.sendPriority(member.instance_id, { message: { $case: 'vipPrepare', value } });
+    }
+  }
+
+  private itemFor(
+    member: Member,
+    { epoch, holder }: { epoch: number; holder: Member },
+    releaseAfterMove: boolean,
+  ): VipItem | undefined {
+    const known = this.deps.model.virtualIp(this.vipId);
+    const peer = known?.network.peers.get(member.peer_id);
+    if (known === undefined || peer === undefined) return undefined;
+    const item = compileVip(known.network, peer, known.vip, { epoch, holder }, this.deps.lease);
+    return { ...item, release_after_move: releaseAfterMove } as VipItem;
   }
 
   /** A store that is down for a moment must not leave a move half done: the same append is safe to repeat. */
@@ -189,6 +205,7 @@ export class MoveRun {
       [Role.ROLE_HOLDER]: 'holder',
       [Role.ROLE_ROUTED]: 'routed',
       [Role.ROLE_RELEASED]: 'released',
+      [Role.ROLE_PREPARED]: 'prepared',
     } as const;
     const role = roles[ack.role as keyof typeof roles];
     // An error is not an end: the agent goes on trying, and the deadline of the phase judges it.
@@ -201,8 +218,6 @@ export class MoveRun {
       kind: 'promise',
       from: instanceId,
       epoch: Number(promise.epoch),
-      granted: promise.granted,
-      outstandingMs: promise.outstandingMs,
       heardMsAgo: Number(promise.holderHeardMsAgo),
     });
   }

@@ -15,7 +15,7 @@ export interface MovePlan {
   readonly members: readonly Member[];
   /** The old holder lives and takes part: make before break. */
   readonly planned: boolean;
-  /** Somebody wants the holder gone, dead or alive: no witness has to confirm its death, what it was granted just runs out. */
+  /** Somebody wants the holder gone, dead or alive: no witness has to confirm its death, what it was granted runs out. */
   readonly ordered: boolean;
   readonly ttlMs: number;
   /** For how long the VIP had not answered when the move began. */
@@ -28,8 +28,7 @@ export type Phase =
   | 'new'
   | 'witnessing'
   | 'rechecking'
-  | 'voting'
-  | 'waiting_out'
+  | 'preparing'
   | 'starting'
   | 'holding'
   | 'failing'
@@ -51,14 +50,13 @@ export interface MoveState {
   readonly candidate: number;
   readonly order: readonly Member[];
   /** Answers to the current round of questions, by instance. */
-  readonly replies: ReadonlyMap<
-    string,
-    { readonly granted: boolean; readonly outstandingMs: number; readonly heardAtMs: number }
-  >;
+  readonly replies: ReadonlyMap<string, { readonly heardAtMs: number }>;
   /** When a voter last heard the holder, as the first round told. */
   readonly firstHeardAtMs: number;
   readonly rounds: number;
   readonly acks: ReadonlyMap<string, number>;
+  /** Who knows its part in this epoch, by instance. */
+  readonly prepared: ReadonlySet<string>;
 }
 
 export type MoveInput =
@@ -67,8 +65,6 @@ export type MoveInput =
       readonly kind: 'promise';
       readonly from: string;
       readonly epoch: number;
-      readonly granted: boolean;
-      readonly outstandingMs: number;
       /** -1 when never. */
       readonly heardMsAgo: number;
     }
@@ -79,7 +75,7 @@ export type MoveInput =
       readonly kind: 'ack';
       readonly from: string;
       readonly epoch: number;
-      readonly role: 'holder' | 'routed' | 'released';
+      readonly role: 'holder' | 'routed' | 'released' | 'prepared';
     }
   /** The old holder of a crash is heard again. */
   | { readonly kind: 'holder_back' };
@@ -88,6 +84,8 @@ export type MoveOutcome = 'moved' | 'aborted' | 'stranded';
 
 export type MoveEffect =
   | { readonly kind: 'ask'; readonly epoch: number; readonly to: readonly Member[] }
+  /** Everybody gets to know its part, to be taken up at the new holder's own word. Binds nobody. */
+  | { readonly kind: 'prepare'; readonly epoch: number; readonly holder: Member; readonly leaving: Member | null }
   | { readonly kind: 'timer'; readonly step: number; readonly afterMs: number }
   | { readonly kind: 'append_started'; readonly epoch: number; readonly to: Member }
   | { readonly kind: 'append_failed'; readonly epoch: number; readonly to: Member; readonly reason: string }

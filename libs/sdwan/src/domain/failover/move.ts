@@ -1,7 +1,15 @@
 import { assertNever } from '#kernel';
 import { sameMember } from '../virtual-ip/state.js';
 import { enter, finish } from './move-steps.js';
-import { askForPromises, beginVoting, evaluateWitnesses, onReply, waitedOut } from './move-votes.js';
+import {
+  askWitnesses,
+  evaluatePrepared,
+  evaluateWitnesses,
+  leaving,
+  onReply,
+  prepare,
+  prepareEffect,
+} from './move-votes.js';
 import {
   HOLDER_DEADLINE_MS,
   RELEASE_DEADLINE_MS,
@@ -33,6 +41,7 @@ export const newMove = (plan: MovePlan, nowMs: number): MoveState => ({
   firstHeardAtMs: -Infinity,
   rounds: 0,
   acks: new Map(),
+  prepared: new Set(),
 });
 
 /**
@@ -63,8 +72,7 @@ export const stepMove = (state: MoveState, input: MoveInput, nowMs: number): Mov
   }
 };
 
-const isAsking = (phase: Phase) =>
-  phase === 'witnessing' || phase === 'rechecking' || phase === 'voting' || phase === 'waiting_out';
+const isAsking = (phase: Phase) => phase === 'witnessing' || phase === 'rechecking';
 
 const begin = (state: MoveState): MoveStep => {
   if (state.plan.resume !== undefined) return hold(state, state.beganMs);
@@ -72,9 +80,7 @@ const begin = (state: MoveState): MoveStep => {
     return state.plan.from === null || state.plan.planned
       ? finish(state, 'aborted', 'no_candidate')
       : enter(state, 'stranding', [{ kind: 'append_stranded', reason: 'no candidate is left' }]);
-  return state.plan.planned || state.plan.ordered || state.plan.from === null
-    ? beginVoting(state)
-    : askForPromises(state, 'witnessing', state.plan.epoch);
+  return state.plan.planned || state.plan.ordered || state.plan.from === null ? prepare(state) : askWitnesses(state);
 };
 
 const target = (state: MoveState) => state.order[state.candidate]!;
@@ -82,8 +88,14 @@ const target = (state: MoveState) => state.order[state.candidate]!;
 const hold = (state: MoveState, nowMs: number): MoveStep => {
   const to = target(state);
   const push: MoveEffect = { kind: 'push', epoch: state.epoch, holder: to, to: [to], releaseAfterMove: false };
-  return enter({ ...state, startedMs: nowMs }, 'holding', [push], HOLDER_DEADLINE_MS);
+  // Who was prepared before the start is told by the new holder; after a crash everybody is while it asks for its lease.
+  const parts = state.prepared.size === 0 ? [prepareEffect(state)] : [];
+  return enter({ ...state, startedMs: nowMs }, 'holding', [...parts, push], HOLDER_DEADLINE_MS + waitMs(state));
 };
+
+/** What others were granted has to run out first, unless witnesses have seen to that or the old holder gives it back. */
+const waitMs = ({ plan, candidate }: MoveState): number =>
+  candidate > 0 || plan.resume !== undefined || (plan.ordered && !plan.planned) ? plan.ttlMs : 0;
 
 const onAppended = (state: MoveState, nowMs: number): MoveStep => {
   switch (state.phase) {
@@ -105,13 +117,15 @@ const onDeadline = (state: MoveState, nowMs: number): MoveStep => {
     case 'witnessing':
       return evaluateWitnesses(state, nowMs, true);
     case 'rechecking':
-      return askForPromises(state, 'witnessing', state.plan.epoch);
-    case 'voting':
-      return finish(state, 'aborted', 'no_majority');
-    case 'waiting_out':
-      return waitedOut(state);
+      return askWitnesses(state);
+    case 'preparing':
+      return evaluatePrepared(state, true);
     case 'holding': {
-      const failed = { epoch: state.epoch, to: target(state), reason: `no ack within ${HOLDER_DEADLINE_MS} ms` };
+      const failed = {
+        epoch: state.epoch,
+        to: target(state),
+        reason: `no ack within ${HOLDER_DEADLINE_MS + waitMs(state)} ms`,
+      };
       return enter(state, 'failing', [{ kind: 'append_failed', ...failed }]);
     }
     case 'resetting':
@@ -138,16 +152,22 @@ const nextCandidate = (state: MoveState): MoveStep => {
     epoch: state.epoch + 1,
     acks: new Map<string, number>(),
   };
-  if (next.candidate < order.length) return beginVoting(next);
+  if (next.candidate < order.length) return prepare(next);
   return enter(state, 'stranding', [{ kind: 'append_stranded', reason: 'no candidate took the address' }]);
 };
 
 const onAck = (state: MoveState, input: Extract<MoveInput, { kind: 'ack' }>, nowMs: number): MoveStep => {
+  if (input.role === 'prepared') {
+    const prepared = { ...state, prepared: new Set(state.prepared).add(input.from) };
+    return state.phase === 'preparing' ? evaluatePrepared(prepared, false) : { state: prepared, effects: [] };
+  }
   const known = { ...state, acks: new Map(state.acks).set(input.from, nowMs) };
   switch (state.phase) {
     case 'holding':
-      if (input.from !== target(state).instance_id || input.role !== 'holder') return { state, effects: [] };
-      return held(known);
+      // The others may have heard of it from the new holder before its own word is here.
+      return input.from === target(state).instance_id && input.role === 'holder'
+        ? held(known)
+        : { state: known, effects: [] };
     case 'resetting':
       return input.from === state.plan.from?.instance_id ? spread(known) : { state: known, effects: [] };
     case 'spreading':
@@ -159,16 +179,10 @@ const onAck = (state: MoveState, input: Extract<MoveInput, { kind: 'ack' }>, now
   }
 };
 
-/** The old holder, where it takes part and is not the new one. */
-const leaving = (state: MoveState) =>
-  state.plan.planned && state.plan.from !== null && !sameMember(state.plan.from, target(state))
-    ? state.plan.from
-    : undefined;
-
 const held = (state: MoveState): MoveStep => {
   const ready: MoveEffect = { kind: 'holder_ready', epoch: state.epoch, holder: target(state) };
   const old = leaving(state);
-  if (old === undefined) {
+  if (old === undefined || state.acks.has(old.instance_id)) {
     const next = spread(state);
     return { state: next.state, effects: [ready, ...next.effects] };
   }
@@ -188,8 +202,9 @@ const others = (state: MoveState) =>
     (m) => m.instance_id !== target(state).instance_id && m.instance_id !== leaving(state)?.instance_id,
   );
 
+/** Those that have not acknowledged yet; most have, at the new holder's word. */
 const spread = (state: MoveState): MoveStep => {
-  const to = others(state);
+  const to = others(state).filter((m) => !state.acks.has(m.instance_id));
   if (to.length === 0) return release(state);
   const push: MoveEffect = { kind: 'push', epoch: state.epoch, holder: target(state), to, releaseAfterMove: false };
   return enter(state, 'spreading', [push], SPREAD_DEADLINE_MS);

@@ -50,12 +50,12 @@ const play = (
 type World = {
   readonly dead?: readonly string[];
   readonly heardMsAgo?: (now: number) => number;
-  readonly outstandingMs?: number;
   readonly deaf?: readonly string[];
+  readonly plan?: MovePlan;
 };
 
 const agents =
-  ({ dead = [], heardMsAgo = () => 700, outstandingMs = 0, deaf = [] }: World) =>
+  ({ dead = [], heardMsAgo = () => 700, deaf = [], plan: { members } = plan() }: World) =>
   (effect: MoveEffect, now: number): { after: number; input: MoveInput }[] => {
     if (effect.kind.startsWith('append_')) return [{ after: 2, input: { kind: 'appended' } }];
     if (effect.kind === 'ask')
@@ -67,11 +67,13 @@ const agents =
             kind: 'promise',
             from: m.instance_id,
             epoch: effect.epoch,
-            granted: true,
-            outstandingMs,
             heardMsAgo: Math.round(heardMsAgo(now)),
           },
         }));
+    if (effect.kind === 'prepare')
+      return members
+        .filter((m) => !dead.includes(m.instance_id) && !deaf.includes(m.instance_id))
+        .map((m) => ({ after: 2, input: { kind: 'ack', from: m.instance_id, epoch: effect.epoch, role: 'prepared' } }));
     if (effect.kind === 'push')
       return effect.to
         .filter((m) => !dead.includes(m.instance_id) && !deaf.includes(m.instance_id))
@@ -88,12 +90,12 @@ const agents =
   };
 
 describe('a move of a virtual IP', () => {
-  it('after a crash asks witnesses, then votes, starts, and tells the others only after the new holder answered', () => {
+  it('after a crash asks witnesses, starts, and tells the others only after the new holder answered', () => {
     const { kinds, end, log } = play(plan(), agents({ dead: [A.instance_id] }));
     expect(kinds.filter((k) => k !== 'timer')).toEqual([
       'ask',
-      'ask',
       'append_started',
+      'prepare',
       'push',
       'holder_ready',
       'push',
@@ -111,22 +113,56 @@ describe('a move of a virtual IP', () => {
     expect(log.find((l) => l.effect.kind === 'holder_ready')!.at).toBeLessThan(250);
   });
 
-  it('does not touch a healthy holder whose control link is cut: nobody is asked to promise anything', () => {
+  it('does not touch a healthy holder whose control link is cut: nobody is told of another one', () => {
     const { end, log } = play(plan(), agents({ dead: [A.instance_id], heardMsAgo: (now) => now % 200 }));
     expect(end?.effect).toMatchObject({ outcome: 'aborted', detail: 'holder_alive' });
-    expect(log.some((l) => l.effect.kind === 'ask' && l.effect.epoch > 1)).toBe(false);
+    expect(log.map((l) => l.effect.kind)).not.toEqual(expect.arrayContaining(['prepare']));
+    expect(log.map((l) => l.effect.kind)).not.toEqual(expect.arrayContaining(['push']));
   });
 
-  it('needs no witness when the holder is to go, but lets its grants run out', () => {
-    const { kinds, log, end } = play(plan({ ordered: true }), agents({ heardMsAgo: () => 5, outstandingMs: 600 }));
-    expect(kinds.filter((k) => k === 'ask')).toHaveLength(1);
-    expect(log.find((l) => l.effect.kind === 'append_started')!.at).toBeGreaterThanOrEqual(600);
+  it('binds nobody before the move is in the log: voters are asked at the epoch in force only', () => {
+    for (const more of [{}, { planned: true }, { ordered: true }]) {
+      const { log } = play(plan(more), agents({ dead: Object.keys(more).length === 0 ? [A.instance_id] : [] }));
+      expect(log.some((l) => l.effect.kind === 'ask' && l.effect.epoch !== 1)).toBe(false);
+    }
+  });
+
+  it('in a planned move lets everybody know its part before the move is in the log', () => {
+    const { kinds, log } = play(plan({ planned: true }), agents({}));
+    expect(kinds.filter((k) => k !== 'timer').slice(0, 3)).toEqual(['prepare', 'ask', 'append_started']);
+    expect(log.find((l) => l.effect.kind === 'prepare')!.effect).toMatchObject({ epoch: 2, holder: B, leaving: A });
+  });
+
+  it('goes on without a member that does not say that it is prepared, and not without a majority of voters', () => {
+    const slow = play(plan({ planned: true }), agents({ deaf: [worker.instance_id] }));
+    expect(slow.end?.effect).toMatchObject({ outcome: 'moved' });
+    const few = play(plan({ planned: true }), agents({ dead: [B.instance_id, C.instance_id] }));
+    expect(few.end?.effect).toMatchObject({ outcome: 'aborted', detail: 'no_majority' });
+    expect(few.kinds).not.toContain('append_started');
+  });
+
+  it('needs no witness when the holder is to go, and gives the new one the time its grants take to run out', () => {
+    const deaf = [B.instance_id];
+    const { kinds, log, end } = play(plan({ ordered: true }), agents({ heardMsAgo: () => 5, deaf }));
+    expect(kinds.slice(0, 2)).toEqual(['prepare', 'ask']);
+    const at = (kind: MoveEffect['kind']) => log.find((l) => l.effect.kind === kind)!.at;
+    expect(at('append_failed') - at('push')).toBeGreaterThanOrEqual(1_600);
     expect(end?.effect).toMatchObject({ outcome: 'moved' });
   });
 
-  it('waits for what voters granted to the lost holder', () => {
-    const { log } = play(plan(), agents({ dead: [A.instance_id], outstandingMs: 180 }));
-    expect(log.find((l) => l.effect.kind === 'append_started')!.at).toBeGreaterThanOrEqual(180);
+  it('does not tell again who acknowledged at the new holder’s own word', () => {
+    const world = agents({});
+    const { log, end } = play(plan({ planned: true }), (effect, now) => {
+      if (effect.kind !== 'push' || effect.to[0] !== B) return world(effect, now);
+      const word = [A, C, worker].map((m) => ({
+        after: 1,
+        input: { kind: 'ack', from: m.instance_id, epoch: 2, role: 'routed' } as const,
+      }));
+      return [...word, ...world(effect, now)];
+    });
+    const pushes = log.flatMap(({ effect }) => (effect.kind === 'push' ? [effect.to.map((m) => m.instance_id)] : []));
+    expect(pushes).toEqual([[B.instance_id], [A.instance_id]]);
+    expect(end?.effect).toMatchObject({ outcome: 'moved' });
   });
 
   it('moves nothing without a majority', () => {
@@ -182,7 +218,8 @@ describe('a move of a virtual IP', () => {
 
   it('finishes what an earlier life of the platform began, under the same epoch', () => {
     const { log, end } = play(plan({ epoch: 2, resume: { epoch: 2, to: B } }), agents({ dead: [A.instance_id] }));
-    expect(log[0]!.effect).toMatchObject({ kind: 'push', epoch: 2, holder: B });
+    expect(log[0]!.effect).toMatchObject({ kind: 'prepare', epoch: 2, holder: B });
+    expect(log[1]!.effect).toMatchObject({ kind: 'push', epoch: 2, holder: B });
     expect(end?.effect).toMatchObject({ outcome: 'moved' });
   });
 
@@ -195,7 +232,6 @@ describe('a move of a virtual IP', () => {
         fc.record({
           after: fc.nat(2_500),
           lost: fc.boolean(),
-          granted: fc.boolean(),
           heard: fc.integer({ min: -1, max: 1_500 }),
           refused: fc.boolean(),
         }),
@@ -227,7 +263,7 @@ describe('a move of a virtual IP', () => {
           }
           if (effect.kind !== 'ask' && effect.kind !== 'push') return [];
           return effect.to.flatMap((m) => {
-            const { after, lost, granted, heard } = next();
+            const { after, lost, heard } = next();
             if (lost) return [];
             const role =
               effect.kind === 'push' && m.instance_id === effect.holder.instance_id
@@ -239,8 +275,6 @@ describe('a move of a virtual IP', () => {
                     kind: 'promise',
                     from: m.instance_id,
                     epoch: effect.epoch,
-                    granted,
-                    outstandingMs: heard < 0 ? 0 : heard,
                     heardMsAgo: heard,
                   }
                 : { kind: 'ack', from: m.instance_id, epoch: effect.epoch, role };
