@@ -1,5 +1,5 @@
 import { interfaceItem, peerItem, routeItem, vipItem, type InterfaceItem, type PeerItem, type VipItem } from '#proto';
-import { canonicalCidr, canonicalPrefix } from './cidr.js';
+import { canonicalCidr, canonicalPrefix, contains } from './cidr.js';
 
 /** What a network section says, parsed. Items that do not parse are reported, and the rest is applied. */
 export interface NetworkSection {
@@ -57,6 +57,7 @@ export interface ComposedInterface {
   /** VIP addresses that stay if they are there: the old holder's, until everybody else has moved on. */
   readonly keepAddresses: readonly string[];
   readonly peers: readonly ComposedPeer[];
+  /** The network's own ranges, and what peers reach behind them: pods and LANs. */
   readonly deviceRoutes: readonly string[];
   readonly unreachable: readonly string[];
 }
@@ -100,10 +101,14 @@ export const composeInterface = (
       allowedIps: [...new Set([...peer.allowed_ips.map(canonicalPrefix), ...(vipOf.get(peer.peer_id) ?? [])])].sort(),
       keepalive: peer.persistent_keepalive,
     })),
-    deviceRoutes: [...section.routes]
-      .filter(([, kind]) => kind === 'device')
-      .map(([prefix]) => prefix)
-      .sort(),
+    deviceRoutes: deviceRoutes(section),
     unreachable: unreachable.sort(),
   };
+};
+
+/** WireGuard takes what AllowedIPs say only if the kernel sends it to the device: each prefix needs a route, as wg-quick makes them. */
+const deviceRoutes = ({ routes, peers }: NetworkSection): string[] => {
+  const own = [...routes].filter(([, kind]) => kind === 'device').map(([prefix]) => prefix);
+  const behind = peers.flatMap((peer) => peer.allowed_ips.map(canonicalPrefix));
+  return [...new Set([...own, ...behind.filter((prefix) => !own.some((range) => contains(range, prefix)))])].sort();
 };

@@ -112,7 +112,7 @@ const line = (op: LinkOp): string => {
     case 'address-del':
       return `address del ${op.address} dev ${op.device}`;
     case 'route-add':
-      return `route replace ${op.prefix} ${gateway(op.prefix, op.via)}dev ${op.device} proto ${PROTO}`;
+      return `route replace ${op.prefix} ${gateway(op.prefix, op.via)}dev ${op.device} proto ${PROTO}${op.metric === undefined ? '' : ` metric ${op.metric}`}`;
     case 'route-del':
       return `route del ${op.prefix} dev ${op.device} proto ${PROTO}`;
     case 'unreachable-add':

@@ -3,6 +3,9 @@ import type { ComposedInterface } from './compose.js';
 import { contains, isV6 } from './cidr.js';
 import type { LinkOp, LinkState } from './link-ops.js';
 
+/** Pods and LANs: behind the routes that a CNI makes for the same prefixes, which are as good and must not be fought over. */
+const BEHIND_METRIC = 2048;
+
 /** The operations that bring a device's addresses and routes to what they should be. Additions come first. */
 export const linkDiff = (
   desired: ComposedInterface,
@@ -35,7 +38,12 @@ export const linkDiff = (
 const routeOps = (desired: ComposedInterface, device: string, actual: LinkState): LinkOp[] => {
   const wanted = new Set(desired.deviceRoutes);
   const ops: LinkOp[] = [];
-  for (const prefix of wanted) if (!actual.routes.has(prefix)) ops.push({ op: 'route-add', device, prefix });
+  const own = overlayPrefixes(desired.addresses);
+  for (const prefix of wanted) {
+    if (actual.routes.has(prefix)) continue;
+    const isOwn = own.some((range) => contains(range, prefix));
+    ops.push({ op: 'route-add', device, prefix, ...(isOwn ? {} : { metric: BEHIND_METRIC }) });
+  }
   for (const prefix of actual.routes.keys()) if (!wanted.has(prefix)) ops.push({ op: 'route-del', device, prefix });
   return ops;
 };

@@ -2,7 +2,14 @@ export type LinkOp =
   | { readonly op: 'up'; readonly device: string; readonly mtu: number | undefined }
   | { readonly op: 'address-add'; readonly device: string; readonly address: string; readonly vip: boolean }
   | { readonly op: 'address-del'; readonly device: string; readonly address: string }
-  | { readonly op: 'route-add'; readonly device: string; readonly prefix: string; readonly via?: string }
+  | {
+      readonly op: 'route-add';
+      readonly device: string;
+      readonly prefix: string;
+      readonly via?: string;
+      /** Higher is tried later; the kernel's own when not given. */
+      readonly metric?: number;
+    }
   | { readonly op: 'route-del'; readonly device: string; readonly prefix: string }
   | { readonly op: 'unreachable-add'; readonly prefix: string }
   | { readonly op: 'unreachable-del'; readonly prefix: string };

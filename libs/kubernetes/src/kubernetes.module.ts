@@ -38,6 +38,7 @@ import {
 import { candidatesManager, instanceManager } from './application/managers.js';
 import { ModulesSource } from './application/modules-source.js';
 import { NodeHealth } from './application/node-health.js';
+import { PodRanges } from './application/pod-ranges.js';
 import { WorkerTokens } from './application/worker-tokens.js';
 import { clustersProjection } from './projections/clusters.js';
 import { KubernetesTools } from './tools/handlers.js';
@@ -51,6 +52,7 @@ import { KubernetesTools } from './tools/handlers.js';
       useFactory: (link: AgentLink, secrets: SecretStore, timers: Timers, given?: KubeApiSource) =>
         given ?? new KubeApis(link, secrets, timers),
     },
+    PodRanges,
     ClaimClusterHandler,
     DrainNodeHandler,
     UncordonNodeHandler,

@@ -1,5 +1,6 @@
 export * from './domain/events.js';
 export * from './domain/ip.js';
+export { withPodCidr } from './domain/peer/state.js';
 export type { Member } from './domain/virtual-ip/state.js';
 export * from './application/commands.js';
 export { clusterVirtualIpId } from './application/virtual-ip-handlers.js';

@@ -1,7 +1,7 @@
 import type { EventOf, PeerId, Timers } from '#kernel';
 import type { RecordedEvent } from '#event-store';
 import type { fleetEvents } from '#fleet';
-import type { sdwanEvents } from '#sdwan';
+import { withPodCidr, type sdwanEvents } from '#sdwan';
 import { absent, evolveCluster, type Cluster, type ClusterEvent } from '../domain/cluster/state.js';
 
 export interface AssignedModule {
@@ -27,6 +27,7 @@ export interface KnownPeer {
   readonly networkId: string;
   readonly addressV6: string;
   readonly addressV4: string;
+  readonly podCidrs: readonly string[];
 }
 
 export interface KnownNetwork {
@@ -176,10 +177,13 @@ export class KubernetesDirectory {
         if (event.data.instance_id === null) return [];
         const { peer_id, network_id, address_v6, address_v4, instance_id } = event.data;
         const others = (this.peers.get(instance_id) ?? []).filter((p) => p.peerId !== peer_id);
-        const peer = { peerId: peer_id, networkId: network_id, addressV6: address_v6, addressV4: address_v4 };
+        const addresses = { addressV6: address_v6, addressV4: address_v4 };
+        const peer: KnownPeer = { peerId: peer_id, networkId: network_id, ...addresses, podCidrs: [] };
         this.peers.set(instance_id, [...others, peer]);
         return [instance_id];
       }
+      case 'system.sdwan.peer.pod_cidr_assigned':
+        return this.podRange(event.data.peer_id, event.data.pod_cidr);
       case 'system.sdwan.peer.detached':
         return this.detach(event.data.peer_id);
       default:
@@ -229,6 +233,17 @@ export class KubernetesDirectory {
 
   private instancesOn(networkId: string): string[] {
     return [...this.peers].filter(([, peers]) => peers.some((p) => p.networkId === networkId)).map(([id]) => id);
+  }
+
+  /** Nothing that a node's modules depend on. */
+  private podRange(peerId: string, cidr: string): readonly string[] {
+    for (const [id, peers] of this.peers) {
+      const at = peers.findIndex((p) => p.peerId === peerId);
+      if (at < 0) continue;
+      const peer = peers[at]!;
+      this.peers.set(id, peers.with(at, { ...peer, podCidrs: withPodCidr(peer.podCidrs, cidr) }));
+    }
+    return [];
   }
 
   private detach(peerId: string): readonly string[] {

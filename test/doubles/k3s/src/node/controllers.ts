@@ -1,3 +1,4 @@
+import ipaddr from 'ipaddr.js';
 import { toSeconds } from '../api/objects.js';
 import type { Crud } from '../api/crud.js';
 import { keyOf, resourceNamed } from '../api/resources.js';
@@ -15,6 +16,20 @@ const conditionsOf = (o: KubeObject) =>
   (o['status'] as { conditions?: { type: string; status: string }[] } | undefined)?.conditions ?? [];
 const isReady = (o: KubeObject): boolean => conditionsOf(o).find((c) => c.type === 'Ready')?.status === 'True';
 
+/** The n-th range for a node: a /24 of an IPv4 cluster CIDR, a /64 of an IPv6 one, as kube-controller-manager cuts them. */
+export const nodeCidr = (clusterCidr: string, n: number): string => {
+  const [address, length] = ipaddr.parseCIDR(clusterCidr);
+  const size = address.kind() === 'ipv4' ? 24 : 64;
+  if (n >= 2 ** (size - length)) throw new Error(`${clusterCidr} has no range left for node ${n + 1}`);
+  const bytes = address.toByteArray();
+  for (let at = size / 8 - 1, carry = n; carry > 0; at--, carry = Math.floor(carry / 256)) {
+    const sum = bytes[at]! + (carry % 256);
+    bytes[at] = sum % 256;
+    if (sum > 255) carry += 256;
+  }
+  return `${ipaddr.fromByteArray(bytes).toString()}/${size}`;
+};
+
 /** Scheduler, node lifecycle and etcd membership, on whichever server leads. */
 export class Controllers {
   private readonly leaseSeen = new Map<string, { version: string; at: number }>();
@@ -23,6 +38,8 @@ export class Controllers {
   constructor(
     private readonly crud: Crud,
     private readonly raft: Raft,
+    /** --cluster-cidr */
+    private readonly clusterCidr: string,
   ) {}
 
   start(): void {
@@ -73,9 +90,9 @@ export class Controllers {
 
   private async assignCidr(node: KubeObject): Promise<void> {
     const used = this.crud.list(nodes, undefined, everything).map((n) => specOf(n).podCIDR);
-    let third = 0;
-    while (used.includes(`10.42.${third}.0/24`)) third++;
-    const podCIDR = `10.42.${third}.0/24`;
+    let n = 0;
+    while (used.includes(nodeCidr(this.clusterCidr, n))) n++;
+    const podCIDR = nodeCidr(this.clusterCidr, n);
     await this.crud.change({ type: nodes, namespace: undefined, name: node.metadata.name }, (n) => ({
       ...n,
       spec: { ...(n['spec'] as object), podCIDR, podCIDRs: [podCIDR] },

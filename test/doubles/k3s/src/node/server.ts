@@ -244,7 +244,7 @@ export const runServer = async (options: ServerOptions): Promise<void> => {
   server.on('error', (cause) => fatal(`starting kubernetes: ${messageOf(cause)}`));
   await new Promise<void>((done) => server.listen(options.port, options.bindAddress ?? '::', done));
   await retried(() => seed(crud, options));
-  new Controllers(crud, raft).start();
+  new Controllers(crud, raft, options.clusterCidr).start();
   info(`k3s is up and running (${Date.now() - started} ms)`);
   if (options.agent) await startKubelet(options, secrets, local, etcd);
 };

@@ -1,0 +1,138 @@
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import type { V1Node } from '@kubernetes/client-node';
+import {
+  CLOCK,
+  deterministicUuid,
+  errorMessage,
+  LOG,
+  TIMERS,
+  type Cancel,
+  type Clock,
+  type Log,
+  type Timers,
+} from '#kernel';
+import { COMMAND_DISPATCHER, type CommandContext, type CommandDispatcher } from '#processing';
+import { AssignPeerPodCidr, contains, mustCidr, parseCidr } from '#sdwan';
+import type { Cluster } from '../domain/cluster/state.js';
+import { KubernetesDirectory, type KnownPeer } from './directory.js';
+import { KubeApis } from './kube-api.js';
+
+type KnownCluster = Cluster & { readonly accountId: string };
+
+/** A node that has joined gets its range within a second or so; a node that was deleted and joined again gets another. */
+const LOOK_MS = 2_000;
+const LOOK_AGAIN_MS = 60_000;
+
+/**
+ * Kubernetes decides which part of the pod network a node gets; the overlay must know it, because WireGuard drops what
+ * is not in a peer's AllowedIPs. Looks through the Tunnel while a node's range is missing, and once a minute.
+ */
+@Injectable()
+export class PodRanges implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly lookedMs = new Map<string, number>();
+  private looking = false;
+  private cancel: Cancel | undefined;
+
+  constructor(
+    @Inject(KubernetesDirectory) private readonly directory: KubernetesDirectory,
+    @Inject(KubeApis) private readonly apis: Pick<KubeApis, 'open'>,
+    @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(TIMERS) private readonly timers: Timers,
+    @Inject(LOG) private readonly log: Log,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.cancel = this.timers.every(LOOK_MS, () => {
+      if (this.looking) return;
+      this.looking = true;
+      void this.look().finally(() => (this.looking = false));
+    });
+  }
+
+  onModuleDestroy(): void {
+    this.cancel?.();
+  }
+
+  /** One round over all clusters on a network with a pod_subnet_prefix. Never throws. */
+  async look(): Promise<void> {
+    const now = this.clock.monotonicMs();
+    for (const cluster of this.directory.clusters.values()) {
+      const prefix = this.prefixOf(cluster);
+      if (prefix === undefined) continue;
+      const due = now - (this.lookedMs.get(cluster.id) ?? -Infinity) >= LOOK_AGAIN_MS;
+      if (!due && !this.isMissing(cluster)) continue;
+      this.lookedMs.set(cluster.id, now);
+      try {
+        await this.assign(cluster, prefix);
+      } catch (error) {
+        // The next round looks again; until then pods of a new node are not routed, which is worth knowing.
+        this.log.warn({ cluster: cluster.id, error: errorMessage(error) }, 'cannot read the pod ranges of nodes');
+      }
+    }
+  }
+
+  private prefixOf(cluster: KnownCluster): string | undefined {
+    if (cluster.status === 'decommissioned' || cluster.kubeconfigRef === null || cluster.networkId === null) return;
+    return this.directory.networks.get(cluster.networkId)?.podSubnetPrefix ?? undefined;
+  }
+
+  private peersOf(cluster: KnownCluster): Map<string, KnownPeer> {
+    const peers = new Map<string, KnownPeer>();
+    for (const [instanceId, node] of cluster.nodes) {
+      const peer = this.directory.peerOf(instanceId, cluster.networkId);
+      if (node.nodeName !== null && peer !== undefined) peers.set(node.nodeName, peer);
+    }
+    return peers;
+  }
+
+  private isMissing(cluster: KnownCluster): boolean {
+    return [...this.peersOf(cluster).values()].some((peer) => peer.podCidrs.length === 0);
+  }
+
+  private async assign(cluster: KnownCluster, prefix: string): Promise<void> {
+    const peers = this.peersOf(cluster);
+    for (const node of await this.nodes(cluster)) {
+      const peer = peers.get(node.metadata?.name ?? '');
+      if (peer === undefined) continue;
+      for (const range of rangesOf(node).filter((cidr) => contains(mustCidr(prefix), mustCidr(cidr)))) {
+        if (peer.podCidrs.includes(range)) continue;
+        const payload = { peer_id: peer.peerId, pod_cidr: range };
+        const answer = await this.dispatcher.dispatch(
+          new AssignPeerPodCidr(payload, this.context(cluster, peer, range)),
+        );
+        if (answer.kind === 'refused')
+          this.log.warn({ peer: peer.peerId, range, code: answer.refusal.code }, 'pod range not taken');
+      }
+    }
+  }
+
+  private async nodes(cluster: KnownCluster): Promise<readonly V1Node[]> {
+    const servers = [...cluster.nodes].filter(([, node]) => node.role === 'server').map(([id]) => id);
+    const api = await this.apis.open({ clusterName: cluster.name, kubeconfigRef: cluster.kubeconfigRef!, servers });
+    try {
+      return (await api.core.listNode()).items;
+    } finally {
+      await api.close();
+    }
+  }
+
+  private context(cluster: KnownCluster, peer: KnownPeer, range: string): CommandContext {
+    const nowMs = this.clock.wallMs();
+    const commandId = deterministicUuid('pod_range', cluster.id, peer.peerId, range, nowMs);
+    return {
+      commandId,
+      correlationId: commandId,
+      causationId: commandId,
+      accountId: cluster.accountId,
+      actor: { kind: 'system', id: 'pod_ranges' },
+      nowMs,
+    };
+  }
+}
+
+/** What a node's API object says is text of a tenant: only prefixes count. */
+const rangesOf = (node: V1Node): string[] => {
+  const said = node.spec?.podCIDRs ?? (node.spec?.podCIDR === undefined ? [] : [node.spec.podCIDR]);
+  return said.filter((text) => parseCidr(text) !== undefined);
+};
