@@ -1,7 +1,6 @@
-import { constants, createReadStream } from 'node:fs';
+import { constants } from 'node:fs';
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createInterface } from 'node:readline';
 import { SinkMovedError, type SealSink } from './seal-sink.js';
 
 const TAIL_BYTES = 64 * 1024;
@@ -16,12 +15,15 @@ export class FileSealSink implements SealSink {
 
   constructor(readonly where: string) {}
 
-  async repair(): Promise<string | undefined> {
+  async repair(isIncomplete: (line: string) => boolean): Promise<string | undefined> {
     await mkdir(dirname(this.where), { recursive: true, mode: 0o700 });
     const file = await open(this.where, 'a+', 0o600);
     try {
       const { size } = await file.stat();
-      const { line, end } = await lastLine(file, size, this.where);
+      let { line, end } = await lastLine(file, size, this.where);
+      while (line !== undefined && isIncomplete(line)) {
+        ({ line, end } = await lastLine(file, end - Buffer.byteLength(line) - 1, this.where));
+      }
       if (end < size) {
         await file.truncate(end);
         await file.sync();
@@ -58,8 +60,12 @@ export class FileSealSink implements SealSink {
       throw error;
     });
     if (file === undefined) return;
-    const input = createReadStream('', { fd: file });
-    yield* createInterface({ input, crlfDelay: Infinity });
+    let rest = '';
+    for await (const chunk of file.createReadStream({ encoding: 'utf8' })) {
+      const lines = (rest + String(chunk)).split('\n');
+      rest = lines.pop()!;
+      yield* lines;
+    }
   }
 
   /** Never creates it: a file that was put aside is seen by its absence. */

@@ -2,11 +2,14 @@
 export interface SealSink {
   /** For messages. */
   readonly where: string;
-  /** The last whole line, after whatever a crash left of a half-written one has been taken off; undefined when there is none. */
-  repair(): Promise<string | undefined>;
+  /**
+   * The last whole line, after whatever a crash left of a half-written one has been taken off, and every line at the end that
+   * `isIncomplete` says cannot stand there alone; undefined when there is none.
+   */
+  repair(isIncomplete: (line: string) => boolean): Promise<string | undefined>;
   /** Appends lines in one write and returns when they are on the disk. Throws SinkMovedError when the file is not the one that was repaired. */
   append(lines: readonly string[]): Promise<void>;
-  /** All lines, the last one perhaps incomplete. Empty when there is no file. */
+  /** All whole lines. Empty when there is no file. */
   lines(): AsyncIterable<string>;
 }
 
