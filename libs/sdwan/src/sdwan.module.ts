@@ -54,6 +54,7 @@ import {
 } from './application/peer-handlers.js';
 import { sdwanManager } from './application/sdwan-manager.js';
 import { SdwanModel } from './application/sdwan-model.js';
+import { SettledRecorder } from './application/settled-recorder.js';
 import {
   AllocateVirtualIpHandler,
   ReleaseVirtualIpHandler,
@@ -140,6 +141,7 @@ export class SdwanModule implements OnModuleInit {
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
     @Inject(EVENT_STORE) private readonly store: EventStore,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(TIMERS) private readonly timers: Timers,
     @Inject(IDS) private readonly ids: Ids,
     @Inject(RANDOM) private readonly random: Random,
     @Inject(CONFIG) private readonly config: Config,
@@ -155,6 +157,9 @@ export class SdwanModule implements OnModuleInit {
     const { overlay: m, dispatcher, clock, ids, log } = this;
     this.gateway.addObserver(
       new SdwanObserver({ model: m, dispatcher, coordinator: this.service.coordinator, clock, ids, log }),
+    );
+    this.gateway.addObserver(
+      new SettledRecorder({ model: m, store: this.store, clock, timers: this.timers, ids, log }),
     );
     const { readModels, store, random, config, service: failoverService } = this;
     registerSdwanTools(this.tools, { readModels, store, clock, ids, random, config, failover: failoverService });
