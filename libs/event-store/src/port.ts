@@ -93,6 +93,8 @@ export interface Capabilities {
   readonly densePositions: boolean;
   /** The store keeps the hash chain itself; otherwise the sealer computes it. */
   readonly nativeChain: boolean;
+  /** An event id is refused when another stream has it. Ids are made over the stream's name, so this only finds bugs. */
+  readonly uniqueIds: boolean;
 }
 
 /**

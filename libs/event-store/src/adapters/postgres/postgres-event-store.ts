@@ -69,7 +69,12 @@ const READ_ALL = `
  * committer on its own connection, reads through a pool, wake-ups of subscriptions through a listening connection.
  */
 export class PostgresEventStore implements EventStore {
-  readonly capabilities: Capabilities = { adapter: 'postgres', densePositions: true, nativeChain: true };
+  readonly capabilities: Capabilities = {
+    adapter: 'postgres',
+    densePositions: true,
+    nativeChain: true,
+    uniqueIds: true,
+  };
   private readonly pool: pg.Pool;
   private readonly committer: GroupCommitter;
   private readonly listener: AppendListener;
