@@ -73,8 +73,9 @@ export class PodRanges implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private prefixOf(cluster: KnownCluster): string | undefined {
-    if (cluster.status === 'decommissioned' || cluster.kubeconfigRef === null || cluster.networkId === null) return;
-    return this.directory.networks.get(cluster.networkId)?.podSubnetPrefix ?? undefined;
+    const { status, kubeconfigRef, networkId, podCidr } = cluster;
+    if (status === 'decommissioned' || kubeconfigRef === null || networkId === null || podCidr === null) return undefined;
+    return this.directory.networks.get(networkId)?.podSubnetPrefix ?? undefined;
   }
 
   private peersOf(cluster: KnownCluster): Map<string, KnownPeer> {

@@ -8,7 +8,8 @@ import { accessGrantDecider, goneGrant, type AccessGrantCommand } from '../domai
 import type { AccessGrantState } from '../domain/access-grant/state.js';
 import { badKey, isPublicKey, peerDecider } from '../domain/peer/decide.js';
 import { CreateAccessGrant, RedeemAccessGrant, RevokeAccessGrant } from './commands.js';
-import { allocateAddress, DEFAULT_LISTEN_PORT, releaseAddress } from './peer-handlers.js';
+import { DEFAULT_LISTEN_PORT } from '../domain/port-ledger/decide.js';
+import { allocateAddress, releaseAddress } from './peer-handlers.js';
 import { refusable, Writes } from './writes.js';
 
 @CommandHandler(CreateAccessGrant)

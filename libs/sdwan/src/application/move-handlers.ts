@@ -4,12 +4,13 @@ import { refusal, RefusedError, type Refusal } from '#kernel';
 import { EVENT_STORE, type EventStore, type Position } from '#event-store';
 import { TRANSACTOR, Transactor, type CommandContext, type CommandResult } from '#processing';
 import type { MoveReason } from '../domain/events.js';
+import { portLedgerDecider } from '../domain/port-ledger/decide.js';
 import { peerDecider } from '../domain/peer/decide.js';
 import { sameMember, type LiveVirtualIp, type Member } from '../domain/virtual-ip/state.js';
 import { DetachInstance, DetachPeer, FailoverVirtualIp, MoveVirtualIpAway, type MoveAnswer } from './commands.js';
 import { FailoverService } from './failover/failover-service.js';
 import { releaseAddress } from './peer-handlers.js';
-import { refusable, Writes } from './writes.js';
+import { portStreamOf, refusable, Writes } from './writes.js';
 
 const answer = (vip: LiveVirtualIp, more: Partial<MoveAnswer> & Pick<MoveAnswer, 'outcome'>): MoveAnswer => ({
   virtual_ip_id: vip.virtualIpId,
@@ -139,9 +140,14 @@ const noCandidate = (service: FailoverService, vip: LiveVirtualIp): Refusal => {
 
 const detach = async (writes: Writes, peerId: string, reason: string): Promise<void> => {
   const peer = await writes.peer(peerId);
-  if (peer === undefined || peer.status === 'removed') return;
+  if (peer === undefined) return;
+  // Each step is repeated without effect: a kill after the first must not keep address and port for ever.
   await writes.step(`detach ${peerId}`, peerId, peerDecider, { kind: 'detach', reason });
   await releaseAddress(writes, peer.attached.network_id, peerId);
+  const { instance_id: instanceId } = peer.attached;
+  if (instanceId === null) return;
+  const command = { kind: 'release', instanceId, peerId: peer.attached.peer_id } as const;
+  await writes.step(`port ${peerId}`, portStreamOf(instanceId), portLedgerDecider, command);
 };
 
 @CommandHandler(DetachPeer)

@@ -7,9 +7,8 @@ import { addressLedgerDecider } from '../domain/address-ledger/decide.js';
 import { contains, parseCidr, mustCidr } from '../domain/ip.js';
 import { peerDecider, type PeerCommand } from '../domain/peer/decide.js';
 import { AnnouncePeerKey, AssignPeerPodCidr, AttachPeer, RecordPeerLiveness, ReportPeerEndpoints } from './commands.js';
-import { ledgerStreamOf, refusable, Writes, type ActiveNetwork } from './writes.js';
-
-export const DEFAULT_LISTEN_PORT = 51_820;
+import { portLedgerDecider } from '../domain/port-ledger/decide.js';
+import { ledgerStreamOf, portStreamOf, refusable, Writes, type ActiveNetwork } from './writes.js';
 
 @CommandHandler(AttachPeer)
 export class AttachPeerHandler implements ICommandHandler<AttachPeer> {
@@ -25,6 +24,7 @@ export class AttachPeerHandler implements ICommandHandler<AttachPeer> {
       const network = await writes.network(payload.network_id);
       const name = await this.instanceName(writes, payload.instance_id);
       const peerId = await this.livePeerId(writes, payload.network_id, payload.instance_id);
+      const port = await this.claimPort(writes, payload.instance_id, peerId, payload.listen_port);
       const address = await allocateAddress(writes, network, peerId, 'node');
       const state = await writes.step('attach', peerId, peerDecider, {
         kind: 'attach',
@@ -40,7 +40,7 @@ export class AttachPeerHandler implements ICommandHandler<AttachPeer> {
           publicly_reachable: payload.publicly_reachable ?? false,
           endpoint_host: payload.endpoint_host ?? null,
           endpoint_port: payload.endpoint_port ?? null,
-          listen_port: payload.listen_port ?? DEFAULT_LISTEN_PORT,
+          listen_port: port,
           tags: [...(payload.tags ?? [])],
           public_key: null,
         },
@@ -52,6 +52,23 @@ export class AttachPeerHandler implements ICommandHandler<AttachPeer> {
         address_v4: state.attached.address_v4,
       });
     });
+  }
+
+  /** Each network of a node is an interface of its own, and two sockets cannot share a port. */
+  private async claimPort(
+    writes: Writes,
+    instanceId: string,
+    peerId: `sdwan_peer-${string}`,
+    wanted: number | undefined,
+  ): Promise<number> {
+    const attached = await writes.peer(peerId);
+    if (attached !== undefined) return attached.attached.listen_port;
+    const ids = { instanceId: instanceId as `instance-${string}`, peerId };
+    const command = { kind: 'claim', ...ids, wanted } as const;
+    const ports = await writes.step(`port ${peerId}`, portStreamOf(instanceId), portLedgerDecider, command);
+    const port = ports.get(peerId);
+    if (port === undefined) throw new Error(`${peerId} has no port after it was claimed`);
+    return port;
   }
 
   /** The instance must exist, belong to the account and not be gone; its own stream says so. */

@@ -96,5 +96,7 @@ export const refusable = async <T>(body: () => Promise<CommandResult<T>>): Promi
 /** The account's prefixes stand on a stream of their own beside the account's names. */
 export const prefixStreamOf = (accountId: string): string =>
   `account_prefixes-${accountId.slice(accountId.indexOf('-') + 1)}`;
+export const portStreamOf = (instanceId: string): string =>
+  `port_ledger-${instanceId.slice(instanceId.indexOf('-') + 1)}`;
 export const ledgerStreamOf = (networkId: string): string =>
   `address_ledger-${networkId.slice(networkId.indexOf('-') + 1)}`;

@@ -2,16 +2,19 @@ import { accessGrantEvents } from './access-grant/events.js';
 import { addressLedgerEvents } from './address-ledger/events.js';
 import { networkEvents } from './network/events.js';
 import { peerEvents } from './peer/events.js';
+import { portLedgerEvents } from './port-ledger/events.js';
 import { virtualIpEvents } from './virtual-ip/events.js';
 
 export * from './access-grant/events.js';
 export * from './address-ledger/events.js';
 export * from './network/events.js';
 export * from './peer/events.js';
+export * from './port-ledger/events.js';
 export * from './virtual-ip/events.js';
 export const sdwanEvents = [
   ...networkEvents,
   ...addressLedgerEvents,
+  ...portLedgerEvents,
   ...peerEvents,
   ...virtualIpEvents,
   ...accessGrantEvents,

@@ -128,7 +128,13 @@ export const attachPeer = defineTool({
     publicly_reachable: z.boolean().optional().describe('Others can reach it at its endpoint: it becomes a hub'),
     endpoint_host: z.string().min(1).max(253).optional(),
     endpoint_port: z.number().int().min(1).max(65_535).optional(),
-    listen_port: z.number().int().min(1).max(65_535).optional().describe('51820 unless given'),
+    listen_port: z
+      .number()
+      .int()
+      .min(1)
+      .max(65_535)
+      .optional()
+      .describe('UDP; unless given the first free one from 51820 on, each network of a node has its own'),
     tags: z.array(z.string().min(1).max(63)).max(32).optional(),
   }),
   output: z.object({ attached: z.boolean(), peer: peerShape }),

@@ -1,0 +1,190 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Operator } from '../../apps/lab/src/demo/operator.js';
+import { Lab } from '../../apps/lab/src/lab.js';
+import { detectNetwork } from '../../apps/lab/src/level.js';
+import { choosePorts, PlatformProcess } from '../../apps/lab/src/platform-process.js';
+import { until } from '../../apps/lab/src/processes.js';
+import { compiledCopy } from '../../apps/platform/src/testing/platform-process.js';
+
+const { encrypted: real, missing } = detectNetwork();
+if (!real) {
+  process.stderr.write(
+    `\n  pod networks over real WireGuard CANNOT RUN here: ${missing}\n  DROVER_REQUIRE_REAL=1 makes this a failure.\n\n`,
+  );
+  if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error(`DROVER_REQUIRE_REAL=1, but: ${missing}`);
+}
+
+const SERVER = 'one';
+const WORKER = 'two';
+const POD_PREFIX = '10.44.0.0/16';
+
+interface Peer {
+  readonly id: string;
+  readonly name: string;
+  readonly host_address: string;
+  readonly status: string;
+  readonly pod_cidrs: readonly string[];
+}
+
+(real ? describe : describe.skip)('pods and networks over real WireGuard', () => {
+  let built: ReturnType<typeof compiledCopy>;
+  let dataDir: string;
+  let lab: Lab;
+  let platform: PlatformProcess;
+  let operator: Operator;
+  const instances = new Map<string, string>();
+
+  beforeAll(async () => {
+    built = compiledCopy();
+    const k3s = spawnSync(process.execPath, ['test/doubles/k3s/build.mjs', join(built.root, 'dist/doubles/k3s')]);
+    if (k3s.status !== 0) throw new Error(k3s.stderr.toString());
+    dataDir = mkdtempSync(join(tmpdir(), 'drover-e2e-'));
+    const ports = await choosePorts({ http: 0, agents: 0, enroll: 0 });
+    lab = await Lab.create({ hosts: [SERVER, WORKER], platformPorts: Object.values(ports), root: built.root });
+    platform = new PlatformProcess({
+      root: built.root,
+      dataDir,
+      ports,
+      logFile: join(dataDir, 'platform.log'),
+      publicUrl: lab.publicUrl(ports.http),
+      provisionerSocket: lab.provisionerSocket,
+    });
+    await platform.start();
+    operator = await Operator.connect(`${platform.httpUrl}/mcp`, platform.token);
+  }, 120_000);
+
+  afterAll(async () => {
+    await operator?.close();
+    await platform?.stop();
+    await lab?.destroy();
+    if (dataDir !== undefined) rmSync(dataDir, { recursive: true, force: true });
+    built?.remove();
+  }, 60_000);
+
+  const network = async (name: string, more: object = {}): Promise<{ id: string; handle: string; cidr_64: string }> =>
+    (await operator.call<{ network: { id: string; handle: string; cidr_64: string } }>('system_sdwan_create_network', {
+      name,
+      ...more,
+    }))!.network;
+  const attach = async (networkName: string, host: string): Promise<void> =>
+    void (await operator.call('system_sdwan_attach_peer', {
+      network_id: networkName,
+      node_instance_id: instances.get(host),
+    }));
+  const peers = async (networkName: string): Promise<Peer[]> =>
+    (await operator.call<{ peers: Peer[] }>('system_sdwan_list_peers', { network_id: networkName })).peers;
+  const peerOf = async (networkName: string, host: string): Promise<Peer> => {
+    const { instance } = await operator.call<{ instance: { name: string } }>('system_get_instance', {
+      id: instances.get(host),
+    });
+    return (await peers(networkName)).find((peer) => peer.name === instance.name)!;
+  };
+  const connected = (networkName: string) =>
+    until(
+      `both peers of ${networkName} are connected`,
+      async () => (await peers(networkName)).filter((peer) => peer.status === 'connected').length === 2,
+      30_000,
+      200,
+    );
+  const sh = async (host: string, script: string): Promise<string> => {
+    const { code, stdout, stderr } = await lab.exec(host, ['sh', '-c', script]);
+    if (code !== 0) throw new Error(`${host}: ${script}: ${stderr}`);
+    return stdout;
+  };
+  /** Answers of three pings; an error (no route, no key) is none. */
+  const answers = async (host: string, from: string, to: string): Promise<number> => {
+    const { stdout } = await lab.exec(host, ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '1', '-I', from, to]);
+    return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
+  };
+
+  it('carry a packet between pod addresses of two nodes, inside the tunnel only', async () => {
+    const { handle } = await network('pods', { pod_subnet_prefix: POD_PREFIX });
+    for (const [host, template, module] of [
+      [SERVER, 'servers', 'k3s-server'],
+      [WORKER, 'workers', 'k3s-agent'],
+    ] as const) {
+      await operator.call('system_create_template', { name: template });
+      await operator.call('system_assign_module_to_template', { template_id: template, module_name: module });
+      const { node } = await operator.call<{ node: { id: string } }>('system_create_node', {
+        hostname: host,
+        node_template_id: template,
+      });
+      const { instance } = await operator.call<{ instance: { id: string } }>('system_provision_instance', {
+        node_id: node.id,
+        driver: 'lab',
+        cni_plugin: 'flannel',
+      });
+      instances.set(host, instance.id);
+      await attach('pods', host);
+    }
+    await connected('pods');
+    await until(
+      'Kubernetes gave both nodes a pod range and the overlay knows it',
+      async () => (await peers('pods')).every((peer) => peer.pod_cidrs.length === 1),
+      60_000,
+      200,
+    );
+    const device = `wg-sdwan-${handle}`;
+    const pod = new Map<string, string>();
+    for (const host of [SERVER, WORKER]) {
+      const [range] = (await peerOf('pods', host)).pod_cidrs;
+      expect(range).toMatch(/^10\.44\.\d+\.0\/24$/);
+      const address = range!.replace('0/24', '7');
+      pod.set(host, address);
+      // What a CNI does on a node: a bridge with the node's range. Counters show which way packets really go.
+      await sh(
+        host,
+        `ip link add cni0 type veth peer name pod0 && ip link set pod0 up && ip address add ${address}/24 dev cni0 && ip link set cni0 up &&
+         nft add table inet capture && nft 'add chain inet capture in { type filter hook input priority -400; }' &&
+         nft add rule inet capture in iifname ${device} ip saddr ${POD_PREFIX} counter &&
+         nft add rule inet capture in iifname != ${device} iifname != lo ip saddr ${POD_PREFIX} counter`,
+      );
+    }
+    const [from, to] = [pod.get(SERVER)!, pod.get(WORKER)!];
+    await until('a pod of one node reaches a pod of the other', async () => (await answers(SERVER, from, to)) === 3);
+    const counted = await sh(WORKER, 'nft list chain inet capture in');
+    const [tunnel, plain] = [...counted.matchAll(/counter packets (\d+)/g)].map((m) => Number(m[1]));
+    expect(tunnel).toBeGreaterThanOrEqual(3);
+    expect(plain).toBe(0);
+    const routes = await sh(SERVER, `ip -4 route show dev ${device}`);
+    expect(routes).toContain((await peerOf('pods', WORKER)).pod_cidrs[0]);
+  }, 150_000);
+
+  it('keep two networks on the same hosts apart', async () => {
+    await network('tenant-b');
+    for (const host of [SERVER, WORKER]) await attach('tenant-b', host);
+    await connected('tenant-b');
+    const address = async (name: string, host: string) => (await peerOf(name, host)).host_address;
+    const [aHere, bHere] = [await address('pods', SERVER), await address('tenant-b', SERVER)];
+    const [aThere, bThere] = [await address('pods', WORKER), await address('tenant-b', WORKER)];
+    await until('inside each network they reach each other', async () => {
+      return (await answers(SERVER, aHere, aThere)) === 3 && (await answers(SERVER, bHere, bThere)) === 3;
+    });
+    expect(await answers(SERVER, aHere, bThere)).toBe(0);
+    expect(await answers(SERVER, bHere, aThere)).toBe(0);
+    // Not even when somebody sends the other network's packets into the tunnel by hand: they die there.
+    const { handle } = (
+      await operator.call<{ network: { handle: string } }>('system_sdwan_get_network', { id: 'pods' })
+    ).network;
+    await sh(SERVER, `ip -6 route add ${bThere}/128 dev wg-sdwan-${handle} metric 1`);
+    expect(await answers(SERVER, aHere, bThere)).toBe(0);
+    const summary = await operator.call<object>('system_sdwan_get_routing_summary', { network_id: 'pods' });
+    expect(JSON.stringify(summary)).not.toContain(bHere.split('::')[0]);
+  }, 60_000);
+
+  it('refuse a prefix that overlaps, with the conflict and a free one named', async () => {
+    const overlapping = operator.call('system_sdwan_create_network', {
+      name: 'c',
+      pod_subnet_prefix: '10.44.128.0/20',
+    });
+    await expect(overlapping).rejects.toThrow(/pod_subnet_prefix_overlap[\s\S]*10\.44\.0\.0\/16/);
+    const changed = operator.call('system_sdwan_update_network', {
+      network_id: 'pods',
+      pod_subnet_prefix: '10.50.0.0/16',
+    });
+    await expect(changed).rejects.toThrow(/pod_subnet_prefix_immutable/);
+  });
+});
