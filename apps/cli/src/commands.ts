@@ -47,13 +47,21 @@ const callNamed = async (
   return answer(settings, await callTool(settings, name, toolArguments(tool, words)));
 };
 
+/** Words that people expect; what they stand for is in the registry like everything else. */
+const alias = (words: readonly string[]): readonly string[] => {
+  if (words[0] !== 'projections') return words;
+  return words[1] === undefined || /^-|=/.test(words[1])
+    ? ['projection', 'list', ...words.slice(1)]
+    : ['projection', ...words.slice(1)];
+};
+
 const nounVerb = async (
   settings: Settings,
   catalogue: Catalogue,
   words: readonly string[],
   help: boolean,
 ): Promise<string> => {
-  const [noun = '', verb, ...rest] = words;
+  const [noun = '', verb, ...rest] = alias(words);
   const tool = await catalogue.find((t) => t.cli?.[0] === noun && t.cli[1] === verb);
   if (tool !== undefined) {
     return help ? toolHelp(tool) : answer(settings, await callTool(settings, tool.name, toolArguments(tool, rest)));

@@ -1,7 +1,19 @@
 import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
-import { CLOCK, CONFIG, IDS, LOG, RANDOM, systemClock, systemIds, systemRandom, systemTimers, TIMERS } from '#kernel';
+import {
+  CLOCK,
+  CONFIG,
+  EVENT_CATALOGUE,
+  IDS,
+  LOG,
+  RANDOM,
+  systemClock,
+  systemIds,
+  systemRandom,
+  systemTimers,
+  TIMERS,
+} from '#kernel';
 import {
   AuditModule,
   CHAIN_VERIFIER,
@@ -10,6 +22,7 @@ import {
   PLATFORM_FACTS,
   PostgresRecentEvents,
   PROCESSING_VIEW,
+  ProjectionsModule,
   RECENT_EVENTS,
   REGISTERED_PROJECTIONS,
   TimeTravelModule,
@@ -25,7 +38,7 @@ import {
   TRANSACTOR,
   type CommandDispatcher,
 } from '#processing';
-import { CERTIFICATE_AUTHORITY, OPERATOR_AUTHENTICATOR, SECRET_STORE } from '#access';
+import { AccessModule, CERTIFICATE_AUTHORITY, OPERATOR_AUTHENTICATOR, SECRET_STORE } from '#access';
 import { AGENT_LINK, GATEWAY_REGISTRAR } from '#agent-gateway';
 import { FLEET_SERVICES, type FleetServices } from '#fleet';
 import { FailoverService } from '#sdwan';
@@ -68,6 +81,7 @@ const ports = (f: Foundation): Provider[] => [
   value(IDS, systemIds),
   value(RANDOM, systemRandom),
   value(LOG, f.log),
+  value(EVENT_CATALOGUE, f.catalogue),
   value(EVENT_STORE, currentEvents(f.store, f.catalogue)),
   value(TRANSACTOR, f.transactor),
   value(PROCESSING_REGISTRAR, f.processing),
@@ -127,7 +141,7 @@ export class PlatformModule {
     ];
     return {
       module: PlatformModule,
-      imports: [CqrsModule.forRoot(), ...CONTEXTS, AuditModule, TimeTravelModule],
+      imports: [CqrsModule.forRoot(), ...CONTEXTS, AccessModule, AuditModule, TimeTravelModule, ProjectionsModule],
       controllers: [ToolsController, McpController, EventsController, HealthController],
       providers: [
         ...shared,

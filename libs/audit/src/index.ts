@@ -6,3 +6,5 @@ export * from './tools/definitions.js';
 export * from './tools/platform.js';
 export * from './tools/verify-audit.js';
 export * from './time-travel/index.js';
+export * from './projections/definitions.js';
+export * from './projections/projections.module.js';

@@ -13,7 +13,7 @@ export type RegisteredProjections = () => readonly Projection[];
 export const REGISTERED_PROJECTIONS = Symbol('RegisteredProjections');
 
 export interface FleetStateDeps {
-  readonly store: Pick<EventStore, 'readAll' | 'head'>;
+  readonly store: Pick<EventStore, 'readAll' | 'readStream' | 'head'>;
   readonly projections: RegisteredProjections;
   readonly cursors: CursorCodec;
   readonly clock: Pick<Clock, 'wallMs'>;
@@ -59,8 +59,8 @@ interface Thing {
 
 /** What lists filter by comes first, so that a table shows it; the account is the caller's own. */
 const thingOf = (projection: Projection, id: string, doc: object): Thing => {
-  const { account: _, ...columns } = projection.columns(doc);
-  return { ...columns, id, document: { ...doc } };
+  const columns = Object.entries(projection.columns(doc)).filter(([name]) => name !== 'account');
+  return { ...Object.fromEntries(columns), id, document: { ...doc } };
 };
 
 const untilOf = async (

@@ -1,6 +1,6 @@
 import { ID_PREFIXES } from '#kernel';
 import { START, type EventStore, type Position, type RecordedEvent } from '#event-store';
-import { InMemoryReadModels, type Projection } from '#processing';
+import { InMemoryReadModels, readSkips, type Projection } from '#processing';
 
 /** Up to where the log is folded: everything recorded by a time, or a position. */
 export type Until = { readonly timeMs: number } | { readonly position: Position };
@@ -32,17 +32,19 @@ const FRAME_EVENTS = 500;
 export class PastFleet {
   /** Least recently used first. */
   private frames: Frame[] = [];
+  private skipped = 0;
 
   /** `store` gives events in their current schema. */
   constructor(
-    private readonly store: Pick<EventStore, 'readAll'>,
+    private readonly store: Pick<EventStore, 'readAll' | 'readStream'>,
     private readonly projections: readonly Projection[],
     private readonly frameEvents = FRAME_EVENTS,
   ) {}
 
   async at(account: string, until: Until): Promise<PastState> {
+    const skips = await this.skips();
     const from = this.nearest(account, until);
-    const models = from?.models.copy() ?? new InMemoryReadModels(this.projections);
+    const models = from?.models.copy() ?? new InMemoryReadModels(this.projections, skips);
     let { position, lastRecordedAt, events } = from ?? { position: START, lastRecordedAt: undefined, events: 0 };
     for await (const event of this.eventsAfter(position, until)) {
       position = event.position;
@@ -54,6 +56,15 @@ export class PastFleet {
     const state = { models, position, lastRecordedAt, events };
     this.keep({ account, ...state }, from);
     return { ...state, models: models.copy() };
+  }
+
+  /** What operators let a read model pass, it passes here too; states from before such an order are of no use after it. */
+  private async skips(): Promise<(projection: Projection) => ReadonlySet<bigint>> {
+    const skips = await readSkips(this.store, this.projections);
+    const skipped = this.projections.reduce((sum, projection) => sum + skips(projection).size, 0);
+    if (skipped !== this.skipped) this.frames = [];
+    this.skipped = skipped;
+    return skips;
   }
 
   private async *eventsAfter(after: Position, until: Until): AsyncIterable<RecordedEvent> {

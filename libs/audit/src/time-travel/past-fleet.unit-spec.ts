@@ -61,7 +61,9 @@ const play = async (steps: readonly Step[]) => {
     await store.append({ stream: `${category}-${account}${node}`, expected: 'any', events: [event] });
     const recorded = (await store.readAll(BigInt(index) as Position, { limit: 1 })).events[0] as RecordedEvent;
     if (category === 'node') live[account]!.apply(recorded);
-    const docs = Object.fromEntries(Object.entries(live).map(([name, models]) => [name, [...models.entries<NodeDoc>(nodes)]]));
+    const docs = Object.fromEntries(
+      Object.entries(live).map(([name, models]) => [name, [...models.entries<NodeDoc>(nodes)]]),
+    );
     shots.push({ timeMs: clock.wallMs(), position: recorded.position, docs });
   }
   return { store, shots };
@@ -102,14 +104,16 @@ it('is empty before the first event, and reads on from the nearest state that it
     category: 'node',
   }));
   const { store, shots } = await play(steps);
-  let reads = 0;
-  const counting = { readAll: (...args: Parameters<typeof store.readAll>) => (reads++, store.readAll(...args)) };
+  const froms: bigint[] = [];
+  const counting = {
+    readAll: (...args: Parameters<typeof store.readAll>) => (froms.push(args[0]), store.readAll(...args)),
+    readStream: store.readStream.bind(store),
+  };
   const fleet = new PastFleet(counting, projections, 10);
   const before = await fleet.at('a', { timeMs: shots[0]!.timeMs - 1 });
   expect([before.events, before.position, before.models.entries(nodes)]).toEqual([0, 0n, []]);
   await fleet.at('a', { position: shots[29]!.position });
-  const froms: bigint[] = [];
-  counting.readAll = (after, options) => (froms.push(after), store.readAll(after, options));
+  froms.length = 0;
   const later = await fleet.at('a', { position: shots[35]!.position });
   expect(froms[0]).toBe(shots[29]!.position);
   expect(later.models.entries(nodes)).toEqual(shots[35]!.docs['a']);

@@ -19,6 +19,8 @@ export interface FeedOptions<L extends Lane> {
   readonly joining?: (lane: L) => Promise<void>;
   /** Moves lanes that a batch does not concern, together. */
   readonly advance?: (lanes: readonly L[], through: Position) => Promise<void>;
+  /** Sees every event of the live feed, as it is stored, before the lanes do. */
+  readonly seen?: (events: readonly RecordedEvent[]) => void;
   /** Whether a batch does not concern a lane. */
   readonly ignores?: (lane: L, events: readonly RecordedEvent[]) => boolean;
 }
@@ -42,14 +44,17 @@ export class FeedRunner<L extends Lane> {
 
   constructor(private readonly options: FeedOptions<L>) {}
 
-  /** Runs until the signal aborts; throws when fenced or when the store is gone for good. */
-  async run(live: readonly L[], behind: readonly L[], signal: AbortSignal): Promise<void> {
+  /**
+   * Runs until the signal aborts; throws when fenced or when the store is gone for good. The live feed begins where the
+   * live lanes are; without any, at `head`.
+   */
+  async run(live: readonly L[], behind: readonly L[], head: Position, signal: AbortSignal): Promise<void> {
     const stop = () => this.stopping.abort();
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
     try {
       this.live = [...live];
-      this.cursor = live.length === 0 ? await this.options.store.head() : minPosition(live);
+      this.cursor = live.length === 0 ? head : minPosition(live);
       for (const lane of behind) this.chase(lane);
       const subscription = { signal: this.stopping.signal, batchSize: LIVE_BATCH };
       for await (const batch of this.options.store.subscribe(this.cursor, subscription)) {
@@ -95,6 +100,7 @@ export class FeedRunner<L extends Lane> {
 
   private async deliver(batch: Batch): Promise<void> {
     const { ignores, advance } = this.options;
+    this.options.seen?.(batch.events);
     const events = this.upcast(batch.events);
     this.cursor = batch.through;
     const due = this.live.filter((lane) => lane.position < batch.through);

@@ -12,6 +12,7 @@ import { ProjectionLane } from '../projections/projection-lane.js';
 import { checkProjection } from '../projections/query.js';
 import type { ProcessingRegistrar } from '../registrar.js';
 import type { LedWork } from './leader.js';
+import { poisonOf, projectionReports, type Poison, type ProjectionReport } from './reports.js';
 import type { Introspection, LaneStatus, ProcessingStatus } from './status.js';
 import type { ProcessingStorage } from './storage.js';
 import { Term } from './term.js';
@@ -134,14 +135,24 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
     }
   }
 
-  /** Digest of the active table. Compare only at equal positions. */
+  /** All tables of the registered projections as every process sees them, whoever runs them. */
+  async projectionReports(): Promise<readonly ProjectionReport[]> {
+    const all = await projectionReports(this.options);
+    return all.filter((report) => this.projections.some((p) => p.name === report.name));
+  }
+
+  /** The event at which a table of the projection stands still; undefined when none does. */
+  poison(name: string): Promise<Poison | undefined> {
+    return poisonOf(this.options, this.projection(name).name);
+  }
+
+  /** Digest of the active table, whoever runs it. Compare only at equal positions. */
   async digest(name: string): Promise<Digest> {
-    const tables = this.term?.lanes.projections.map((lane) => lane.table) ?? [];
-    const table = tables.find((t) => t.projection.name === name && t.state === 'active');
-    if (table === undefined) throw new Error(`${name} has no active table in this process`);
-    const position =
-      (await this.options.storage.readModels.positions([this.projection(name)])).get(name) ?? table.position;
-    return digestOf(this.options.storage.readModels, { ...table, position });
+    const { readModels } = this.options.storage;
+    const projection = this.projection(name);
+    const table = (await readModels.tables()).find((t) => t.name === name && t.state === 'active');
+    if (table === undefined) throw new Error(`${name} has no active table`);
+    return digestOf(readModels, { ...table, projection });
   }
 
   async status(): Promise<ProcessingStatus> {

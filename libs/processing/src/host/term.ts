@@ -11,7 +11,9 @@ import { OUTPUTS_CHECKPOINT, Settler } from '../process/settler.js';
 import { TimerWorker } from '../process/timer-worker.js';
 import type { ProcessManager } from '../process-manager.js';
 import type { Projection } from '../projection.js';
+import { OrderBook } from '../projections/orders.js';
 import { ProjectionLane } from '../projections/projection-lane.js';
+import type { ProjectionTable } from '../projections/read-model-store.js';
 import type { Leadership, LedWork } from './leader.js';
 import type { ProcessingStorage } from './storage.js';
 
@@ -40,6 +42,8 @@ export class Term {
   private readonly engine: ProcessEngine;
   private readonly settler: Settler;
   private readonly timerWorker: TimerWorker;
+  private readonly orders = new OrderBook();
+  private obeying: Promise<void> = Promise.resolve();
   private projectionLanes: ProjectionLane[] = [];
   private managerLanes: ManagerLane[] = [];
 
@@ -83,6 +87,9 @@ export class Term {
         for (const lane of lanes) lane.moved(through);
       },
       joining: (lane) => this.joining(lane),
+      seen: (events) => {
+        for (const event of events) this.obeySoon(this.orders.apply(event));
+      },
     });
   }
 
@@ -97,8 +104,10 @@ export class Term {
       const { storage, projections, managers, store, works } = this.options;
       // What still cannot be applied says so again at once; what is gone must not be shown for ever.
       for (const fault of await storage.faults.list()) await storage.faults.clear(fault.lane);
+      const before = await store.head();
+      await this.orders.load(store, projections);
       const tables = await storage.readModels.open(projections, epoch);
-      this.projectionLanes = tables.map((table) => new ProjectionLane(storage.readModels, table, epoch));
+      this.projectionLanes = tables.map((table) => this.laneOf(table));
       await failpoint('lanes.opened');
       const names = [...managers.map(checkpointOf), OUTPUTS_CHECKPOINT];
       const at = await storage.checkpoints.claim(names, epoch);
@@ -112,15 +121,17 @@ export class Term {
       const building = this.projectionLanes.filter((lane) => lane.table.state === 'building');
       const recover = () => this.settler.recover(at.get(OUTPUTS_CHECKPOINT) ?? START, head);
       await Promise.all([
-        this.guard(this.projectionFeed.run(active, building, this.ending.signal)),
-        this.guard(recover().then(() => this.processFeed.run(this.managerLanes, [], this.ending.signal))),
+        this.guard(this.projectionFeed.run(active, building, before, this.ending.signal)),
+        this.guard(recover().then(() => this.processFeed.run(this.managerLanes, [], head, this.ending.signal))),
         this.guard(this.timerWorker.run(this.ending.signal)),
+        ...projections.map(({ name }) => this.obeySoon(name)),
         ...works.map((work) => this.guard(work.run({ epoch, signal: this.ending.signal }))),
       ]);
     } finally {
       end();
       ends.removeEventListener('abort', end);
       await this.settler.stopped();
+      await this.obeying;
     }
     if (this.failure !== undefined) throw this.failure;
   }
@@ -141,14 +152,41 @@ export class Term {
   }
 
   /** Starts building a fresh table; answers its lane, which becomes the active one when it has caught up. */
-  async rebuild(projection: Projection): Promise<ProjectionLane> {
+  async rebuild(projection: Projection, orderedAt = this.orders.rebuildAt(projection.name)): Promise<ProjectionLane> {
     const { readModels } = this.options.storage;
     await this.supersede((lane) => lane.table.state === 'building' && lane.table.projection.name === projection.name);
-    const table = await readModels.rebuild(projection, this.leadership.epoch);
-    const lane = new ProjectionLane(readModels, table, this.leadership.epoch);
+    const table = await readModels.rebuild(projection, this.leadership.epoch, orderedAt);
+    const lane = this.laneOf(table);
     this.projectionLanes.push(lane);
     this.projectionFeed.chase(lane);
     return lane;
+  }
+
+  private laneOf(table: ProjectionTable): ProjectionLane {
+    const { projection } = table;
+    const skips = () => this.orders.skips(projection);
+    return new ProjectionLane(this.options.storage.readModels, table, this.leadership.epoch, skips);
+  }
+
+  /** One order after the other, beside the feed that brings them. */
+  private obeySoon(name: string | undefined): Promise<void> {
+    if (name === undefined) return Promise.resolve();
+    return (this.obeying = this.obeying.then(() => this.guard(this.obey(name))));
+  }
+
+  /**
+   * Builds anew what does not answer the orders: a later one to rebuild, or an event to be skipped that the newest table has
+   * folded all the same, because it could when the order was on its way.
+   */
+  private async obey(name: string): Promise<void> {
+    if (this.ending.signal.aborted) return;
+    const lanes = this.projectionLanes.filter((lane) => lane.table.projection.name === name);
+    const newest = lanes.find((lane) => lane.table.state === 'building') ?? lanes[0];
+    if (newest === undefined) return;
+    const order = this.orders.rebuildAt(name);
+    if (order <= newest.table.orderedAt && !newest.foldedTooMuch) return;
+    this.options.log.info({ projection: name, table: newest.table.table }, 'a projection is built anew');
+    await this.rebuild(newest.table.projection, order);
   }
 
   private async joining(lane: ProjectionLane): Promise<void> {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineEvent } from '#kernel';
+import { projectionOrderEvents } from '../projections/orders.js';
 
 const json = z.record(z.string(), z.unknown());
 
@@ -54,6 +55,6 @@ export const pmInputReceived = defineEvent(
 );
 
 /** Event types of this library, for the platform's catalogue. */
-export const processingEvents = [pmInputReceived] as const;
+export const processingEvents = [pmInputReceived, ...projectionOrderEvents] as const;
 
 export const pmStream = (manager: string, instance: string): string => `pm_${manager}-${instance}`;

@@ -4,13 +4,15 @@ import { MemoryCheckpoints } from '../adapters/memory/memory-checkpoints.js';
 import { MemoryReadModelStore } from '../adapters/memory/memory-read-model-store.js';
 import { MemoryTimerIndex } from '../adapters/memory/memory-timer-index.js';
 import type { CommandClass, CommandDispatcher } from '../command.js';
-import { current, type Lane } from '../feed/lane.js';
+import { readable } from '../feed/chase.js';
+import type { Lane } from '../feed/lane.js';
 import type { ProcessManager } from '../process-manager.js';
 import { processDecisions } from '../process/decisions.js';
 import { ProcessEngine } from '../process/engine.js';
 import { KeyedQueue } from '../keyed-queue.js';
 import { ManagerLane } from '../process/manager-lane.js';
 import type { Projection, ReadModels, ReadYourWrites } from '../projection.js';
+import { OrderBook } from '../projections/orders.js';
 import { ProjectionLane } from '../projections/projection-lane.js';
 import { checkProjection } from '../projections/query.js';
 import type { ProcessingRegistrar } from '../registrar.js';
@@ -38,6 +40,7 @@ export class InMemoryProcessing implements ProcessingRegistrar, ReadYourWrites {
   private readonly lanes: Lane[] = [];
   private readonly unsettled = new Map<string, { manager: ProcessManager; instance: string }>();
   private recovered = false;
+  private orders: OrderBook | undefined;
   private readonly turns = new KeyedQueue();
 
   constructor(private readonly options: InMemoryProcessingOptions) {
@@ -107,9 +110,14 @@ export class InMemoryProcessing implements ProcessingRegistrar, ReadYourWrites {
   }
 
   private async openLanes(): Promise<void> {
+    if (this.orders === undefined) {
+      this.orders = new OrderBook();
+      await this.orders.load(this.options.store, this.projections);
+    }
+    const orders = this.orders;
     const open = new Set(this.lanes.map((lane) => lane.name));
     for (const table of await this.tables.open(this.projections, EPOCH)) {
-      const lane = new ProjectionLane(this.tables, table, EPOCH);
+      const lane = new ProjectionLane(this.tables, table, EPOCH, () => orders.skips(table.projection));
       if (!open.has(lane.name)) this.lanes.push(lane);
     }
     for (const manager of this.engine.managers.values()) {
@@ -126,7 +134,7 @@ export class InMemoryProcessing implements ProcessingRegistrar, ReadYourWrites {
       for (;;) {
         const batch = await this.options.store.readAll(lane.position, { limit: 500 });
         if (batch.through <= lane.position) return lane.position > before;
-        const events = batch.events.map((event) => current(event, this.options.catalogue));
+        const events = readable(batch.events, lane, this.options.catalogue);
         await lane.apply(events, batch.through);
       }
     });

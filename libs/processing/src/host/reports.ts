@@ -1,0 +1,59 @@
+import type { EventStore, Position, RecordedEvent } from '#event-store';
+import type { Fault } from '../feed/lane.js';
+import type { TableReport } from '../projections/read-model-store.js';
+import type { LaneStatus } from './status.js';
+import type { ProcessingStorage } from './storage.js';
+
+/** One table of a projection, as every process sees it. */
+export interface ProjectionReport extends Omit<TableReport, 'state'> {
+  readonly state: LaneStatus['state'];
+  /** Whether readers see this table. */
+  readonly isRead: boolean;
+  /** Events not applied yet; undefined where positions have gaps and cannot be counted. */
+  readonly behind: number | undefined;
+  readonly fault: Fault | undefined;
+}
+
+/** An event that a projection cannot digest. */
+export interface Poison {
+  readonly projection: string;
+  readonly version: number;
+  readonly event: RecordedEvent;
+  readonly error: string;
+}
+
+export interface ReportSources {
+  readonly store: EventStore;
+  readonly storage: ProcessingStorage;
+}
+
+/** Read from the database, so that a process that does not lead knows as much as the one that does. */
+export const projectionReports = async ({ store, storage }: ReportSources): Promise<readonly ProjectionReport[]> => {
+  const [faults, tables, head] = await Promise.all([storage.faults.list(), storage.readModels.tables(), store.head()]);
+  return tables.map((table) => reportOf(table, head, faults, store.capabilities.densePositions));
+};
+
+export const poisonOf = async (sources: ReportSources, name: string): Promise<Poison | undefined> => {
+  const faulted = (await projectionReports(sources)).filter((r) => r.name === name && r.fault !== undefined);
+  // The table that is being built is the one that has a future.
+  const report = faulted.find((r) => !r.isRead) ?? faulted[0];
+  if (report?.fault === undefined) return undefined;
+  const { position, error } = report.fault;
+  const { events } = await sources.store.readAll((position - 1n) as Position, { limit: 1 });
+  const event = events[0]?.position === position ? events[0] : undefined;
+  return event && { projection: name, version: report.version, event, error };
+};
+
+const reportOf = (
+  table: TableReport,
+  head: Position,
+  faults: readonly Fault[],
+  densePositions: boolean,
+): ProjectionReport => {
+  const fault = faults.find((f) => f.lane === `projection:${table.table}`);
+  const isRead = table.state === 'active';
+  const caughtUp = table.position >= head ? 'live' : 'catching_up';
+  const state = fault !== undefined ? 'faulted' : isRead ? caughtUp : 'building';
+  const behind = densePositions ? Math.max(0, Number(head - table.position)) : undefined;
+  return { ...table, state, isRead, behind, fault };
+};
