@@ -1,3 +1,4 @@
+export * from './explain/definition.js';
 export * from './fleet-state-at.js';
 export * from './fleet-state-definition.js';
 export * from './past-fleet.js';

@@ -2,6 +2,10 @@ import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { CLOCK, type Clock } from '#kernel';
 import { EVENT_STORE, type EventStore } from '#event-store';
 import { CURSOR_CODEC, TOOL_REGISTRAR, ToolRegistry, type CursorCodec, type ToolRegistrar } from '#tools';
+import { READ_MODELS, type ReadModels } from '#processing';
+import { PROCESSING_VIEW, type ProcessingView } from '../tools/platform.js';
+import { explainTool } from './explain/definition.js';
+import { explain } from './explain/explain.js';
 import { fleetStateAt, REGISTERED_PROJECTIONS, type RegisteredProjections } from './fleet-state-at.js';
 import { fleetStateAtTool } from './fleet-state-definition.js';
 import { whatIfTool } from './what-if/definition.js';
@@ -17,6 +21,8 @@ export class TimeTravelModule implements OnModuleInit {
     @Inject(CURSOR_CODEC) private readonly cursors: CursorCodec,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(REGISTERED_PROJECTIONS) private readonly projections: RegisteredProjections,
+    @Inject(READ_MODELS) private readonly models: ReadModels,
+    @Inject(PROCESSING_VIEW) private readonly processing: ProcessingView,
     @Inject(FORKS) private readonly forks: Forks,
     @Inject(ToolRegistry) private readonly registry: ToolRegistry,
   ) {}
@@ -24,6 +30,8 @@ export class TimeTravelModule implements OnModuleInit {
   onModuleInit(): void {
     const { store, projections, cursors, clock } = this;
     this.tools.add(fleetStateAtTool, fleetStateAt({ store, projections, cursors, clock }));
+    const managers = () => this.processing.processManagers();
+    this.tools.add(explainTool, explain({ store, models: this.models, projections, managers, clock }));
     this.tools.add(whatIfTool, whatIf(this.forks, this.registry, cursors));
   }
 }

@@ -1,0 +1,144 @@
+import type { RecordedEvent } from '#event-store';
+import { named, type Names } from './words.js';
+
+export interface Phase {
+  readonly name: string;
+  /** Whose phase it is. */
+  readonly of: string;
+  readonly started_at: string;
+  readonly ended_at: string | null;
+  readonly duration_ms: number | null;
+  readonly outcome: 'done' | 'failed' | 'open';
+}
+
+interface Rule {
+  readonly name: string;
+  readonly from: RegExp;
+  readonly to: RegExp;
+  readonly failed?: RegExp;
+  /** What tells one phase from a parallel one of another thing. */
+  readonly by: 'instance_id' | 'peer_id' | 'stream' | 'epoch';
+}
+
+const RULES: readonly Rule[] = [
+  {
+    name: 'provisioning',
+    from: /instance\.provision_requested$/,
+    to: /instance\.enrolled$/,
+    failed: /instance\.(provision_failed|enrollment_refused|terminated)$/,
+    by: 'instance_id',
+  },
+  { name: 'connecting', from: /instance\.enrolled$/, to: /instance\.online$/, by: 'instance_id' },
+  {
+    name: 'joining the network',
+    from: /sdwan\.peer\.attached$/,
+    to: /sdwan\.peer\.connected$/,
+    failed: /sdwan\.peer\.detached$/,
+    by: 'peer_id',
+  },
+  {
+    name: 'waiting to install',
+    from: /module\.assigned$/,
+    to: /runtime\.installing$/,
+    failed: /module\.(failed|removed)$/,
+    by: 'instance_id',
+  },
+  {
+    name: 'installing',
+    from: /runtime\.installing$/,
+    to: /handshake\.(bootstrap|join_request|wants_cert)$/,
+    failed: /(module\.failed|join_refused)$/,
+    by: 'instance_id',
+  },
+  {
+    name: 'bootstrapping',
+    from: /k3s\.handshake\.bootstrap$/,
+    to: /k3s\.handshake\.ready$/,
+    failed: /module\.failed$/,
+    by: 'instance_id',
+  },
+  {
+    name: 'joining the cluster',
+    from: /k3s\.handshake\.join_request$/,
+    to: /k3s\.handshake\.ready$/,
+    failed: /(join_refused|module\.failed)$/,
+    by: 'instance_id',
+  },
+  { name: 'cluster coming up', from: /^system\.cluster\.claimed$/, to: /k3s\.cluster\.bootstrapped$/, by: 'stream' },
+  {
+    name: 'cluster degraded',
+    from: /k3s\.cluster\.degraded$/,
+    to: /k3s\.cluster\.recovered$/,
+    failed: /decommissioned$/,
+    by: 'stream',
+  },
+  {
+    name: 'waiting for a holder',
+    from: /virtual_ip\.reserved$/,
+    to: /virtual_ip\.allocated$/,
+    failed: /virtual_ip\.released$/,
+    by: 'stream',
+  },
+  {
+    name: 'moving the virtual IP',
+    from: /virtual_ip\.move_started$/,
+    to: /virtual_ip\.moved$/,
+    failed: /virtual_ip\.(move_failed|stranded)$/,
+    by: 'epoch',
+  },
+  { name: 'stranded', from: /virtual_ip\.stranded$/, to: /virtual_ip\.(moved|released)$/, by: 'stream' },
+  {
+    name: 'draining',
+    from: /instance\.drain_requested$/,
+    to: /instance\.drained$/,
+    failed: /instance\.(uncordoned|terminated|forgotten)$/,
+    by: 'instance_id',
+  },
+  {
+    name: 'lost',
+    from: /instance\.lost$/,
+    to: /instance\.returned$/,
+    failed: /instance\.(terminated|forgotten)$/,
+    by: 'instance_id',
+  },
+  { name: 'not ready', from: /k3s\.node\.not_ready$/, to: /k3s\.node\.(ready|removed)$/, by: 'instance_id' },
+];
+
+const keyOf = (event: RecordedEvent, by: Rule['by']): string => {
+  if (by === 'stream') return event.stream;
+  if (by === 'epoch') return `${event.stream} ${String(event.data['epoch'])}`;
+  return String(event.data[by] ?? event.meta.links[by === 'instance_id' ? 'instance' : 'node'] ?? event.stream);
+};
+
+/** How long each phase took, from the event that began it to the one that ended it; `open` when nothing did yet. */
+export const phasesOf = (events: readonly RecordedEvent[], names: Names): Phase[] => {
+  const phases = RULES.flatMap((rule) => phasesBy(rule, events, names));
+  return phases.sort((a, b) => (a.started_at < b.started_at ? -1 : a.started_at > b.started_at ? 1 : 0));
+};
+
+const phasesBy = (rule: Rule, events: readonly RecordedEvent[], names: Names): Phase[] => {
+  const open = new Map<string, RecordedEvent>();
+  const phases: Phase[] = [];
+  const close = (key: string, started: RecordedEvent, ended: RecordedEvent | undefined, outcome: Phase['outcome']) => {
+    const of = rule.by === 'epoch' ? started.stream : key;
+    phases.push({
+      name: rule.name,
+      of: named(of, names),
+      started_at: started.recordedAt,
+      ended_at: ended?.recordedAt ?? null,
+      duration_ms: ended === undefined ? null : Date.parse(ended.recordedAt) - Date.parse(started.recordedAt),
+      outcome,
+    });
+  };
+  for (const event of events) {
+    const key = keyOf(event, rule.by);
+    const started = open.get(key);
+    if (started !== undefined && (rule.to.test(event.type) || rule.failed?.test(event.type) === true)) {
+      open.delete(key);
+      close(key, started, event, rule.to.test(event.type) ? 'done' : 'failed');
+    }
+    if (rule.from.test(event.type) && !open.has(key)) open.set(key, event);
+  }
+  for (const [key, started] of open) close(key, started, undefined, 'open');
+  return phases;
+};

@@ -1,0 +1,90 @@
+import type { RecordedEvent } from '#event-store';
+import { inboxInput } from './inbox.js';
+
+export type Names = ReadonlyMap<string, string>;
+
+const ID =
+  /\b(instance|cluster|virtual_ip|sdwan_peer|sdwan_network|node|template|operator|account|access_grant)-[0-9a-f]{8}-[0-9a-f-]{27}\b/g;
+const MAX_FACT = 60;
+/** Said by the kind, by the place in the story, or by nobody's need. */
+const SILENT =
+  /(_digest|_ref|_pem|_b64|_serial|token_id|machine_id|boot_id|not_after|expires_at|assignment_id|template_version|acks_ms)$/;
+
+/** Ids by the names that things bear, else cut to what tells them apart. */
+export const named = (text: string, names: Names): string =>
+  text.replace(
+    ID,
+    (id) => names.get(id) ?? `${id.slice(0, id.indexOf('-'))}-${id.slice(id.indexOf('-') + 1, id.indexOf('-') + 9)}`,
+  );
+
+const fact = (value: unknown, names: Names): string | undefined => {
+  if (value === null || value === undefined || value === '') return undefined;
+  if (typeof value === 'object') {
+    const member: unknown = Array.isArray(value) ? undefined : Reflect.get(value, 'instance_id');
+    if (typeof member === 'string') return named(member, names);
+    if (!Array.isArray(value) || value.length === 0 || value.some((one) => typeof one === 'object')) return undefined;
+    return fact(value.join(','), names);
+  }
+  const text = named(String(value), names).replaceAll(/\s+/g, ' ');
+  return text.length > MAX_FACT ? `${text.slice(0, MAX_FACT - 1)}…` : text;
+};
+
+/** The short facts of an event's payload: `name=k3s-server-1 reason=drain`. What the subject itself is called is left out. */
+export const factsOf = (event: RecordedEvent, names: Names, subjectId: string): string =>
+  Object.entries(event.data)
+    .filter(([key, value]) => !SILENT.test(key) && value !== subjectId && value !== event.stream)
+    .flatMap(([key, value]) => {
+      const text = fact(value, names);
+      return text === undefined ? [] : [`${key.replace(/_(instance_)?id$/, '')}=${text}`];
+    })
+    .join(' ');
+
+export const kindInShort = (type: string): string => type.replace(/^system\./, '');
+
+/** A tool call with what was asked for. */
+export const callTitle = (event: RecordedEvent, names: Names): string => {
+  const { via, actor } = event.meta;
+  const who = `${actor.kind} ${named(actor.id, names)}`;
+  if (via === undefined) return `a call by ${who} (made before tools were recorded)`;
+  const args = Object.entries(via.arguments).map(([key, value]) => `${key}=${named(String(value), names)}`);
+  return `${via.tool}${args.length === 0 ? '' : ` ${args.join(' ')}`} by ${who}`;
+};
+
+/** What a process manager made of an input: its notes, else its commands. */
+export const decisionTitle = (event: RecordedEvent, names: Names): string => {
+  const outputs = (event.data['outputs'] ?? []) as readonly {
+    kind: string;
+    type?: string;
+    text?: string;
+    name?: string;
+  }[];
+  const input = inboxInput(event);
+  const notes = outputs.flatMap((o) => (o.kind === 'note' && o.text !== undefined ? [o.text] : []));
+  const does = outputs.flatMap((o) =>
+    o.kind === 'command' ? [`→ ${o.type}`] : o.kind === 'timer' ? [`waits for timer ${o.name}`] : [],
+  );
+  const why =
+    input?.kind === 'timer'
+      ? `timer ${input.name} came due`
+      : input?.outcome === 'refused'
+        ? `${input.command} was refused: ${input.code ?? ''} ${input.message ?? ''}`.trim()
+        : undefined;
+  const text = [why, ...notes.filter((note) => note !== why), ...does].filter((part) => part !== undefined).join('; ');
+  return named(`${String(event.data['manager'])}: ${text}`, names);
+};
+
+/** What the nodes of a network answered to a generation. */
+export const appliedTitle = (event: RecordedEvent, names: Names): string => {
+  const { applied, behind, p50_ms, p99_ms, network_id, generation } = event.data as {
+    applied: number;
+    behind: readonly string[];
+    p50_ms: number;
+    p99_ms: number;
+    network_id: string;
+    generation: string;
+  };
+  const late = behind.length === 0 ? '' : `; NOT by ${behind.map((id) => named(id, names)).join(', ')}`;
+  const nodes = applied === 1 ? '1 node' : `${applied} nodes`;
+  const took = applied === 0 ? '' : ` (p50 ${p50_ms} ms, p99 ${p99_ms} ms)`;
+  return `pushed: generation ${generation} of ${named(network_id, names)} applied by ${nodes}${took}${late}`;
+};
