@@ -75,6 +75,11 @@ export class EventStream {
     return this.seats.count;
   }
 
+  /** Handed to transports and not yet taken by their consumers. */
+  get pendingBytes(): number {
+    return [...this.open].reduce((sum, subscription) => sum + subscription.pendingBytes, 0);
+  }
+
   /** Lets a consumer in. `given` holds the filters and the cursor as the surface got them. Refuses with RefusedError. */
   async admit(token: string | undefined, given: Readonly<Record<string, unknown>>): Promise<Admitted> {
     if (this.stopped) throw new RefusedError(stopping);

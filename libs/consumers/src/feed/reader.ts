@@ -28,7 +28,11 @@ const LOG_READ = 500;
 /** The next page after a position: from the shared ring when it reaches back so far, else from the log. */
 export const nextPage = async (deps: ReaderDeps, filter: EventFilter, after: Position): Promise<Page> => {
   const ring = deps.tail.after(after);
-  if (ring !== undefined) return cut(ring.entries, ring.from, ring.through, filter, true);
+  if (ring !== undefined) {
+    // Whoever comes from the log may be ahead of the ring, and must not go back with it.
+    const through = ring.through > after ? ring.through : after;
+    return cut(ring.entries, ring.from, through, filter, true);
+  }
   const batch = await deps.catchUp.run(() => deps.store.readAll(after, { limit: LOG_READ }));
   const entries = batch.events.filter((event) => passes(filter, event)).map((event) => new Entry(deps.current(event)));
   return cut(entries, 0, batch.through, filter, false);

@@ -44,6 +44,10 @@ export class Subscription {
     this.checkpointDueMs = deps.clock.monotonicMs() + wanted.checkpointMs;
   }
 
+  get pendingBytes(): number {
+    return this.out.pending;
+  }
+
   /** Ends the stream for a reason; the first one counts. */
   cut(reason: Refusal): void {
     if (this.ending.signal.aborted) return;
