@@ -54,6 +54,9 @@ const groups = (names: readonly FailpointName[], size: number): readonly (readon
   return Array.from({ length: count }, (_, nth) => names.filter((_name, index) => index % count === nth));
 };
 
+const named = (names: readonly FailpointName[]): string =>
+  names.length <= 12 ? names.join(' ') : `${names.slice(0, 12).join(' ')} and ${names.length - 12} more`;
+
 /** One story under some failpoints. `keep`: where logs go when it does not hold. */
 export const playOne = async (root: string, armed: Armed, keep: string): Promise<Played> => {
   const steps: string[] = [];
@@ -93,8 +96,8 @@ class Matrix {
   async play(engine: Engine, armed: Omit<Armed, 'databaseUrl'>, server: DatabaseServer | undefined): Promise<void> {
     const started = performance.now();
     const databaseUrl = engine === 'server' ? await server!.freshDatabase() : undefined;
-    const label = `${engine} ${armed.action} ${armed.failpoints.join(' ')}`;
-    const dir = this.keep === '' ? '' : join(this.keep, label.replaceAll(' ', '-').slice(0, 80));
+    const label = `${engine} ${armed.action} ${named(armed.failpoints)}`;
+    const dir = this.keep === '' ? '' : join(this.keep, label.replaceAll(/[^a-z0-9_.]+/g, '-').slice(0, 80));
     try {
       const one = await playOne(ROOT, { ...armed, ...(databaseUrl === undefined ? {} : { databaseUrl }) }, dir);
       this.total.stories++;

@@ -102,8 +102,15 @@ export class ShortStory {
       });
       await this.operator.call('system_sdwan_attach_peer', { network_id: network.id, node_instance_id: instance.id });
     }
-    await this.running(2);
+    await this.until('the first try to get the worker’s machine has failed', async () => {
+      const { decisions } = await this.operator.call<{ decisions: { notes: string[] }[] }>('agent_introspect', {
+        agent_id: 'fleet_provisioning_agent',
+      });
+      const notes = decisions.flatMap((d) => d.notes);
+      return notes.some((note) => note.startsWith('provision: try 1 failed')) ? undefined : notes.join('; ');
+    });
     await this.makeWorkerMachine();
+    await this.running(2);
     return network.id;
   }
 

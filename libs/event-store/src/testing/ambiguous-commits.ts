@@ -89,7 +89,9 @@ export class AmbiguousCommits {
     await this.standReady(exchange);
     const request = this.request();
     this.proxy.watch(cut);
-    const first = await this.attempt(request);
+    let first = await this.attempt(request);
+    // The end of the connection before this exchange may be noticed only now; nothing of the exchange has happened then.
+    while (first === undefined && this.proxy.waiting) first = await this.attempt(request);
     this.connected = this.options.patienceMs > 0;
     if (this.proxy.waiting) return { wasThere: false, first, problem: 'the exchange ended before the cut' };
     if (!this.connected) await this.backendGone();
