@@ -16,6 +16,7 @@ export const EVENT_FIELDS: readonly Exception[] = [
     reason: 'sha256 of a kubeconfig, which holds a private key: nobody finds it from that',
   },
   { field: '* server_token_ref', reason: 'where the secret store keeps it' },
+  { field: '* data_key_id', reason: 'names a data key that is deleted' },
   { field: '* ca_pem', reason: 'certificate of the cluster’s CA; the handshake takes certificates only' },
   {
     field: '* config',

@@ -90,6 +90,10 @@ export const FAILPOINTS = {
   ...points('libs/access/src/secrets/envelope-secret-store.ts', {
     'secret.key_made': 'a subject has its data key, the secret is not stored',
     'secret.stored': 'a secret is stored, the event that refers to it is not appended',
+    'secret.shredded': 'the data key of a subject is deleted, and that is written down nowhere',
+  }),
+  ...points('libs/access/src/application/secret-shredder.ts', {
+    'secret.shredding': 'a subject has ended in the log, its secrets are still there',
   }),
   ...points('libs/tools/src/tool-registry.ts', {
     'tool.claimed': 'the idempotency key of a call is claimed and the call has done nothing',

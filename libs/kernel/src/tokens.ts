@@ -1,4 +1,5 @@
 /** Dependency injection tokens of the kernel's ports. Contexts ask for ports by these, never for adapters. */
+export const EVENT_CATALOGUE = Symbol('EventCatalogue');
 export const CONFIG = Symbol('Config');
 export const CLOCK = Symbol('Clock');
 export const TIMERS = Symbol('Timers');

@@ -1,4 +1,4 @@
-import { accountDecider, operatorDecider } from '#access';
+import { accountDecider, operatorDecider, secretSubjectDecider } from '#access';
 import { instanceDecider, nodeDecider, templateDecider } from '#fleet';
 import type { DomainEvent } from '#kernel';
 import { joinRefusals } from '../../../libs/kubernetes/src/application/join-refusals.js';
@@ -7,6 +7,7 @@ import { accessGrantDecider } from '../../../libs/sdwan/src/domain/access-grant/
 import { addressLedgerDecider } from '../../../libs/sdwan/src/domain/address-ledger/decide.js';
 import { networkDecider } from '../../../libs/sdwan/src/domain/network/decide.js';
 import { prefixDecider } from '../../../libs/sdwan/src/domain/network/prefixes.js';
+import { portLedgerDecider } from '../../../libs/sdwan/src/domain/port-ledger/decide.js';
 import { peerDecider } from '../../../libs/sdwan/src/domain/peer/decide.js';
 import { virtualIpDecider } from '../../../libs/sdwan/src/domain/virtual-ip/decide.js';
 
@@ -22,15 +23,19 @@ export const STREAM_FOLDS: Readonly<Record<string, readonly StreamFold[]>> = {
   account: [fold(accountDecider)],
   account_prefixes: [fold(prefixDecider)],
   operator: [fold(operatorDecider)],
+  secret_subject: [fold(secretSubjectDecider)],
   template: [fold(templateDecider)],
   node: [fold(nodeDecider)],
   instance: [fold(instanceDecider), fold(joinRefusals)],
   sdwan_network: [fold(networkDecider)],
   address_ledger: [fold(addressLedgerDecider)],
+  port_ledger: [fold(portLedgerDecider)],
   sdwan_peer: [fold(peerDecider)],
   virtual_ip: [fold(virtualIpDecider)],
   access_grant: [fold(accessGrantDecider)],
   cluster: [fold(clusterDecider)],
+  // Orders are for the platform itself: nothing folds their stream.
+  projection: [],
   // An inbox is folded by its process manager; those are tried with every event.
   pm_sdwan: [],
 };

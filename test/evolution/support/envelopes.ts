@@ -19,26 +19,37 @@ export interface Envelope {
 const ACCOUNT = sampleId('account');
 const TIME = '2026-01-02T03:04:05.678Z';
 
-/** Streams of the events that are not on the stream of the first id in their data. */
-const streamOf = (type: string, data: Readonly<Record<string, unknown>>): string => {
-  if (type === 'system.pm.input_received') return pmStream(String(data['manager']), String(data['instance']));
-  if (type.startsWith('system.account.')) return ACCOUNT;
-  if (type.startsWith('system.sdwan.prefix_')) return `account_prefixes-${uuidOf(ACCOUNT)}`;
-  if (type.startsWith('system.sdwan.address.')) return `address_ledger-${uuidOf(String(data['network_id']))}`;
+type Data = Readonly<Record<string, unknown>>;
+const uuidIn = (data: Data, field: string): string => uuidOf(String(data[field]));
+
+/** Streams of the events that are not on the stream of the first id in their data, by the beginning of their kind. */
+const ELSEWHERE: readonly (readonly [prefix: string, stream: (data: Data) => string])[] = [
+  ['system.pm.', (data) => pmStream(String(data['manager']), String(data['instance']))],
+  ['system.account.', () => ACCOUNT],
+  ['system.access.secrets_', (data) => `secret_subject-${String(data['subject'])}`],
+  ['system.sdwan.prefix_', () => `account_prefixes-${uuidOf(ACCOUNT)}`],
+  ['system.sdwan.address.', (data) => `address_ledger-${uuidIn(data, 'network_id')}`],
+  ['system.sdwan.port.', (data) => `port_ledger-${uuidIn(data, 'instance_id')}`],
+  ['system.projection.', (data) => `projection-${String(data['projection'])}`],
+];
+
+const streamOf = (type: string, data: Data): string => {
+  const elsewhere = ELSEWHERE.find(([prefix]) => type.startsWith(prefix));
+  if (elsewhere !== undefined) return elsewhere[1](data);
   const own = Object.values(data).find(
     (value) => typeof value === 'string' && /^[a-z][a-z0-9_]*-[0-9a-f]{8}-/.test(value),
   );
   return typeof own === 'string' ? own : ACCOUNT;
 };
 
-const linksOf = (data: Readonly<Record<string, unknown>>): EventMeta['links'] =>
+const linksOf = (data: Data): EventMeta['links'] =>
   Object.fromEntries(
     (['node', 'instance', 'cluster', 'network'] as const)
       .map((name) => [name, data[`${name}_id`]])
       .filter(([, id]) => typeof id === 'string'),
   ) as EventMeta['links'];
 
-const envelope = (definition: EventDefinition, data: Readonly<Record<string, unknown>>, nth: number): Envelope => {
+const envelope = (definition: EventDefinition, data: Data, nth: number): Envelope => {
   const { type, version: schemaVersion, severity } = definition;
   const commandId = deterministicUuid('sample', type, schemaVersion, nth);
   const meta: EventMeta = {

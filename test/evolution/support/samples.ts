@@ -12,6 +12,7 @@ interface Choice {
 /** Values that folds look into (addresses, ids that repeat across events); everything else is made from its schema. */
 const BY_NAME: Readonly<Record<string, unknown>> = {
   name: 'sample',
+  subject: 'cluster-30c868e1-508f-5504-b1ad-6c6a2debcec5',
   cidr_64: 'fd4d:91a2:3b7c:1::/64',
   cidr_v4: '100.64.0.0/22',
   address_v6: 'fd4d:91a2:3b7c:1::a',
@@ -33,6 +34,9 @@ const BY_NAME: Readonly<Record<string, unknown>> = {
   server_token_ref: 'cluster-x#server_token',
 };
 
+/** For texts of a form that is no id. */
+const CANDIDATES = ['7', '0a1b2c', 'ab'.repeat(32), `sha256:${'ab'.repeat(32)}`, '192.0.2.10', 'https://example.test/'];
+
 const TIME = '2026-01-02T03:04:05.678Z';
 const ID = /^\^([a-z_0-9]+)-\[0-9a-f\]\{8\}/;
 
@@ -45,7 +49,13 @@ const text = (schema: Plain, name: string): string => {
   if (schema.format === 'date-time') return TIME;
   if (schema.format === 'uuid') return deterministicUuid('sample', name);
   if (/digest|hash|fingerprint|root$/.test(name)) return 'ab'.repeat(32);
-  return 'sample'.padEnd(schema.minLength ?? 0, 'x').slice(0, schema.maxLength);
+  const fitting = 'sample'.padEnd(schema.minLength ?? 0, 'x').slice(0, schema.maxLength);
+  if (schema.pattern === undefined) return fitting;
+  const found = [fitting, ...CANDIDATES].find((candidate) => new RegExp(schema.pattern!).test(candidate));
+  if (found !== undefined) return found;
+  throw new Error(
+    `no sample for ${name} fits ${schema.pattern}: add one to BY_NAME in test/evolution/support/samples.ts`,
+  );
 };
 
 const plain = (schema: Plain, name: string, path: string, choice: Choice): unknown => {

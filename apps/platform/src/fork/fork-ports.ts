@@ -44,8 +44,13 @@ export const forkedSecrets = (digest: (plaintext: string) => string): SecretStor
       return { ref: `${subject}/${name}`, digest: digest(plaintext) };
     },
     get: async (ref) => secrets.get(ref),
+    find: async (ref) => {
+      const plaintext = secrets.get(ref);
+      return plaintext === undefined ? { kind: 'unknown' } : { kind: 'found', plaintext };
+    },
     shred: async (subject) => {
       for (const ref of secrets.keys()) if (ref.startsWith(`${subject}/`)) secrets.delete(ref);
+      return { keyId: null, names: [], atMs: 0 };
     },
   };
 };

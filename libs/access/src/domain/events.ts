@@ -45,6 +45,21 @@ export const OperatorTokenRevoked = defineEvent(
   z.object({ operator_id, token_id: z.string() }),
 );
 
+/** A subject has ended and its data key is deleted: nobody can read what was sealed for it, with whatever key. */
+export const SecretsShredded = defineEvent(
+  'system.access.secrets_shredded',
+  1,
+  z.object({
+    subject: z.string(),
+    /** Of the data key that is gone. */
+    data_key_id: z.uuid(),
+    /** Of the secrets that were sealed under it. */
+    names: z.array(z.string()),
+    /** Kind of the event that ended the subject. */
+    because: z.string(),
+  }),
+);
+
 export const accessEvents = [
   AccountCreated,
   NameClaimed,
@@ -52,4 +67,5 @@ export const accessEvents = [
   OperatorCreated,
   OperatorTokenCreated,
   OperatorTokenRevoked,
+  SecretsShredded,
 ] as const;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { canonicalJson, sha256Hex, type Ids, type Random, failpoint } from '#kernel';
-import type { SecretStore } from '../ports.js';
+import { canonicalJson, failpoint, RefusedError, sha256Hex, type Ids, type Random } from '#kernel';
+import { shreddedRefusal, type FoundSecret, type SecretStore, type ShreddedSubject } from '../ports.js';
 import { createOnce } from '../private-files.js';
 import { seal, unseal } from './sealing.js';
 import type { KeyRow, SecretRows } from './secret-rows.js';
@@ -39,31 +39,47 @@ export class EnvelopeSecretStore implements SecretStore {
     if (subject === '' || subject.includes('#')) throw new RangeError('a subject must not be empty or contain #');
     for (;;) {
       const key = (await this.rows.key(subject)) ?? (await this.rows.addKey(subject, this.newKey(subject)));
+      if (key.kind === 'ended') throw new RefusedError(shreddedRefusal(refOf(subject, name), key.atMs));
       await failpoint('secret.key_made');
       const sealed = seal(this.unwrap(subject, key), Buffer.from(plaintext), bound(subject, name), this.random);
       const stored = await this.rows.put({ subject, name, keyId: key.keyId, sealed });
       await failpoint('secret.stored');
-      // Shredded between the two steps: the secret came after, so it gets a data key of its own.
+      // Shredded between the two steps: the next round says so.
       if (stored === 'stored') return { ref: refOf(subject, name), digest: sha256Hex(plaintext) };
     }
   }
 
   async get(ref: string): Promise<string | undefined> {
-    const parsed = parseRef(ref);
-    if (parsed === undefined) return undefined;
-    const found = await this.rows.get(parsed.subject, parsed.name);
-    if (found === undefined) return undefined;
-    const key = this.unwrap(parsed.subject, found.key);
-    return unseal(key, found.row.sealed, bound(parsed.subject, parsed.name)).toString();
+    const found = await this.find(ref);
+    return found.kind === 'found' ? found.plaintext : undefined;
   }
 
-  async shred(subject: string): Promise<void> {
-    await this.rows.deleteKey(subject);
+  async find(ref: string): Promise<FoundSecret> {
+    const parsed = parseRef(ref);
+    if (parsed === undefined) return { kind: 'unknown' };
+    const { subject, name } = parsed;
+    const found = await this.rows.get(subject, name);
+    if (found !== undefined) {
+      const key = this.unwrap(subject, found.key);
+      return { kind: 'found', plaintext: unseal(key, found.row.sealed, bound(subject, name)).toString() };
+    }
+    const left = await this.rows.key(subject);
+    return left?.kind === 'ended' ? { kind: 'shredded', atMs: left.atMs } : { kind: 'unknown' };
+  }
+
+  async shred(subject: string): Promise<ShreddedSubject> {
+    const { keyId, names, atMs } = await this.rows.end(subject);
+    await failpoint('secret.shredded');
+    return { keyId, names, atMs };
   }
 
   private newKey(subject: string): KeyRow {
     const keyId = this.ids.uuid();
-    return { keyId, wrapped: seal(this.masterKey, this.random.bytes(32), bound(subject, `key:${keyId}`), this.random) };
+    return {
+      kind: 'key',
+      keyId,
+      wrapped: seal(this.masterKey, this.random.bytes(32), bound(subject, `key:${keyId}`), this.random),
+    };
   }
 
   private unwrap(subject: string, key: KeyRow): Uint8Array {

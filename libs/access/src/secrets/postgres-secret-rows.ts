@@ -1,30 +1,41 @@
 import type pg from 'pg';
-import type { KeyRow, SecretRow, SecretRows } from './secret-rows.js';
+import type { EndedRow, KeyRow, SecretRow, SecretRows } from './secret-rows.js';
 
 const FOREIGN_KEY_VIOLATION = '23503';
 
-/** Tables access.subject_keys and access.secrets (migration 0200). Single statements only, so any pool or client will do. */
+interface SubjectRow {
+  readonly key_id: string;
+  readonly wrapped: Buffer | null;
+  readonly ended_ms: string | null;
+  readonly shredded_key_id: string | null;
+  readonly shredded_names: readonly string[];
+}
+
+const COLUMNS = `key_id, wrapped, trunc(extract(epoch FROM ended_at) * 1000) AS ended_ms, shredded_key_id, shredded_names`;
+
+const subjectOf = (row: SubjectRow): KeyRow | EndedRow =>
+  row.wrapped === null
+    ? { kind: 'ended', atMs: Number(row.ended_ms), keyId: row.shredded_key_id, names: row.shredded_names }
+    : { kind: 'key', keyId: row.key_id, wrapped: row.wrapped };
+
+/** Tables access.subject_keys and access.secrets (migrations 0200, 0203). Single statements only, so any pool or client will do. */
 export class PostgresSecretRows implements SecretRows {
   constructor(private readonly db: Pick<pg.Pool, 'query'>) {}
 
-  async key(subject: string): Promise<KeyRow | undefined> {
-    const { rows } = await this.db.query<{ key_id: string; wrapped: Buffer }>(
-      'SELECT key_id, wrapped FROM access.subject_keys WHERE subject = $1',
-      [subject],
-    );
-    return rows[0] && { keyId: rows[0].key_id, wrapped: rows[0].wrapped };
+  async key(subject: string): Promise<KeyRow | EndedRow | undefined> {
+    const { rows } = await this.db.query<SubjectRow>(`SELECT ${COLUMNS} FROM access.subject_keys WHERE subject = $1`, [
+      subject,
+    ]);
+    return rows[0] && subjectOf(rows[0]);
   }
 
-  async addKey(subject: string, key: KeyRow): Promise<KeyRow> {
-    for (;;) {
-      await this.db.query(
-        'INSERT INTO access.subject_keys (subject, key_id, wrapped) VALUES ($1, $2, $3) ON CONFLICT (subject) DO NOTHING',
-        [subject, key.keyId, Buffer.from(key.wrapped)],
-      );
-      // Gone again only if the subject was shredded in between: then the insert is tried anew.
-      const stored = await this.key(subject);
-      if (stored !== undefined) return stored;
-    }
+  async addKey(subject: string, key: KeyRow): Promise<KeyRow | EndedRow> {
+    await this.db.query(
+      'INSERT INTO access.subject_keys (subject, key_id, wrapped) VALUES ($1, $2, $3) ON CONFLICT (subject) DO NOTHING',
+      [subject, key.keyId, Buffer.from(key.wrapped)],
+    );
+    // Rows of subjects are never deleted: whoever was first, something is there.
+    return (await this.key(subject))!;
   }
 
   async put(row: SecretRow): Promise<'stored' | 'shredded'> {
@@ -45,18 +56,19 @@ export class PostgresSecretRows implements SecretRows {
     const { rows } = await this.db.query<{ key_id: string; wrapped: Buffer; sealed: Buffer }>(
       `SELECT k.key_id, k.wrapped, s.sealed FROM access.secrets s
        JOIN access.subject_keys k ON k.subject = s.subject AND k.key_id = s.key_id
-       WHERE s.subject = $1 AND s.name = $2`,
+       WHERE s.subject = $1 AND s.name = $2 AND k.wrapped IS NOT NULL`,
       [subject, name],
     );
     const found = rows[0];
     if (found === undefined) return undefined;
     return {
       row: { subject, name, keyId: found.key_id, sealed: found.sealed },
-      key: { keyId: found.key_id, wrapped: found.wrapped },
+      key: { kind: 'key', keyId: found.key_id, wrapped: found.wrapped },
     };
   }
 
-  async deleteKey(subject: string): Promise<void> {
-    await this.db.query('DELETE FROM access.subject_keys WHERE subject = $1', [subject]);
+  async end(subject: string): Promise<EndedRow> {
+    const { rows } = await this.db.query<SubjectRow>(`SELECT ${COLUMNS} FROM access.end_subject($1)`, [subject]);
+    return subjectOf(rows[0]!) as EndedRow;
   }
 }

@@ -1,7 +1,18 @@
 /** A subject's data key, wrapped by the master key. */
 export interface KeyRow {
+  readonly kind: 'key';
   readonly keyId: string;
   readonly wrapped: Uint8Array;
+}
+
+/** What is left of a subject that has ended: no key, and which secrets went with it. */
+export interface EndedRow {
+  readonly kind: 'ended';
+  /** Wall time, milliseconds. */
+  readonly atMs: number;
+  /** Null when nothing was ever sealed for the subject. */
+  readonly keyId: string | null;
+  readonly names: readonly string[];
 }
 
 export interface SecretRow {
@@ -12,14 +23,17 @@ export interface SecretRow {
   readonly sealed: Uint8Array;
 }
 
+/** A data key as rotation of the master key sees it. */
+export type SubjectKeyRow = KeyRow & { readonly subject: string };
+
 /** Where the ciphertexts are. Postgres in the platform, memory in tests. */
 export interface SecretRows {
-  key(subject: string): Promise<KeyRow | undefined>;
-  /** Stores the key unless the subject has one; answers the key that is there then. */
-  addKey(subject: string, key: KeyRow): Promise<KeyRow>;
+  key(subject: string): Promise<KeyRow | EndedRow | undefined>;
+  /** Stores the key unless the subject has one or has ended; answers what is there then. */
+  addKey(subject: string, key: KeyRow): Promise<KeyRow | EndedRow>;
   /** Stores or replaces; 'shredded' when the key is not the subject's (any more). */
   put(row: SecretRow): Promise<'stored' | 'shredded'>;
   get(subject: string, name: string): Promise<{ readonly row: SecretRow; readonly key: KeyRow } | undefined>;
-  /** Deletes the data key and everything sealed under it, in one step. */
-  deleteKey(subject: string): Promise<void>;
+  /** Deletes the data key and everything sealed under it in one step, for good. Again changes nothing. */
+  end(subject: string): Promise<EndedRow>;
 }

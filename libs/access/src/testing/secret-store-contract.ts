@@ -45,17 +45,39 @@ export const secretStoreContract = (
       expect(ref).not.toContain('secret-words');
     });
 
-    it('shreds everything of a subject and nothing of another; later secrets get a new data key', async () => {
+    it('shreds everything of a subject and nothing of another, says what and when, and again the same', async () => {
       const kept = await store.put(`${subject}-other`, 'token', 'kept');
       const gone = await store.put(subject, 'token', 'gone');
-      const before = (await opened.rows.key(subject))!.keyId;
-      await store.shred(subject);
-      await store.shred(subject);
+      await store.put(subject, 'kubeconfig', 'gone');
+      const { keyId } = (await opened.rows.key(subject))!;
+      const shredded = await store.shred(subject);
+      expect(shredded).toEqual({ keyId, names: ['kubeconfig', 'token'], atMs: expect.any(Number) });
+      expect(await store.shred(subject)).toEqual(shredded);
       expect(await store.get(gone.ref)).toBeUndefined();
-      expect(await store.get(kept.ref)).toBe('kept');
-      await store.put(subject, 'token', 'new');
-      expect((await opened.rows.key(subject))!.keyId).not.toBe(before);
-      expect(await store.get(gone.ref)).toBe('new');
+      expect(await store.find(gone.ref)).toEqual({ kind: 'shredded', atMs: shredded.atMs });
+      expect(await store.find(kept.ref)).toEqual({ kind: 'found', plaintext: 'kept' });
+      expect(await store.find(`${subject}-none#token`)).toEqual({ kind: 'unknown' });
+    });
+
+    it('keeps nothing for a subject that has ended, whether it ever had a secret or not', async () => {
+      await store.put(subject, 'token', 'a');
+      await store.shred(subject);
+      expect(await store.shred(`${subject}-bare`)).toMatchObject({ keyId: null, names: [] });
+      for (const ended of [subject, `${subject}-bare`]) {
+        const put = store.put(ended, 'token', 'late');
+        await expect(put).rejects.toMatchObject({ refusal: { status: 410, code: 'secrets_shredded' } });
+        expect(await store.get(`${ended}#token`)).toBeUndefined();
+      }
+    });
+
+    it('leaves nothing behind when a writer and the end of the subject meet', async () => {
+      for (let round = 0; round < 20; round++) {
+        const racing = `${subject}-${round}`;
+        const puts = [1, 2, 3].map((n) => store.put(racing, `s${n}`, 'v').catch(() => undefined));
+        await store.shred(racing);
+        await Promise.all(puts);
+        for (const n of [1, 2, 3]) expect(await store.get(`${racing}#s${n}`)).toBeUndefined();
+      }
     });
 
     it('binds a sealed secret to its subject and name', async () => {

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { nearest, refusal, RefusedError, type ClusterId } from '#kernel';
-import { SECRET_STORE, type SecretStore } from '#access';
+import { SECRET_STORE, shreddedRefusal, type SecretStore } from '#access';
 import { READ_MODELS, type ReadModels } from '#processing';
 import { TOOL_REGISTRAR, type ToolCall, type ToolRegistrar } from '#tools';
 import { DecommissionCluster } from '../application/commands.js';
@@ -45,15 +45,21 @@ export class KubernetesTools implements OnModuleInit {
   }
 
   private async kubeconfig(doc: ClusterDoc) {
-    const secret =
-      doc.apiEndpoint === null || doc.kubeconfigRef === null ? undefined : await this.secrets.get(doc.kubeconfigRef);
-    if (secret !== undefined) return { cluster_id: doc.id, kubeconfig: secret, api_endpoint: doc.apiEndpoint! };
+    const ref = doc.apiEndpoint === null || doc.status === 'decommissioned' ? null : doc.kubeconfigRef;
+    const secret = ref === null ? undefined : await this.secrets.find(ref);
+    if (secret?.kind === 'found') {
+      return { cluster_id: doc.id, kubeconfig: secret.plaintext, api_endpoint: doc.apiEndpoint! };
+    }
+    if (secret?.kind === 'shredded') throw new RefusedError(shreddedRefusal(ref!, secret.atMs));
     throw new RefusedError(
-      refusal(422, 'kubeconfig_not_yet_available', `${doc.name} is ${doc.status}: its kubeconfig is not available`, {
-        field: 'cluster_id',
-        hint:
-          doc.status === 'decommissioned' ? 'its secrets have been shredded' : 'call again when the cluster is active',
-      }),
+      doc.status === 'decommissioned'
+        ? refusal(410, 'secrets_shredded', `${doc.name} is decommissioned: its secrets are shredded with it`, {
+            field: 'cluster_id',
+          })
+        : refusal(422, 'kubeconfig_not_yet_available', `${doc.name} is ${doc.status}: it has no kubeconfig yet`, {
+            field: 'cluster_id',
+            hint: 'call again when the cluster is active',
+          }),
     );
   }
 

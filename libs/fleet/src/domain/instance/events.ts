@@ -111,12 +111,13 @@ export const InstanceTerminated = defineEvent(
   'system.instance.terminated',
   1,
   z.object({ instance_id, node_id: idSchema('node') }),
+  { ends: 'instance_id' },
 );
 export const InstanceForgotten = defineEvent(
   'system.instance.forgotten',
   1,
   z.object({ instance_id, node_id: idSchema('node') }),
-  { severity: 'warning' },
+  { severity: 'warning', ends: 'instance_id' },
 );
 
 /** Two machines answered with this instance's identity (a cloned disk): both are quarantined until one joins anew. */

@@ -106,7 +106,7 @@ export const ClusterDecommissioned = defineEvent(
   'system.k3s.cluster.decommissioned',
   1,
   z.object({ cluster_id, name: z.string(), freed_instances: z.array(instance_id) }),
-  { severity: 'warning' },
+  { severity: 'warning', ends: 'cluster_id' },
 );
 export const PodSubnetPrefixIgnored = defineEvent(
   'system.cluster_bootstrap.pod_subnet_prefix_ignored',
