@@ -41,7 +41,8 @@ export const openAccess = async (parts: AccessParts, closing: Closing): Promise<
   const edges = { clock: systemClock, random: systemRandom, dataDir };
   const masterKey = await openMasterKey(dataDir, systemRandom);
   const { postgres } = parts.opened;
-  const rows = postgres === undefined ? new MemorySecretRows(() => systemClock.wallMs()) : new PostgresSecretRows(postgres.pool);
+  const rows =
+    postgres === undefined ? new MemorySecretRows(() => systemClock.wallMs()) : new PostgresSecretRows(postgres.pool);
   const [ca, first] = await Promise.all([
     PlatformCa.open(edges),
     bootstrapAccess({ ...edges, transactor: parts.transactor }),
