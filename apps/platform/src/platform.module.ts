@@ -59,11 +59,11 @@ import { VERSION } from './version.js';
 
 const value = (provide: symbol, useValue: unknown): Provider => ({ provide, useValue });
 
-const chainVerifier = ({ opened: { postgres } }: Foundation) =>
-  postgres === undefined ? undefined : () => verifyChain(postgres.pool);
+const chainVerifier = ({ opened: { postgres }, store }: Foundation) =>
+  postgres === undefined || !store.capabilities.nativeChain ? undefined : () => verifyChain(postgres.pool);
 
 const recentEvents = ({ opened: { postgres }, store, catalogue }: Foundation) =>
-  postgres === undefined
+  postgres === undefined || store.capabilities.adapter !== 'postgres'
     ? new LogRecentEvents(currentEvents(store, catalogue))
     : new PostgresRecentEvents(postgres.pool, catalogue);
 

@@ -16,6 +16,10 @@ export const currentEvents = (store: EventStore, catalogue: Pick<EventCatalogue,
     subscribe: async function* (after, options) {
       for await (const batch of store.subscribe(after, options)) yield upcast(batch);
     },
+    ...(store.readBackwards && {
+      readBackwards: async (before, limit) =>
+        (await store.readBackwards!(before, limit)).map((event) => catalogue.current(event)),
+    }),
     head: () => store.head(),
     close: () => store.close(),
   };

@@ -1,3 +1,4 @@
+export * from './adapters/kurrentdb/kurrentdb-event-store.js';
 export * from './adapters/memory/memory-event-store.js';
 export * from './adapters/postgres/postgres-event-store.js';
 export * from './adapters/postgres/verify-chain.js';
@@ -9,5 +10,6 @@ export * from './embedded/launcher.js';
 export * from './fork/fork-event-store.js';
 export * from './migrations.js';
 export * from './open.js';
+export * from './outside-log.js';
 export * from './port.js';
 export * from './testing/test-postgres.js';

@@ -35,9 +35,23 @@ export const settingsSchema = z.object({
     .enum(['postgres', 'kurrentdb', 'memory'])
     .default('postgres')
     .describe(
-      'Where events are kept. `memory` forgets everything when the platform stops; `kurrentdb` is not built yet',
+      'Where events are kept: `postgres`, or `kurrentdb` (KURRENTDB_URL), with all else in Postgres. `memory` forgets ' +
+        'everything when the platform stops',
     ),
-  KURRENTDB_URL: z.string().optional().describe('For the kurrentdb event store'),
+  KURRENTDB_URL: z
+    .string()
+    .optional()
+    .describe(
+      'KurrentDB or EventStoreDB for `DROVER_EVENT_STORE=kurrentdb`: `kurrentdb://USER:PASSWORD@HOST:2113`, several ' +
+        'hosts with commas or `kurrentdb+discover://`, options such as `?tlsCaFile=…`; see docs/runbooks/kurrentdb.md',
+    ),
+  KURRENTDB_NAMESPACE: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]{0,40}$/, 'must be lower-case letters, digits and underscores')
+    .default('drover')
+    .describe(
+      'What stands before the names of streams in KurrentDB; another one for each platform that shares a server',
+    ),
   DROVER_K3S_BIN: z.string().optional().describe('The K3s binary that nodes install'),
   DROVER_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])

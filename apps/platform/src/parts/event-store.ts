@@ -1,8 +1,19 @@
 import pg from 'pg';
-import { MigrationError, openEventStore, openPostgres, type EventStore } from '#event-store';
+import {
+  migrate,
+  MigrationError,
+  openEventStore,
+  openPostgres,
+  refuseOutsideLog,
+  type EventStore,
+  type OpenedPostgres,
+} from '#event-store';
 import { ConfigError, errorMessage, systemClock, systemRandom, systemTimers, type Config, type Log } from '#kernel';
+import { openKurrent } from './kurrentdb.js';
 
 const POOL_SIZE = 12;
+
+type Edges = NonNullable<Parameters<typeof openEventStore>[1]>;
 
 export interface OpenedStore {
   readonly store: EventStore;
@@ -17,48 +28,59 @@ export interface OpenedStore {
 export const openStore = async (config: Config, parent: Log): Promise<OpenedStore> => {
   const log = parent.child({ part: 'store' });
   const edges = { clock: systemClock, timers: systemTimers, random: systemRandom, log };
+  if (config.KURRENTDB_URL !== undefined && config.DROVER_EVENT_STORE !== 'kurrentdb')
+    log.warn({}, `KURRENTDB_URL is set, but events go elsewhere: DROVER_EVENT_STORE is ${config.DROVER_EVENT_STORE}`);
   if (config.DROVER_EVENT_STORE === 'memory') {
     const store = await openEventStore({ adapter: 'memory' }, edges);
     return { store, where: 'memory (nothing is kept)', close: () => store.close() };
   }
-  if (config.DROVER_EVENT_STORE === 'kurrentdb') {
-    throw new ConfigError('DROVER_EVENT_STORE: kurrentdb comes in a later version; use postgres');
-  }
   return openOnPostgres(config, log, edges);
 };
 
-const openOnPostgres = async (
-  config: Config,
-  log: Log,
-  edges: Parameters<typeof openEventStore>[1],
-): Promise<OpenedStore> => {
+/** Postgres holds the events, or everything but them. */
+const openOnPostgres = async (config: Config, log: Log, edges: Edges): Promise<OpenedStore> => {
   const server = await openServer(config, log);
+  let pool: pg.Pool | undefined;
   try {
     const { connection } = server;
-    const store = await openEventStore({ adapter: 'postgres', connection }, edges);
-    const pool = new pg.Pool({ ...connection, max: POOL_SIZE, application_name: 'drover' });
+    await migrate(connection, { log });
+    pool = new pg.Pool({ ...connection, max: POOL_SIZE, application_name: 'drover' });
     // An idle client whose server went away; the next query gets a fresh one, and says so when it can't.
     pool.on('error', (error) => log.warn({ error: error.message }, 'lost an idle database connection'));
-    return {
-      store,
-      postgres: { pool, connection },
-      where:
-        server.kind === 'embedded'
-          ? `embedded Postgres in ${config.DROVER_DATA_DIR}/postgres`
-          : serverName(config.DATABASE_URL ?? ''),
-      close: async () => {
-        await store.close();
-        await pool.end();
-        await server.stop();
-      },
-    };
+    const { store, where } = await openLog(config, { pool, connection }, log, edges);
+    return { store, postgres: { pool, connection }, where, close: () => closeAll(store, pool!, server) };
   } catch (error) {
+    await pool?.end();
     await server.stop();
     throw config.DATABASE_URL === undefined ? error : unreachable(config.DATABASE_URL, error);
   }
 };
 
-const openServer = async (config: Config, log: Log): ReturnType<typeof openPostgres> => {
+const openLog = async (
+  config: Config,
+  { pool, connection }: NonNullable<OpenedStore['postgres']>,
+  log: Log,
+  edges: Edges,
+): Promise<{ store: EventStore; where: string }> => {
+  const database =
+    config.DATABASE_URL === undefined
+      ? `embedded Postgres in ${config.DROVER_DATA_DIR}/postgres`
+      : serverName(config.DATABASE_URL);
+  if (config.DROVER_EVENT_STORE === 'kurrentdb') {
+    const store = await openKurrent(config, pool, log);
+    return { store, where: `KurrentDB at ${store.where}, the rest in ${database}` };
+  }
+  await refuseOutsideLog(pool);
+  return { store: await openEventStore({ adapter: 'postgres', connection }, edges), where: database };
+};
+
+const closeAll = async (store: EventStore, pool: pg.Pool, server: OpenedPostgres): Promise<void> => {
+  await store.close();
+  await pool.end();
+  await server.stop();
+};
+
+const openServer = async (config: Config, log: Log): Promise<OpenedPostgres> => {
   const dataDir = config.DROVER_DATA_DIR;
   try {
     const databaseUrl = config.DATABASE_URL;

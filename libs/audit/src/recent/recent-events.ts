@@ -30,7 +30,7 @@ const PAGE = 500;
  * table of its own; a rare kind far back costs a walk over the log.
  */
 export class LogRecentEvents implements RecentEvents {
-  constructor(private readonly store: Pick<EventStore, 'readAll' | 'head'>) {}
+  constructor(private readonly store: Pick<EventStore, 'readAll' | 'readBackwards' | 'head'>) {}
 
   find(query: RecentQuery): Promise<RecentPage> {
     return query.after === undefined ? this.newest(query) : this.following(query, query.after);
@@ -38,6 +38,7 @@ export class LogRecentEvents implements RecentEvents {
 
   private async newest(query: RecentQuery): Promise<RecentPage> {
     const head = await this.store.head();
+    if (this.store.readBackwards !== undefined) return { events: await this.backwards(query, head), through: head };
     const found: EventView[] = [];
     for (let end: bigint = head; end > 0n && found.length < query.limit; end -= WINDOW) {
       const start = end > WINDOW ? end - WINDOW : 0n;
@@ -45,6 +46,19 @@ export class LogRecentEvents implements RecentEvents {
       found.unshift(...page.slice(-(query.limit - found.length)));
     }
     return { events: found, through: head };
+  }
+
+  /** Where positions have gaps, the log is walked by its own events. */
+  private async backwards(query: RecentQuery, head: Position): Promise<EventView[]> {
+    const found: EventView[] = [];
+    for (let before: Position | undefined; found.length < query.limit;) {
+      const page = await this.store.readBackwards!(before, PAGE);
+      // What came after we looked for the end belongs to the next call.
+      found.push(...page.filter((event) => event.position <= head && wanted(query)(event)).map(viewOf));
+      if (page.length < PAGE) break;
+      before = page.at(-1)!.position;
+    }
+    return found.slice(0, query.limit).reverse();
   }
 
   private async following(query: RecentQuery, after: Position): Promise<RecentPage> {

@@ -74,7 +74,10 @@ export const platformHealthTool = defineTool({
     role: z
       .enum(['leading', 'waiting', 'stopped'])
       .describe('Whether this process runs projections and process managers'),
-    event_store: z.object({ adapter: z.string(), events: z.number().int() }),
+    event_store: z.object({
+      adapter: z.string(),
+      events: z.number().int().optional().describe('How many there are; absent where that cannot be told (kurrentdb)'),
+    }),
     parts: z.array(part),
     problems: z.array(z.string()),
   }),

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { nearest, refusal, RefusedError, type Clock } from '#kernel';
-import type { EventStore } from '#event-store';
+import type { Capabilities, EventStore } from '#event-store';
 import type { Introspection, ProcessingHost } from '#processing';
 import type { ToolHandler } from '#tools';
 import type { agentIntrospectTool, listAgentsTool, platformHealthTool } from './definitions.js';
@@ -79,6 +79,12 @@ export const agentIntrospect =
     };
   };
 
+/** Where positions have gaps, the number of events is nobody's to tell without reading them all. */
+const eventStore = ({ adapter, densePositions }: Capabilities, head: bigint) => ({
+  adapter,
+  ...(densePositions ? { events: Number(head) } : {}),
+});
+
 export const platformHealth =
   (
     view: ProcessingView,
@@ -101,7 +107,7 @@ export const platformHealth =
       version: facts.version,
       uptime_seconds: Math.round((clock.monotonicMs() - facts.startedMs) / 1000),
       role,
-      event_store: { adapter: store.capabilities.adapter, events: Number(head) },
+      event_store: eventStore(store.capabilities, head),
       parts,
       problems,
     };

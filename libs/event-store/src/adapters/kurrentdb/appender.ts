@@ -111,18 +111,12 @@ export class Appender {
   }
 
   private async send(stream: string, proposals: readonly Proposal[], version: number): Promise<void> {
-    const { library, client, address } = this.deps.reader.connection;
+    const { library, client, asWriter } = this.deps.reader.connection;
     const { binaryEvent, NO_STREAM } = library.client;
     const events = proposals.map((proposal) => binaryEvent(proposal));
-    await client.appendToStream(stream, events, {
-      // `expectedRevision`, its former name, would be ignored in silence: an append that expects nothing.
-      streamState: version === 0 ? NO_STREAM : BigInt(version - 1),
-      requiresLeader: true,
-      deadline: this.deps.deadlineMs,
-      // Naming them makes the client use one call an append, with a deadline. Its shared call for all appends has none,
-      // and an append that waits for it when it breaks rejects a promise that nobody holds. Without TLS they stay here.
-      credentials: address.credentials ?? { username: 'nobody', password: 'none' },
-    });
+    // `expectedRevision`, the option's former name, would be ignored in silence: an append that expects nothing.
+    const streamState = version === 0 ? NO_STREAM : BigInt(version - 1);
+    await client.appendToStream(stream, events, { streamState, deadline: this.deps.deadlineMs, ...asWriter });
   }
 
   /** What an event that is there says: its position, and whether this very attempt wrote it. */

@@ -1,5 +1,5 @@
 import type { CallOptions, ClientReadableStream, Metadata } from '@grpc/grpc-js';
-import type { KurrentDBClient } from '@kurrent/kurrentdb-client';
+import type { Credentials, KurrentDBClient } from '@kurrent/kurrentdb-client';
 import type { StreamsClient } from '@kurrent/kurrentdb-client/generated/kurrentdb/protocols/v1/streams_grpc_pb.js';
 import type { ReadReq, ReadResp } from '@kurrent/kurrentdb-client/generated/kurrentdb/protocols/v1/streams_pb.js';
 import { ConfigError, errorMessage } from '#kernel';
@@ -64,6 +64,15 @@ export class KurrentConnection {
       throw new ConfigError(`KURRENTDB_URL: ${address.where}: ${address.hide(errorMessage(error))}`);
     }
     this.extension = this.client as unknown as Extension;
+  }
+
+  /**
+   * For every append. Naming credentials makes the client use one call an append, with a deadline. Its shared call for all
+   * appends has none, and an append that waits for it when it breaks rejects a promise that nobody holds, which would end
+   * the process. Without TLS the client sends none.
+   */
+  get asWriter(): { readonly requiresLeader: true; readonly credentials: Credentials } {
+    return { requiresLeader: true, credentials: this.address.credentials ?? { username: 'nobody', password: 'none' } };
   }
 
   /** Starts a read. Without a deadline it lasts until it is cancelled. */

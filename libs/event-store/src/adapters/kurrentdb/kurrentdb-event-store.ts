@@ -15,6 +15,7 @@ import {
 } from '#kernel';
 import {
   EventStoreUnavailableError,
+  START,
   type AppendOutcome,
   type AppendRequest,
   type Batch,
@@ -31,6 +32,7 @@ import { recordedEvent } from './codec.js';
 import { parseAddress } from './connection-string.js';
 import { KnownIds } from './known-ids.js';
 import { LiveFeed } from './live-feed.js';
+import { appendLimitBelow, logIdentity } from './log-identity.js';
 import { Reader } from './reader.js';
 
 export interface KurrentEventStoreOptions {
@@ -107,6 +109,12 @@ export class KurrentEventStore implements EventStore {
     return this.connection.address.where;
   }
 
+  /** The client sends credentials over TLS only, and drops them in silence without. */
+  get ignoresCredentials(): boolean {
+    const { tls, credentials } = this.connection.address;
+    return !tls && credentials !== undefined;
+  }
+
   async append(request: AppendRequest): Promise<AppendOutcome> {
     this.mustBeOpen();
     return this.appender.append(request);
@@ -148,6 +156,20 @@ export class KurrentEventStore implements EventStore {
         );
       }
     }
+  }
+
+  async readBackwards(before: Position | undefined, limit: number): Promise<readonly RecordedEvent[]> {
+    return before === START ? [] : this.patiently(() => this.reader.backwards(before, limit));
+  }
+
+  /** Names the log itself, so that a database knows the log that its read models were made from. */
+  async identity(): Promise<string> {
+    return this.patiently(() => logIdentity(this.reader, this.options.ids ?? systemIds));
+  }
+
+  /** What the server's MaxAppendSize is, when one event may be larger; undefined when all that Drover may write fits. */
+  async tooSmallFor(bytes: number): Promise<number | undefined> {
+    return this.patiently(() => appendLimitBelow(this.reader, bytes, this.options.ids ?? systemIds));
   }
 
   async head(): Promise<Position> {

@@ -78,15 +78,15 @@ export class Requests {
     return this.request(options);
   }
 
-  /** The last event of $all. */
-  last(prefixes: readonly string[]): ReadReq {
+  /** $all before a position, that position left out, or before its end; newest first. */
+  backwards(before: Position | undefined, prefixes: readonly string[], count: number): ReadReq {
     const { messages, shared } = this.library;
     const end = new messages.ReadReq.Options.AllOptions();
     end.setEnd(new shared.Empty());
     const options = this.options();
-    options.setAll(end);
+    options.setAll(before === undefined ? end : this.from(before));
     options.setReadDirection(messages.ReadReq.Options.ReadDirection.BACKWARDS);
-    options.setCount('1');
+    options.setCount(String(count));
     options.setFilter(this.filter(prefixes, READ_WINDOW));
     return this.request(options);
   }

@@ -1,6 +1,6 @@
 import type { ClientReadableStream } from '@grpc/grpc-js';
 import type { ReadReq, ReadResp } from '@kurrent/kurrentdb-client/generated/kurrentdb/protocols/v1/streams_pb.js';
-import { position, START, type Batch, type Position, type ReadAllOptions } from '../../port.js';
+import { position, START, type Batch, type Position, type ReadAllOptions, type RecordedEvent } from '../../port.js';
 import type { KurrentConnection } from './client.js';
 import { positionOf, recordedEvent, recordedMs } from './codec.js';
 import { rejection, unavailable } from './failures.js';
@@ -48,12 +48,23 @@ export class Reader {
   }
 
   async streamPage(stream: string, fromRevision: number, count: number): Promise<RawEvent[]> {
-    return this.page(this.requests.stream(this.namespace + stream, fromRevision, count), () => true);
+    return this.seen(await this.page(this.requests.stream(this.namespace + stream, fromRevision, count)));
+  }
+
+  /** The first event of a stream that is no part of the log. */
+  async firstOf(serverStream: string): Promise<RawEvent | undefined> {
+    return (await this.page(this.requests.stream(serverStream, 0, 1)))[0];
   }
 
   async head(): Promise<Position> {
-    const [last] = await this.page(this.requests.last(this.prefixes()), () => true);
+    const [last] = this.seen(await this.page(this.requests.backwards(undefined, this.prefixes(), 1)));
     return last === undefined ? START : positionOf(last);
+  }
+
+  /** Newest first; the server reads backwards from before the position. */
+  async backwards(before: Position | undefined, count: number): Promise<RecordedEvent[]> {
+    const page = await this.page(this.requests.backwards(before, this.prefixes(), count));
+    return this.seen(page).map((raw) => recordedEvent(raw, this.namespace));
   }
 
   /**
@@ -77,16 +88,21 @@ export class Reader {
       (raw, taken) => fits(raw, taken) || !(cut = true),
       (raw) => raw.position > after,
     );
-    const events = page.map((raw) => recordedEvent(raw, this.namespace));
+    const events = this.seen(page).map((raw) => recordedEvent(raw, this.namespace));
     cut ||= events.length >= options.limit;
     const last = events.at(-1)?.position ?? after;
     return { events, through: cut ? last : max(last, head) };
   }
 
+  private seen(page: RawEvent[]): RawEvent[] {
+    for (const raw of page) this.horizon.see(raw);
+    return page;
+  }
+
   /** Events while `more` says so; those that are not `wanted` are passed over. */
   private async page(
     request: ReadReq,
-    more: (raw: RawEvent, taken: number) => boolean,
+    more: (raw: RawEvent, taken: number) => boolean = () => true,
     wanted: (raw: RawEvent) => boolean = () => true,
   ): Promise<RawEvent[]> {
     const page: RawEvent[] = [];
@@ -98,7 +114,6 @@ export class Reader {
         if (message?.kind !== 'event' || !wanted(message.event)) continue;
         if (!more(message.event, page.length)) break;
         page.push(message.event);
-        this.horizon.see(message.event);
       }
       return page;
     } catch (error) {
