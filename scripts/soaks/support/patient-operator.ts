@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { Operator, ToolRefused } from '../../../apps/lab/src/demo/operator.js';
 import { sleep } from '../../../apps/lab/src/processes.js';
 
-const READS = /(^|_)(list|get|find|describe)_|^(recent_events|verify_audit|platform_health|agent_introspect)$/;
+const READS =
+  /(^|_)(list|get|find|describe)_|^(recent_events|verify_audit|platform_health|agent_introspect|explain|what_if|fleet_state_at)$/;
 const GIVE_UP_MS = 120_000;
 
 export interface Acknowledged {

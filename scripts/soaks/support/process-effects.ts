@@ -1,10 +1,13 @@
 import { EventCatalogue, categoryOf } from '#kernel';
+import { secretShredder } from '#access';
 import type { RecordedEvent } from '#event-store';
 import { fleetAssignments, fleetDeadlines, fleetProvisioning } from '#fleet';
 import { sdwanManager } from '#sdwan';
 import { pmInputReceived, pmStream, type ProcessManager, type StoredInput, type StoredOutput } from '#processing';
 import { platformEvents } from '../../../apps/platform/src/events.js';
 import { candidatesManager, instanceManager } from '../../../libs/kubernetes/src/application/managers.js';
+
+const catalogue = new EventCatalogue(platformEvents);
 
 const MANAGERS = [
   fleetAssignments,
@@ -13,6 +16,7 @@ const MANAGERS = [
   sdwanManager,
   instanceManager,
   candidatesManager,
+  secretShredder(catalogue),
 ] as unknown as readonly ProcessManager[];
 
 interface Entry {
@@ -63,7 +67,6 @@ const problemsOfOutputs = (stream: string, entries: readonly Entry[]): string[] 
 
 /** What does not show that every process manager did everything once: read from the log alone. */
 export const problemsOfProcesses = (events: readonly RecordedEvent[]): string[] => {
-  const catalogue = new EventCatalogue(platformEvents);
   const inboxes = new Map<string, Entry[]>();
   const wanted = new Map<string, string[]>();
   const add = <V>(to: Map<string, V[]>, key: string, value: V) => void to.set(key, [...(to.get(key) ?? []), value]);

@@ -6,9 +6,9 @@ const ONCE: readonly (readonly [type: string, by: string, subjects: number])[] =
   ['system.sdwan.network.created', 'network_id', 1],
   ['system.template.created', 'template_id', 2],
   ['system.template.module_assigned', 'template_id', 2],
-  ['system.node.created', 'node_id', 3],
-  ['system.instance.created', 'instance_id', 3],
-  ['system.instance.provision_requested', 'instance_id', 3],
+  ['system.node.created', 'node_id', 4],
+  ['system.instance.created', 'instance_id', 4],
+  ['system.instance.provision_requested', 'instance_id', 4],
   ['system.instance.enrolled', 'instance_id', 3],
   ['system.instance.online', 'instance_id', 3],
   ['system.k3s.module.assigned', 'instance_id', 3],
@@ -22,6 +22,7 @@ const ONCE: readonly (readonly [type: string, by: string, subjects: number])[] =
   ['system.k3s.handshake.ready', 'instance_id', 3],
   ['system.instance.drain_requested', 'instance_id', 1],
   ['system.instance.drained', 'instance_id', 1],
+  ['system.instance.terminated', 'instance_id', 1],
 ];
 
 /** No crash is a reason for any of these. */

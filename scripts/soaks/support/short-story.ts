@@ -39,6 +39,7 @@ export class ShortStory {
     });
     await this.world.saveKubeconfig(kubeconfig);
     await this.drain();
+    await this.terminated();
   }
 
   /** What the running platform must say in the end, whatever happened on the way. */
@@ -63,8 +64,8 @@ export class ShortStory {
     });
     await this.until('two instances run, one is drained', async () => {
       const { instances } = await this.operator.call<{ instances: { status: string }[] }>('system_list_instances');
-      const states = instances.map((i) => i.status).sort();
-      return JSON.stringify(states) === '["drained","running","running"]' ? undefined : JSON.stringify(states);
+      const states = instances.map((i) => i.status).filter((s) => s !== 'terminated');
+      return JSON.stringify(states.sort()) === '["drained","running","running"]' ? undefined : JSON.stringify(states);
     });
     await this.until('the virtual IP is held by the server that is not drained', async () => {
       const { virtual_ip } = await this.vip();
@@ -103,10 +104,11 @@ export class ShortStory {
       await this.operator.call('system_sdwan_attach_peer', { network_id: network.id, node_instance_id: instance.id });
     }
     await this.until('the first try to get the worker’s machine has failed', async () => {
-      const { decisions } = await this.operator.call<{ decisions: { notes: string[] }[] }>('agent_introspect', {
+      const { agent } = await this.operator.call<{ agent: { decisions: { notes: string[] }[] } }>('agent_introspect', {
         agent_id: 'fleet_provisioning_agent',
+        limit: 20,
       });
-      const notes = decisions.flatMap((d) => d.notes);
+      const notes = agent.decisions.flatMap((d) => d.notes);
       return notes.some((note) => note.startsWith('provision: try 1 failed')) ? undefined : notes.join('; ');
     });
     await this.makeWorkerMachine();
@@ -181,6 +183,19 @@ export class ShortStory {
       const { instance } = await this.operator.call<{ instance: { status: string } }>('system_get_instance', { id });
       return instance.status === 'drained' ? undefined : instance.status;
     });
+  }
+
+  /** An instance that nobody came for is given up: what was kept for it is shredded. */
+  private async terminated(): Promise<void> {
+    const { node } = await this.operator.call<{ node: { id: string } }>('system_create_node', {
+      hostname: 'nobody-came',
+      node_template_id: 'workers',
+    });
+    const { instance } = await this.operator.call<{ instance: { id: string } }>('system_provision_instance', {
+      node_id: node.id,
+      driver: 'existing',
+    });
+    await this.operator.call('system_terminate_instance', { id: instance.id });
   }
 
   private vip(): Promise<{ virtual_ip: VirtualIp }> {

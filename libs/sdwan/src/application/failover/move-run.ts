@@ -116,16 +116,19 @@ export class MoveRun {
   }
 
   private push(effect: Extract<MoveEffect, { kind: 'push' }>): void {
+    failpointNow('vip.pushing');
     for (const member of effect.to) {
       const item = this.itemFor(member, effect, effect.releaseAfterMove);
       if (item !== undefined) this.deps.link.sendVip(member.instance_id, item);
     }
+    failpointNow('vip.pushed');
   }
 
   private prepare(effect: Extract<MoveEffect, { kind: 'prepare' }>): void {
     const network = this.deps.model.virtualIp(this.vipId)?.network;
     const holder = network?.peers.get(effect.holder.peer_id);
     if (network === undefined || holder === undefined) return;
+    failpointNow('vip.preparing');
     const members = this.state.plan.members.filter((member) => network.peers.has(member.peer_id));
     const addresses = members.map((member) => network.peers.get(member.peer_id)!.addressV6);
     for (const member of members) {
