@@ -111,7 +111,7 @@ const typed = (type: string | undefined, text: string): unknown => {
 const mainParameter = (tool: Tool | undefined, args: Readonly<Record<string, unknown>>, word: string): string => {
   const properties = Object.keys(tool?.input_schema.properties ?? {});
   const required = tool?.input_schema.required ?? [];
-  const main = [...required, ...['id', 'name'].filter((p) => properties.includes(p))].find((p) => !(p in args));
+  const main = [...required, ...['id', 'name', 'time'].filter((p) => properties.includes(p))].find((p) => !(p in args));
   if (main !== undefined) return main;
   throw new CliError(
     `${word} names no parameter`,

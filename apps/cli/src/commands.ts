@@ -4,8 +4,11 @@ import { Catalogue, type Tool } from './catalogue.js';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
 import { commandOf, nounHelp, toolHelp } from './help.js';
+import { renderStory, type Story } from './explain.js';
 import { human, table } from './output.js';
 import type { Settings } from './settings.js';
+import { columns, hasColours } from './text.js';
+import { renderPrediction, whatIfArguments, type Prediction } from './what-if.js';
 
 const near = (wanted: string, choices: Iterable<string>): string | undefined =>
   [...new Set(choices)]
@@ -13,8 +16,12 @@ const near = (wanted: string, choices: Iterable<string>): string | undefined =>
     .filter(({ choice, d }) => d <= 2 || choice.includes(wanted))
     .sort((a, b) => a.d - b.d)[0]?.choice;
 
-const answer = (settings: Settings, data: Record<string, unknown>): string =>
-  settings.json ? JSON.stringify({ success: true, data }) : human(data);
+const answer = (settings: Settings, data: Record<string, unknown>, tool?: string): string => {
+  if (settings.json) return JSON.stringify({ success: true, data });
+  if (tool === 'explain') return renderStory(data as unknown as Story, columns(), hasColours());
+  if (tool === 'what_if') return renderPrediction(data as unknown as Prediction, columns(), hasColours());
+  return human(data);
+};
 
 /** One command line, without its global flags; answers what to print. */
 export const runCommand = async (settings: Settings, words: readonly string[], help: boolean): Promise<string> => {
@@ -27,6 +34,8 @@ export const runCommand = async (settings: Settings, words: readonly string[], h
     const others = prefix.length === 0 ? words.slice(1) : rest;
     return callNamed(settings, catalogue, 'recent_events', [...prefix, ...others], help);
   }
+  if (first === 'explain' || first === 'why') return callNamed(settings, catalogue, 'explain', words.slice(1), help);
+  if (first === 'what-if') return tryOut(settings, catalogue, words.slice(1), help);
   if (first === 'tool') {
     if (second === undefined)
       throw new CliError('which tool?', '`drover tool` needs a name', '`drover tools` lists them', 2);
@@ -44,7 +53,22 @@ const callNamed = async (
 ): Promise<string> => {
   const tool = await catalogue.find((t) => t.name === name);
   if (help && tool !== undefined) return toolHelp(tool);
-  return answer(settings, await callTool(settings, name, toolArguments(tool, words)));
+  return answer(settings, await callTool(settings, name, toolArguments(tool, words)), name);
+};
+
+/** `drover what-if TOOL …` and `drover what-if NOUN VERB …`: the arguments are those of the tool that is tried. */
+const tryOut = async (
+  settings: Settings,
+  catalogue: Catalogue,
+  words: readonly string[],
+  help: boolean,
+): Promise<string> => {
+  if (help || words.length === 0) return callNamed(settings, catalogue, 'what_if', words, help);
+  const name = words[0]!.replace(/^platform\./, '');
+  const named = await catalogue.find((t) => t.name === name);
+  const tool = named ?? (await catalogue.find((t) => t.cli?.[0] === words[0] && t.cli?.[1] === words[1]));
+  const args = whatIfArguments(tool, name, words.slice(named === undefined && tool !== undefined ? 2 : 1));
+  return answer(settings, await callTool(settings, 'what_if', args), 'what_if');
 };
 
 /** Words that people expect; what they stand for is in the registry like everything else. */
@@ -64,7 +88,9 @@ const nounVerb = async (
   const [noun = '', verb, ...rest] = alias(words);
   const tool = await catalogue.find((t) => t.cli?.[0] === noun && t.cli[1] === verb);
   if (tool !== undefined) {
-    return help ? toolHelp(tool) : answer(settings, await callTool(settings, tool.name, toolArguments(tool, rest)));
+    return help
+      ? toolHelp(tool)
+      : answer(settings, await callTool(settings, tool.name, toolArguments(tool, rest)), tool.name);
   }
   const tools = await catalogue.all();
   const verbs = tools.filter((t) => t.cli?.[0] === noun);

@@ -6,6 +6,9 @@ export const USAGE = `drover: operate a Drover platform
   drover tool NAME [ARGUMENTS]     any operator tool by name
   drover tools                     all tools and their commands
   drover recent-events [PREFIX]    what happened, newest last
+  drover explain SUBJECT           why an instance, cluster or virtual IP is as it is (also: drover why)
+  drover what-if TOOL [ARGUMENTS]  what a call would do; also drover what-if NOUN VERB …
+  drover fleet at TIME             the fleet as it was
   drover lab ARGUMENTS             the lab on this machine
 
 Arguments are key=value, --key value, or --json '{"key":"value"}'.
