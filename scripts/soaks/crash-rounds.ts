@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
-import { seededRandom } from '#kernel';
+import { seededRandom, systemTimers } from '#kernel';
 import { migrate, PostgresEventStore, startEmbeddedPostgres, type EmbeddedPostgres } from '#event-store';
 import { sleep } from '../../apps/lab/src/processes.js';
 import type { SoakValues } from '../soak.js';
@@ -63,9 +63,14 @@ const life = (root: string, orders: CrashOrders, promised: Promised) => {
 
 /** A life that does not get ready is told to say why, and counts as a fault. */
 const inTime = async (one: ReturnType<typeof life>): Promise<void> => {
-  const late = await Promise.race([one.ready, one.ended, sleep(READY_MS).then(() => true)]);
-  if (late === true) one.end();
-  if (late === true) await one.ended;
+  let late = false;
+  const cancel = systemTimers.after(READY_MS, () => {
+    late = true;
+    one.end();
+  });
+  await Promise.race([one.ready, one.ended]);
+  cancel();
+  if (late) await one.ended;
 };
 
 const refusePoison = async (connection: pg.ClientConfig): Promise<void> => {

@@ -6,6 +6,9 @@ const READS =
   /(^|_)(list|get|find|describe)_|^(recent_events|verify_audit|platform_health|agent_introspect|explain|what_if|fleet_state_at)$/;
 const GIVE_UP_MS = 120_000;
 
+/** Refusals of a repeated call for what has ended since: it cannot be answered any more, and nothing happens. */
+const MOVED_ON = ['instance_terminated'];
+
 export interface Acknowledged {
   readonly tool: string;
   /** With the idempotency key. */
@@ -67,6 +70,7 @@ export class PatientOperator {
         await this.call(tool, args);
       } catch (cause) {
         if (!(cause instanceof ToolRefused)) throw cause;
+        if (MOVED_ON.includes(cause.refused.code)) continue;
         problems.push(`${tool} was answered and is refused when it is repeated: ${cause.message}`);
       }
     }

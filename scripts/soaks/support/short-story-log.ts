@@ -4,7 +4,7 @@ import type { Acknowledged } from './patient-operator.js';
 /** Each subject has exactly one of these, and there are this many subjects. */
 const ONCE: readonly (readonly [type: string, by: string, subjects: number])[] = [
   ['system.sdwan.network.created', 'network_id', 1],
-  ['system.template.created', 'template_id', 2],
+  ['system.template.created', 'template_id', 3],
   ['system.template.module_assigned', 'template_id', 2],
   ['system.node.created', 'node_id', 4],
   ['system.instance.created', 'instance_id', 4],

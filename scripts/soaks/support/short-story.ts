@@ -90,7 +90,7 @@ export class ShortStory {
     const { network } = await this.operator.call<{ network: { id: string } }>('system_sdwan_create_network', {
       name: NETWORK,
     });
-    for (const name of ['servers', 'workers']) await this.operator.call('system_create_template', { name });
+    for (const name of ['servers', 'workers', 'spares']) await this.operator.call('system_create_template', { name });
     for (const hostname of [SHORT_WORKER, ...SHORT_SERVERS]) {
       const node_template_id = hostname === SHORT_WORKER ? 'workers' : 'servers';
       const { node } = await this.operator.call<{ node: { id: string } }>('system_create_node', {
@@ -189,7 +189,7 @@ export class ShortStory {
   private async terminated(): Promise<void> {
     const { node } = await this.operator.call<{ node: { id: string } }>('system_create_node', {
       hostname: 'nobody-came',
-      node_template_id: 'workers',
+      node_template_id: 'spares',
     });
     const { instance } = await this.operator.call<{ instance: { id: string } }>('system_provision_instance', {
       node_id: node.id,

@@ -11,7 +11,7 @@ export const compiledCopy = (): { readonly root: string; remove(): void } => {
   cpSync(join(ROOT, 'package.json'), join(root, 'package.json'));
   cpSync(join(ROOT, 'bin'), join(root, 'bin'), { recursive: true });
   const swc = join(ROOT, 'node_modules/@swc/cli/bin/swc.js');
-  const folders = ['apps', 'libs', 'proto', 'agent'].filter((folder) => existsSync(join(ROOT, folder)));
+  const folders = ['apps', 'libs', 'proto', 'agent', 'scripts'].filter((folder) => existsSync(join(ROOT, folder)));
   const args = [swc, ...folders, '-d', join(root, 'dist'), '--extensions', '.ts', '--quiet'];
   const built = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' });
   if (built.status !== 0) throw new Error(`the build failed: ${built.stdout}${built.stderr}`);
