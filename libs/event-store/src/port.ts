@@ -1,6 +1,9 @@
 import type { EventLinks, Severity } from '#kernel';
 
-/** A place in the one global order. Opaque outside the platform; inside it may only be compared and printed. */
+/**
+ * A place in the one global order. Opaque outside the platform; inside it may only be compared and printed, except that
+ * "just before an event" is its position less one: reading after that begins with the event.
+ */
 export type Position = bigint & { readonly __position: true };
 export const position = (value: bigint | number | string): Position => BigInt(value) as Position;
 export const START = position(0);

@@ -1,5 +1,14 @@
 import { position, START, type RecordedEvent } from '../port.js';
-import { collect, freshStream, newEvent, newEvents, readWholeLog, request, type EventStoreHarness } from './harness.js';
+import {
+  collect,
+  freshStream,
+  newEvent,
+  newEvents,
+  readWholeLog,
+  request,
+  takeEvents,
+  type EventStoreHarness,
+} from './harness.js';
 
 export const readContract = (harness: EventStoreHarness): void => {
   fidelity(harness);
@@ -83,6 +92,29 @@ const order = (harness: EventStoreHarness): void => {
       const rest = await readWholeLog(store, event.position, 11);
       expect(rest.map((e) => e.id)).toEqual(all.slice(index + 1).map((e) => e.id));
     }
+  });
+
+  it('just before an event is a place to read and to subscribe from, too', async () => {
+    const store = await harness.open();
+    for (let n = 0; n < 4; n++) await store.append(request(freshStream(), 'any', newEvents(2)));
+    const all = await readWholeLog(store, START);
+    for (const index of [0, 3, 7]) {
+      const before = position(all[index]!.position - 1n);
+      expect((await store.readAll(before, { limit: 1 })).events).toEqual([all[index]]);
+      const seen = await takeEvents(store, before, all.length - index, { batchSize: 2 });
+      expect(seen.map((e) => e.id)).toEqual(all.slice(index).map((e) => e.id));
+    }
+  });
+
+  it('stores that read backwards do so from the end and from any event, newest first', async () => {
+    const store = await harness.open();
+    if (store.readBackwards === undefined) return expect(store.capabilities.densePositions).toBe(true);
+    for (let n = 0; n < 4; n++) await store.append(request(freshStream(), 'any', newEvents(2)));
+    const ids = (await readWholeLog(store, START)).map((e) => e.id).reverse();
+    const newest = await store.readBackwards(undefined, 3);
+    expect(newest.map((e) => e.id)).toEqual(ids.slice(0, 3));
+    const rest = await store.readBackwards(newest[2]!.position, 100);
+    expect(rest.map((e) => e.id)).toEqual(ids.slice(3));
   });
 
   it('a read past the head is empty and stays where it is', async () => {

@@ -36,8 +36,17 @@ const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 
 const UNKNOWN_POSITION = 2n ** 64n - 1n;
 
+/**
+ * The server reads from the very positions of its records and from no number between. So that "just before this event"
+ * (its position less one) is a place too, a position here is twice the server's, plus one.
+ */
+export const placeOf = (commit: bigint): Position => position(commit * 2n + 1n);
+
+/** Where the server has to begin for what comes after a position: at that record, which itself counts only before its place. */
+export const commitOf = (place: Position): bigint => place >> 1n;
+
 export const positionOf = (raw: RawEvent): Position => {
-  if (raw.position !== UNKNOWN_POSITION) return position(raw.position);
+  if (raw.position !== UNKNOWN_POSITION) return placeOf(raw.position);
   throw new Error('this KurrentDB server does not tell the position of events in a stream; 22.10 or later does');
 };
 

@@ -45,7 +45,7 @@ export interface KurrentEventStoreOptions {
   readonly random?: Pick<Random, 'unit'>;
   readonly ids?: Ids;
   readonly log?: Log;
-  /** How long an append waits for a lost server to come back, in milliseconds; default 5,000. */
+  /** How long an append or a read waits for a lost server to come back, in milliseconds; default 5,000. */
   readonly patienceMs?: number;
   /** How long one call may take, in milliseconds; default 10,000. */
   readonly deadlineMs?: number;
@@ -54,7 +54,9 @@ export interface KurrentEventStoreOptions {
 }
 
 const STREAM_PAGE = 500;
-const READ_PATIENCE_MS = 1_000;
+const PATIENCE_MS = 5_000;
+/** For who asks whether the log is there at all. */
+const LOOK_PATIENCE_MS = 1_000;
 
 /**
  * The event log on KurrentDB (EventStoreDB): what it does not promise as the port wants it, this adapter makes good. See
@@ -99,7 +101,7 @@ export class KurrentEventStore implements EventStore {
       timers: this.timers,
       random: this.random,
       writer: (options.ids ?? systemIds).uuid().slice(0, 13),
-      patienceMs: options.patienceMs ?? 5_000,
+      patienceMs: options.patienceMs ?? PATIENCE_MS,
       deadlineMs,
     });
   }
@@ -173,7 +175,7 @@ export class KurrentEventStore implements EventStore {
   }
 
   async head(): Promise<Position> {
-    return this.patiently(() => this.reader.head());
+    return this.patiently(() => this.reader.head(), LOOK_PATIENCE_MS);
   }
 
   async close(): Promise<void> {
@@ -184,8 +186,8 @@ export class KurrentEventStore implements EventStore {
   }
 
   /** A read on a connection that broke since it was last used gets another one; a server that is down stays down. */
-  private async patiently<T>(read: () => Promise<T>): Promise<T> {
-    const deadline = this.clock.monotonicMs() + READ_PATIENCE_MS;
+  private async patiently<T>(read: () => Promise<T>, patienceMs = this.options.patienceMs ?? PATIENCE_MS): Promise<T> {
+    const deadline = this.clock.monotonicMs() + patienceMs;
     for (let tries = 0; ; tries++) {
       this.mustBeOpen();
       try {

@@ -1,5 +1,4 @@
 import type { ReadReq, ReadResp } from '@kurrent/kurrentdb-client/generated/kurrentdb/protocols/v1/streams_pb.js';
-import type { Position } from '../../port.js';
 import type { KurrentLibrary } from './client.js';
 
 /** An event as it came over the wire. */
@@ -70,7 +69,7 @@ export class Requests {
   }
 
   /** $all from a position on, that position included. */
-  all(from: Position, prefixes: readonly string[], count: number): ReadReq {
+  all(from: bigint, prefixes: readonly string[], count: number): ReadReq {
     const options = this.options();
     options.setAll(this.from(from));
     options.setCount(String(count));
@@ -79,7 +78,7 @@ export class Requests {
   }
 
   /** $all before a position, that position left out, or before its end; newest first. */
-  backwards(before: Position | undefined, prefixes: readonly string[], count: number): ReadReq {
+  backwards(before: bigint | undefined, prefixes: readonly string[], count: number): ReadReq {
     const { messages, shared } = this.library;
     const end = new messages.ReadReq.Options.AllOptions();
     end.setEnd(new shared.Empty());
@@ -92,7 +91,7 @@ export class Requests {
   }
 
   /** $all after a position: what is there, then what comes. */
-  subscription(after: Position, prefixes: readonly string[]): ReadReq {
+  subscription(after: bigint, prefixes: readonly string[]): ReadReq {
     const options = this.options();
     options.setAll(this.from(after));
     options.setSubscription(new this.library.messages.ReadReq.Options.SubscriptionOptions());
@@ -100,7 +99,7 @@ export class Requests {
     return this.request(options);
   }
 
-  private from(at: Position): ReadReq.Options.AllOptions {
+  private from(at: bigint): ReadReq.Options.AllOptions {
     const { messages, shared } = this.library;
     const from = new messages.ReadReq.Options.AllOptions();
     if (at === 0n) {

@@ -2,7 +2,7 @@ import type { ClientReadableStream } from '@grpc/grpc-js';
 import type { ReadReq, ReadResp } from '@kurrent/kurrentdb-client/generated/kurrentdb/protocols/v1/streams_pb.js';
 import { position, START, type Batch, type Position, type ReadAllOptions, type RecordedEvent } from '../../port.js';
 import type { KurrentConnection } from './client.js';
-import { positionOf, recordedEvent, recordedMs } from './codec.js';
+import { commitOf, positionOf, recordedEvent, recordedMs } from './codec.js';
 import { rejection, unavailable } from './failures.js';
 import { readMessage, Requests, type RawEvent } from './messages.js';
 
@@ -63,7 +63,7 @@ export class Reader {
 
   /** Newest first; the server reads backwards from before the position. */
   async backwards(before: Position | undefined, count: number): Promise<RecordedEvent[]> {
-    const page = await this.page(this.requests.backwards(before, this.prefixes(), count));
+    const page = await this.page(this.requests.backwards(before && commitOf(before), this.prefixes(), count));
     return this.seen(page).map((raw) => recordedEvent(raw, this.namespace));
   }
 
@@ -75,7 +75,7 @@ export class Reader {
     const head = await this.head();
     if (head <= after || options.categories?.length === 0) return { events: [], through: max(head, after) };
     // The first event may be the one at `after`; the server's reads include it.
-    const request = this.requests.all(after, this.prefixes(options.categories), options.limit + 1);
+    const request = this.requests.all(commitOf(after), this.prefixes(options.categories), options.limit + 1);
     let bytes = 0;
     const fits = (raw: RawEvent, taken: number) => {
       if (taken >= options.limit) return false;
@@ -86,7 +86,7 @@ export class Reader {
     const page = await this.page(
       request,
       (raw, taken) => fits(raw, taken) || !(cut = true),
-      (raw) => raw.position > after,
+      (raw) => positionOf(raw) > after,
     );
     const events = this.seen(page).map((raw) => recordedEvent(raw, this.namespace));
     cut ||= events.length >= options.limit;
