@@ -1,6 +1,7 @@
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { Response } from 'express';
-import { errorMessage, IDS, LOG, RefusedError, type Ids, type Log } from '#kernel';
+import { errorMessage, IDS, LOG, refusal, RefusedError, type Ids, type Log } from '#kernel';
+import { EventStoreUnavailableError } from '#event-store';
 import { internalError, restAnswer, type Envelope } from '#tools';
 
 /** Whatever a route throws becomes the one envelope; the inside of a failure stays in the log. */
@@ -25,12 +26,20 @@ export class RefusalFilter implements ExceptionFilter {
     if (status !== undefined && status < 500) {
       return { status, body: { success: false, error: { code: codeOf(status), message: errorMessage(error) } } };
     }
+    if (error instanceof EventStoreUnavailableError) {
+      this.log.warn({ error: error.message }, 'request failed: the event store is away');
+      return restAnswer({ kind: 'refused', refusal: AWAY });
+    }
     const correlationId = this.ids.uuid();
     const stack = error instanceof Error ? error.stack : undefined;
     this.log.error({ correlationId, error: errorMessage(error), stack }, 'request failed');
     return { status: 500, body: { success: false, error: internalError(correlationId) } };
   }
 }
+
+const AWAY = refusal(503, 'event_store_unavailable', 'the event store is away', {
+  hint: 'repeat the call in a moment',
+});
 
 /** Nest's exceptions and those of Express's body parser both say which status they mean. */
 const statusOf = (error: unknown): number | undefined => {

@@ -44,6 +44,12 @@ export const poisonOf = async (sources: ReportSources, name: string): Promise<Po
   return event && { projection: name, version: report.version, event, error };
 };
 
+/** Undefined where positions have gaps and somebody is behind: how far, only reading the events would tell. */
+export const eventsBehind = (densePositions: boolean, head: Position, at: Position): number | undefined => {
+  if (at >= head) return 0;
+  return densePositions ? Number(head - at) : undefined;
+};
+
 const reportOf = (
   table: TableReport,
   head: Position,
@@ -54,6 +60,6 @@ const reportOf = (
   const isRead = table.state === 'active';
   const caughtUp = table.position >= head ? 'live' : 'catching_up';
   const state = fault !== undefined ? 'faulted' : isRead ? caughtUp : 'building';
-  const behind = densePositions ? Math.max(0, Number(head - table.position)) : undefined;
+  const behind = eventsBehind(densePositions, head, table.position);
   return { ...table, state, isRead, behind, fault };
 };
