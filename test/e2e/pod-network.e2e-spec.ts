@@ -175,6 +175,22 @@ interface Peer {
     expect(JSON.stringify(summary)).not.toContain(bHere.split('::')[0]);
   }, 60_000);
 
+  it('enforce a firewall rule within a second or so, and take it back', async () => {
+    const [here, there] = [await peerOf('tenant-b', SERVER), await peerOf('tenant-b', WORKER)];
+    const ping = () => answers(SERVER, here.host_address, there.host_address);
+    expect(await ping()).toBe(3);
+    const { firewall_rule } = await operator.call<{ firewall_rule: { resolves: { source: string[] } } }>(
+      'system_sdwan_create_firewall_rule',
+      { network_id: 'tenant-b', name: 'no-ping', action: 'drop', protocol: 'icmp', src_selector: `peer:${here.name}` },
+    );
+    expect(firewall_rule.resolves.source).toContain(`${here.host_address}/128`);
+    await until('pings of that peer are dropped', async () => (await ping()) === 0);
+    // The other way is open: replies to what was allowed pass.
+    expect(await answers(WORKER, there.host_address, here.host_address)).toBe(3);
+    await operator.call('system_sdwan_delete_firewall_rule', { name: 'no-ping' });
+    await until('the rule is gone', async () => (await ping()) === 3);
+  }, 40_000);
+
   it('refuse a prefix that overlaps, with the conflict and a free one named', async () => {
     const overlapping = operator.call('system_sdwan_create_network', {
       name: 'c',

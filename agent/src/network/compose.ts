@@ -1,4 +1,14 @@
-import { interfaceItem, peerItem, routeItem, vipItem, type InterfaceItem, type PeerItem, type VipItem } from '#proto';
+import {
+  firewallItem,
+  interfaceItem,
+  peerItem,
+  routeItem,
+  vipItem,
+  type FirewallItem,
+  type InterfaceItem,
+  type PeerItem,
+  type VipItem,
+} from '#proto';
 import { canonicalCidr, canonicalPrefix, contains } from './cidr.js';
 
 /** What a network section says, parsed. Items that do not parse are reported, and the rest is applied. */
@@ -8,6 +18,8 @@ export interface NetworkSection {
   readonly peers: readonly PeerItem[];
   readonly routes: ReadonlyMap<string, 'device' | 'unreachable'>;
   readonly vips: readonly VipItem[];
+  /** In the order in which they are looked at. */
+  readonly firewall: readonly FirewallItem[];
   readonly errors: readonly string[];
 }
 
@@ -18,6 +30,7 @@ export const parseNetworkSection = (name: string, items: ReadonlyMap<string, Uin
   const peers: PeerItem[] = [];
   const routes = new Map<string, 'device' | 'unreachable'>();
   const vips: VipItem[] = [];
+  const firewall: FirewallItem[] = [];
   let iface: InterfaceItem | undefined;
   for (const [key, bytes] of [...items].sort(([a], [b]) => (a < b ? -1 : 1))) {
     try {
@@ -25,6 +38,7 @@ export const parseNetworkSection = (name: string, items: ReadonlyMap<string, Uin
       if (key === 'interface') iface = interfaceItem.parse(json);
       else if (key.startsWith('peer/')) peers.push(peerItem.parse(json));
       else if (key.startsWith('vip/')) vips.push(vipItem.parse(json));
+      else if (key.startsWith('firewall/')) firewall.push(firewallItem.parse(json));
       else if (key.startsWith('route/')) {
         const route = routeItem.parse(json);
         routes.set(canonicalPrefix(route.prefix), route.kind);
@@ -33,7 +47,8 @@ export const parseNetworkSection = (name: string, items: ReadonlyMap<string, Uin
       errors.push(`${key}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
     }
   }
-  return { networkId: name.slice(NETWORK_PREFIX.length), iface, peers, routes, vips, errors };
+  firewall.sort((a, b) => a.order - b.order);
+  return { networkId: name.slice(NETWORK_PREFIX.length), iface, peers, routes, vips, firewall, errors };
 };
 
 export interface ComposedPeer {

@@ -8,6 +8,8 @@ import type { WireGuardDriver } from '../wireguard/driver.js';
 import { loadOrMakeKey, publicKeyOf } from '../wireguard/keys.js';
 import { canonicalAddress, canonicalCidr, canonicalPrefix, isV6 } from './cidr.js';
 import { composeInterface, type ComposedInterface, type NetworkSection } from './compose.js';
+import { LEASE_PORT } from '../lease/wire.js';
+import { Firewall } from './firewall.js';
 import { InterfaceReconciler, type InterfaceKeys } from './interface-reconciler.js';
 import type { LinkOps } from './link-ops.js';
 
@@ -25,6 +27,7 @@ export interface NetworkDeps {
 /** One network on this node: its interface and the VIPs that live on it. */
 export class OverlayNetwork {
   private readonly reconciler: InterfaceReconciler;
+  private readonly firewall: Firewall;
   private readonly queue = new Serial();
   private keys: InterfaceKeys | undefined;
   private errors: string[] = [];
@@ -35,6 +38,7 @@ export class OverlayNetwork {
   ) {
     const { driver, links, ports } = deps;
     this.reconciler = new InterfaceReconciler(driver, links, ports.clock, ports.log);
+    this.firewall = new Firewall(ports, LEASE_PORT);
   }
 
   get self(): string {
@@ -58,7 +62,9 @@ export class OverlayNetwork {
   reconcile(): Promise<string[]> {
     return this.queue.run(async () => {
       if (this.compose() === undefined) return [...this.section.errors];
-      const errors = await this.reconciler.full(() => this.compose()!, await this.loadKeys());
+      // First: an interface must not be up before its rules are.
+      const errors = await this.applyFirewall();
+      errors.push(...(await this.reconciler.full(() => this.compose()!, await this.loadKeys())));
       if (errors.join() !== this.errors.join() && errors.length > 0)
         this.deps.ports.log.warn({ network: this.section.networkId, errors }, 'network has not converged');
       this.errors = errors;
@@ -122,8 +128,22 @@ export class OverlayNetwork {
     if (iface === undefined) return;
     try {
       await this.queue.run(() => this.deps.driver.remove(iface.name));
+      await this.firewall.remove(iface.name);
     } catch (error) {
       this.deps.ports.log.error({ interface: iface.name, error: errorMessage(error) }, 'cannot remove the interface');
+    }
+  }
+
+  private async applyFirewall(): Promise<string[]> {
+    const { iface, firewall } = this.section;
+    if (iface === undefined) return [];
+    if (this.deps.driver.sharedDevice)
+      return firewall.length === 0 ? [] : ['firewall: not enforced on a node without WireGuard'];
+    try {
+      await this.firewall.apply(iface.name, firewall);
+      return [];
+    } catch (error) {
+      return [`firewall: ${errorMessage(error)}`];
     }
   }
 

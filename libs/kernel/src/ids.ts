@@ -15,8 +15,10 @@ export const ID_PREFIXES = [
   'sdwan_peer',
   'virtual_ip',
   'access_grant',
+  'firewall_rule',
   'cluster',
   'address_ledger',
+  'webhook',
 ] as const;
 export type IdPrefix = (typeof ID_PREFIXES)[number];
 
@@ -31,6 +33,7 @@ export type PeerId = Branded<'sdwan_peer'>;
 export type VirtualIpId = Branded<'virtual_ip'>;
 export type AccessGrantId = Branded<'access_grant'>;
 export type ClusterId = Branded<'cluster'>;
+export type WebhookId = Branded<'webhook'>;
 
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 

@@ -33,6 +33,11 @@ import { DeviceFeed } from './application/device-feed.js';
 import { DeviceService } from './application/device-service.js';
 import { FailoverService } from './application/failover/failover-service.js';
 import {
+  CreateFirewallRuleHandler,
+  DeleteFirewallRuleHandler,
+  UpdateFirewallRuleHandler,
+} from './application/firewall-handlers.js';
+import {
   CreateAccessGrantHandler,
   RedeemAccessGrantHandler,
   RevokeAccessGrantHandler,
@@ -86,6 +91,9 @@ const handlers: Type<ICommandHandler>[] = [
   CreateAccessGrantHandler,
   RedeemAccessGrantHandler,
   RevokeAccessGrantHandler,
+  CreateFirewallRuleHandler,
+  UpdateFirewallRuleHandler,
+  DeleteFirewallRuleHandler,
 ];
 
 const model: Provider = {

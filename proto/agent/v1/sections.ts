@@ -6,7 +6,7 @@ import { z } from 'zod';
  * fields are ignored, so that an older agent can live with a newer platform.
  *
  *   section                 items
- *   network/<network id>    interface · peer/<peer id> · route/<prefix> · vip/<virtual ip id>
+ *   network/<network id>    interface · peer/<peer id> · route/<prefix> · vip/<virtual ip id> · firewall/<rule id>
  *   modules                 module/<module name>
  */
 export const interfaceItem = z.object({
@@ -79,6 +79,21 @@ export const vipPreparation = z.object({
   tell: z.array(z.string()),
 });
 export type VipPreparation = z.infer<typeof vipPreparation>;
+
+export const firewallItem = z.object({
+  rule_id: z.string(),
+  /** Place among the rules of the network: the first that matches decides, what none matches is accepted. */
+  order: z.number().int(),
+  action: z.enum(['accept', 'drop']),
+  direction: z.enum(['ingress', 'egress']),
+  protocol: z.enum(['any', 'tcp', 'udp', 'icmp']),
+  /** First and last destination port; null for all. */
+  ports: z.tuple([z.number().int(), z.number().int()]).nullable(),
+  /** Prefixes of one or both families; null for everything. */
+  source: z.array(z.string()).nullable(),
+  destination: z.array(z.string()).nullable(),
+});
+export type FirewallItem = z.infer<typeof firewallItem>;
 
 const k3sCommon = {
   assignment_id: z.string(),

@@ -1,5 +1,5 @@
 import { Command } from '#processing';
-import type { MoveReason, RoutingMode } from '../domain/events.js';
+import type { FirewallRuleSpec, MoveReason, RoutingMode } from '../domain/events.js';
 import type { Member } from '../domain/virtual-ip/state.js';
 
 interface OnNetwork {
@@ -149,4 +149,20 @@ export class RedeemAccessGrant extends Command<
 }
 export class RevokeAccessGrant extends Command<{ readonly grant_id: string; readonly reason: string }, void> {
   static readonly type = 'sdwan.revoke_access_grant';
+}
+
+export class CreateFirewallRule extends Command<
+  OnNetwork & { readonly rule: FirewallRuleSpec },
+  { readonly firewall_rule_id: string }
+> {
+  static readonly type = 'sdwan.create_firewall_rule';
+}
+export class UpdateFirewallRule extends Command<
+  { readonly firewall_rule_id: string; readonly change: Partial<FirewallRuleSpec> },
+  void
+> {
+  static readonly type = 'sdwan.update_firewall_rule';
+}
+export class DeleteFirewallRule extends Command<{ readonly firewall_rule_id: string }, void> {
+  static readonly type = 'sdwan.delete_firewall_rule';
 }

@@ -3,7 +3,7 @@ import { START, type EventStore } from '#event-store';
 import { SdwanModel } from './sdwan-model.js';
 
 const BATCH = 1_000;
-const CATEGORIES = ['sdwan_network', 'sdwan_peer', 'virtual_ip', 'instance'];
+const CATEGORIES = ['sdwan_network', 'sdwan_peer', 'virtual_ip', 'firewall_rule', 'instance'];
 
 /** The overlay as it was at a time: the same fold over the log up to the last event recorded by then. */
 export const modelAt = async (

@@ -1,6 +1,8 @@
 import { type EventOf } from '#kernel';
 import type { RecordedEvent } from '#event-store';
 import {
+  FirewallRuleCreated,
+  FirewallRuleDeleted,
   NetworkCreated,
   NetworkDeleted,
   NetworkUpdated,
@@ -19,13 +21,14 @@ import {
   type VirtualIpEvent,
 } from '../domain/virtual-ip/state.js';
 import { withPodCidr } from '../domain/peer/state.js';
-import type { NetworkView, PeerView } from '../domain/wireguard-compiler/model.js';
+import type { FirewallRuleView, NetworkView, PeerView } from '../domain/wireguard-compiler/model.js';
 import { effectiveMode, isHub } from '../domain/wireguard-compiler/topology.js';
 
 export interface MutableNetwork extends NetworkView {
   readonly accountId: string;
   readonly peers: Map<string, PeerView>;
   readonly virtualIps: Map<string, LiveVirtualIp>;
+  readonly firewall: Map<string, FirewallRuleView>;
   /** Goes up with every change; what was compiled at a lower one is stale. */
   revision: number;
 }
@@ -55,6 +58,7 @@ export const foldEvent = (model: FoldedState, event: RecordedEvent): Iterable<st
   if (event.type.startsWith('system.sdwan.virtual_ip.')) return foldVirtualIp(model, event);
   if (event.type.startsWith('system.sdwan.peer.')) return foldPeer(model, event);
   if (event.type.startsWith('system.sdwan.network.')) return foldNetwork(model, event);
+  if (event.type.startsWith('system.sdwan.firewall_rule.')) return foldFirewall(model, event);
   return event.type.startsWith('system.instance.') ? foldInstance(model, event) : [];
 };
 
@@ -72,6 +76,7 @@ const foldNetwork = (model: FoldedState, event: RecordedEvent): Iterable<string>
       podSubnetPrefix: d.pod_subnet_prefix,
       peers: new Map(),
       virtualIps: new Map(),
+      firewall: new Map(),
       revision: 0,
     });
     return [];
@@ -92,6 +97,21 @@ const foldNetwork = (model: FoldedState, event: RecordedEvent): Iterable<string>
   }
   if (event.type !== NetworkDeleted.type) return [];
   model.networks.delete(network.networkId);
+  return instancesOf(network);
+};
+
+/** Every node of the network enforces every rule. */
+const foldFirewall = (model: FoldedState, event: RecordedEvent): Iterable<string> => {
+  const network = model.networks.get(event.data.network_id as string);
+  if (network === undefined) return [];
+  const ruleId = event.data.firewall_rule_id as string;
+  if (event.type === FirewallRuleDeleted.type) network.firewall.delete(ruleId);
+  else {
+    const { rule } = event.data as Data<typeof FirewallRuleCreated>;
+    const since = network.firewall.get(ruleId)?.since ?? Number(event.position);
+    network.firewall.set(ruleId, { ruleId, rule, since });
+  }
+  network.revision++;
   return instancesOf(network);
 };
 

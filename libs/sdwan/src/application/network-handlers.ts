@@ -6,7 +6,9 @@ import { READ_MODELS, TRANSACTOR, Transactor, type CommandResult, type ReadModel
 import { claimName, releaseName } from '#access';
 import { networkDecider, podPrefixMayChange } from '../domain/network/decide.js';
 import { prefixDecider, type PrefixClaim } from '../domain/network/prefixes.js';
+import { firewallDecider } from '../domain/firewall/decide.js';
 import { clusterReferences } from '../projections/cluster-references.js';
+import { sdwanFirewallRules } from '../projections/firewall-rules.js';
 import { sdwanPeers } from '../projections/peers.js';
 import { sdwanVirtualIps } from '../projections/virtual-ips.js';
 import { CreateNetwork, DeleteNetwork, UpdateNetwork } from './commands.js';
@@ -130,6 +132,8 @@ export class DeleteNetworkHandler implements ICommandHandler<DeleteNetwork> {
       const peers = (await this.reads.find(sdwanPeers, { where })).filter((peer) => peer.status !== 'removed');
       const vips = (await this.reads.find(sdwanVirtualIps, { where })).filter((vip) => vip.state !== 'released');
       if (peers.length + vips.length > 0) throw new RefusedError(inUse(network.name, peers, vips));
+      for (const rule of await this.reads.find(sdwanFirewallRules, { where }))
+        await writes.step(`rule ${rule.id}`, rule.id, firewallDecider, { kind: 'delete' });
       await writes.step('delete', payload.network_id, networkDecider, { kind: 'delete' });
       await writes.step('prefix', prefixStreamOf(context.accountId), prefixDecider, {
         kind: 'release',

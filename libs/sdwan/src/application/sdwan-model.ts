@@ -9,6 +9,7 @@ import {
   seesEverybody,
   type PeerItems,
 } from '../domain/wireguard-compiler/compile.js';
+import { compileFirewall } from '../domain/wireguard-compiler/firewall.js';
 import { compileVips } from '../domain/wireguard-compiler/virtual-ips.js';
 import type {
   CompiledNetwork,
@@ -94,6 +95,10 @@ export class SdwanModel implements DesiredStateSource, FoldedState {
     if (!everybody) for (const peer of compilePeers(network, self, this.items)) own.set(`peer/${peer.peer_id}`, peer);
     for (const route of compileRoutes(network))
       own.set(`route/${route.prefix}`, this.shared(network, `route/${route.prefix}`, route));
+    for (const rule of compileFirewall(network)) {
+      const key = `firewall/${rule.rule_id}`;
+      own.set(key, this.shared(network, key, rule));
+    }
     for (const vip of compileVips(network, self, this.lease)) {
       const key = `vip/${vip.vip_id}`;
       own.set(key, vip.role === 'member' ? this.shared(network, `${key} by ${vip.route_peer_id}`, vip) : vip);

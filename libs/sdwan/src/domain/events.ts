@@ -1,5 +1,6 @@
 import { accessGrantEvents } from './access-grant/events.js';
 import { addressLedgerEvents } from './address-ledger/events.js';
+import { firewallEvents } from './firewall/events.js';
 import { networkEvents } from './network/events.js';
 import { peerEvents } from './peer/events.js';
 import { portLedgerEvents } from './port-ledger/events.js';
@@ -7,6 +8,7 @@ import { virtualIpEvents } from './virtual-ip/events.js';
 
 export * from './access-grant/events.js';
 export * from './address-ledger/events.js';
+export * from './firewall/events.js';
 export * from './network/events.js';
 export * from './peer/events.js';
 export * from './port-ledger/events.js';
@@ -18,4 +20,5 @@ export const sdwanEvents = [
   ...peerEvents,
   ...virtualIpEvents,
   ...accessGrantEvents,
+  ...firewallEvents,
 ] as const;

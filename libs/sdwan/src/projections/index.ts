@@ -1,11 +1,12 @@
 import type { ProcessingRegistrar, Projection } from '#processing';
 import { sdwanAccessGrants } from './access-grants.js';
 import { clusterReferences } from './cluster-references.js';
+import { sdwanFirewallRules } from './firewall-rules.js';
 import { sdwanNetworks } from './networks.js';
 import { sdwanPeers } from './peers.js';
 import { sdwanVirtualIps } from './virtual-ips.js';
 
-export { clusterReferences, sdwanAccessGrants, sdwanNetworks, sdwanPeers, sdwanVirtualIps };
+export { clusterReferences, sdwanAccessGrants, sdwanFirewallRules, sdwanNetworks, sdwanPeers, sdwanVirtualIps };
 
 /** A list of projections of different documents: each registers itself, so that none loses its type. */
 const entry = <D extends object>(projection: Projection<D>) => ({
@@ -17,5 +18,6 @@ export const sdwanProjections = [
   entry(sdwanPeers),
   entry(sdwanVirtualIps),
   entry(sdwanAccessGrants),
+  entry(sdwanFirewallRules),
   entry(clusterReferences),
 ];

@@ -1,3 +1,4 @@
 export * from './network-definitions.js';
 export * from './vip-definitions.js';
 export * from './insight-definitions.js';
+export * from './firewall-definitions.js';

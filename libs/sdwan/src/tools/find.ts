@@ -2,6 +2,7 @@ import { findInstance, resolveByIdOrName } from '#fleet';
 import type { Projection, ReadModels } from '#processing';
 import type { EventStore } from '#event-store';
 import { sdwanAccessGrants } from '../projections/access-grants.js';
+import { sdwanFirewallRules } from '../projections/firewall-rules.js';
 import { sdwanNetworks } from '../projections/networks.js';
 import { sdwanPeers } from '../projections/peers.js';
 import { sdwanVirtualIps } from '../projections/virtual-ips.js';
@@ -34,15 +35,31 @@ export const findPeer = (models: ReadModels, account: string, wanted: string, ne
   });
 
 /** By id, name or purpose: the tutorial asks for `k3s_api_endpoint`, which is a purpose. */
-export const findVirtualIp = (models: ReadModels, account: string, wanted: string) =>
+export const findVirtualIp = (
+  models: ReadModels,
+  account: string,
+  wanted: string,
+  { networkId, field = 'virtual_ip_id' }: { readonly networkId?: string; readonly field?: string } = {},
+) =>
   resolveByIdOrName(models, sdwanVirtualIps, wanted, {
     account,
     kind: 'virtual_ip',
-    field: 'virtual_ip_id',
+    field,
+    ...(networkId === undefined ? {} : { where: { network_id: networkId } }),
     listTool: 'system_sdwan_list_virtual_ips',
     describe: ({ id, name }) => ({ id, name }),
     alsoCalled: ({ purpose, vip }) => [purpose, vip.address],
     prefer: ({ state }) => state !== 'released',
+  });
+
+export const findFirewallRule = (models: ReadModels, account: string, wanted: string) =>
+  resolveByIdOrName(models, sdwanFirewallRules, wanted, {
+    account,
+    kind: 'firewall_rule',
+    field: 'firewall_rule_id',
+    listTool: 'system_sdwan_list_firewall_rules',
+    describe: ({ id, name }) => ({ id, name }),
+    prefer: ({ status }) => status !== 'deleted',
   });
 
 export const findGrant = (models: ReadModels, account: string, wanted: string) =>

@@ -155,7 +155,15 @@ const preview = (model: SdwanModel, peerId: string, at: string | undefined) => {
     vips_held: compiled.vips
       .filter((vip) => vip.role === 'holder')
       .map((vip) => ({ id: vip.vip_id, address: vip.address, epoch: vip.epoch })),
-    firewall: { policy: 'accept' as const, rules: [] },
+    firewall: {
+      policy: 'accept' as const,
+      rules: compiled.firewall.map(({ order: _, ports, source, destination, ...rule }) => ({
+        ...rule,
+        ports: ports === null ? null : [...ports],
+        source: source === null ? null : [...source],
+        destination: destination === null ? null : [...destination],
+      })),
+    },
   };
   return {
     ...shown,

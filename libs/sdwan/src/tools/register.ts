@@ -1,4 +1,5 @@
 import type { ToolRegistrar } from '#tools';
+import { registerFirewallTools } from './firewall-tools.js';
 import { registerGrantTools } from './grant-tools.js';
 import { registerInsightTools } from './insight-tools.js';
 import { registerNetworkTools, registerPeerTools } from './network-tools.js';
@@ -11,5 +12,6 @@ export const registerSdwanTools = (registrar: ToolRegistrar, services: SdwanTool
   registerVipTools(registrar, services);
   registerVipMoveTools(registrar, services);
   registerGrantTools(registrar, services);
+  registerFirewallTools(registrar, services);
   registerInsightTools(registrar, services);
 };

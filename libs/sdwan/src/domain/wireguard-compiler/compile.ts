@@ -8,6 +8,7 @@ import type {
   NetworkView,
   PeerView,
 } from './model.js';
+import { compileFirewall } from './firewall.js';
 import { effectiveMode, endpointsOf, hubsOf, isHub } from './topology.js';
 import { compileVips } from './virtual-ips.js';
 
@@ -32,6 +33,7 @@ export const compileNetwork = (
   peers: compilePeers(network, self, items),
   routes: compileRoutes(network),
   vips: compileVips(network, self, lease),
+  firewall: compileFirewall(network),
 });
 
 export const compileInterface = (network: NetworkView, self: PeerView): CompiledInterface => ({

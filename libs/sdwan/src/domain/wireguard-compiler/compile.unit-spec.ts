@@ -96,6 +96,7 @@ const build = (s: Shape, subnet = 1): NetworkView => {
     podSubnetPrefix: s.podsV6 ? 'fd42::/56' : '10.42.0.0/16',
     peers,
     virtualIps,
+    firewall: new Map(),
   };
 };
 

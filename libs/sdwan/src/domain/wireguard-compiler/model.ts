@@ -1,4 +1,5 @@
 import type { LiveVirtualIp } from '../virtual-ip/state.js';
+import type { FirewallRuleSpec } from '../firewall/events.js';
 import type { RoutingMode } from '../network/events.js';
 
 /** What the compiler reads: one network with its peers and virtual IPs, as the events left them. */
@@ -32,6 +33,14 @@ export interface NetworkView {
   readonly podSubnetPrefix: string | null;
   readonly peers: ReadonlyMap<string, PeerView>;
   readonly virtualIps: ReadonlyMap<string, LiveVirtualIp>;
+  readonly firewall: ReadonlyMap<string, FirewallRuleView>;
+}
+
+export interface FirewallRuleView {
+  readonly ruleId: string;
+  readonly rule: FirewallRuleSpec;
+  /** Position of its first event: of two rules of one priority the older is looked at first. */
+  readonly since: number;
 }
 
 export interface LeaseTimes {
@@ -77,9 +86,22 @@ export interface CompiledVip {
     readonly platform_votes: boolean;
   } | null;
 }
+export interface CompiledFirewallRule {
+  readonly rule_id: string;
+  /** Place among the network's rules, from 0. */
+  readonly order: number;
+  readonly action: 'accept' | 'drop';
+  readonly direction: 'ingress' | 'egress';
+  readonly protocol: 'any' | 'tcp' | 'udp' | 'icmp';
+  readonly ports: readonly [number, number] | null;
+  /** Prefixes; null for everything. */
+  readonly source: readonly string[] | null;
+  readonly destination: readonly string[] | null;
+}
 export interface CompiledNetwork {
   readonly interface: CompiledInterface;
   readonly peers: readonly CompiledPeer[];
   readonly routes: readonly CompiledRoute[];
   readonly vips: readonly CompiledVip[];
+  readonly firewall: readonly CompiledFirewallRule[];
 }

@@ -1,0 +1,73 @@
+import type { FirewallItem } from '#proto';
+import { canonicalPrefix, contains, isV6 } from './cidr.js';
+
+/** `drover_wg_sdwan_<handle>`: one table an interface. */
+export const firewallTable = (device: string): string => `drover_${device.replaceAll('-', '_')}`;
+
+/**
+ * The firewall of one overlay interface in one transaction: an earlier one is replaced without a moment without rules, and
+ * no rules take the table away. Stateless for what somebody starts, so that a new rule also cuts what is established;
+ * replies to what was allowed pass. The datagrams with which the candidates of a virtual IP keep its lease always pass.
+ */
+export const firewallScript = (device: string, rules: readonly FirewallItem[], leasePort: number): string => {
+  const table = firewallTable(device);
+  const gone = [`add table inet ${table}`, `delete table inet ${table}`];
+  if (rules.length === 0) return `${gone.join('\n')}\n`;
+  const hook = (name: 'input' | 'forward' | 'output', ...jumps: string[]) => [
+    `  chain ${name} {`,
+    `    type filter hook ${name} priority -10; policy accept;`,
+    ...jumps.map((jump) => `    ${jump}`),
+    '  }',
+  ];
+  const chain = (direction: FirewallItem['direction']) => [
+    `  chain ${direction} {`,
+    '    ct direction reply accept',
+    `    udp dport ${leasePort} accept`,
+    ...rules.filter((rule) => rule.direction === direction).flatMap((rule) => lines(rule).map((l) => `    ${l}`)),
+    '  }',
+  ];
+  const [from, to] = [`iifname "${device}" jump ingress`, `oifname "${device}" jump egress`];
+  return [
+    ...gone,
+    `table inet ${table} {`,
+    ...chain('ingress'),
+    ...chain('egress'),
+    ...hook('input', from),
+    ...hook('forward', from, to),
+    ...hook('output', to),
+    '}',
+    '',
+  ].join('\n');
+};
+
+/** One line for each address family that the rule is about. */
+const lines = (rule: FirewallItem): string[] => {
+  const end = [...protocol(rule), 'counter', rule.action].join(' ');
+  if (rule.source === null && rule.destination === null) return [end];
+  return (['ip', 'ip6'] as const).flatMap((family) => {
+    const of = (prefixes: readonly string[] | null) =>
+      prefixes === null ? null : widest(prefixes.filter((prefix) => isV6(prefix) === (family === 'ip6')));
+    const [source, destination] = [of(rule.source), of(rule.destination)];
+    if (source?.length === 0 || destination?.length === 0) return [];
+    const match = [
+      ...(source === null ? [] : [`${family} saddr { ${source.join(', ')} }`]),
+      ...(destination === null ? [] : [`${family} daddr { ${destination.join(', ')} }`]),
+    ];
+    return [`${match.join(' ')} ${end}`];
+  });
+};
+
+const protocol = ({ protocol: name, ports }: FirewallItem): string[] => {
+  if (name === 'any') return [];
+  if (name === 'icmp') return ['meta l4proto { icmp, ipv6-icmp }'];
+  return [ports === null ? `meta l4proto ${name}` : `${name} dport ${ports[0]}-${ports[1]}`];
+};
+
+/** Without prefixes that lie inside another: nft refuses sets whose intervals overlap. */
+const widest = (prefixes: readonly string[]): string[] => {
+  const all = [...new Set(prefixes.map(canonicalPrefix))];
+  const length = (prefix: string) => Number(prefix.split('/')[1]);
+  return all
+    .filter((prefix) => !all.some((o) => o !== prefix && length(o) <= length(prefix) && contains(o, prefix)))
+    .sort();
+};

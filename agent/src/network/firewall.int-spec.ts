@@ -1,0 +1,148 @@
+import { silentLog, systemTimers } from '#kernel';
+import type { FirewallItem } from '#proto';
+import type { Spawned } from '../ports.js';
+import { eventually } from '../testing/harness.js';
+import { makeNetwork, missingForReal, realOrExplain, type Netns } from '../testing/netns.js';
+import { Firewall } from './firewall.js';
+import { firewallScript, firewallTable } from './firewall-script.js';
+
+const DEVICE = 'veth0';
+const LEASE_PORT = 7447;
+const [CLIENT, SERVER] = ['fd99::1', 'fd99::2'];
+const wait = (ms: number) => new Promise<void>((resolve) => systemTimers.after(ms, resolve));
+
+const rule = (order: number, more: Partial<FirewallItem>): FirewallItem => ({
+  rule_id: `r${order}`,
+  order,
+  action: 'drop',
+  direction: 'ingress',
+  protocol: 'any',
+  ports: null,
+  source: null,
+  destination: null,
+  ...more,
+});
+
+describe('the script of an interface’s firewall', () => {
+  it('has a line for each family that a rule is about, and none where a selector has nothing in it', () => {
+    const script = (more: Partial<FirewallItem>) => firewallScript('wg-sdwan-abcdef', [rule(0, more)], LEASE_PORT);
+    const both = script({ source: ['10.0.0.0/8', 'fd00::/64'], protocol: 'tcp', ports: [6443, 6443] });
+    expect(both).toContain('ip saddr { 10.0.0.0/8 } tcp dport 6443-6443 counter drop');
+    expect(both).toContain('ip6 saddr { fd00::/64 } tcp dport 6443-6443 counter drop');
+    const one = script({ source: ['fd00::1/128'], destination: ['10.0.0.1/32'] });
+    expect(one).not.toContain('counter drop');
+  });
+
+  it('leaves out what lies inside another prefix, which nft would refuse', () => {
+    const script = firewallScript('d', [rule(0, { source: ['fd00::5/128', 'fd00::/64', 'fd00::/64'] })], LEASE_PORT);
+    expect(script).toContain('ip6 saddr { fd00::/64 } counter drop');
+  });
+
+  it('takes the table away when there are no rules', () => {
+    expect(firewallScript('wg-x', [], LEASE_PORT)).toBe('add table inet drover_wg_x\ndelete table inet drover_wg_x\n');
+  });
+});
+
+describe('the firewall, with real packets', () => {
+  let real: boolean;
+  let nodes: Netns[] = [];
+  let remove: () => Promise<void> = async () => undefined;
+  const servers: Spawned[] = [];
+  let nowMs = 0;
+  let said: string[] = [];
+
+  beforeAll(async () => {
+    real = realOrExplain(await missingForReal(), 'the firewall');
+    if (!real) return;
+    ({ nodes, remove } = await makeNetwork(2));
+    const [, server] = nodes;
+    for (const port of [7000, 7001]) {
+      const listen = [`TCP6-LISTEN:${port},fork,reuseaddr`, 'EXEC:cat'];
+      servers.push(await server!.processes.spawnDetached('socat', listen));
+    }
+    servers.push(await server!.processes.spawnDetached('socat', [`UDP6-RECVFROM:${LEASE_PORT},fork`, 'EXEC:cat']));
+    await eventually('the servers to listen', async () => (await connects(7000)) && (await connects(7001)));
+  });
+  afterAll(async () => {
+    for (const { pid } of servers) nodes[1]!.processes.kill(pid, 'SIGKILL');
+    await remove();
+  });
+  beforeEach(() => {
+    nowMs = 0;
+    said = [];
+  });
+
+  /** What the server answers within half a second, through one connection. */
+  const says = async (to: string, text: string): Promise<string> =>
+    (await nodes[0]!.processes.run('socat', ['-t', '0.5', '-T', '0.5', '-', to], text)).stdout;
+  const connects = async (port: number): Promise<boolean> =>
+    (await says(`TCP6:[${SERVER}]:${port},connect-timeout=0.5`, 'hello')) === 'hello';
+  const onNode = (n: number): Firewall => {
+    const log = { ...silentLog, warn: (_fields: object, message: string) => void said.push(message) };
+    return new Firewall({ clock: { monotonicMs: () => nowMs }, processes: nodes[n]!.processes, log }, LEASE_PORT);
+  };
+  const check = (name: string, test: () => Promise<void>) => it(name, async () => (real ? test() : undefined), 20_000);
+
+  check('drops what a rule names, and nothing else; the first rule that matches decides', async () => {
+    const firewall = onNode(1);
+    const closed = rule(1, { protocol: 'tcp', ports: [7000, 7000], destination: [`${SERVER}/128`] });
+    await firewall.apply(DEVICE, [closed]);
+    expect([await connects(7000), await connects(7001)]).toEqual([false, true]);
+    await firewall.apply(DEVICE, [rule(0, { ...closed, action: 'accept', source: [`${CLIENT}/128`] }), closed]);
+    expect(await connects(7000)).toBe(true);
+    await firewall.apply(DEVICE, [rule(0, { ...closed, action: 'accept', source: ['fd99::9/128'] }), closed]);
+    expect(await connects(7000)).toBe(false);
+    await firewall.remove(DEVICE);
+    expect(await connects(7000)).toBe(true);
+  });
+
+  check('cuts what is established, at once', async () => {
+    const firewall = onNode(1);
+    const { processes } = nodes[0]!;
+    const script = `(echo one; sleep 1.2; echo two; sleep 0.6) | socat -t 0.1 - TCP6:[${SERVER}]:7000`;
+    const open = processes.run('sh', ['-c', script]);
+    await wait(500);
+    await firewall.apply(DEVICE, [rule(0, { protocol: 'tcp', ports: [7000, 7000] })]);
+    expect((await open).stdout).toBe('one\n');
+    await firewall.remove(DEVICE);
+  });
+
+  check('lets replies to what was allowed pass, and the datagrams of the leases always', async () => {
+    const [client, server] = [onNode(0), onNode(1)];
+    await client.apply(DEVICE, [rule(0, {})]);
+    expect(await connects(7000)).toBe(true);
+    await server.apply(DEVICE, [rule(0, {})]);
+    expect(await connects(7000)).toBe(false);
+    expect(await says(`UDP6:[${SERVER}]:${LEASE_PORT}`, 'beat')).toBe('beat');
+    await client.remove(DEVICE);
+    await server.remove(DEVICE);
+  });
+
+  check('is enforced on the way out as well', async () => {
+    const client = onNode(0);
+    await client.apply(DEVICE, [rule(0, { direction: 'egress', protocol: 'tcp', destination: [`${SERVER}/128`] })]);
+    expect(await connects(7000)).toBe(false);
+    await client.remove(DEVICE);
+  });
+
+  check('is written again when somebody changed it', async () => {
+    const firewall = onNode(1);
+    const rules = [rule(0, { protocol: 'tcp', ports: [7000, 7000] })];
+    await firewall.apply(DEVICE, rules);
+    await nodes[1]!.processes.run('nft', ['flush', 'chain', 'inet', firewallTable(DEVICE), 'ingress']);
+    expect(await connects(7000)).toBe(true);
+    nowMs += 5_000;
+    await firewall.apply(DEVICE, rules);
+    expect(said).toEqual(['somebody changed the firewall; it is written again']);
+    expect(await connects(7000)).toBe(false);
+    await firewall.remove(DEVICE);
+  });
+
+  check('keeps the earlier rules when new ones are refused, and says so', async () => {
+    const firewall = onNode(1);
+    await firewall.apply(DEVICE, [rule(0, { protocol: 'tcp', ports: [7000, 7000] })]);
+    await expect(firewall.apply(DEVICE, [rule(0, { protocol: 'tcp', ports: [9, 8] })])).rejects.toThrow(/^nft: /);
+    expect(await connects(7000)).toBe(false);
+    await firewall.remove(DEVICE);
+  });
+});

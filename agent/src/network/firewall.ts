@@ -1,0 +1,59 @@
+import type { Clock, Log } from '#kernel';
+import type { FirewallItem } from '#proto';
+import type { Processes } from '../ports.js';
+import { firewallScript, firewallTable } from './firewall-script.js';
+
+interface Ports {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly processes: Pick<Processes, 'run'>;
+  readonly log: Log;
+}
+
+/** How often the rules are compared with what was written, in milliseconds. */
+const LOOK_MS = 5_000;
+
+/** The firewall of one interface: what is there is compared with what was written, and written again when it differs. */
+export class Firewall {
+  private written: { readonly script: string; readonly listing: string } | undefined;
+  private lookedMs = -Infinity;
+
+  constructor(
+    private readonly ports: Ports,
+    private readonly leasePort: number,
+  ) {}
+
+  /** Level-triggered. Rejects when the rules could not be written; the earlier ones then stay. */
+  async apply(device: string, rules: readonly FirewallItem[]): Promise<void> {
+    const script = firewallScript(device, rules, this.leasePort);
+    if (this.written?.script === script) {
+      const now = this.ports.clock.monotonicMs();
+      if (now - this.lookedMs < LOOK_MS) return;
+      this.lookedMs = now;
+      if ((await this.listing(device)) === this.written.listing) return;
+      this.ports.log.warn({ interface: device }, 'somebody changed the firewall; it is written again');
+    }
+    const { code, stderr } = await this.ports.processes.run('nft', ['-f', '-'], script);
+    const isNeeded = rules.length > 0 || this.written !== undefined;
+    if (code !== 0 && isNeeded) throw new Error(`nft: ${stderr.trim().split('\n')[0] ?? 'cannot be run'}`);
+    this.written = { script, listing: await this.listing(device) };
+    this.lookedMs = this.ports.clock.monotonicMs();
+  }
+
+  async remove(device: string): Promise<void> {
+    if (this.written === undefined) return;
+    await this.apply(device, []);
+    this.written = undefined;
+  }
+
+  /** Without counters; empty when there is no table. */
+  private async listing(device: string): Promise<string> {
+    const { code, stdout } = await this.ports.processes.run('nft', [
+      '-s',
+      'list',
+      'table',
+      'inet',
+      firewallTable(device),
+    ]);
+    return code === 0 ? stdout : '';
+  }
+}
