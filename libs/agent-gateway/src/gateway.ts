@@ -82,7 +82,9 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
   private readonly stopping = new AbortController();
   private folding: Promise<void> | undefined;
   private readonly cancels: Cancel[] = [];
-  private listeners: { readonly agents: Listener; readonly enroll: Listener } | undefined;
+  private credentials: { readonly mutual: ListenerCredentials; readonly open: ListenerCredentials } | undefined;
+  private agentListener: Listener | undefined;
+  private enrollListener: Listener | undefined;
 
   constructor(private readonly options: AgentGatewayOptions) {
     const { clock, timers, log, ids } = options;
@@ -130,18 +132,63 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
     return (this.folding ??= feed.start(this.stopping.signal));
   }
 
-  /** Folds the log unless that is done, then listens. Answers the ports. */
+  /** Folds the log unless that is done, then listens for those who enrol, and for agents. Answers the ports. */
   async start(): Promise<{ readonly agentPort: number; readonly enrollPort: number }> {
-    const { timers, log } = this.options;
+    const enrollPort = await this.startEnrolling();
+    return { agentPort: await this.admitAgents(), enrollPort };
+  }
+
+  /** Every process may enrol machines; agents are only where the lead is, see admitAgents. */
+  async startEnrolling(): Promise<number> {
+    const { timers, log, enrollAddress, enrollment } = this.options;
     await this.fold();
     await failpoint('gateway.folded');
-    const window = this.options.reconnectWindowMs ?? 30_000;
-    this.hub.expect((await this.options.enrollment().expected?.()) ?? [], window);
-    this.hub.start();
-    const ports = await this.listen();
+    const certificate = await this.certificate();
+    this.credentials = {
+      mutual: new ListenerCredentials(true, certificate),
+      open: new ListenerCredentials(false, certificate),
+    };
+    const { mutual, open } = this.credentials;
+    const enroll = new Listener({ address: enrollAddress, maxReceiveBytes: BEFORE_ENROLMENT_BYTES, credentials: open });
+    enroll.addService(agentV1.EnrollmentServiceService, enrollmentService({ enrollment, log }));
+    for (const [definition, implementation] of this.openServices) enroll.addService(definition, implementation);
+    this.enrollListener = enroll;
+    this.cancels.push(timers.every(DAY_MS, () => this.renew([mutual, open])));
     this.cancels.push(timers.every(RECHECK_MS, () => this.recheck([...this.hub.records.keys()])));
-    log.info({ ...ports, position: String(this.desired.position) }, 'agent gateway listens');
-    return ports;
+    return enroll.listen();
+  }
+
+  /**
+   * Listens for agents and judges their beats. On one process at a time, the one that leads: what it decides about an agent
+   * goes down that agent's stream. On the others nobody listens, so that whoever asks for the port by several addresses
+   * finds the one that does. Answers the port.
+   */
+  async admitAgents(): Promise<number> {
+    if (this.agentListener !== undefined) throw new Error('agents are admitted already');
+    const { log, agentAddress, enrollment } = this.options;
+    const { hub, tunnels, phaseHandlers } = this;
+    const window = this.options.reconnectWindowMs ?? 30_000;
+    hub.expect((await enrollment().expected?.()) ?? [], window);
+    const credentials = this.credentials!.mutual;
+    const agents = new Listener({ address: agentAddress, maxReceiveBytes: AGENT_BYTES, credentials });
+    const service = new AgentService({ hub, tunnels, enrollment, phaseHandlers, log });
+    agents.addService(agentServiceDefinition, service.implementation());
+    this.agentListener = agents;
+    hub.start();
+    const agentPort = await agents.listen();
+    log.info({ agentPort, position: String(this.desired.position) }, 'agent gateway listens');
+    return agentPort;
+  }
+
+  /** Sends every agent elsewhere and stops listening for them: another process leads. */
+  async dismissAgents(): Promise<void> {
+    const agents = this.agentListener;
+    if (agents === undefined) return;
+    this.agentListener = undefined;
+    this.hub.stop();
+    await agents.stop(sleep(this.options.timers, 1_000));
+    this.hub.forgetAgents();
+    this.options.log.info({}, 'another process leads: agents have been sent there');
   }
 
   /** Says goodbye to every agent and stops listening; resolves when the ports are closed. */
@@ -152,7 +199,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
     this.tunnels.stop();
     this.hub.stop();
     const forced = sleep(this.options.timers, 1_000);
-    await Promise.all([this.listeners?.agents.stop(forced), this.listeners?.enroll.stop(forced)]);
+    await Promise.all([this.agentListener?.stop(forced), this.enrollListener?.stop(forced)]);
     await Promise.all([...this.hub.records.values()].map((record) => record.heard()));
   }
 
@@ -213,23 +260,6 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
         this.options.log.warn({ instanceId, error: errorMessage(error) }, 'a certificate could not be checked again');
       });
     }
-  }
-
-  private async listen(): Promise<{ agentPort: number; enrollPort: number }> {
-    const { agentAddress, enrollAddress, log, enrollment } = this.options;
-    const certificate = await this.certificate();
-    const mutual = new ListenerCredentials(true, certificate);
-    const open = new ListenerCredentials(false, certificate);
-    const agents = new Listener({ address: agentAddress, maxReceiveBytes: AGENT_BYTES, credentials: mutual });
-    const enroll = new Listener({ address: enrollAddress, maxReceiveBytes: BEFORE_ENROLMENT_BYTES, credentials: open });
-    const { hub, tunnels, phaseHandlers } = this;
-    const service = new AgentService({ hub, tunnels, enrollment, phaseHandlers, log });
-    agents.addService(agentServiceDefinition, service.implementation());
-    enroll.addService(agentV1.EnrollmentServiceService, enrollmentService({ enrollment, log }));
-    for (const [definition, implementation] of this.openServices) enroll.addService(definition, implementation);
-    this.listeners = { agents, enroll };
-    this.cancels.push(this.options.timers.every(DAY_MS, () => this.renew([mutual, open])));
-    return { agentPort: await agents.listen(), enrollPort: await enroll.listen() };
   }
 
   /** A fresh certificate every day: its life is many times that, so a failure is repaired by the next day's try. */

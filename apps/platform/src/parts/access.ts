@@ -15,6 +15,7 @@ import {
 } from '#access';
 import type { Closing } from '../closing.js';
 import type { OpenedStore } from './event-store.js';
+import { proveIdentity, refuseForeignDatabase } from './identity.js';
 
 export interface OpenedAccess {
   readonly operators: OperatorDirectory;
@@ -39,14 +40,14 @@ export interface AccessParts {
 export const openAccess = async (parts: AccessParts, closing: Closing): Promise<OpenedAccess> => {
   const dataDir = parts.config.DROVER_DATA_DIR;
   const edges = { clock: systemClock, random: systemRandom, dataDir };
-  const masterKey = await openMasterKey(dataDir, systemRandom);
   const { postgres } = parts.opened;
+  if (postgres !== undefined) await refuseForeignDatabase(postgres.pool, dataDir);
+  const masterKey = await openMasterKey(dataDir, systemRandom);
   const rows =
     postgres === undefined ? new MemorySecretRows(() => systemClock.wallMs()) : new PostgresSecretRows(postgres.pool);
-  const [ca, first] = await Promise.all([
-    PlatformCa.open(edges),
-    bootstrapAccess({ ...edges, transactor: parts.transactor }),
-  ]);
+  const ca = await PlatformCa.open(edges);
+  if (postgres !== undefined) await proveIdentity(postgres.pool, dataDir, { masterKey, caPem: ca.caPem() });
+  const first = await bootstrapAccess({ ...edges, transactor: parts.transactor });
   const operators = new OperatorDirectory(parts.store, systemClock, parts.log);
   const following = new AbortController();
   const followed = operators.follow(following.signal);

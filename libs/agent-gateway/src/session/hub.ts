@@ -63,6 +63,11 @@ export class SessionHub implements SessionHost {
     }
   }
 
+  /** Another process has the agents now: what was known of them here is of no use any more. */
+  forgetAgents(): void {
+    this.records.clear();
+  }
+
   /** Agents that were online before this platform started: they get a window to come back before they count as lost. */
   expect(agents: Iterable<AgentIdentity>, windowMs: number): void {
     const from = this.deps.clock.monotonicMs() + windowMs - this.deps.beats.leaseMs;

@@ -10,6 +10,11 @@ export interface Leadership {
 export interface LeaderLock {
   /** Tries once; undefined while another process leads. */
   tryLead(): Promise<Leadership | undefined>;
+  /**
+   * Whether somebody else leads and has been heard of lately; `myEpoch` is the last one of who asks: an earlier session of
+   * his own that is being ended is nobody else.
+   */
+  elsewhere(myEpoch: number | undefined): Promise<boolean>;
 }
 
 /**

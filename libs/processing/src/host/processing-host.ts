@@ -2,9 +2,8 @@ import { errorMessage, sleep, systemRandom, type Clock, type EventCatalogue, typ
 import type { EventStore, Position } from '#event-store';
 import type { CommandClass, CommandDispatcher } from '../command.js';
 import { Progress } from '../feed/progress.js';
-import type { Fault } from '../feed/lane.js';
 import { processDecisions } from '../process/decisions.js';
-import { checkpointOf, ManagerLane } from '../process/manager-lane.js';
+import type { ManagerLane } from '../process/manager-lane.js';
 import type { ProcessManager } from '../process-manager.js';
 import type { Projection, ReadModels, ReadYourWrites } from '../projection.js';
 import { digestOf, type Digest } from '../projections/digest.js';
@@ -12,8 +11,8 @@ import { ProjectionLane } from '../projections/projection-lane.js';
 import { checkProjection } from '../projections/query.js';
 import type { ProcessingRegistrar } from '../registrar.js';
 import type { LedWork } from './leader.js';
-import { poisonOf, projectionReports, type Poison, type ProjectionReport } from './reports.js';
-import type { Introspection, LaneStatus, ProcessingStatus } from './status.js';
+import { eventsBehind, poisonOf, projectionReports, type Poison, type ProjectionReport } from './reports.js';
+import { introspectionOf, type Introspection, type LaneStatus, type ProcessingStatus } from './status.js';
 import type { ProcessingStorage } from './storage.js';
 import { Term } from './term.js';
 
@@ -31,6 +30,8 @@ export interface ProcessingHostOptions {
 }
 
 const LEAD_TRY_MS = 250;
+/** A process that was killed a moment ago still counts as leading: so long a start waits before it settles for waiting. */
+const SETTLE_MS = 1_000;
 const POLL_MS = 50;
 const DEFAULT_BOUND_MS = 2_000;
 
@@ -45,6 +46,10 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
   private loop: Promise<void> | undefined;
   private term: Term | undefined;
   private epoch: number | undefined;
+  private lastEpoch: number | undefined;
+  /** Whether this process leads or another one does, as far as it knows. */
+  private leads: boolean | undefined;
+  private readonly leadListeners: ((leads: boolean) => void)[] = [];
   private readonly random: () => number;
 
   constructor(private readonly options: ProcessingHostOptions) {
@@ -81,14 +86,23 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
     this.works.push(work);
   }
 
-  /** Resolves when the read models have passed what was in the log at the call; faulted ones are not waited for. */
+  /** Told when this process takes the lead, and when another one has it; not when it is without one for a moment. */
+  onLead(listener: (leads: boolean) => void): void {
+    this.leadListeners.push(listener);
+    if (this.leads !== undefined) listener(this.leads);
+  }
+
+  /**
+   * Resolves when it is known who leads and the read models have passed what was in the log at the call; faulted ones are
+   * not waited for.
+   */
   async start(): Promise<void> {
     this.mustNotRun();
     const head = await this.options.store.head();
     this.loop = this.run();
     const names = this.projections.map((p) => p.name);
     while (!this.stopping.signal.aborted) {
-      if (await this.started(head, names)) return;
+      if (this.leads !== undefined && (await this.started(head, names))) return;
       await this.tick();
     }
   }
@@ -167,21 +181,7 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
 
   async introspect(agentId: string): Promise<Introspection | undefined> {
     const manager = this.managers.find((m) => m.agentId === agentId || m.name === agentId);
-    if (manager === undefined) return undefined;
-    const doc = await this.readModels.get(processDecisions, manager.name);
-    const { lanes, faults } = await this.status();
-    const mine = (f: Fault) =>
-      f.lane === checkpointOf(manager) ||
-      f.lane.includes(`pm_${manager.name}-`) ||
-      f.lane.startsWith(`timer:${manager.name}-`);
-    return {
-      agent_id: manager.agentId,
-      process_manager: manager.name,
-      inputs: doc?.inputs ?? 0,
-      decisions: doc?.decisions ?? [],
-      lag: lanes.find((lane) => lane.name === checkpointOf(manager))?.behind,
-      faults: faults.filter(mine).map(({ lane, error, attempts }) => ({ lane, error, attempts })),
-    };
+    return manager && introspectionOf(manager, this.readModels, await this.status());
   }
 
   /** What is registered, for folding the same read models elsewhere (time travel). */
@@ -200,12 +200,15 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
   }
 
   private async run(): Promise<void> {
-    const { storage, log, timers } = this.options;
+    const { storage, log, timers, clock } = this.options;
     const { signal } = this.stopping;
+    const settleMs = clock.monotonicMs() + SETTLE_MS;
     while (!signal.aborted) {
       try {
         const leadership = await storage.leader.tryLead();
         if (leadership !== undefined) await this.lead(leadership);
+        else if (clock.monotonicMs() >= settleMs && (await storage.leader.elsewhere(this.lastEpoch)))
+          this.tellLead(false);
       } catch (error) {
         log.error({ error: errorMessage(error) }, 'processing was interrupted; trying again');
       }
@@ -219,8 +222,9 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
     const { projections, managers, commands, progress, random, works } = this;
     const term = new Term({ ...this.options, projections, managers, commands, progress, random, works }, leadership);
     this.options.log.info({ epoch: leadership.epoch }, 'this process runs projections and process managers');
-    this.epoch = leadership.epoch;
+    this.epoch = this.lastEpoch = leadership.epoch;
     this.term = term;
+    this.tellLead(true);
     try {
       await term.run(this.stopping.signal);
     } finally {
@@ -229,6 +233,13 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
       progress.clear();
       await leadership.release();
     }
+  }
+
+  private tellLead(leads: boolean): void {
+    if (this.leads === leads) return;
+    this.leads = leads;
+    this.progress.alarm.ring();
+    for (const listener of this.leadListeners) listener(leads);
   }
 
   private async started(head: Position, names: readonly string[]): Promise<boolean> {
@@ -266,7 +277,7 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
       kind: lane instanceof ProjectionLane ? 'projection' : 'process_manager',
       position: lane.position,
       state: faulted ? 'faulted' : building ? 'building' : live ? 'live' : 'catching_up',
-      behind: this.options.store.capabilities.densePositions ? Math.max(0, Number(head - lane.position)) : undefined,
+      behind: eventsBehind(this.options.store.capabilities.densePositions, head, lane.position),
     };
   }
 

@@ -1,6 +1,9 @@
 import type { Position } from '#event-store';
 import type { Fault } from '../feed/lane.js';
-import type { Decided } from '../process/decisions.js';
+import { processDecisions, type Decided } from '../process/decisions.js';
+import { checkpointOf } from '../process/manager-lane.js';
+import type { ProcessManager } from '../process-manager.js';
+import type { ReadModels } from '../projection.js';
 
 export interface LaneStatus {
   readonly name: string;
@@ -28,7 +31,32 @@ export interface Introspection {
   readonly inputs: number;
   /** The last ones, newest last. */
   readonly decisions: readonly Decided[];
-  /** Events of the feed that it has not seen yet; undefined on a process that does not lead. */
+  /** Undefined on a process that does not lead. */
+  readonly state: LaneStatus['state'] | undefined;
+  /** Events of the feed that it has not seen yet; undefined on a process that does not lead, and where they cannot be counted. */
   readonly lag: number | undefined;
   readonly faults: readonly { readonly lane: string; readonly error: string; readonly attempts: number }[];
 }
+
+export const introspectionOf = async (
+  manager: ProcessManager,
+  readModels: ReadModels,
+  { lanes, faults }: ProcessingStatus,
+): Promise<Introspection> => {
+  const doc = await readModels.get(processDecisions, manager.name);
+  const lane = lanes.find(({ name }) => name === checkpointOf(manager));
+  const lane = lanes.find(({ name }) => name === checkpointOf(manager));
+  const mine = (f: Fault) =>
+    f.lane === checkpointOf(manager) ||
+    f.lane.includes(`pm_${manager.name}-`) ||
+    f.lane.startsWith(`timer:${manager.name}-`);
+  return {
+    agent_id: manager.agentId,
+    process_manager: manager.name,
+    inputs: doc?.inputs ?? 0,
+    decisions: doc?.decisions ?? [],
+    state: lane?.state,
+    lag: lane?.behind,
+    faults: faults.filter(mine).map(({ lane, error, attempts }) => ({ lane, error, attempts })),
+  };
+};

@@ -6,7 +6,7 @@ import { MemoryReadModelStore } from '../adapters/memory/memory-read-model-store
 import { MemoryTimerIndex } from '../adapters/memory/memory-timer-index.js';
 import { PostgresCheckpoints } from '../adapters/postgres/postgres-checkpoints.js';
 import { PostgresFaults } from '../adapters/postgres/postgres-faults.js';
-import { PostgresLeaderLock } from '../adapters/postgres/postgres-leader-lock.js';
+import { PostgresLeaderLock, type LeaseOptions } from '../adapters/postgres/postgres-leader-lock.js';
 import { PostgresReadModelStore } from '../adapters/postgres/postgres-read-model-store.js';
 import { PostgresTimerIndex } from '../adapters/postgres/postgres-timer-index.js';
 import type { CheckpointStore } from '../feed/checkpoints.js';
@@ -28,11 +28,11 @@ export interface ProcessingStorage {
 const ROLE = 'processing';
 
 /** Needs migrations 0100 to 0199. One connection of the pool is kept for the leader's lock. */
-export const postgresStorage = (pool: Pool): ProcessingStorage => ({
+export const postgresStorage = (pool: Pool, lease: LeaseOptions = {}): ProcessingStorage => ({
   readModels: new PostgresReadModelStore(pool),
   checkpoints: new PostgresCheckpoints(pool),
   faults: new PostgresFaults(pool),
-  leader: new PostgresLeaderLock(pool, ROLE),
+  leader: new PostgresLeaderLock(pool, ROLE, lease),
   timers: (epoch) => new PostgresTimerIndex(pool, ROLE, epoch),
 });
 

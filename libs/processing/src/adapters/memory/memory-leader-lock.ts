@@ -15,6 +15,10 @@ export class MemoryLeaderLock implements LeaderLock {
     return { epoch: this.epoch, lost: mine.signal, release };
   }
 
+  async elsewhere(myEpoch: number | undefined): Promise<boolean> {
+    return this.held !== undefined && this.epoch !== myEpoch;
+  }
+
   /** For tests: the lock is lost, and its holder is told or not. */
   lose(told: boolean): void {
     const held = this.held;

@@ -1,25 +1,47 @@
-import { failpoint } from '#kernel';
+import { failpoint, systemTimers, type Timers } from '#kernel';
 import type { Pool, PoolClient } from 'pg';
 import type { Leadership, LeaderLock } from '../../host/leader.js';
 
 /** Any fixed number; advisory locks are per database. */
 const LEADER_LOCK = 7_203_117;
 
+export interface LeaseOptions {
+  readonly timers?: Timers;
+  /** A leader that has not been heard of for this long may be replaced, in milliseconds. */
+  readonly leaseMs?: number;
+  readonly beatMs?: number;
+  /** Of the advisory lock, for a role other than processing. */
+  readonly lockKey?: number;
+}
+
 /**
  * A session advisory lock on a connection of its own, kept out of the pool while it is held: the server frees the lock
- * when the session ends, however the process died.
+ * when the session ends, however the process died. A process that is stopped, or whose network is gone, keeps its session;
+ * so the leader renews a lease too, and who waits ends the session of one whose lease ran out. All times are the server's.
  */
 export class PostgresLeaderLock implements LeaderLock {
+  private readonly timers: Timers;
+  private readonly leaseMs: number;
+  private readonly beatMs: number;
+  private readonly lockKey: number;
+
   constructor(
     private readonly pool: Pool,
     private readonly role: string,
-  ) {}
+    options: LeaseOptions = {},
+  ) {
+    this.timers = options.timers ?? systemTimers;
+    this.leaseMs = options.leaseMs ?? 3_000;
+    this.beatMs = options.beatMs ?? 500;
+    this.lockKey = options.lockKey ?? LEADER_LOCK;
+  }
 
   async tryLead(): Promise<Leadership | undefined> {
     const client = await this.pool.connect();
     try {
-      const { rows } = await client.query<{ got: boolean }>('SELECT pg_try_advisory_lock($1) AS got', [LEADER_LOCK]);
+      const { rows } = await client.query<{ got: boolean }>('SELECT pg_try_advisory_lock($1) AS got', [this.lockKey]);
       if (rows[0]?.got !== true) {
+        await client.query(EVICT, [this.role, this.leaseMs, this.lockKey]);
         client.release();
         return undefined;
       }
@@ -32,28 +54,49 @@ export class PostgresLeaderLock implements LeaderLock {
     }
   }
 
+  async elsewhere(myEpoch: number | undefined): Promise<boolean> {
+    const { rowCount } = await this.pool.query(
+      `SELECT FROM processing.lease WHERE role = $1 AND epoch <> $2 AND beat > clock_timestamp() - $3 * interval '1 ms'`,
+      [this.role, myEpoch ?? 0, this.leaseMs],
+    );
+    return rowCount === 1;
+  }
+
   private async lead(client: PoolClient): Promise<Leadership> {
     const { rows } = await client.query<{ epoch: string }>(
-      `INSERT INTO processing.leader AS l (role, epoch) VALUES ($1, 1)
-       ON CONFLICT (role) DO UPDATE SET epoch = l.epoch + 1, since = now() RETURNING epoch`,
+      `WITH raised AS (
+         INSERT INTO processing.leader AS l (role, epoch) VALUES ($1, 1)
+         ON CONFLICT (role) DO UPDATE SET epoch = l.epoch + 1, since = now() RETURNING epoch)
+       INSERT INTO processing.lease SELECT $1, epoch, pg_backend_pid(), clock_timestamp() FROM raised
+       ON CONFLICT (role) DO UPDATE SET epoch = excluded.epoch,
+         backend_pid = excluded.backend_pid, beat = excluded.beat
+       RETURNING epoch`,
       [this.role],
     );
     await failpoint('lead.epoch_raised');
+    const epoch = Number(rows[0]!.epoch);
     const lost = new AbortController();
     let held = true;
     const broken = () => {
       if (!held) return;
       held = false;
+      stopBeating();
       lost.abort();
       client.release(true);
     };
+    const beat = async () => {
+      const { rowCount } = await client.query(BEAT, [this.role, epoch]);
+      if (rowCount !== 1) broken();
+    };
+    const stopBeating = this.timers.every(this.beatMs, () => void beat().catch(broken));
     client.on('error', broken);
     client.on('end', broken);
     const release = async () => {
       if (!held) return;
+      stopBeating();
       await failpoint('lead.releasing');
       // A session that cannot unlock is ended, which unlocks too.
-      const unlocked = await client.query('SELECT pg_advisory_unlock($1)', [LEADER_LOCK]).then(
+      const unlocked = await client.query(RELEASE, [this.lockKey, this.role, epoch]).then(
         () => true,
         () => false,
       );
@@ -64,6 +107,19 @@ export class PostgresLeaderLock implements LeaderLock {
       client.off('end', broken);
       client.release(!unlocked);
     };
-    return { epoch: Number(rows[0]!.epoch), lost: lost.signal, release };
+    return { epoch, lost: lost.signal, release };
   }
 }
+
+/** Need not reach the disk: after a crash of the server nobody's session is left anyway. */
+const BEAT = `WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+  UPDATE processing.lease SET beat = clock_timestamp() FROM relaxed WHERE role = $1 AND epoch = $2`;
+
+const RELEASE = `WITH gone AS (DELETE FROM processing.lease WHERE role = $2 AND epoch = $3)
+  SELECT pg_advisory_unlock($1)`;
+
+const EVICT = `SELECT pg_terminate_backend(l.pid)
+  FROM processing.lease s JOIN pg_locks l ON l.pid = s.backend_pid
+ WHERE s.role = $1 AND s.beat < clock_timestamp() - $2 * interval '1 ms'
+   AND l.locktype = 'advisory' AND l.granted AND l.classid = 0 AND l.objid = $3 AND l.objsubid = 1
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
