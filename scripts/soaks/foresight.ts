@@ -6,6 +6,7 @@ import { SERVERS, Story } from '../../apps/lab/src/demo/story.js';
 import { labWorld } from '../../apps/lab/src/demo/world.js';
 import type { SoakValues } from '../soak.js';
 import { Foresight } from './support/foresight.js';
+import { readLogOf } from './support/event-log.js';
 import { say } from './support/numbers.js';
 import { TutorialRig } from './support/tutorial-rig.js';
 
@@ -31,10 +32,11 @@ export const run = async (values: SoakValues) => {
       stories.push(await operator.call('explain', { subject }));
     if (typeof values['keep'] === 'string')
       writeFileSync(values['keep'], JSON.stringify({ stories, foreseen: foresight.foreseen }));
-    await operator.call('kubernetes_get_cluster', { cluster_id: story.clusterId });
     await foresight.call('kubernetes_decommission_cluster', { cluster_id: story.clusterId });
     await new Promise((resolve) => setTimeout(resolve, 2_000));
-    const { log } = await rig.finish();
+    await operator.close();
+    await rig.platform.stop();
+    const log = await readLogOf(rig.dataDir);
     const problems = foresight.problems(log.events);
     if (problems.length > 0) throw new Error(`predicted otherwise:\n  ${problems.join('\n  ')}`);
     const took = foresight.foreseen.map((one) => one.tookMs).sort((a, b) => a - b);

@@ -40,7 +40,7 @@ export const explain =
       ended_at: events.at(-1)?.recordedAt ?? null,
       duration_ms: msOf(events.at(-1)) - msOf(events[0]),
       entries,
-      phases: phasesOf(events, names),
+      phases: phasesOf(subject.kind, events, names),
       failures: events.flatMap((event) => failureOf(event, names, subject.id)),
       left_out: story.length - entries.length,
       incomplete: cut,

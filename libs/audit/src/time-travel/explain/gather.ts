@@ -1,6 +1,6 @@
 import { categoryOf, uuidOf } from '#kernel';
 import type { EventStore, RecordedEvent } from '#event-store';
-import { inboxInput } from './inbox.js';
+import { commandIdsOf, inboxInput } from './inbox.js';
 import { concerns } from './relevance.js';
 import type { Subject } from './subject.js';
 
@@ -108,19 +108,19 @@ export const mentioned = (event: RecordedEvent): string[] => {
 
 const isInbox = (event: RecordedEvent): boolean => categoryOf(event.stream).startsWith('pm_');
 
-/** What concerns the subject, and the inboxes that took in or brought about any of that. */
+/** What concerns the subject, the inboxes that took that in or brought it about, and what those had been told. */
 const keep = (events: readonly RecordedEvent[], subject: Subject): RecordedEvent[] => {
-  const kept = new Set(
-    concerns(
-      events.filter((event) => !isInbox(event)),
-      subject,
-    ).map((event) => event.id),
-  );
-  const causes = new Set(events.filter((event) => kept.has(event.id)).map((event) => event.meta.causationId));
-  const ofSubject = (event: RecordedEvent) => event.data['instance'] === subject.id;
-  return events.filter((event) => {
-    if (!isInbox(event)) return kept.has(event.id);
+  const facts = events.filter((event) => !isInbox(event));
+  const kept = new Set(concerns(facts, subject).map((event) => event.id));
+  const causes = new Set(events.flatMap(({ id, meta }) => (kept.has(id) ? [meta.causationId, meta.commandId] : [])));
+  for (const event of events) {
     const input = inboxInput(event);
-    return ofSubject(event) || (input?.event !== undefined && kept.has(input.event.id)) || causes.has(event.id);
-  });
+    if (input === undefined) continue;
+    const sent = causes.has(event.id) || commandIdsOf(event).some((id) => causes.has(id));
+    const took = input.event !== undefined && kept.has(input.event.id);
+    if (!sent && !took && event.data['instance'] !== subject.id) continue;
+    kept.add(event.id);
+    if (sent && input.event !== undefined) kept.add(input.event.id);
+  }
+  return events.filter((event) => kept.has(event.id));
 };

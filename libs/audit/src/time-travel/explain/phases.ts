@@ -1,4 +1,5 @@
 import type { RecordedEvent } from '#event-store';
+import type { SubjectKind } from './subject.js';
 import { named, type Names } from './words.js';
 
 export interface Phase {
@@ -16,21 +17,27 @@ interface Rule {
   readonly from: RegExp;
   readonly to: RegExp;
   readonly failed?: RegExp;
+  /** Whose stories hold it from beginning to end. */
+  readonly in: readonly SubjectKind[];
   /** What tells one phase from a parallel one of another thing. */
   readonly by: 'instance_id' | 'peer_id' | 'stream' | 'epoch';
 }
 
+const EVERYWHERE: readonly SubjectKind[] = ['instance', 'cluster', 'virtual_ip'];
+
 const RULES: readonly Rule[] = [
   {
     name: 'provisioning',
+    in: ['instance'],
     from: /instance\.provision_requested$/,
     to: /instance\.enrolled$/,
     failed: /instance\.(provision_failed|enrollment_refused|terminated)$/,
     by: 'instance_id',
   },
-  { name: 'connecting', from: /instance\.enrolled$/, to: /instance\.online$/, by: 'instance_id' },
+  { name: 'connecting', in: ['instance'], from: /instance\.enrolled$/, to: /instance\.online$/, by: 'instance_id' },
   {
     name: 'joining the network',
+    in: ['instance'],
     from: /sdwan\.peer\.attached$/,
     to: /sdwan\.peer\.connected$/,
     failed: /sdwan\.peer\.detached$/,
@@ -38,6 +45,7 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'waiting to install',
+    in: ['instance', 'cluster'],
     from: /module\.assigned$/,
     to: /runtime\.installing$/,
     failed: /module\.(failed|removed)$/,
@@ -45,6 +53,7 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'installing',
+    in: ['instance', 'cluster'],
     from: /runtime\.installing$/,
     to: /handshake\.(bootstrap|join_request|wants_cert)$/,
     failed: /(module\.failed|join_refused)$/,
@@ -52,6 +61,7 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'bootstrapping',
+    in: ['instance', 'cluster'],
     from: /k3s\.handshake\.bootstrap$/,
     to: /k3s\.handshake\.ready$/,
     failed: /module\.failed$/,
@@ -59,14 +69,22 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'joining the cluster',
+    in: ['instance', 'cluster'],
     from: /k3s\.handshake\.join_request$/,
     to: /k3s\.handshake\.ready$/,
     failed: /(join_refused|module\.failed)$/,
     by: 'instance_id',
   },
-  { name: 'cluster coming up', from: /^system\.cluster\.claimed$/, to: /k3s\.cluster\.bootstrapped$/, by: 'stream' },
+  {
+    name: 'cluster coming up',
+    in: EVERYWHERE,
+    from: /^system\.cluster\.claimed$/,
+    to: /k3s\.cluster\.bootstrapped$/,
+    by: 'stream',
+  },
   {
     name: 'cluster degraded',
+    in: ['cluster'],
     from: /k3s\.cluster\.degraded$/,
     to: /k3s\.cluster\.recovered$/,
     failed: /decommissioned$/,
@@ -74,6 +92,7 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'waiting for a holder',
+    in: EVERYWHERE,
     from: /virtual_ip\.reserved$/,
     to: /virtual_ip\.allocated$/,
     failed: /virtual_ip\.released$/,
@@ -81,14 +100,22 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'moving the virtual IP',
+    in: EVERYWHERE,
     from: /virtual_ip\.move_started$/,
     to: /virtual_ip\.moved$/,
     failed: /virtual_ip\.(move_failed|stranded)$/,
     by: 'epoch',
   },
-  { name: 'stranded', from: /virtual_ip\.stranded$/, to: /virtual_ip\.(moved|released)$/, by: 'stream' },
+  {
+    name: 'stranded',
+    in: EVERYWHERE,
+    from: /virtual_ip\.stranded$/,
+    to: /virtual_ip\.(moved|released)$/,
+    by: 'stream',
+  },
   {
     name: 'draining',
+    in: EVERYWHERE,
     from: /instance\.drain_requested$/,
     to: /instance\.drained$/,
     failed: /instance\.(uncordoned|terminated|forgotten)$/,
@@ -96,12 +123,19 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'lost',
+    in: EVERYWHERE,
     from: /instance\.lost$/,
     to: /instance\.returned$/,
     failed: /instance\.(terminated|forgotten)$/,
     by: 'instance_id',
   },
-  { name: 'not ready', from: /k3s\.node\.not_ready$/, to: /k3s\.node\.(ready|removed)$/, by: 'instance_id' },
+  {
+    name: 'not ready',
+    in: ['instance', 'cluster'],
+    from: /k3s\.node\.not_ready$/,
+    to: /k3s\.node\.(ready|removed)$/,
+    by: 'instance_id',
+  },
 ];
 
 const keyOf = (event: RecordedEvent, by: Rule['by']): string => {
@@ -111,8 +145,8 @@ const keyOf = (event: RecordedEvent, by: Rule['by']): string => {
 };
 
 /** How long each phase took, from the event that began it to the one that ended it; `open` when nothing did yet. */
-export const phasesOf = (events: readonly RecordedEvent[], names: Names): Phase[] => {
-  const phases = RULES.flatMap((rule) => phasesBy(rule, events, names));
+export const phasesOf = (kind: SubjectKind, events: readonly RecordedEvent[], names: Names): Phase[] => {
+  const phases = RULES.filter((rule) => rule.in.includes(kind)).flatMap((rule) => phasesBy(rule, events, names));
   return phases.sort((a, b) => (a.started_at < b.started_at ? -1 : a.started_at > b.started_at ? 1 : 0));
 };
 

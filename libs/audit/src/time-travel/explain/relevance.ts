@@ -5,7 +5,7 @@ import type { Subject, SubjectKind } from './subject.js';
 /** Kinds of what happens to a machine that are part of the story of its cluster, or of a virtual IP that it may hold. */
 const OF_MEMBERS: Readonly<Record<Exclude<SubjectKind, 'instance'>, RegExp>> = {
   cluster:
-    /^system\.(k3s\.|module\.|instance\.(online|lost|returned|drain_requested|drained|uncordoned|terminated|forgotten)$)/,
+    /^system\.(k3s\.|module\.|instance\.(lost|returned|drain_requested|drained|uncordoned|terminated|forgotten)$)/,
   virtual_ip: /^system\.instance\.(lost|returned|drain_requested|drained|terminated|forgotten)$/,
 };
 

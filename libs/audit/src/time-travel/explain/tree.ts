@@ -27,10 +27,11 @@ const isTelling = (event: RecordedEvent): boolean => {
   );
 };
 
-const typeOf = (event: RecordedEvent): NodeType => {
+const typeOf = (event: RecordedEvent, relation: StoryNode['relation']): NodeType => {
   if (isInbox(event)) return 'decision';
   if (event.type.endsWith('.generation_settled')) return 'applied';
-  return event.meta.actor.kind === 'agent' ? 'report' : 'event';
+  // What follows from a report bears the agent's name too, but is the platform's doing.
+  return event.meta.actor.kind === 'agent' && relation !== 'caused_by' ? 'report' : 'event';
 };
 
 interface Index {
@@ -53,7 +54,7 @@ export const growStory = (events: readonly RecordedEvent[]): StoryNode[] => {
   for (const event of telling) {
     const parent = parentOf(event, index);
     const relation = parent === undefined ? null : parent.relation;
-    const node: StoryNode = { id: event.id, type: typeOf(event), event, relation, children: [] };
+    const node: StoryNode = { id: event.id, type: typeOf(event, relation), event, relation, children: [] };
     nodes.set(event.id, node);
     if (parent?.call !== undefined) callNode(nodes, roots, parent.call).children.push(node);
     else {

@@ -1,6 +1,7 @@
 import { errorMessage, type Clock, type Ids, type Log, type Timers } from '#kernel';
 import type { AgentLink } from '#agent-gateway';
 import type { agentV1 } from '#proto';
+import type { RecordedEvent } from '#event-store';
 import type { CommandContext, Transactor } from '#processing';
 import { assess, type Assessment } from '../../domain/failover/assess.js';
 import { chooseCandidates, type Choice } from '../../domain/failover/choose.js';
@@ -10,7 +11,7 @@ import { sameMember, type LiveVirtualIp, type Member } from '../../domain/virtua
 import type { LeaseTimes } from '../../domain/wireguard-compiler/model.js';
 import type { SdwanModel } from '../sdwan-model.js';
 import { AgentFacts } from './facts.js';
-import { MoveRun, type MoveDeps, type MoveResult } from './move-run.js';
+import { MoveRun, type MoveCause, type MoveDeps, type MoveResult } from './move-run.js';
 import { PlatformVoter } from './platform-voter.js';
 
 export interface CoordinatorDeps {
@@ -24,6 +25,13 @@ export interface CoordinatorDeps {
   readonly lease: LeaseTimes;
   holderReady(vipId: string, epoch: number, holder: Member): void;
 }
+
+const FAILOVER = { kind: 'system', id: 'sdwan_failover' } as const;
+const causeOf = ({ id, meta }: RecordedEvent): MoveCause => ({
+  commandId: id,
+  correlationId: meta.correlationId,
+  actor: FAILOVER,
+});
 
 const TICK_MS = 1_000;
 /** A move that the log shows as running but nobody here runs: an earlier life's. It gets this long to end by itself. */
@@ -63,7 +71,7 @@ export class FailoverCoordinator {
       this.deps.model.onEvent((event) => {
         if (event.type.startsWith('system.sdwan.virtual_ip.')) this.onVirtualIp(String(event.data.virtual_ip_id));
         else if (event.type.startsWith('system.instance.') || event.type === 'system.sdwan.peer.detached')
-          this.onInstance(String(event.data.instance_id ?? ''));
+          this.onInstance(String(event.data.instance_id ?? ''), causeOf(event));
       }),
       this.deps.timers.every(TICK_MS, () => this.tick()),
     ];
@@ -78,14 +86,14 @@ export class FailoverCoordinator {
     for (const vip of this.deps.model.virtualIps()) this.look(vip);
   }
 
-  onInstance(instanceId: string): void {
+  onInstance(instanceId: string, cause?: MoveCause): void {
     for (const vip of this.deps.model.virtualIps()) {
       if (
         instanceId === '' ||
         vip.candidates.some((c) => c.instance_id === instanceId) ||
         vip.holder?.instance_id === instanceId
       )
-        this.look(vip);
+        this.look(vip, cause);
     }
   }
 
@@ -132,7 +140,7 @@ export class FailoverCoordinator {
     reason: MoveReason,
     planned: boolean,
     target?: Member,
-    causedBy?: CommandContext,
+    causedBy?: MoveCause,
   ): Promise<MoveResult> {
     const running = this.runs.get(vip.virtualIpId);
     if (running !== undefined) return running.done;
@@ -141,14 +149,14 @@ export class FailoverCoordinator {
     return this.run(vip, reason, this.plan(vip, order, planned, reason), causedBy);
   }
 
-  private look(vip: LiveVirtualIp): void {
+  private look(vip: LiveVirtualIp, cause?: MoveCause): void {
     if (this.runs.has(vip.virtualIpId)) return;
     const now = this.deps.clock.monotonicMs();
     if ((this.retryAt.get(vip.virtualIpId) ?? -Infinity) > now) return;
     const verdict = this.assess(vip, now);
     if (verdict.kind === 'stay') return;
     if (verdict.kind === 'resume') return this.resume(vip);
-    this.background(vip, this.move(vip, verdict.reason, verdict.planned));
+    this.background(vip, this.move(vip, verdict.reason, verdict.planned, undefined, cause));
   }
 
   private background(vip: LiveVirtualIp, move: Promise<MoveResult>): void {
@@ -205,14 +213,12 @@ export class FailoverCoordinator {
     };
   }
 
-  private async run(
-    vip: LiveVirtualIp,
-    reason: MoveReason,
-    plan: MovePlan,
-    causedBy?: CommandContext,
-  ): Promise<MoveResult> {
+  private async run(vip: LiveVirtualIp, reason: MoveReason, plan: MovePlan, causedBy?: MoveCause): Promise<MoveResult> {
     const accountId = this.deps.model.virtualIp(vip.virtualIpId)?.network.accountId ?? '';
-    const run = new MoveRun(this.moveDeps(), vip.virtualIpId, accountId, reason, plan, causedBy);
+    // All of a move's events are one story, also when nobody asked for it.
+    const own = this.deps.ids.uuid();
+    const cause = causedBy ?? { commandId: own, correlationId: own, actor: FAILOVER };
+    const run = new MoveRun(this.moveDeps(), vip.virtualIpId, accountId, reason, plan, cause);
     this.runs.set(vip.virtualIpId, run);
     run.begin();
     const result = await run.done;
@@ -226,15 +232,16 @@ export class FailoverCoordinator {
 
   private moveDeps(): MoveDeps {
     const { model, transactor, link, clock, timers, log, lease, ids, holderReady } = this.deps;
-    const context = (accountId: string, causedBy?: CommandContext): CommandContext => {
+    const context = (accountId: string, causedBy?: MoveCause): CommandContext => {
       const commandId = ids.uuid();
       return {
         commandId,
         correlationId: causedBy?.correlationId ?? commandId,
         causationId: causedBy?.commandId ?? commandId,
         accountId,
-        actor: causedBy?.actor ?? { kind: 'system', id: 'sdwan_failover' },
+        actor: causedBy?.actor ?? FAILOVER,
         nowMs: clock.wallMs(),
+        ...(causedBy?.via === undefined ? {} : { via: causedBy.via }),
       };
     };
     return { model, transactor, link, voter: this.voter, clock, timers, log, lease, holderReady, context };

@@ -20,6 +20,9 @@ import type { MoveReason } from '../../domain/events.js';
 import type { SdwanModel } from '../sdwan-model.js';
 import type { PlatformVoter } from './platform-voter.js';
 
+/** Why a move is made: the command that asked for it, or the event that made somebody look. */
+export type MoveCause = Pick<CommandContext, 'commandId' | 'correlationId' | 'actor' | 'via'>;
+
 export interface MoveDeps {
   readonly model: SdwanModel;
   readonly transactor: Transactor;
@@ -31,7 +34,7 @@ export interface MoveDeps {
   readonly lease: LeaseTimes;
   /** Devices have no agent; they follow a feed. */
   holderReady(vipId: string, epoch: number, holder: Member): void;
-  context(accountId: string, causedBy?: CommandContext): CommandContext;
+  context(accountId: string, causedBy?: MoveCause): CommandContext;
 }
 
 export interface MoveResult {
@@ -61,7 +64,7 @@ export class MoveRun {
     private readonly accountId: string,
     readonly reason: MoveReason,
     plan: MovePlan,
-    private readonly causedBy?: CommandContext,
+    private readonly causedBy?: MoveCause,
   ) {
     this.state = newMove(plan, deps.clock.monotonicMs());
     this.done = new Promise((resolve) => (this.finish = resolve));
