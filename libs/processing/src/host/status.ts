@@ -45,7 +45,6 @@ export const introspectionOf = async (
 ): Promise<Introspection> => {
   const doc = await readModels.get(processDecisions, manager.name);
   const lane = lanes.find(({ name }) => name === checkpointOf(manager));
-  const lane = lanes.find(({ name }) => name === checkpointOf(manager));
   const mine = (f: Fault) =>
     f.lane === checkpointOf(manager) ||
     f.lane.includes(`pm_${manager.name}-`) ||
