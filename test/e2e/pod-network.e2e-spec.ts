@@ -169,8 +169,10 @@ interface Peer {
     const { handle } = (
       await operator.call<{ network: { handle: string } }>('system_sdwan_get_network', { id: 'pods' })
     ).network;
-    await sh(SERVER, `ip -6 route add ${bThere}/128 dev wg-sdwan-${handle} metric 1`);
+    const detour = `${bThere}/128 dev wg-sdwan-${handle} metric 1`;
+    await sh(SERVER, `ip -6 route add ${detour}`);
     expect(await answers(SERVER, aHere, bThere)).toBe(0);
+    await sh(SERVER, `ip -6 route del ${detour}`);
     const summary = await operator.call<object>('system_sdwan_get_routing_summary', { network_id: 'pods' });
     expect(JSON.stringify(summary)).not.toContain(bHere.split('::')[0]);
   }, 60_000);
