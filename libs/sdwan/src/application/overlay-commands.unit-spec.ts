@@ -86,6 +86,30 @@ describe('overlay commands', () => {
     expect(again.address_v6).not.toBe(before);
   });
 
+  it('give address and port back when a detach was killed after any of its appends and is repeated', async () => {
+    for (let survive = 0; survive < 4; survive++) {
+      const world = new OverlayWorld();
+      const { members } = await world.cluster('a');
+      const detach = { peer_id: members[0]!.peer_id, reason: 'x' };
+      const context = world.context();
+      const { store } = world.platform;
+      const before = await store.head();
+      const append = store.append.bind(store);
+      let left = survive;
+      store.append = (request) => (left-- > 0 ? append(request) : Promise.reject(new Error('killed')));
+      await world.run(DetachPeer, detach, context).catch((error: Error) => expect(error.message).toBe('killed'));
+      store.append = append;
+      expect(code(await world.run(DetachPeer, detach, context))).toBe('done');
+      const { events } = await store.readAll(before, { limit: 100 });
+      const given = events.map((e) => e.type).filter((type) => /detached$|released$/.test(type));
+      expect(given.toSorted()).toEqual([
+        'system.sdwan.address.released',
+        'system.sdwan.peer.detached',
+        'system.sdwan.port.released',
+      ]);
+    }
+  });
+
   it('refuse instances that are gone, and what belongs to another account', async () => {
     const world = new OverlayWorld();
     const { network_id } = await world.ok(CreateNetwork, { name: 'n' });
