@@ -95,6 +95,13 @@ export const FAILPOINTS = {
   ...points('libs/access/src/application/secret-shredder.ts', {
     'secret.shredding': 'a subject has ended in the log, its secrets are still there',
   }),
+  ...points('libs/audit/src/seals/sealer.ts', {
+    'seal.signed': 'a seal is signed and in no place that outlives the process',
+    'seal.added': 'a seal is in the database, the file outside of it lacks it',
+  }),
+  ...points('libs/audit/src/seals/seal-export.ts', {
+    'seal.exported': 'seals are in the file, the database does not know that',
+  }),
   ...points('libs/tools/src/tool-registry.ts', {
     'tool.claimed': 'the idempotency key of a call is claimed and the call has done nothing',
     'tool.handled': 'a call has done everything and is not answered',

@@ -1,4 +1,4 @@
-import { canonicalJson } from '#kernel';
+import { canonicalJson, failpoint } from '#kernel';
 import { parseKeyRecord, type KeyRecord } from '../proof/keys.js';
 import { parseSeal, type Seal } from '../proof/seal.js';
 import { SinkMovedError, type SealSink } from './seal-sink.js';
@@ -43,6 +43,7 @@ export class SealExport {
         this.at = at = end;
         if (rows.length < PAGE) break;
       }
+      await failpoint('seal.exported');
       if (at.seq !== (await this.store.head()).exportedSeq) await this.store.exported(at.seq, this.epoch);
     } catch (error) {
       this.at = undefined;

@@ -1,4 +1,4 @@
-import { CHAIN_GENESIS, errorMessage, isoTime, sleep, type Clock, type Log, type Timers } from '#kernel';
+import { CHAIN_GENESIS, errorMessage, failpoint, isoTime, sleep, type Clock, type Log, type Timers } from '#kernel';
 import { FencedError } from '#processing';
 import type { StoredLog } from '../log/stored-log.js';
 import { KeyHistory } from '../proof/keys.js';
@@ -193,7 +193,9 @@ class SealRun {
     const seal: Seal = { ...body, signature: key.sign(sealMessage(body)) };
     const places = pending.placeBytes();
     const row = { seal, leaves: pending.leafBytes(), ...(places === undefined ? {} : { places }) };
+    await failpoint('seal.signed');
     const added = await store.addSeal(row, key.record.seq, this.epoch);
+    await failpoint('seal.added');
     // A key was rotated in between: the next round signs with the new one. Nobody else adds seals in this epoch.
     if (added === 'moved') {
       if ((await store.head()).sealSeq !== this.last.seq) throw new Error('somebody else has added a seal');
