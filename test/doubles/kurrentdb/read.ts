@@ -31,10 +31,11 @@ export class Reader {
     private readonly now: () => number,
     private readonly subscriptionId: string,
     private readonly stop: AbortSignal,
+    sent: () => void,
   ) {
     this.options = call.request.getOptions()!;
     this.forwards = this.options.getReadDirection() === streams.ReadReq.Options.ReadDirection.FORWARDS;
-    this.sender = new Sender(call, this.options.getUuidOption()?.hasStructured() ?? false, stop);
+    this.sender = new Sender(call, this.options.getUuidOption()?.hasStructured() ?? false, stop, sent);
   }
 
   async run(): Promise<void> {
@@ -120,9 +121,11 @@ class Sender {
     private readonly call: ReadCall,
     private readonly structuredIds: boolean,
     private readonly stop: AbortSignal,
+    private readonly sent: () => void,
   ) {}
 
   event(record: LogRecord): Promise<void> {
+    this.sent();
     return this.send(eventMessage(record, this.structuredIds));
   }
 

@@ -41,7 +41,9 @@ export class FakeKurrent {
   private readonly calls = new Set<AbortController>();
   private server: Server | undefined;
   private boundPort = 0;
+  /** Counted for tests. */
   appends = 0;
+  eventsSent = 0;
 
   private constructor(private readonly options: FakeKurrentOptions) {
     this.access = new Access(options.users);
@@ -131,7 +133,7 @@ export class FakeKurrent {
     try {
       if (this.faults.busy) throw serverBusy();
       this.access.check(call.metadata, call.request.getOptions()!.hasAll());
-      await new Reader(this.log, call, this.now, randomUUID(), stop.signal).run();
+      await new Reader(this.log, call, this.now, randomUUID(), stop.signal, () => this.eventsSent++).run();
       call.end();
     } catch (error) {
       // Sends the status; destroying the call would leave the client waiting.

@@ -33,7 +33,8 @@ const TLS = /certificate|self.signed|SSL|TLS|ERR_TLS|wrong version number|EPROTO
 /** What is wrong, in words, with what to do about it; the password is never part of it. */
 const explain = (error: unknown, { where, user, tls, hide }: KurrentAddress): string => {
   const { code, type } = kindOf(error);
-  const text = hide(errorMessage(error)).replace(/ Resolution note: $/, '') || 'no reason given';
+  const said = hide(errorMessage(error)).replace(/\s+/g, ' ').trim();
+  const text = said.replace(/ ?Resolution note:$/, '') || 'no reason given';
   const who = user === undefined ? 'nobody (the URL names no user)' : `user ${user}`;
   if (code === GRPC.unauthenticated) return `KurrentDB at ${where} refuses ${who}: name or password is wrong (${text})`;
   if (type === 'access-denied' || code === GRPC.permissionDenied)

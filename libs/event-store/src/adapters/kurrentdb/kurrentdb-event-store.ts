@@ -77,6 +77,7 @@ export class KurrentEventStore implements EventStore {
   private readonly timers: Timers;
   private readonly random: Pick<Random, 'unit'>;
   private readonly log: Log;
+  private readonly patienceMs: number;
 
   /** @throws ConfigError for a malformed string or a missing client. Does not connect; `head()` does. */
   static async open(options: KurrentEventStoreOptions): Promise<KurrentEventStore> {
@@ -92,6 +93,7 @@ export class KurrentEventStore implements EventStore {
     this.timers = options.timers ?? systemTimers;
     this.random = options.random ?? systemRandom;
     this.log = options.log ?? silentLog;
+    this.patienceMs = options.patienceMs ?? PATIENCE_MS;
     const deadlineMs = options.deadlineMs ?? 10_000;
     this.reader = new Reader(connection, `${options.namespace ?? 'drover'}.`, deadlineMs);
     this.appender = new Appender({
@@ -101,7 +103,7 @@ export class KurrentEventStore implements EventStore {
       timers: this.timers,
       random: this.random,
       writer: (options.ids ?? systemIds).uuid().slice(0, 13),
-      patienceMs: options.patienceMs ?? PATIENCE_MS,
+      patienceMs: this.patienceMs,
       deadlineMs,
     });
   }
@@ -175,7 +177,7 @@ export class KurrentEventStore implements EventStore {
   }
 
   async head(): Promise<Position> {
-    return this.patiently(() => this.reader.head(), LOOK_PATIENCE_MS);
+    return this.patiently(() => this.reader.head(), Math.min(this.patienceMs, LOOK_PATIENCE_MS));
   }
 
   async close(): Promise<void> {
@@ -186,7 +188,7 @@ export class KurrentEventStore implements EventStore {
   }
 
   /** A read on a connection that broke since it was last used gets another one; a server that is down stays down. */
-  private async patiently<T>(read: () => Promise<T>, patienceMs = this.options.patienceMs ?? PATIENCE_MS): Promise<T> {
+  private async patiently<T>(read: () => Promise<T>, patienceMs = this.patienceMs): Promise<T> {
     const deadline = this.clock.monotonicMs() + patienceMs;
     for (let tries = 0; ; tries++) {
       this.mustBeOpen();
