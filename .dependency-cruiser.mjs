@@ -23,7 +23,7 @@ const allowed = {
   sdwan: ['kernel', 'event-store', 'processing', 'access', 'tools', 'agent-gateway', 'fleet'],
   kubernetes: ['kernel', 'event-store', 'processing', 'access', 'tools', 'agent-gateway', 'fleet', 'sdwan'],
   audit: ['kernel', 'event-store', 'processing', 'access', 'tools'],
-  consumers: ['kernel', 'event-store', 'processing', 'access', 'tools', 'agent-gateway', 'audit'],
+  consumers: ['kernel', 'event-store', 'processing', 'access', 'tools', 'agent-gateway', 'fleet', 'audit'],
 };
 const spec = '-spec\\.ts$';
 

@@ -1,5 +1,6 @@
 import type { EventDefinition } from '#kernel';
 import { accessEvents } from '#access';
+import { consumerEvents } from '#consumers';
 import { fleetEvents } from '#fleet';
 import { kubernetesEvents } from '#kubernetes';
 import { processingEvents } from '#processing';
@@ -11,5 +12,6 @@ export const platformEvents: readonly EventDefinition[] = [
   ...fleetEvents,
   ...sdwanEvents,
   ...kubernetesEvents,
+  ...consumerEvents,
   ...processingEvents,
 ] as unknown as readonly EventDefinition[];

@@ -1,13 +1,12 @@
 import { EventCatalogue, systemClock, systemTimers, type Config, type Log } from '#kernel';
 import type { AgentGateway, EnrollmentHandler } from '#agent-gateway';
-import type { EventStream } from '#consumers';
 import type { EventStore } from '#event-store';
 import { memoryStorage, postgresStorage, ProcessingHost, Transactor } from '#processing';
 import { CursorCodec, MemoryIdempotencyLedger, PostgresIdempotencyLedger, type IdempotencyLedger } from '#tools';
 import type { Closing } from './closing.js';
 import { platformEvents } from './events.js';
 import { Late, LateDispatcher } from './late.js';
-import { openConsumers } from './parts/consumers.js';
+import { openConsumers, type OpenedConsumers } from './parts/consumers.js';
 import { openAccess, type OpenedAccess } from './parts/access.js';
 import type { OpenedStore } from './parts/event-store.js';
 import { openGateway } from './parts/gateway.js';
@@ -25,8 +24,8 @@ export interface Foundation {
   readonly gateway: AgentGateway;
   readonly ledger: IdempotencyLedger;
   readonly cursors: CursorCodec;
-  /** The log for consumers outside: `/events` and Subscribe. */
-  readonly events: EventStream;
+  /** The log for consumers outside: `/events`, Subscribe, webhooks. */
+  readonly consumers: OpenedConsumers;
   /** Bound when Nest has made the handlers. */
   readonly dispatcher: LateDispatcher;
   readonly enrollment: Late<EnrollmentHandler>;
@@ -60,7 +59,7 @@ export const openFoundation = async ({ config, log, opened, closing }: Foundatio
   closing.add('agent gateway', () => gateway.stop());
   const ledger = postgres === undefined ? new MemoryIdempotencyLedger() : new PostgresIdempotencyLedger(postgres.pool);
   const cursors = new CursorCodec(access.cursorKey);
-  const events = openConsumers({ config, log, store, catalogue, access, cursors, gateway });
-  const parts = { config, log, opened, store, catalogue, transactor, access, processing, gateway, events };
+  const consumers = openConsumers({ config, log, opened, catalogue, access, cursors, gateway });
+  const parts = { config, log, opened, store, catalogue, transactor, access, processing, gateway, consumers };
   return { ...parts, ledger, cursors, dispatcher, enrollment };
 };

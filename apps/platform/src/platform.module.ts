@@ -28,7 +28,7 @@ import {
   TimeTravelModule,
   type PlatformFacts,
 } from '#audit';
-import { EVENT_STREAM } from '#consumers';
+import { ConsumersModule, EVENT_STREAM, WEBHOOK_ROWS, WEBHOOK_TRANSPORT } from '#consumers';
 import { currentEvents, EVENT_STORE, verifyChain } from '#event-store';
 import {
   COMMAND_DISPATCHER,
@@ -93,7 +93,9 @@ const ports = (f: Foundation): Provider[] => [
   value(AGENT_LINK, f.gateway),
   value(GATEWAY_REGISTRAR, f.gateway),
   value(CURSOR_CODEC, f.cursors),
-  value(EVENT_STREAM, f.events),
+  value(EVENT_STREAM, f.consumers.stream),
+  value(WEBHOOK_ROWS, f.consumers.rows),
+  value(WEBHOOK_TRANSPORT, f.consumers.transport),
   value(IDEMPOTENCY_LEDGER, f.ledger),
   value(RECENT_EVENTS, recentEvents(f)),
   value(PROCESSING_VIEW, f.processing),
@@ -141,7 +143,15 @@ export class PlatformModule {
     ];
     return {
       module: PlatformModule,
-      imports: [CqrsModule.forRoot(), ...CONTEXTS, AccessModule, AuditModule, TimeTravelModule, ProjectionsModule],
+      imports: [
+        CqrsModule.forRoot(),
+        ...CONTEXTS,
+        AccessModule,
+        AuditModule,
+        TimeTravelModule,
+        ProjectionsModule,
+        ConsumersModule,
+      ],
       controllers: [ToolsController, McpController, EventsController, HealthController],
       providers: [
         ...shared,

@@ -58,12 +58,13 @@ const start = async (options: PlatformOptions, closing: Closing): Promise<Runnin
   const { processing, gateway } = foundation;
   const app = await createApp(foundation, onBadOutput ?? 'log');
   closing.add('http', () => closeHttp(app));
-  closing.add('consumers', () => foundation.events.stop());
+  closing.add('consumers', () => foundation.consumers.stop());
   await app.init();
   foundation.dispatcher.bind(app.get<CommandDispatcher>(COMMAND_DISPATCHER));
   foundation.enrollment.bind(app.get<EnrollmentHandler>(ENROLLMENT_HANDLER, { strict: false }));
   await gateway.fold();
   await processing.start();
+  foundation.consumers.webhooks.start();
   const agents = await startGateway(gateway, config);
   watch(app.get(Readiness), foundation);
   app.get(Metrics).watchProcessing(() => processing.status());

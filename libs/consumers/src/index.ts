@@ -1,3 +1,5 @@
+export * from './consumers.module.js';
+export * from './domain/webhook/events.js';
 export * from './event-stream.js';
 export * from './feed/entry.js';
 export * from './feed/filter.js';
@@ -8,3 +10,11 @@ export * from './surfaces/grpc.js';
 export * from './surfaces/sse.js';
 export * from './testing/grpc-client.js';
 export * from './testing/sse-client.js';
+export * from './tools/definitions.js';
+export * from './webhooks/endpoint.js';
+export * from './webhooks/memory-rows.js';
+export * from './webhooks/postgres-rows.js';
+export * from './webhooks/rows.js';
+export * from './webhooks/runner.js';
+export * from './webhooks/signature.js';
+export * from './webhooks/transport.js';

@@ -116,13 +116,13 @@ describe('a consumer that is cut at random points and resumes', () => {
 
   it('misses nothing and repeats nothing, over SSE and gRPC, while writers race', async () => {
     const random = seededRandom(seed);
-    let expected: readonly string[] | undefined;
-    const isEnough = (ids: readonly string[]) => expected !== undefined && ids.length >= expected.length;
+    const known: { whole?: readonly string[] } = {};
+    const isEnough = (ids: readonly string[]) => known.whole !== undefined && ids.length >= known.whole.length;
     const consumers = [overSse, overGrpc, overSse, overGrpc].map((connect, i) =>
       consumeWithCuts(connect === overSse ? rig.httpPort : rig.grpcPort, connect, seededRandom(seed + i), isEnough),
     );
     await write(store, random);
-    expected = await logOf(store, ACCOUNT);
+    const expected = (known.whole = await logOf(store, ACCOUNT));
     const consumed = await Promise.all(consumers);
     for (const { ids, cuts } of consumed) {
       expect({ seed, cuts: cuts > 5 }).toEqual({ seed, cuts: true });

@@ -1,6 +1,8 @@
 export * from './command.js';
 export * from './feed/lane.js';
 export * from './host/leader.js';
+export * from './adapters/memory/memory-leader-lock.js';
+export * from './adapters/postgres/postgres-leader-lock.js';
 export * from './host/processing-host.js';
 export type * from './host/reports.js';
 export * from './host/status.js';

@@ -11,7 +11,7 @@ export const NameClaimed = defineEvent(
   'system.account.name_claimed',
   1,
   z.object({
-    kind: z.enum(['template', 'node', 'network', 'cluster', 'access_grant']),
+    kind: z.enum(['template', 'node', 'network', 'cluster', 'access_grant', 'webhook']),
     name: z.string(),
     id: z.string(),
   }),

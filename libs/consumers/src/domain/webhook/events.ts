@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { defineEvent, idSchema, type EventOf } from '#kernel';
+
+const webhook_id = idSchema('webhook');
+
+export const WebhookCreated = defineEvent(
+  'system.webhook.created',
+  1,
+  z.object({
+    webhook_id,
+    name: z.string(),
+    /** Scheme, host and port. The whole URL may be a capability and is kept with the signing secret. */
+    origin: z.string(),
+    /** Into the secret store: URL and signing secret. */
+    endpoint_ref: z.string(),
+    kind_prefix: z.array(z.string()),
+    stream: z.array(z.string()),
+    subject: z.array(z.string()),
+    severity: z.enum(['info', 'warning', 'high', 'critical']),
+    max_attempts: z.number().int(),
+  }),
+);
+export const WebhookDeleted = defineEvent('system.webhook.deleted', 1, z.object({ webhook_id }));
+export const WebhookRedeliveryRequested = defineEvent(
+  'system.webhook.redelivery_requested',
+  1,
+  z.object({ webhook_id, event_ids: z.array(z.string()) }),
+);
+
+export const consumerEvents = [WebhookCreated, WebhookDeleted, WebhookRedeliveryRequested] as const;
+export type WebhookEvent = EventOf<(typeof consumerEvents)[number]>;
+export type WebhookCreatedData = EventOf<typeof WebhookCreated>['data'];
