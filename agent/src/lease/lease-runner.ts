@@ -8,9 +8,11 @@ import {
   initialLease,
   isHeld,
   nextWake,
+  safeRules,
   type LeaseConfig,
   type LeaseEffect,
   type LeaseInput,
+  type LeaseRules,
   type LeaseState,
 } from './lease.js';
 import { stepLease } from './lease-step.js';
@@ -48,7 +50,8 @@ export class LeaseRunner {
   private readonly entries = new Map<string, Entry>();
   private readonly sockets = new Map<string, DatagramSocket | 'binding'>();
   private readonly effects = new Serial();
-  private stored: Record<string, { promised: number; grantEpoch: number }> = {};
+  /** `ttlMs`: a grant of a former life counts for as long as it was given, also before the VIP is known here again. */
+  private stored: Record<string, { promised: number; grantEpoch: number; ttlMs?: number | undefined }> = {};
   /** VIPs whose promise could not be written: nothing is confirmed for them until it is. */
   private readonly unsaved = new Set<string>();
   private closed = false;
@@ -57,6 +60,8 @@ export class LeaseRunner {
     private readonly ports: Ports,
     private readonly path: string,
     private readonly hooks: LeaseHooks,
+    /** Others than the safe ones only in a simulation that must find them out. */
+    private readonly rules: LeaseRules = safeRules,
   ) {}
 
   async load(): Promise<void> {
@@ -144,7 +149,7 @@ export class LeaseRunner {
     const stored = this.stored[vipId] ?? { promised: 0, grantEpoch: 0 };
     const base = Math.floor(this.ports.random.unit() * 2 ** 40);
     const entry: Entry = {
-      state: initialLease(stored, this.now(), ttlMs, base),
+      state: initialLease(stored, this.now(), Math.max(ttlMs, stored.ttlMs ?? 0), base, this.rules),
       cancel: undefined,
       addresses: new Map(),
       own: '',
@@ -193,7 +198,8 @@ export class LeaseRunner {
     effect: Extract<LeaseEffect, { kind: 'send' | 'persist' | 'promise' }>,
   ) {
     if (effect.kind === 'persist') {
-      this.stored[vipId] = { promised: effect.promised, grantEpoch: effect.grantEpoch };
+      const ttlMs = entry.state.config?.ttlMs ?? this.stored[vipId]?.ttlMs;
+      this.stored[vipId] = { promised: effect.promised, grantEpoch: effect.grantEpoch, ttlMs };
       this.unsaved.add(vipId);
     }
     if (this.unsaved.has(vipId)) {

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { errorMessage, type Cancel } from '#kernel';
 import { agentV1, type VipItem } from '#proto';
 import type { KernelLease } from '../lease/kernel-lease.js';
-import { LeaseRunner } from '../lease/lease-runner.js';
+import type { LeaseRules } from '../lease/lease.js';
+import { LeaseRunner, type LeaseHooks } from '../lease/lease-runner.js';
 import type { AgentPorts } from '../ports.js';
 import { VipActor } from '../vip/vip-actor.js';
 import type { WireGuardDriver } from '../wireguard/driver.js';
@@ -20,6 +21,7 @@ export interface OverlayOptions {
   readonly fence: KernelLease;
   readonly stateDir: string;
   send(message: agentV1.SyncRequest): void;
+  readonly leaseRules?: LeaseRules;
 }
 
 /** All networks of this node, with their VIPs and leases. */
@@ -34,7 +36,7 @@ export class Overlay {
 
   constructor(private readonly options: OverlayOptions) {
     const { ports, stateDir, fence } = options;
-    this.leases = new LeaseRunner(ports, join(stateDir, 'promises.json'), {
+    const hooks: LeaseHooks = {
       hold: (vipId, epoch, forMs) => this.vips.leaseHeld(vipId, epoch, forMs),
       extend: (vipId, _epoch, forMs) => this.vips.leaseExtended(vipId, forMs),
       drop: (vipId, epoch, reason) => this.vips.leaseLost(vipId, epoch, reason),
@@ -55,7 +57,8 @@ export class Overlay {
             },
           },
         }),
-    });
+    };
+    this.leases = new LeaseRunner(ports, join(stateDir, 'promises.json'), hooks, options.leaseRules);
     this.vips = new VipActor({
       ports,
       leases: this.leases,
@@ -103,6 +106,11 @@ export class Overlay {
     this.networks.delete(networkId);
     this.vips.forgetNetwork(networkId);
     await network?.tearDown();
+  }
+
+  /** Looks at everything now and repairs what is not as it should be. */
+  async repairAll(): Promise<void> {
+    for (const network of this.networks.values()) await this.repair(network);
   }
 
   /** Tears down every interface: the instance was forgotten. */

@@ -1,0 +1,50 @@
+import fc from 'fast-check';
+import type { Mutant } from './mutants.js';
+import { play } from './run-schedule.js';
+import { estranged, mumbled, schedules, type Schedule } from './schedules.js';
+import { makeTemplate, type Template } from './template.js';
+
+/** Long: `npm run soak -- failover-sim --schedules 10000`. */
+const RUNS = 25;
+const SEED = 20261121;
+
+describe('failover under random schedules, with the agents’ and the platform’s own code on virtual time', () => {
+  const templates = new Map<number, Template>();
+  beforeAll(async () => {
+    for (const candidates of [2, 3, 5]) templates.set(candidates, await makeTemplate(candidates));
+  });
+  const run = (schedule: Schedule, mutant?: Mutant) => play(schedule, templates.get(schedule.candidates)!, mutant);
+
+  it('never has two holders in one epoch nor a holder outside its lease, and always settles', async () => {
+    let epochs = 0;
+    const property = fc.asyncProperty(schedules, async (schedule) => {
+      const played = await run(schedule);
+      epochs += played.epochs;
+      expect(played.violations).toEqual([]);
+    });
+    await fc.assert(property, { numRuns: RUNS, seed: SEED });
+    // The VIP did move in there.
+    expect(epochs).toBeGreaterThan(RUNS * 1.2);
+  }, 120_000);
+
+  const faults: readonly [Mutant, fc.Arbitrary<Schedule>, RegExp][] = [
+    ['lease_from_arrival', schedules, /outside its lease|both hold|two holders/],
+    ['promise_not_persisted', estranged, /both hold|two holders/],
+    ['removed_before_added', schedules, /0 ways to the VIP/],
+    ['delta_without_base', mumbled, /not settled .* routes/],
+    ['last_update_dropped', schedules, /not settled .* routes/],
+  ];
+  it.each(faults)(
+    'finds the planted fault %s, by a schedule that does no harm without it',
+    async (mutant, family, symptom) => {
+      const property = fc.asyncProperty(
+        family,
+        async (s) => !(await run(s, mutant)).violations.some((v) => symptom.test(v)),
+      );
+      const found = await fc.check(property, { numRuns: 200, seed: SEED, endOnFailure: true });
+      expect(found.failed).toBe(true);
+      expect((await run(found.counterexample![0])).violations).toEqual([]);
+    },
+    120_000,
+  );
+});

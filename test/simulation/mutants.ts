@@ -1,0 +1,62 @@
+import { applyDiff, sectionHash, type agentV1 } from '#proto';
+import { safeRules, type LeaseRules } from '../../agent/src/lease/lease.js';
+import type { WgChange, WireGuardDriver } from '../../agent/src/wireguard/driver.js';
+import { SessionHub } from '../../libs/agent-gateway/src/session/hub.js';
+
+/** Faults that the simulation must find; each changes one thing of an otherwise healthy system. */
+export type Mutant =
+  | 'lease_from_arrival'
+  | 'promise_not_persisted'
+  | 'removed_before_added'
+  | 'delta_without_base'
+  | 'last_update_dropped';
+
+export const leaseRules = (mutant: Mutant | undefined): LeaseRules =>
+  mutant === 'lease_from_arrival' ? { leaseEnd: (_sentAt, ttlMs, confirmedAt) => confirmedAt + ttlMs } : safeRules;
+
+/** For `removed_before_added`: what has to be taken away first, as a list of whole peers. */
+export const takenFirst = async (driver: WireGuardDriver, name: string, change: WgChange): Promise<WgChange> => {
+  const gained = new Set(change.peers.flatMap((peer) => peer.add ?? []));
+  const state = await driver.read(name);
+  const losers = (state?.peers ?? []).filter((peer) => peer.allowedIps.some((prefix) => gained.has(prefix)));
+  return {
+    peers: losers.map(({ publicKey, allowedIps }) => ({
+      publicKey,
+      replace: true,
+      allowedIps: allowedIps.filter((prefix) => !gained.has(prefix)),
+    })),
+  };
+};
+
+/** An agent that checks neither the base of a delta nor its hash: as if every delta were the right one. */
+export class Credulous {
+  private readonly sections = new Map<string, { generation: bigint; items: Map<string, Uint8Array> }>();
+
+  twist(response: agentV1.SyncResponse): agentV1.SyncResponse {
+    const { message } = response;
+    if (message?.$case === 'snapshot')
+      for (const { name, generation, items } of message.value.sections)
+        this.sections.set(name, { generation, items: new Map(Object.entries(items)) });
+    if (message?.$case !== 'delta') return response;
+    const delta = message.value;
+    const have = this.sections.get(delta.section) ?? { generation: 0n, items: new Map<string, Uint8Array>() };
+    const items = applyDiff(have.items, { put: new Map(Object.entries(delta.put)), remove: delta.remove });
+    this.sections.set(delta.section, { generation: delta.generation, items });
+    const value = { ...delta, baseGeneration: have.generation, hash: sectionHash(items) };
+    return { message: { $case: 'delta', value } };
+  }
+}
+
+/** A gateway that forgets an update that came while another one was on its way. */
+export class ForgetfulHub extends SessionHub {
+  constructor(
+    deps: ConstructorParameters<typeof SessionHub>[0],
+    private readonly busy: (instanceId: string) => boolean,
+  ) {
+    super(deps);
+  }
+
+  override refresh(instanceId: string, changedAtMs: number): void {
+    if (!this.busy(instanceId)) super.refresh(instanceId, changedAtMs);
+  }
+}

@@ -1,0 +1,117 @@
+import fc from 'fast-check';
+
+/** When, after the warm-up, something happens to whom. Numbers are taken modulo what there is. */
+export type SimEvent = { readonly at: number; readonly node: number } & (
+  | { readonly kind: 'pause'; readonly forMs: number }
+  | { readonly kind: 'restart'; readonly forMs: number }
+  | { readonly kind: 'cut_overlay'; readonly forMs: number }
+  | { readonly kind: 'cut_pair'; readonly other: number; readonly forMs: number }
+  | { readonly kind: 'cut_control'; readonly forMs: number }
+  | { readonly kind: 'clock_step'; readonly byMs: number }
+  | { readonly kind: 'platform_pause'; readonly forMs: number }
+  | { readonly kind: 'platform_kill'; readonly forMs: number }
+  | { readonly kind: 'move' }
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'health' }
+  | { readonly kind: 'change' }
+  | { readonly kind: 'refuse'; readonly times: number }
+);
+
+export interface Schedule {
+  readonly candidates: 2 | 3 | 5;
+  readonly seed: number;
+  readonly loss: number;
+  readonly maxDelayMs: number;
+  readonly events: readonly SimEvent[];
+}
+
+export const FAULTS_MS = 6_000;
+
+const at = fc.integer({ min: 0, max: FAULTS_MS });
+const node = fc.nat(9);
+const forMs = fc.integer({ min: 20, max: 4_000 });
+const of = <K extends SimEvent['kind']>(kind: K, more: Record<string, fc.Arbitrary<number>> = {}) =>
+  fc.record({ kind: fc.constant(kind), at, node, ...more }) as unknown as fc.Arbitrary<SimEvent>;
+
+const weighted = [
+  { weight: 5, arbitrary: of('pause', { forMs }) },
+  { weight: 3, arbitrary: of('restart', { forMs: fc.nat(2_000) }) },
+  { weight: 2, arbitrary: of('cut_overlay', { forMs }) },
+  { weight: 3, arbitrary: of('cut_pair', { other: node, forMs }) },
+  { weight: 2, arbitrary: of('cut_control', { forMs }) },
+  { weight: 1, arbitrary: of('clock_step', { byMs: fc.integer({ min: -3_600_000, max: 3_600_000 }) }) },
+  { weight: 2, arbitrary: of('platform_pause', { forMs }) },
+  { weight: 2, arbitrary: of('platform_kill', { forMs: fc.nat(3_000) }) },
+  { weight: 4, arbitrary: of('move') },
+  { weight: 1, arbitrary: of('drain') },
+  { weight: 1, arbitrary: of('health') },
+  { weight: 3, arbitrary: of('change') },
+  { weight: 1, arbitrary: of('refuse', { times: fc.integer({ min: 1, max: 3 }) }) },
+];
+
+const anything: fc.Arbitrary<Schedule> = fc.record({
+  candidates: fc.constantFrom(2 as const, 3 as const, 3 as const, 5 as const),
+  seed: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+  loss: fc.constantFrom(0, 0.02, 0.1, 0.4),
+  maxDelayMs: fc.constantFrom(2, 40, 400, 1_500),
+  events: fc.array(fc.oneof(...weighted), { minLength: 1, maxLength: 14 }),
+});
+
+/**
+ * What chance alone seldom deals: the first holder hears neither the next one nor the platform, but still a voter, and that
+ * voter, or another one, starts anew around the time at which the next holder takes over.
+ */
+export const estranged: fc.Arbitrary<Schedule> = fc
+  .record({
+    seed: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+    loss: fc.constantFrom(0, 0.02),
+    maxDelayMs: fc.constantFrom(2, 40),
+    moveAt: fc.integer({ min: 50, max: 500 }),
+    restartAfter: fc.integer({ min: 100, max: 2_500 }),
+    forMs: fc.integer({ min: 2_000, max: 5_000 }),
+    voter: fc.constantFrom(2, 2, 2, 0, 1),
+    more: fc.array(fc.oneof(...weighted), { maxLength: 3 }),
+  })
+  .map(({ seed, loss, maxDelayMs, moveAt, restartAfter, forMs: cutMs, voter, more }) => ({
+    candidates: 3,
+    seed,
+    loss,
+    maxDelayMs,
+    events: [
+      { kind: 'cut_control', at: moveAt - 40, node: 0, forMs: cutMs },
+      { kind: 'cut_pair', at: moveAt - 40, node: 0, other: 1, forMs: cutMs },
+      { kind: 'move', at: moveAt, node: 1 },
+      { kind: 'restart', at: moveAt + restartAfter, node: voter, forMs: 5 },
+      ...more,
+    ],
+  }));
+
+/** One node does not understand one update, and more updates follow it. */
+export const mumbled: fc.Arbitrary<Schedule> = fc
+  .record({
+    candidates: fc.constantFrom(2 as const, 3 as const),
+    seed: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+    loss: fc.constantFrom(0, 0.1),
+    maxDelayMs: fc.constantFrom(2, 400),
+    deaf: fc.nat(3),
+    changes: fc.array(fc.record({ node: fc.nat(3), at: fc.integer({ min: 1_000, max: FAULTS_MS }) }), {
+      minLength: 1,
+      maxLength: 6,
+    }),
+    more: fc.array(fc.oneof(...weighted), { maxLength: 2 }),
+  })
+  .map(({ deaf, changes, more, ...rest }) => ({
+    ...rest,
+    events: [
+      { kind: 'refuse', at: 900, node: deaf, times: 1 },
+      ...changes.map(({ node: who, at: when }) => ({ kind: 'change' as const, at: when, node: who })),
+      ...more,
+    ],
+  }));
+
+/** Beats, losses, doubles, reorders, pauses of up to 4 s, restarts, clock steps, cuts, moves, and a platform that dies. */
+export const schedules: fc.Arbitrary<Schedule> = fc.oneof(
+  { weight: 6, arbitrary: anything },
+  { weight: 1, arbitrary: estranged },
+  { weight: 1, arbitrary: mumbled },
+);

@@ -1,0 +1,262 @@
+import { silentLog, seededRandom, type Random } from '#kernel';
+import { agentV1 } from '#proto';
+import { Agent } from '../../agent/src/agent.js';
+import { IdentityStore, type Identity } from '../../agent/src/identity/identity-store.js';
+import type { Modules } from '../../agent/src/k3s/modules.js';
+import type { KernelLease } from '../../agent/src/lease/kernel-lease.js';
+import type { LinkOps } from '../../agent/src/network/link-ops.js';
+import { MemoryLinkOps } from '../../agent/src/network/memory-link-ops.js';
+import { Overlay } from '../../agent/src/network/overlay.js';
+import type { AgentPorts, Files, SyncHandlers, SyncStream } from '../../agent/src/ports.js';
+import type { WgState, WireGuardDriver } from '../../agent/src/wireguard/driver.js';
+import { MemoryWireGuardDriver } from '../../agent/src/wireguard/memory-driver.js';
+import { leaseRules, takenFirst, type Mutant } from './mutants.js';
+import { Zone, type SimClock } from './sim-clock.js';
+import type { SimNetwork } from './sim-network.js';
+
+export interface MachineDeps {
+  readonly clock: SimClock;
+  readonly network: SimNetwork;
+  readonly random: Random;
+  readonly mutant: Mutant | undefined;
+  readonly identity: Identity;
+  connect(machine: SimMachine, zone: Zone, handlers: SyncHandlers): SyncStream;
+  wrote(machine: SimMachine): void;
+}
+
+const STATE = '/state';
+/** nft and the margin that NftLease leaves. */
+const FENCE_MARGIN_MS = 25;
+
+interface Life {
+  readonly zone: Zone;
+  readonly agent: Agent;
+  overlay: Overlay | undefined;
+}
+
+/** What outlives the agent: disk, interface, addresses and the kernel's leases; and the agent that runs on it now. */
+export class SimMachine {
+  readonly files = new Map<string, Buffer>();
+  readonly wall = { offset: 0 };
+  readonly links = new MemoryLinkOps();
+  readonly driver = new MemoryWireGuardDriver();
+  /** Until when the kernel lets each fenced address pass. */
+  readonly fence = new Map<string, number>();
+  wg: WgState | undefined;
+  /** Of the lease that the kernel holds. */
+  heldEpoch = 0;
+  ackedEpoch = 0;
+  ackedRole: 'none' | 'holder' | 'other' = 'none';
+  private life: Life | undefined;
+
+  constructor(
+    readonly instanceId: string,
+    readonly peerId: string,
+    readonly address: string,
+    private readonly index: number,
+    private readonly deps: MachineDeps,
+  ) {}
+
+  get up(): boolean {
+    return this.life !== undefined;
+  }
+
+  /** The VIP as the running agent knows it. */
+  vips() {
+    return this.life?.overlay?.vips.ofNetwork(this.networkId) ?? [];
+  }
+
+  networkId = '';
+
+  /** Whether a packet to the address would be answered here, whatever the agent is doing. */
+  answers(address: string): boolean {
+    const on = this.wg !== undefined && this.links.addresses(this.device).includes(`${address}/128`);
+    return on && (this.fence.get(address) ?? Infinity) > this.deps.clock.now;
+  }
+
+  device = '';
+
+  start(): void {
+    if (this.life !== undefined) return;
+    const { deps } = this;
+    const zone = new Zone(deps.clock, this.index * 1e7 + Math.floor(deps.random.unit() * 1e6), this.wall);
+    const ports = this.ports(zone);
+    let overlay: Overlay | undefined;
+    const agent = new Agent(
+      {
+        ports,
+        store: new IdentityStore(ports.files, STATE),
+        capabilities: {},
+        overlay: (send) =>
+          (overlay = new Overlay({
+            ports,
+            driver: this.driverFor(zone),
+            links: this.linksFor(zone),
+            fence: this.fenceFor(zone),
+            stateDir: STATE,
+            send,
+            leaseRules: leaseRules(deps.mutant),
+          })),
+        // No runtimes here.
+        modules: () =>
+          ({
+            start: async () => undefined,
+            stop: async () => undefined,
+            connected: () => undefined,
+            apply: () => [],
+          }) as unknown as Modules,
+      },
+      deps.identity,
+    );
+    this.life = { zone, agent, overlay };
+    void agent.start();
+  }
+
+  /** kill -9. */
+  kill(): void {
+    if (this.life === undefined) return;
+    this.life.zone.alive = false;
+    this.life = undefined;
+  }
+
+  pause(forMs: number): void {
+    if (this.life !== undefined)
+      this.life.zone.pausedUntil = Math.max(this.life.zone.pausedUntil, this.deps.clock.now + forMs);
+  }
+
+  heard(message: agentV1.SyncRequest): void {
+    if (message.message?.$case !== 'vipAck') return;
+    const { epoch, role, error } = message.message.value;
+    const { VipAck_Role: Role } = agentV1;
+    if (error !== '' || role === Role.ROLE_PREPARED || role === Role.ROLE_UNSPECIFIED) return;
+    this.ackedEpoch = Math.max(this.ackedEpoch, Number(epoch));
+    this.ackedRole = role === Role.ROLE_HOLDER ? 'holder' : 'other';
+  }
+
+  private ports(zone: Zone): AgentPorts {
+    const { deps } = this;
+    const random = seededRandom(Math.floor(deps.random.unit() * 2 ** 31));
+    const absent = (): never => {
+      throw new Error('there is no such thing in the simulation');
+    };
+    return {
+      clock: zone,
+      timers: zone,
+      random,
+      log: silentLog,
+      files: this.filesFor(zone),
+      processes: { run: absent, spawnDetached: absent, openPipe: absent, startTime: absent, kill: absent },
+      datagrams: deps.network.portFor(zone),
+      host: {
+        hostname: this.instanceId,
+        architecture: 'sim',
+        bootId: `boot-${this.instanceId}`,
+        machineId: this.instanceId,
+        memoryBytes: 1,
+        load1m: () => 0,
+        memoryFreeBytes: () => 1,
+        uptimeMs: () => Math.round(zone.monotonicMs()),
+        underlayAddresses: () => [],
+      },
+      transport: {
+        enroll: absent,
+        connect: () => ({
+          sync: (handlers) => deps.connect(this, zone, handlers),
+          reportPhase: absent,
+          renew: absent,
+          tunnel: absent,
+          close: () => undefined,
+        }),
+      },
+      loopback: { connect: absent },
+      http: { get: absent, download: absent },
+    };
+  }
+
+  /** A write takes its time, and is whole or not there at all. */
+  private filesFor(zone: Zone): Files {
+    const { files, deps } = this;
+    return {
+      read: async (path) => files.get(path),
+      write: async (path, data) => {
+        await zone.sleep(deps.random.unit() ** 3 * 15);
+        if (deps.mutant === 'promise_not_persisted' && path.endsWith('promises.json')) return;
+        files.set(path, Buffer.from(data as string));
+      },
+      remove: async (path) => void files.delete(path),
+      removeTree: async () => undefined,
+      installExecutable: async () => undefined,
+    };
+  }
+
+  private driverFor(zone: Zone): WireGuardDriver {
+    const { driver, deps } = this;
+    const write = async (name: string, change: Parameters<WireGuardDriver['write']>[1]): Promise<void> => {
+      if (!zone.alive) return;
+      await driver.write(name, change);
+      this.device = name;
+      this.wg = await driver.read(name);
+      deps.wrote(this);
+    };
+    return {
+      kind: 'memory',
+      sharedDevice: false,
+      device: (name) => name,
+      ensure: (name) => driver.ensure(name),
+      read: (name) => driver.read(name),
+      remove: (name) => driver.remove(name),
+      onLost: (listener) => driver.onLost(listener),
+      write: async (name, change) => {
+        await zone.sleep(deps.random.unit() ** 2 * 6);
+        if (deps.mutant === 'removed_before_added') {
+          await write(name, await takenFirst(driver, name, change));
+          await zone.sleep(1);
+        }
+        await write(name, change);
+      },
+    };
+  }
+
+  /** `ip` is a process, and takes as long. */
+  private linksFor(zone: Zone): LinkOps {
+    const { links, deps } = this;
+    return {
+      read: (device) => links.read(device),
+      unreachable: () => links.unreachable(),
+      apply: async (ops) => {
+        if (ops.length === 0) return;
+        await zone.sleep(1 + deps.random.unit() ** 2 * 10);
+        if (zone.alive) await links.apply(ops);
+      },
+      enableForwarding: () => links.enableForwarding(),
+      killSockets: () => zone.sleep(1 + deps.random.unit() * 4),
+      deviceTo: () => links.deviceTo(),
+    };
+  }
+
+  private fenceFor(zone: Zone): KernelLease {
+    const { fence, deps } = this;
+    const set = async (address: string, until: number | undefined): Promise<void> => {
+      await zone.sleep(deps.random.unit() ** 2 * 3);
+      if (until === undefined) fence.delete(address);
+      else fence.set(address, until);
+    };
+    return {
+      kind: 'nft',
+      start: async (addresses) => {
+        for (const address of addresses) await set(address, -Infinity);
+      },
+      watch: async (address) => {
+        if (!fence.has(address)) fence.set(address, -Infinity);
+      },
+      allow: async (address, forMs) => {
+        const item = this.vips().find((vip) => vip.address === address);
+        if (item?.role === 'holder') this.heldEpoch = item.epoch;
+        await set(address, deps.clock.now + forMs - FENCE_MARGIN_MS);
+      },
+      deny: (address) => set(address, -Infinity),
+      forget: (address) => set(address, undefined),
+      close: () => undefined,
+    };
+  }
+}

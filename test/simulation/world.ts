@@ -1,0 +1,193 @@
+import { seededRandom, type Random } from '#kernel';
+import { MemoryEventStore } from '#event-store';
+import type { agentV1 } from '#proto';
+import type { SyncHandlers, SyncStream } from '../../agent/src/ports.js';
+import { Credulous, type Mutant } from './mutants.js';
+import { LeaseOracle } from './oracle.js';
+import { SimChannel } from './sim-channel.js';
+import { settle, SimClock, Zone } from './sim-clock.js';
+import { SimMachine } from './sim-machine.js';
+import { SimNetwork } from './sim-network.js';
+import { LEASE, SimPlatform } from './sim-platform.js';
+import type { Schedule } from './schedules.js';
+import type { Template } from './template.js';
+
+/** Scheduling between the oracle's view of a beat and the lease's. */
+const TOLERANCE_MS = 1;
+
+/** One schedule's world: machines with real agents, a platform with the real failover, and what must always hold. */
+export class SimWorld {
+  readonly clock = new SimClock();
+  readonly random: Random;
+  readonly network: SimNetwork;
+  readonly machines: SimMachine[];
+  readonly violations: string[] = [];
+  readonly log: MemoryEventStore;
+  platform: SimPlatform | undefined;
+  healed = false;
+  private readonly oracle: LeaseOracle;
+  private readonly controlCuts = new Map<string, number>();
+  private readonly refusing = new Map<string, number>();
+  private readonly credulous = new Map<string, Credulous>();
+
+  constructor(
+    readonly schedule: Schedule,
+    readonly template: Template,
+    private readonly mutant: Mutant | undefined,
+  ) {
+    const { clock } = this;
+    this.random = seededRandom(schedule.seed);
+    this.log = new MemoryEventStore({ wallMs: () => Date.UTC(2026, 0, 1) + clock.now });
+    const voters = schedule.candidates + (schedule.candidates % 2 === 0 ? 1 : 0);
+    const names = new Map(template.nodes.map((node) => [node.address, node.instanceId]));
+    this.oracle = new LeaseOracle(Math.floor(voters / 2) + 1, LEASE.ttlMs, (address) => names.get(address));
+    this.network = new SimNetwork(clock, this.random, schedule, (from, to, message) =>
+      this.oracle.overlay(clock.now, from, to, message),
+    );
+    this.machines = template.nodes.map((node, i) => this.machine(node, i));
+  }
+
+  async start(): Promise<void> {
+    for (const { stream, version, ...event } of this.template.events)
+      await this.log.append({ stream, expected: version === 1 ? 'no_stream' : version - 1, events: [event] });
+    await this.startPlatform();
+    for (const machine of this.machines) machine.start();
+  }
+
+  /** Virtual time goes on; after each thing that happens, what must always hold is looked at. */
+  async run(untilMs: number): Promise<void> {
+    while (this.violations.length === 0 && this.clock.step(untilMs)) {
+      await settle();
+      this.check();
+    }
+    this.clock.now = Math.max(this.clock.now, untilMs);
+  }
+
+  async startPlatform(): Promise<void> {
+    if (this.platform !== undefined) return;
+    const zone = new Zone(this.clock, Math.floor(this.random.unit() * 1e6));
+    const platform = new SimPlatform(zone, this.log, this.random, this.mutant);
+    this.platform = platform;
+    await platform.start(this.machines.map((machine) => machine.instanceId));
+  }
+
+  killPlatform(): void {
+    this.platform?.kill();
+    this.platform = undefined;
+  }
+
+  cutControl(instanceId: string, untilMs: number): void {
+    this.controlCuts.set(instanceId, Math.max(untilMs, this.controlCuts.get(instanceId) ?? 0));
+  }
+
+  refuse(instanceId: string, times: number): void {
+    this.refusing.set(instanceId, times);
+  }
+
+  violation(text: string): void {
+    if (this.violations.length < 5) this.violations.push(`at ${this.clock.now.toFixed(1)}: ${text}`);
+  }
+
+  private machine(node: Template['nodes'][number], index: number): SimMachine {
+    const { clock, network, random, mutant, template } = this;
+    const machine = new SimMachine(node.instanceId, node.peerId, node.address, index, {
+      clock,
+      network,
+      random,
+      mutant,
+      identity: template.identity,
+      connect: (m, zone, handlers) => this.connect(m, zone, handlers),
+      wrote: (m) => this.checkRoutes(m),
+    });
+    machine.networkId = template.networkId;
+    return machine;
+  }
+
+  private connect(machine: SimMachine, zone: Zone, handlers: SyncHandlers): SyncStream {
+    const { platform } = this;
+    const id = machine.instanceId;
+    const cutUntil = () => this.controlCuts.get(id) ?? 0;
+    if (platform === undefined || !platform.ready || cutUntil() > this.clock.now) {
+      zone.after(5, () => handlers.onEnd('unreachable'));
+      return { send: () => undefined, close: () => undefined };
+    }
+    const channel = new SimChannel({
+      clock: this.clock,
+      random: this.random,
+      agent: zone,
+      platform: platform.zone,
+      cutUntil,
+      refuses: (message) => this.refuses(id, message),
+      handlers: this.mutant === 'delta_without_base' ? this.credulously(id, handlers) : handlers,
+      sniffUp: (message) => this.sniffUp(machine, message),
+      sniffDown: (message) => this.sniffDown(id, message),
+    });
+    platform.channels.get(id)?.break('another stream');
+    platform.channels.set(id, channel);
+    zone.after(0, () =>
+      channel.accept((stream) => platform.hub.accept({ instanceId: id, certificateSerial: '1' }, stream)),
+    );
+    return channel.agentEnd();
+  }
+
+  private credulously(id: string, handlers: SyncHandlers): SyncHandlers {
+    const credulous = this.credulous.get(id) ?? new Credulous();
+    this.credulous.set(id, credulous);
+    return { ...handlers, onMessage: (message) => handlers.onMessage(credulous.twist(message)) };
+  }
+
+  /** An agent that cannot understand one delta goes on without it. */
+  private refuses(id: string, { message }: agentV1.SyncResponse): boolean {
+    const left = this.refusing.get(id) ?? 0;
+    if (left === 0 || message?.$case !== 'delta' || this.healed) return false;
+    this.refusing.set(id, left - 1);
+    return true;
+  }
+
+  private sniffUp(machine: SimMachine, message: agentV1.SyncRequest): void {
+    machine.heard(message);
+    if (message.message?.$case !== 'leaseBeat') return;
+    const { epoch, seq } = message.message.value;
+    this.oracle.beat(this.clock.now, machine.instanceId, Number(epoch), Number(seq));
+  }
+
+  private sniffDown(id: string, message: agentV1.SyncResponse): void {
+    if (message.message?.$case !== 'leaseConfirm') return;
+    const { epoch, seq } = message.message.value;
+    this.oracle.confirm(id, 'platform', Number(epoch), Number(seq));
+  }
+
+  private check(): void {
+    const { now } = this.clock;
+    const holders = this.machines.filter((machine) => machine.answers(this.template.vipAddress));
+    for (const { instanceId, heldEpoch } of holders)
+      if (now > this.oracle.untilOf(instanceId) + TOLERANCE_MS)
+        this.violation(`${this.nick(instanceId)} answers at epoch ${heldEpoch} outside its lease`);
+    const epochs = holders.map((machine) => machine.heldEpoch);
+    if (new Set(epochs).size < epochs.length) this.violation(`two holders in epoch ${epochs.join(' and ')}`);
+    const unyielded = holders.filter((m) => !this.oracle.hasYielded(m.instanceId, m.heldEpoch));
+    if (unyielded.length > 1)
+      this.violation(`${unyielded.map((m) => `${this.nick(m.instanceId)}@${m.heldEpoch}`).join(' and ')} both hold`);
+    for (const machine of this.machines) {
+      const epoch = machine.vips()[0]?.epoch;
+      if (epoch !== undefined && epoch < machine.ackedEpoch)
+        this.violation(
+          `${this.nick(machine.instanceId)} went back to epoch ${epoch} after it had acknowledged ${machine.ackedEpoch}`,
+        );
+    }
+  }
+
+  /** After each write to an interface: who is told of a holder has exactly one way to it, at every moment. */
+  private checkRoutes(machine: SimMachine): void {
+    const vip = machine.vips()[0];
+    if (machine.ackedEpoch === 0 || vip === undefined || vip.role === 'holder' || vip.holder_peer_id === null) return;
+    // Who was the holder until now needs no way to itself, and gets one with its next part.
+    if (machine.ackedRole === 'holder' && machine.ackedEpoch < vip.epoch) return;
+    const owners = machine.wg!.peers.filter((peer) => peer.allowedIps.includes(`${vip.address}/128`));
+    if (owners.length !== 1) this.violation(`${this.nick(machine.instanceId)} has ${owners.length} ways to the VIP`);
+  }
+
+  nick(instanceId: string): string {
+    return `n${this.machines.findIndex((machine) => machine.instanceId === instanceId)}`;
+  }
+}
