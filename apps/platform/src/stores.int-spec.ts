@@ -5,6 +5,10 @@ import { startTestPlatform, type TestPlatform } from './testing/test-platform.js
 
 const cases: [string, () => Promise<Record<string, string>>][] = [
   ['in memory', async () => ({ DROVER_EVENT_STORE: 'memory' })],
+  [
+    'on a socket that DATABASE_URL names',
+    async () => ({ DATABASE_URL: (await testDatabase()).connectionString.replace('@localhost/', '@/') }),
+  ],
   ['on a server that DATABASE_URL names', async () => ({ DATABASE_URL: (await testDatabase()).connectionString })],
 ];
 

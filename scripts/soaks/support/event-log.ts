@@ -16,6 +16,8 @@ export interface LogPlace {
 export const readLogOf = async (where: string | LogPlace): Promise<LogCopy> => {
   const postgres = await openPostgres(typeof where === 'string' ? { dataDir: where } : where);
   const pool = new pg.Pool(postgres.connection);
+  // `end` resolves before the sockets are closed; a server that stops cuts them off, and the pool would throw that.
+  pool.on('error', () => undefined);
   const store = new PostgresEventStore({ connection: postgres.connection });
   try {
     const events: RecordedEvent[] = [];

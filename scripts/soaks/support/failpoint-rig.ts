@@ -158,6 +158,8 @@ export class FailpointRig {
   private async withPool<T>(work: (pool: pg.Pool) => Promise<T>): Promise<T> {
     const postgres = await openPostgres(this.place);
     const pool = new pg.Pool(postgres.connection);
+    // `end` resolves before the sockets are closed; a server that stops cuts them off, and the pool would throw that.
+    pool.on('error', () => undefined);
     try {
       return await work(pool);
     } finally {

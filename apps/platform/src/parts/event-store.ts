@@ -104,7 +104,8 @@ const unreachable = (databaseUrl: string, error: unknown): unknown => {
   return new ConfigError(`DATABASE_URL: ${serverName(databaseUrl)} cannot be used: ${errorMessage(error) || code}`);
 };
 
-const serverName = (databaseUrl: string): string => {
-  const { host, pathname } = new URL(databaseUrl);
-  return `Postgres at ${host}${pathname}`;
+/** As pg reads it: `postgresql://me@/db?host=/run/postgresql` names a socket, and is no URL to anybody else. */
+const serverName = (connectionString: string): string => {
+  const { host, port, database } = new pg.Client({ connectionString });
+  return `Postgres at ${host.startsWith('/') ? host : `${host}:${port}`}/${database}`;
 };
