@@ -13,13 +13,8 @@ export class Device {
 
   static async join(lab: LabOfDevice, host: string, bootstrapUrl: string, root: string): Promise<Device> {
     const main = join(root, 'dist/apps/lab/src/device/main.js');
-    const child = lab.spawn(host, [
-      process.execPath,
-      main,
-      bootstrapUrl,
-      lab.plainRoutes ? 'plain' : 'wireguard',
-      host,
-    ]);
+    const child = lab.spawn(host, [process.execPath, main, lab.plainRoutes ? 'plain' : 'wireguard', host]);
+    child.stdin?.write(`${bootstrapUrl}\n`);
     const [word, ...addresses] = (await firstLine(child, 'the workstation’s device client')).split(' ');
     if (word !== 'ready') throw new Error(`the workstation's device client said ${String(word)}`);
     child.stdout?.resume();

@@ -1,15 +1,18 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { request, type IncomingMessage } from 'node:http';
+import { createInterface } from 'node:readline';
 import { run, sleep, start, until } from '../processes.js';
 import { PlainRouteApplier, WireGuardApplier, type Applier } from './apply.js';
 import { deviceConfig, redeemed, type DeviceConfig } from './config.js';
 
 /**
- * An operator's device: `main BOOTSTRAP_URL wireguard|plain NAME`. Makes its key here, redeems the grant, then follows
- * the feed of changes. Prints `ready ADDRESS…` once the overlay is up.
+ * An operator's device: `main wireguard|plain NAME`, with the bootstrap URL on the first line of stdin (it holds the grant's
+ * token, which has no business in a list of processes). Makes its key here, redeems the grant, then follows the feed of
+ * changes. Prints `ready ADDRESS…` once the overlay is up.
  */
-const [bootstrapUrl = '', mode, name = 'workstation'] = process.argv.slice(2);
+const [mode, name = 'workstation'] = process.argv.slice(2);
+let bootstrapUrl = '';
 const KEY_FILE = '/run/wireguard/device.key';
 
 interface Call {
@@ -87,6 +90,10 @@ const follow = async (
 };
 
 const main = async (): Promise<void> => {
+  for await (const line of createInterface({ input: process.stdin })) {
+    bootstrapUrl = line;
+    break;
+  }
   const response = await open({ method: 'POST', path: bootstrapUrl, body: { public_key: makeKeys(), name } });
   const text = await textOf(response);
   if (response.statusCode !== 200) throw new Error(`the grant was refused: ${response.statusCode ?? ''} ${text}`);

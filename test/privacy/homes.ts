@@ -1,0 +1,28 @@
+import type { Home } from './support/hunt.js';
+
+/** Where secrets of a run may be found: each has to be somewhere. Everywhere else they have no business. */
+export const HOMES: readonly Home[] = [
+  { secret: /^admin token$/, place: /^data\/admin\.token$/, reason: 'how the operator gets it; 0600' },
+  { secret: /^admin token$/, place: /^what the platform says/, reason: 'shown once, by the start that made it' },
+  { secret: /^master key$/, place: /^data\/master\.key$/, reason: '0600; everything else is sealed under it' },
+  { secret: /^CA key/, place: /^data\/ca\/ca\.key$/, reason: '0600; not in the database, so that a dump cannot sign' },
+  {
+    secret: /^join token$/,
+    place: /^lab\/tokens\//,
+    reason: 'the lab hands it to the machine’s agent in a file, 0600',
+  },
+  {
+    secret: /^grant token$/,
+    place: /^answer of system_sdwan_create_access_grant$/,
+    reason: 'told once to who made the grant; single use',
+  },
+  { secret: /^(kubeconfig|K3s) key/, place: /^answer of kubernetes_get_kubeconfig$/, reason: 'what was asked for' },
+  {
+    secret: /^K3s token$/,
+    place: /^environ of k3s agent/,
+    reason: 'as K3s’s own installer does it: shown to root of that node only, who has the token’s file too',
+  },
+];
+
+/** Subjects of secrets that last as long as the platform: nothing ends them, and nothing shreds theirs. */
+export const LASTING_SUBJECTS: readonly string[] = ['audit-keys'];
