@@ -26,6 +26,9 @@ import { endShortTutorial, MACHINES, playShortTutorial } from './support/short-t
 import { secretsOfMachine } from './support/machine-secrets.js';
 import { TellingClient } from './support/telling-client.js';
 
+/** 256 bits in base64url stand at the end of every token of ours; what is before names whose it is. */
+const secretHalf = (token: string): string => token.trim().slice(-43);
+
 const KINDS = [
   ...['admin token', 'master key', 'cursor key', 'CA key', 'join token', 'grant token', 'device token'],
   ...['kubeconfig key', 'kept server_token', 'node TLS key', 'WireGuard key', 'K3s token', 'K3s key'],
@@ -95,19 +98,14 @@ if (!able) {
     const admin = platform.token;
     const masterKey = Buffer.from(readFileSync(join(dataDir, 'master.key'), 'utf8').trim(), 'hex');
     secrets.push(
-      textSecret('admin token', admin.split('_').at(-1)!),
+      textSecret('admin token', secretHalf(admin)),
       bytesSecret('master key', masterKey),
       bytesSecret('cursor key', createHmac('sha256', masterKey).update('drover position cursors').digest()),
       ...keySecrets('CA key', readFileSync(join(dataDir, 'ca/ca.key'), 'utf8')),
-      textSecret('grant token', made.grantToken.split('_').at(-1)!),
+      textSecret('grant token', secretHalf(made.grantToken)),
       textSecret('device token', deviceToken(made.grantToken, made.devicePublicKey)),
       ...MACHINES.map((host) =>
-        textSecret(
-          'join token',
-          readFileSync(join(lab.dir, 'tokens', host), 'utf8')
-            .split('_')
-            .at(-1)!,
-        ),
+        textSecret('join token', secretHalf(readFileSync(join(lab.dir, 'tokens', host), 'utf8'))),
       ),
       ...kubeconfigKeys(made.kubeconfig),
     );
