@@ -7,6 +7,8 @@ export interface EventStoreHarness {
   open(): Promise<EventStore>;
   /** Another instance on the log of the last `open`, as a second process or a restart would have; durable adapters only. */
   reopen?(): Promise<EventStore>;
+  /** What the server behind the store takes in one append, when that is less than the port allows. */
+  readonly maxAppendBytes?: number;
   /** After each test. Closes every store it opened. */
   cleanUp(): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { eventStoreContract } from '../../../contract/event-store.contract.js';
 import { KurrentEventStore } from '../kurrentdb-event-store.js';
 
 /** The contract suite on a server: each log is a namespace of its own there, so that the server may be anybody's. */
-export const kurrentContract = (name: string, url: () => Promise<string>): void => {
+export const kurrentContract = (name: string, url: () => Promise<string>, maxAppendBytes?: number): void => {
   const run = systemIds.uuid().slice(0, 8);
   let logs = 0;
   eventStoreContract(name, () => {
@@ -14,6 +14,7 @@ export const kurrentContract = (name: string, url: () => Promise<string>): void 
       return store;
     };
     return {
+      ...(maxAppendBytes === undefined ? {} : { maxAppendBytes }),
       open: () => {
         logs++;
         return open();
