@@ -1,5 +1,6 @@
 import type { EventDefinition } from '#kernel';
 import { accessEvents } from '#access';
+import { auditEvents } from '#audit';
 import { consumerEvents } from '#consumers';
 import { fleetEvents } from '#fleet';
 import { kubernetesEvents } from '#kubernetes';
@@ -9,6 +10,7 @@ import { sdwanEvents } from '#sdwan';
 /** Every event that the platform writes or reads. What is not here cannot be appended, and fails to be read. */
 export const platformEvents: readonly EventDefinition[] = [
   ...accessEvents,
+  ...auditEvents,
   ...fleetEvents,
   ...sdwanEvents,
   ...kubernetesEvents,

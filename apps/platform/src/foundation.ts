@@ -1,5 +1,6 @@
 import { EventCatalogue, systemClock, systemTimers, type Config, type Log } from '#kernel';
 import type { AgentGateway, EnrollmentHandler } from '#agent-gateway';
+import type { AuditOffice } from '#audit';
 import type { EventStore } from '#event-store';
 import { memoryStorage, postgresStorage, ProcessingHost, Transactor } from '#processing';
 import { CursorCodec, MemoryIdempotencyLedger, PostgresIdempotencyLedger, type IdempotencyLedger } from '#tools';
@@ -7,6 +8,7 @@ import type { Closing } from './closing.js';
 import { platformEvents } from './events.js';
 import { Late, LateDispatcher } from './late.js';
 import { openConsumers, type OpenedConsumers } from './parts/consumers.js';
+import { openAudit } from './parts/audit.js';
 import { openAccess, type OpenedAccess } from './parts/access.js';
 import type { OpenedStore } from './parts/event-store.js';
 import { openGateway } from './parts/gateway.js';
@@ -22,6 +24,7 @@ export interface Foundation {
   readonly access: OpenedAccess;
   readonly processing: ProcessingHost;
   readonly gateway: AgentGateway;
+  readonly audit: AuditOffice;
   readonly ledger: IdempotencyLedger;
   readonly cursors: CursorCodec;
   /** The log for consumers outside: `/events`, Subscribe, webhooks. */
@@ -55,11 +58,13 @@ export const openFoundation = async ({ config, log, opened, closing }: Foundatio
     log: log.child({ part: 'processing' }),
   });
   closing.add('processing', () => processing.stop());
+  const audit = openAudit({ config, log, opened, secrets: access.secrets });
+  processing.addWork(audit);
   const gateway = await openGateway({ config, log, opened, catalogue, ca: access.ca, enrollment: enrollment.get });
   closing.add('agent gateway', () => gateway.stop());
   const ledger = postgres === undefined ? new MemoryIdempotencyLedger() : new PostgresIdempotencyLedger(postgres.pool);
   const cursors = new CursorCodec(access.cursorKey);
   const consumers = openConsumers({ config, log, opened, catalogue, access, cursors, gateway });
-  const parts = { config, log, opened, store, catalogue, transactor, access, processing, gateway, consumers };
+  const parts = { config, log, opened, store, catalogue, transactor, access, processing, gateway, audit, consumers };
   return { ...parts, ledger, cursors, dispatcher, enrollment };
 };

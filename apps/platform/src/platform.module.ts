@@ -15,8 +15,8 @@ import {
   TIMERS,
 } from '#kernel';
 import {
+  AUDIT_OFFICE,
   AuditModule,
-  CHAIN_VERIFIER,
   FORKS,
   LogRecentEvents,
   PLATFORM_FACTS,
@@ -25,11 +25,12 @@ import {
   ProjectionsModule,
   RECENT_EVENTS,
   REGISTERED_PROJECTIONS,
+  SealsModule,
   TimeTravelModule,
   type PlatformFacts,
 } from '#audit';
 import { ConsumersModule, EVENT_STREAM, WEBHOOK_ROWS, WEBHOOK_TRANSPORT } from '#consumers';
-import { currentEvents, EVENT_STORE, verifyChain } from '#event-store';
+import { currentEvents, EVENT_STORE } from '#event-store';
 import {
   COMMAND_DISPATCHER,
   PROCESSING_REGISTRAR,
@@ -59,19 +60,18 @@ import { VERSION } from './version.js';
 
 const value = (provide: symbol, useValue: unknown): Provider => ({ provide, useValue });
 
-const chainVerifier = ({ opened: { postgres }, store }: Foundation) =>
-  postgres === undefined || !store.capabilities.nativeChain ? undefined : () => verifyChain(postgres.pool);
-
 const recentEvents = ({ opened: { postgres }, store, catalogue }: Foundation) =>
   postgres === undefined || store.capabilities.adapter !== 'postgres'
     ? new LogRecentEvents(currentEvents(store, catalogue))
     : new PostgresRecentEvents(postgres.pool, catalogue);
 
-const platformFacts = ({ gateway }: Foundation): PlatformFacts => ({
+const platformFacts = ({ gateway, audit }: Foundation): PlatformFacts => ({
   version: VERSION,
   startedMs: systemClock.monotonicMs(),
-  problems: async () =>
-    [...gateway.faults()].map(([source, error]) => `desired state of ${source} stands still: ${error}`),
+  problems: async () => [
+    ...[...gateway.faults()].map(([source, error]) => `desired state of ${source} stands still: ${error}`),
+    ...[audit.problem()].flatMap((problem) => (problem === undefined ? [] : [`the log is not sealed: ${problem}`])),
+  ],
 });
 
 const ports = (f: Foundation): Provider[] => [
@@ -101,7 +101,7 @@ const ports = (f: Foundation): Provider[] => [
   value(PROCESSING_VIEW, f.processing),
   value(REGISTERED_PROJECTIONS, () => f.processing.registeredProjections()),
   value(PLATFORM_FACTS, platformFacts(f)),
-  value(CHAIN_VERIFIER, chainVerifier(f)),
+  value(AUDIT_OFFICE, f.audit),
 ];
 
 const registryProvider = (f: Foundation, onBadOutput: 'throw' | 'log'): Provider => ({
@@ -148,6 +148,7 @@ export class PlatformModule {
         ...CONTEXTS,
         AccessModule,
         AuditModule,
+        SealsModule,
         TimeTravelModule,
         ProjectionsModule,
         ConsumersModule,

@@ -1,15 +1,9 @@
-import { Inject, Module, Optional, type OnModuleInit } from '@nestjs/common';
+import { Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { CLOCK, type Clock } from '#kernel';
 import { EVENT_STORE, type EventStore } from '#event-store';
 import { CURSOR_CODEC, TOOL_REGISTRAR, type CursorCodec, type ToolRegistrar } from '#tools';
 import { RECENT_EVENTS, type RecentEvents } from './recent/recent-events.js';
-import {
-  agentIntrospectTool,
-  listAgentsTool,
-  platformHealthTool,
-  recentEventsTool,
-  verifyAuditTool,
-} from './tools/definitions.js';
+import { agentIntrospectTool, listAgentsTool, platformHealthTool, recentEventsTool } from './tools/definitions.js';
 import {
   agentIntrospect,
   listAgents,
@@ -20,7 +14,6 @@ import {
   type ProcessingView,
 } from './tools/platform.js';
 import { recentEvents } from './tools/recent-events.js';
-import { CHAIN_VERIFIER, verifyAudit, type ChainVerifier } from './tools/verify-audit.js';
 
 /** What happened, and whether the record of it is as it was written. */
 @Module({})
@@ -33,12 +26,10 @@ export class AuditModule implements OnModuleInit {
     @Inject(PROCESSING_VIEW) private readonly processing: ProcessingView,
     @Inject(PLATFORM_FACTS) private readonly facts: PlatformFacts,
     @Inject(CLOCK) private readonly clock: Clock,
-    @Optional() @Inject(CHAIN_VERIFIER) private readonly verifier: ChainVerifier | undefined,
   ) {}
 
   onModuleInit(): void {
     this.tools.add(recentEventsTool, recentEvents(this.recent, this.cursors));
-    this.tools.add(verifyAuditTool, verifyAudit(this.verifier, this.clock));
     this.tools.add(listAgentsTool, listAgents(this.processing));
     this.tools.add(agentIntrospectTool, agentIntrospect(this.processing));
     this.tools.add(platformHealthTool, platformHealth(this.processing, this.store, this.facts, this.clock));

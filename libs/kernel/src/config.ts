@@ -52,6 +52,22 @@ export const settingsSchema = z.object({
     .describe(
       'What stands before the names of streams in KurrentDB; another one for each platform that shares a server',
     ),
+  DROVER_AUDIT_SINK: z
+    .string()
+    .min(1)
+    .optional()
+    .transform((file) => (file === undefined ? undefined : resolve(file)))
+    .describe(
+      'The file outside the database that seals over the log are appended to; `audit/seals.jsonl` in the data directory by ' +
+        'default, better on another machine: see docs/runbooks/audit.md',
+    ),
+  DROVER_AUDIT_SEAL_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(3_600)
+    .default(60)
+    .describe('No event waits longer than this for a seal; after 1,000 events one is made at once'),
   DROVER_K3S_BIN: z.string().optional().describe('The K3s binary that nodes install'),
   DROVER_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])

@@ -1,31 +1,39 @@
-import { refusal, RefusedError, type Clock } from '#kernel';
-import type { ChainReport } from '#event-store';
+import type { Clock } from '#kernel';
 import type { ToolHandler } from '#tools';
-import type { verifyAuditTool } from './definitions.js';
+import type { AuditVerifier } from '../verify/audit-verifier.js';
+import type { verifyAuditTool } from './audit-definitions.js';
 
 type Tool = typeof verifyAuditTool;
-
-/** Recomputes the chain page by page; undefined where the store keeps none. */
-export type ChainVerifier = () => AsyncIterable<ChainReport>;
-export const CHAIN_VERIFIER = Symbol('ChainVerifier');
+const MAX_FINDINGS = 20;
 
 export const verifyAudit =
-  (verify: ChainVerifier | undefined, clock: Pick<Clock, 'monotonicMs'>): ToolHandler<Tool['input'], Tool['output']> =>
-  async () => {
-    if (verify === undefined) {
-      const hint = 'run the platform with DROVER_EVENT_STORE=postgres';
-      throw new RefusedError(refusal(422, 'no_hash_chain', 'this event store keeps no hash chain', { hint }));
-    }
+  (verifier: AuditVerifier, clock: Pick<Clock, 'monotonicMs'>): ToolHandler<Tool['input'], Tool['output']> =>
+  async ({ after, max_events }) => {
     const started = clock.monotonicMs();
-    let last: ChainReport | undefined;
-    let through = 0n;
-    for await (const report of verify()) {
-      last = report;
-      if (report.kind === 'intact') through = report.through;
-    }
-    const base = { events: Number(through), duration_ms: Math.round(clock.monotonicMs() - started) };
-    if (last?.kind === 'broken') {
-      return { ...base, intact: false, first_problem: { position: String(last.position), reason: last.reason } };
-    }
-    return { ...base, intact: true, ...(last === undefined ? {} : { head_hash: last.chainHash }) };
+    const report = await verifier.verify({
+      ...(after === undefined ? {} : { after: BigInt(after) }),
+      ...(max_events === undefined ? {} : { maxEvents: max_events }),
+    });
+    const problems = report.findings
+      .slice(0, MAX_FINDINGS)
+      .map(({ kind, position, reason }) => ({ kind, position: String(position), reason }));
+    const [first] = problems;
+    const { count, sealedThrough, inFile, key, keys } = report.seals;
+    return {
+      intact: report.intact,
+      events: report.events,
+      through: String(report.through),
+      complete: report.complete,
+      head_hash: report.chain,
+      ...(first === undefined ? {} : { first_problem: { position: first.position, reason: first.reason } }),
+      problems,
+      seals: {
+        count,
+        sealed_through: String(sealedThrough),
+        ...(inFile === undefined ? {} : { in_file: inFile }),
+        ...(key === undefined ? {} : { key_id: key }),
+        key_ids: [...keys],
+      },
+      duration_ms: Math.round(clock.monotonicMs() - started),
+    };
   };

@@ -16,7 +16,7 @@ const verifierOf = (ground: AuditGround, sink = true) => {
       ? new PortEventCheck(log, store)
       : new PostgresEventCheck({ pool, log, store, runner: () => inlineRunner(pool) });
   return new AuditVerifier({
-    ...{ store, events, leads: () => true, nativeChain: log.nativeChain },
+    ...{ store, events, leads: () => true },
     ...(sink ? { sink: ground.sink } : {}),
   });
 };

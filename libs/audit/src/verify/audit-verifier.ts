@@ -10,8 +10,6 @@ export interface AuditVerifierOptions {
   readonly sink?: SealSink;
   /** Whether this process writes the file of the seals now, so that it must be complete. */
   readonly leads: () => boolean;
-  /** The store's chain covers every event; otherwise seals are all there is. */
-  readonly nativeChain: boolean;
 }
 
 export interface VerifyRequest {
