@@ -145,7 +145,9 @@ const peerProjection = () =>
     canHandle: fleetEvents.map((e) => e.type).filter((type) => !/^system\.(template|node)\./.test(type)) as never,
     getDocumentId: (event: { metadata: unknown }) => (event.metadata as { streamName: string }).streamName,
     evolve: (stored: Stored | null, event: { type: string; data: object; metadata: object }) => {
-      const { _id, _version, ...doc } = stored ?? ({} as Stored);
+      const doc: Partial<Stored> = { ...stored };
+      delete doc._id;
+      delete doc._version;
       const metadata = event.metadata as { streamName: string; accountId: string };
       const recorded = { type: event.type, data: event.data, stream: metadata.streamName, meta: metadata };
       const known = stored === null ? undefined : (doc as InstanceDoc);

@@ -1,5 +1,6 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { ProcessingStatus } from '#processing';
+import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import { systemClock } from '#kernel';
+import { ProcessingMetrics, type ProcessingFacts } from './processing-metrics.js';
 
 /** What Prometheus reads. No label holds a name or id of an account. */
 export class Metrics {
@@ -18,26 +19,15 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  private readonly lag = new Gauge({
-    name: 'drover_processing_lag_events',
-    help: 'Events of the log that a projection or process manager has not handled yet',
-    labelNames: ['lane'],
-    registers: [this.registry],
-  });
-  private readonly faults = new Gauge({
-    name: 'drover_processing_faults',
-    help: 'Projections and process managers that stand still',
-    registers: [this.registry],
-  });
-  private processing: (() => Promise<ProcessingStatus>) | undefined;
+  private processing: ProcessingMetrics | undefined;
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }
 
   /** Asked at each scrape, so that a stalled projection shows even when nothing calls it. */
-  watchProcessing(status: () => Promise<ProcessingStatus>): void {
-    this.processing = status;
+  watchProcessing(facts: ProcessingFacts): void {
+    this.processing = new ProcessingMetrics(this.registry, facts, systemClock);
   }
 
   toolCalled(tool: string, outcome: string, durationMs: number): void {
@@ -46,15 +36,7 @@ export class Metrics {
   }
 
   async scrape(): Promise<{ contentType: string; text: string }> {
-    await this.refresh();
+    await this.processing?.refresh();
     return { contentType: this.registry.contentType, text: await this.registry.metrics() };
-  }
-
-  private async refresh(): Promise<void> {
-    if (this.processing === undefined) return;
-    const { lanes, faults } = await this.processing();
-    this.faults.set(faults.length);
-    this.lag.reset();
-    for (const lane of lanes) this.lag.set({ lane: lane.name }, lane.behind ?? 0);
   }
 }

@@ -3,9 +3,10 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import type { AddressInfo } from 'node:net';
 import { ConfigError, errorMessage, systemTimers, type Config, type Log } from '#kernel';
-import { ENROLLMENT_HANDLER, type AgentGateway, type EnrollmentHandler } from '#agent-gateway';
+import { ENROLLMENT_HANDLER, type EnrollmentHandler } from '#agent-gateway';
 import { COMMAND_DISPATCHER, type CommandDispatcher } from '#processing';
 import { NestLog } from './adapters/nest-log.js';
+import { AgentAdmission } from './agent-admission.js';
 import { Closing } from './closing.js';
 import { openFoundation, type Foundation } from './foundation.js';
 import { isLoopback, originCheck } from './http/origin-check.js';
@@ -65,9 +66,10 @@ const start = async (options: PlatformOptions, closing: Closing): Promise<Runnin
   await gateway.fold();
   await processing.start();
   foundation.consumers.webhooks.start();
-  const agents = await startGateway(gateway, config);
+  const agents = await startGateway(foundation, closing);
   watch(app.get(Readiness), foundation);
-  app.get(Metrics).watchProcessing(() => processing.status());
+  app.get(Metrics).watchProcessing(processing);
+  app.get(Readiness).leads = async () => (await processing.status()).role === 'leading';
   const httpUrl = await listen(app, config);
   const { firstToken } = foundation.access;
   return {
@@ -80,11 +82,18 @@ const start = async (options: PlatformOptions, closing: Closing): Promise<Runnin
   };
 };
 
-const startGateway = async (gateway: AgentGateway, config: Config) => {
+/** The ports for agents and for those who enrol; agents are admitted as long as this process leads. */
+const startGateway = async ({ gateway, processing, config, log }: Foundation, closing: Closing) => {
   const [agents, enroll] = [config.DROVER_AGENT_ADDR, config.DROVER_ENROLL_ADDR];
   try {
-    const { agentPort, enrollPort } = await gateway.start();
-    return { agentAddress: withPort(agents, agentPort), enrollAddress: withPort(enroll, enrollPort) };
+    const enrollPort = await gateway.startEnrolling();
+    const admission = new AgentAdmission(gateway, systemTimers, log);
+    closing.add('agent admission', () => admission.stop());
+    const agentPort = await admission.follow(processing);
+    return {
+      agentAddress: agentPort === undefined ? agents : withPort(agents, agentPort),
+      enrollAddress: withPort(enroll, enrollPort),
+    };
   } catch (error) {
     const isEnroll = errorMessage(error).includes(enroll);
     throw isEnroll ? listenError('DROVER_ENROLL_ADDR', enroll, error) : listenError('DROVER_AGENT_ADDR', agents, error);

@@ -8,6 +8,8 @@ type Probe = () => Promise<boolean> | boolean;
 /** What must work for the platform to serve. Parts add their probes at start-up. */
 export class Readiness {
   private readonly probes = new Map<string, Probe>();
+  /** Whether this process is the one that leads; false until it is known. */
+  leads: () => Promise<boolean> = async () => false;
 
   add(name: string, probe: Probe): void {
     this.probes.set(name, probe);

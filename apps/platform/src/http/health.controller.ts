@@ -30,6 +30,14 @@ export class HealthController {
     });
   }
 
+  /** For a balancer before several processes on one database: operators and agents belong where the lead is. */
+  @Public()
+  @Get('readyz/leading')
+  async leading(@Res() response: Response): Promise<void> {
+    const leads = await this.readiness.leads().catch(() => false);
+    response.status(leads ? 200 : 503).json({ status: leads ? 'leading' : 'not_leading' });
+  }
+
   @Get('metrics')
   async scrape(@Res() response: Response): Promise<void> {
     const { contentType, text } = await this.metrics.scrape();
