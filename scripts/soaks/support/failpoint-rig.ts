@@ -103,7 +103,7 @@ export class FailpointRig {
     await story.play();
     await story.end();
     await this.kept.stop();
-    await this.makeReadModelsOld();
+    await this.setBack();
     await this.kept.start();
     await story.end();
     const repeated = await this.operator.repeatAll();
@@ -133,9 +133,15 @@ export class FailpointRig {
     return this.undo();
   }
 
-  /** As after an upgrade: tables of another shape are there, new ones are built beside them and the views switch. */
-  private async makeReadModelsOld(): Promise<void> {
-    await this.withPool((pool) => pool.query(`UPDATE processing.projections SET columns = 'of an older build'`));
+  /**
+   * As after an upgrade: tables of another shape are there, new ones are built beside them and the views switch. And as
+   * after a crash of the database, which may forget the outputs' checkpoint: everything is looked at once more.
+   */
+  private async setBack(): Promise<void> {
+    await this.withPool(async (pool) => {
+      await pool.query(`UPDATE processing.projections SET columns = 'of an older build'`);
+      await pool.query(`UPDATE processing.checkpoints SET position = 0 WHERE name = 'process:outputs'`);
+    });
   }
 
   private async judge(): Promise<{ events: number; problems: string[] }> {

@@ -6,6 +6,7 @@ import { clustersProjection } from '#kubernetes';
 import { InMemoryReadModels, processDecisions, type Projection } from '#processing';
 import { sdwanProjections } from '#sdwan';
 import { platformEvents } from '../../../apps/platform/src/events.js';
+import { webhooks } from '../../../libs/consumers/src/projections/webhooks.js';
 
 const projections = (): readonly Projection[] => {
   const all = [
@@ -14,6 +15,7 @@ const projections = (): readonly Projection[] => {
     fleetNodes,
     fleetInstances,
     clustersProjection,
+    webhooks,
   ] as unknown as Projection[];
   for (const entry of sdwanProjections)
     entry.register({ addProjection: (projection) => void all.push(projection as unknown as Projection) });
