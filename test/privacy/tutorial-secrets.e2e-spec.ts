@@ -72,7 +72,7 @@ if (!able) {
     });
     await platform.start();
     await play();
-  }, 180_000);
+  }, 300_000);
 
   afterAll(async () => {
     if (process.env['DROVER_KEEP_EVIDENCE'] !== undefined) {
