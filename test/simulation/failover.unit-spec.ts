@@ -5,7 +5,7 @@ import { estranged, mumbled, schedules, type Schedule } from './schedules.js';
 import { makeTemplate, type Template } from './template.js';
 
 /** Long: `npm run soak -- failover-sim --schedules 10000`. */
-const RUNS = 25;
+const RUNS = 12;
 const SEED = 20261121;
 
 describe('failover under random schedules, with the agents’ and the platform’s own code on virtual time', () => {

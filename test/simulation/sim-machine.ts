@@ -1,5 +1,5 @@
 import { silentLog, seededRandom, type Random } from '#kernel';
-import { agentV1 } from '#proto';
+import { agentV1, type VipItem } from '#proto';
 import { Agent } from '../../agent/src/agent.js';
 import { IdentityStore, type Identity } from '../../agent/src/identity/identity-store.js';
 import type { Modules } from '../../agent/src/k3s/modules.js';
@@ -46,7 +46,9 @@ export class SimMachine {
   /** Of the lease that the kernel holds. */
   heldEpoch = 0;
   ackedEpoch = 0;
-  ackedRole: 'none' | 'holder' | 'other' = 'none';
+  /** What it was before its present part. */
+  partBefore: VipItem | undefined;
+  private part: VipItem | undefined;
   private life: Life | undefined;
 
   constructor(
@@ -124,13 +126,19 @@ export class SimMachine {
       this.life.zone.pausedUntil = Math.max(this.life.zone.pausedUntil, this.deps.clock.now + forMs);
   }
 
+  observe(): void {
+    const now = this.vips()[0];
+    if (now === undefined || now.epoch === this.part?.epoch) return;
+    this.partBefore = this.part;
+    this.part = now;
+  }
+
   heard(message: agentV1.SyncRequest): void {
     if (message.message?.$case !== 'vipAck') return;
     const { epoch, role, error } = message.message.value;
     const { VipAck_Role: Role } = agentV1;
     if (error !== '' || role === Role.ROLE_PREPARED || role === Role.ROLE_UNSPECIFIED) return;
     this.ackedEpoch = Math.max(this.ackedEpoch, Number(epoch));
-    this.ackedRole = role === Role.ROLE_HOLDER ? 'holder' : 'other';
   }
 
   private ports(zone: Zone): AgentPorts {

@@ -169,6 +169,7 @@ export class SimWorld {
     if (unyielded.length > 1)
       this.violation(`${unyielded.map((m) => `${this.nick(m.instanceId)}@${m.heldEpoch}`).join(' and ')} both hold`);
     for (const machine of this.machines) {
+      machine.observe();
       const epoch = machine.vips()[0]?.epoch;
       if (epoch !== undefined && epoch < machine.ackedEpoch)
         this.violation(
@@ -181,8 +182,11 @@ export class SimWorld {
   private checkRoutes(machine: SimMachine): void {
     const vip = machine.vips()[0];
     if (machine.ackedEpoch === 0 || vip === undefined || vip.role === 'holder' || vip.holder_peer_id === null) return;
-    // Who was the holder until now needs no way to itself, and gets one with its next part.
-    if (machine.ackedRole === 'holder' && machine.ackedEpoch < vip.epoch) return;
+    // Who was the holder until now had no way to it, nor had anybody while there was none; its next part brings one.
+    machine.observe();
+    const before = machine.partBefore;
+    const hadNone = before?.role === 'holder' || before?.holder_peer_id === null;
+    if (hadNone && machine.ackedEpoch < vip.epoch) return;
     const owners = machine.wg!.peers.filter((peer) => peer.allowedIps.includes(`${vip.address}/128`));
     if (owners.length !== 1) this.violation(`${this.nick(machine.instanceId)} has ${owners.length} ways to the VIP`);
   }
