@@ -6,7 +6,7 @@ import { runCommand } from './commands.js';
 import { CliError } from './errors.js';
 import { USAGE } from './help.js';
 import { failure } from './output.js';
-import { resolveSettings } from './settings.js';
+import { resolveSettings, type GlobalFlags } from './settings.js';
 
 /** The lab is a program of its own: it needs namespaces and child processes, and the CLI none of that. */
 const runLab = (args: readonly string[]): Promise<number> => {
@@ -28,7 +28,21 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   const { flags, help, version, words } = parseCommandLine(argv);
   if (version) return say((await import('./version.js')).version());
   if (words.length === 0) return say(USAGE, help ? 0 : 2);
+  if (words[0] === 'audit') {
+    const code = await audit({ flags, help, words: words.slice(1) });
+    if (code !== undefined) return code;
+  }
   return say(await runCommand(resolveSettings(flags, process.env), words, help));
+};
+
+/** Loaded only when it is asked for: hashing and signatures are nothing that other commands need. */
+const audit = async (command: { flags: GlobalFlags; help: boolean; words: readonly string[] }) => {
+  const { runAudit } = await import('./audit.js');
+  const output = {
+    out: (text: string) => void process.stdout.write(`${text}\n`),
+    progress: (text: string) => void process.stderr.write(`${text}\n`),
+  };
+  return runAudit({ ...command, env: process.env, output });
 };
 
 const say = (text: string, code = 0): number => {

@@ -8,10 +8,10 @@ import { startTestPlatform, type TestPlatform } from './testing/test-platform.js
 
 let drover: TestPlatform;
 let other: string;
-const call = async (name: string, args: object = {}, token?: string) => {
+const call = async (name: string, args: object = {}, token?: string): Promise<Record<string, unknown>> => {
   const { body } = await drover.rest(name, args, token);
   if (!body.success) throw new Error(JSON.stringify(body.error));
-  return body.data as Record<string, never>;
+  return body.data;
 };
 const idsOf = async (token?: string): Promise<string[]> =>
   ((await call('recent_events', {}, token)).events as { id: string }[]).map(({ id }) => id);
