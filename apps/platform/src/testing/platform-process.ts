@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { ROOT } from '../version.js';
 
 /** The repository compiled into a folder of its own, so that a test can run it as real processes whatever dist/ holds. */
-export const compiledCopy = (): { readonly root: string; remove(): void } => {
+export const compiledCopy = (more: readonly string[] = []): { readonly root: string; remove(): void } => {
   const root = mkdtempSync(join(tmpdir(), 'drover-built-'));
   for (const name of ['node_modules', 'migrations']) symlinkSync(join(ROOT, name), join(root, name));
   cpSync(join(ROOT, 'package.json'), join(root, 'package.json'));
   cpSync(join(ROOT, 'bin'), join(root, 'bin'), { recursive: true });
   const swc = join(ROOT, 'node_modules/@swc/cli/bin/swc.js');
-  const folders = ['apps', 'libs', 'proto', 'agent', 'scripts'].filter((folder) => existsSync(join(ROOT, folder)));
+  const all = ['apps', 'libs', 'proto', 'agent', 'scripts', ...more];
+  const folders = all.filter((folder) => existsSync(join(ROOT, folder)));
   const args = [swc, ...folders, '-d', join(root, 'dist'), '--extensions', '.ts', '--quiet'];
   const built = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' });
   if (built.status !== 0) throw new Error(`the build failed: ${built.stdout}${built.stderr}`);
