@@ -1,10 +1,13 @@
 import { accountDecider, operatorDecider, secretSubjectDecider } from '#access';
 import { instanceDecider, nodeDecider, templateDecider } from '#fleet';
 import type { DomainEvent } from '#kernel';
+import { signingKeysDecider } from '../../../libs/audit/src/domain/signing-keys.js';
+import { webhookDecider } from '../../../libs/consumers/src/domain/webhook/decide.js';
 import { joinRefusals } from '../../../libs/kubernetes/src/application/join-refusals.js';
 import { clusterDecider } from '../../../libs/kubernetes/src/domain/cluster/decide.js';
 import { accessGrantDecider } from '../../../libs/sdwan/src/domain/access-grant/decide.js';
 import { addressLedgerDecider } from '../../../libs/sdwan/src/domain/address-ledger/decide.js';
+import { firewallDecider } from '../../../libs/sdwan/src/domain/firewall/decide.js';
 import { networkDecider } from '../../../libs/sdwan/src/domain/network/decide.js';
 import { prefixDecider } from '../../../libs/sdwan/src/domain/network/prefixes.js';
 import { portLedgerDecider } from '../../../libs/sdwan/src/domain/port-ledger/decide.js';
@@ -33,6 +36,9 @@ export const STREAM_FOLDS: Readonly<Record<string, readonly StreamFold[]>> = {
   sdwan_peer: [fold(peerDecider)],
   virtual_ip: [fold(virtualIpDecider)],
   access_grant: [fold(accessGrantDecider)],
+  firewall_rule: [fold(firewallDecider)],
+  webhook: [fold(webhookDecider)],
+  audit_keys: [fold(signingKeysDecider)],
   cluster: [fold(clusterDecider)],
   // Orders are for the platform itself: nothing folds their stream.
   projection: [],

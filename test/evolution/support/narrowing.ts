@@ -24,6 +24,7 @@ const narrowed = (old: Plain, now: Plain, path: string): string[] => {
     ...constraints(old, now, path),
     ...properties(old, now, path),
     ...within(old.items, now.items, `${path}[]`),
+    ...tuple(old, now, path),
     ...record(old, now, path),
   ];
 };
@@ -72,6 +73,12 @@ const properties = (old: Plain, now: Plain, path: string): string[] => {
 const within = (old: JsonSchema | undefined, now: JsonSchema | undefined, path: string): string[] => {
   if (now === undefined || old === undefined) return old === undefined && now !== undefined ? [`${path} is new`] : [];
   return narrowings(old, now, path);
+};
+
+const tuple = (old: Plain, now: Plain, path: string): string[] => {
+  const [was, is] = [old.prefixItems ?? [], now.prefixItems ?? []];
+  if (was.length !== is.length) return [`${path} was a tuple of ${was.length} and is one of ${is.length}`];
+  return was.flatMap((item, index) => narrowings(item, is[index]!, `${path}[${index}]`));
 };
 
 const record = (old: Plain, now: Plain, path: string): string[] => {

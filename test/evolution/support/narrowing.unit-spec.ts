@@ -10,6 +10,7 @@ const base = {
   at: z.object({ host: z.string(), port: z.number().int() }).nullable(),
   tags: z.array(z.string()),
   sizes: z.record(z.string(), z.number()),
+  ports: z.tuple([z.number(), z.number()]),
 };
 const schemaOf = (shape: z.ZodRawShape) => storedSchema(defineEvent('system.test.happened', 1, z.object(shape)));
 const after = (change: z.ZodRawShape) => narrowings(schemaOf(base), schemaOf({ ...base, ...change }));
@@ -38,10 +39,12 @@ it.each<[string, z.ZodRawShape, string]>([
   ['other items', { tags: z.array(z.number()) }, 'data.tags[] was string and is number'],
   ['other values in a record', { sizes: z.record(z.string(), z.string()) }, 'data.sizes.* was number and is string'],
   ['a record that became fixed', { sizes: z.object({}) }, 'data.sizes no longer takes further keys'],
+  ['a longer tuple', { ports: z.tuple([z.number(), z.number(), z.number()]) }, 'data.ports was a tuple of 2'],
+  ['another tuple', { ports: z.tuple([z.number(), z.string()]) }, 'data.ports[1] was number and is string'],
   ['a field gone inside', { at: z.object({ host: z.string() }).nullable() }, 'data.at.port is gone'],
 ])('refuses %s', (_, change, reason) => expect(after(change).join('; ')).toContain(reason));
 
 it('refuses a field that is gone', () => {
-  const { id, state, at, tags, sizes } = base;
-  expect(narrowings(schemaOf(base), schemaOf({ id, state, at, tags, sizes }))).toEqual(['data.note is gone']);
+  const { id, state, at, tags, sizes, ports } = base;
+  expect(narrowings(schemaOf(base), schemaOf({ id, state, at, tags, sizes, ports }))).toEqual(['data.note is gone']);
 });

@@ -74,12 +74,19 @@ const plain = (schema: Plain, name: string, path: string, choice: Choice): unkno
     case 'boolean':
       return choice.filled;
     case 'array':
-      return choice.filled ? [value(schema.items ?? {}, name, `${path}[]`, choice)] : [];
+      return array(schema, name, path, choice);
     case 'object':
       return object(schema, path, choice);
     default:
       return choice.filled ? { sample: 'value' } : 'sample';
   }
+};
+
+const array = (schema: Plain, name: string, path: string, choice: Choice): unknown[] => {
+  if (schema.prefixItems !== undefined)
+    return schema.prefixItems.map((item, index) => value(item, name, `${path}[${index}]`, choice));
+  const length = Math.max(choice.filled ? 1 : 0, schema.minItems ?? 0);
+  return Array.from({ length }, () => value(schema.items ?? {}, name, `${path}[]`, choice));
 };
 
 const object = (schema: Plain, path: string, choice: Choice): Record<string, unknown> => {
@@ -114,6 +121,7 @@ const choices = (schema: JsonSchema, path: string): { path: string; options: num
       ...(option.enum === undefined ? [] : [{ path, options: option.enum.length }]),
       ...Object.entries(option.properties ?? {}).flatMap(([name, inner]) => choices(inner, `${path}.${name}`)),
       ...(option.items === undefined ? [] : choices(option.items, `${path}[]`)),
+      ...(option.prefixItems ?? []).flatMap((item, index) => choices(item, `${path}[${index}]`)),
       ...(typeof option.additionalProperties === 'object' ? choices(option.additionalProperties, `${path}.*`) : []),
     ]),
   ];

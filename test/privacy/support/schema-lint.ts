@@ -35,6 +35,7 @@ const inside = (owner: string, schema: JsonSchema, path: string): Suspicion[] =>
   alternatives(schema).flatMap((option) => [
     ...Object.entries(option.properties ?? {}).flatMap(([name, inner]) => field(owner, inner, `${path}.${name}`, name)),
     ...(option.items === undefined ? [] : inside(owner, option.items, `${path}[]`)),
+    ...(option.prefixItems ?? []).flatMap((item) => inside(owner, item, `${path}[]`)),
     ...(typeof option.additionalProperties === 'object' ? inside(owner, option.additionalProperties, `${path}.*`) : []),
   ]);
 

@@ -20,7 +20,9 @@ export const WebhookCreated = defineEvent(
     max_attempts: z.number().int(),
   }),
 );
-export const WebhookDeleted = defineEvent('system.webhook.deleted', 1, z.object({ webhook_id }));
+export const WebhookDeleted = defineEvent('system.webhook.deleted', 1, z.object({ webhook_id }), {
+  ends: 'webhook_id',
+});
 export const WebhookRedeliveryRequested = defineEvent(
   'system.webhook.redelivery_requested',
   1,
