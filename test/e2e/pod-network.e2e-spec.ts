@@ -193,6 +193,52 @@ interface Peer {
     await until('the rule is gone', async () => (await ping()) === 3);
   }, 40_000);
 
+  it('are repaired when somebody changes them by hand, which is written down', async () => {
+    const there = await peerOf('pods', WORKER);
+    const { network } = await operator.call<{ network: { interface_name: string } }>('system_sdwan_get_network', {
+      id: 'pods',
+    });
+    const device = network.interface_name;
+    const key = (await operator.call<{ peer: { public_key: string } }>('system_sdwan_get_peer', { peer_id: there.id }))
+      .peer.public_key;
+    const allowed = () => sh(SERVER, `wg show ${device} allowed-ips`);
+    expect(await allowed()).toContain(`${there.host_address}/128`);
+    await sh(
+      SERVER,
+      `wg set ${device} peer '${key}' allowed-ips 192.0.2.1/32 && ip -6 route flush dev ${device} proto 190`,
+    );
+    const from = performance.now();
+    await until(
+      'the agent put it right',
+      async () => (await allowed()).includes(`${there.host_address}/128`),
+      5_000,
+      20,
+    );
+    process.stderr.write(`  drift repaired after ${Math.round(performance.now() - from)} ms\n`);
+    await until('the log tells', async () => {
+      const { events } = await operator.call<{ events: { payload: { what: string[] } }[] }>('recent_events', {
+        kind_prefix: 'system.sdwan.peer.drift_repaired',
+      });
+      return events.some(
+        ({ payload }) => payload.what.includes('peers') && payload.what.includes('addresses and routes'),
+      );
+    });
+  }, 30_000);
+
+  it('are brought back whole when wireguard-go is killed', async () => {
+    const [here, there] = [await peerOf('pods', SERVER), await peerOf('pods', WORKER)];
+    const { handle } = (
+      await operator.call<{ network: { handle: string } }>('system_sdwan_get_network', { id: 'pods' })
+    ).network;
+    const pid = (await sh(SERVER, `pgrep -f 'wireguard-go -f wg-sdwan-${handle}'`)).trim().split('\n')[0]!;
+    process.kill(Number(pid), 'SIGKILL');
+    await until(
+      'the tunnel is back',
+      async () => (await answers(SERVER, here.host_address, there.host_address)) === 3,
+      20_000,
+    );
+  }, 40_000);
+
   it('refuse a prefix that overlaps, with the conflict and a free one named', async () => {
     const overlapping = operator.call('system_sdwan_create_network', {
       name: 'c',

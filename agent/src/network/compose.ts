@@ -7,6 +7,7 @@ import {
   type FirewallItem,
   type InterfaceItem,
   type PeerItem,
+  type RouteItem,
   type VipItem,
 } from '#proto';
 import { canonicalCidr, canonicalPrefix, contains } from './cidr.js';
@@ -33,22 +34,62 @@ export const parseNetworkSection = (name: string, items: ReadonlyMap<string, Uin
   const firewall: FirewallItem[] = [];
   let iface: InterfaceItem | undefined;
   for (const [key, bytes] of [...items].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    try {
-      const json: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
-      if (key === 'interface') iface = interfaceItem.parse(json);
-      else if (key.startsWith('peer/')) peers.push(peerItem.parse(json));
-      else if (key.startsWith('vip/')) vips.push(vipItem.parse(json));
-      else if (key.startsWith('firewall/')) firewall.push(firewallItem.parse(json));
-      else if (key.startsWith('route/')) {
-        const route = routeItem.parse(json);
-        routes.set(canonicalPrefix(route.prefix), route.kind);
-      }
-    } catch (error) {
-      errors.push(`${key}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
+    const item = parseItem(key, bytes);
+    switch (item.kind) {
+      case 'interface':
+        iface = item.value;
+        break;
+      case 'peer':
+        peers.push(item.value);
+        break;
+      case 'vip':
+        vips.push(item.value);
+        break;
+      case 'firewall':
+        firewall.push(item.value);
+        break;
+      case 'route':
+        routes.set(canonicalPrefix(item.value.prefix), item.value.kind);
+        break;
+      case 'bad':
+        errors.push(`${key}: ${item.reason}`);
     }
   }
   firewall.sort((a, b) => a.order - b.order);
   return { networkId: name.slice(NETWORK_PREFIX.length), iface, peers, routes, vips, firewall, errors };
+};
+
+type Item =
+  | { readonly kind: 'interface'; readonly value: InterfaceItem }
+  | { readonly kind: 'peer'; readonly value: PeerItem }
+  | { readonly kind: 'vip'; readonly value: VipItem }
+  | { readonly kind: 'firewall'; readonly value: FirewallItem }
+  | { readonly kind: 'route'; readonly value: RouteItem }
+  | { readonly kind: 'bad'; readonly reason: string }
+  /** Of a newer platform. */
+  | { readonly kind: 'unknown' };
+
+const parsed = new WeakMap<Uint8Array, Item>();
+
+/** The same bytes are parsed once, and give the same object: that is how a change of one peer in a thousand is found. */
+const parseItem = (key: string, bytes: Uint8Array): Item => {
+  let item = parsed.get(bytes);
+  if (item === undefined) parsed.set(bytes, (item = parseNew(key, bytes)));
+  return item;
+};
+
+const parseNew = (key: string, bytes: Uint8Array): Item => {
+  try {
+    const json: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+    if (key === 'interface') return { kind: 'interface', value: interfaceItem.parse(json) };
+    if (key.startsWith('peer/')) return { kind: 'peer', value: peerItem.parse(json) };
+    if (key.startsWith('vip/')) return { kind: 'vip', value: vipItem.parse(json) };
+    if (key.startsWith('firewall/')) return { kind: 'firewall', value: firewallItem.parse(json) };
+    if (key.startsWith('route/')) return { kind: 'route', value: routeItem.parse(json) };
+    return { kind: 'unknown' };
+  } catch (error) {
+    return { kind: 'bad', reason: error instanceof Error ? error.message.split('\n')[0]! : String(error) };
+  }
 };
 
 export interface ComposedPeer {
@@ -109,21 +150,57 @@ export const composeInterface = (
       .filter(keeps)
       .map((vip) => canonicalCidr(vip.address))
       .sort(),
-    peers: section.peers.map((peer) => ({
-      peerId: peer.peer_id,
-      publicKey: peer.public_key,
-      endpoints: peer.endpoints,
-      allowedIps: [...new Set([...peer.allowed_ips.map(canonicalPrefix), ...(vipOf.get(peer.peer_id) ?? [])])].sort(),
-      keepalive: peer.persistent_keepalive,
-    })),
+    peers: section.peers.map((peer) => composePeer(peer, vipOf.get(peer.peer_id))),
     deviceRoutes: deviceRoutes(section),
     unreachable: unreachable.sort(),
   };
 };
 
+interface PlainPeer {
+  readonly composed: ComposedPeer;
+  /** Canonical, in the order of the item. */
+  readonly prefixes: readonly string[];
+}
+const plainPeers = new WeakMap<PeerItem, PlainPeer>();
+
+const plainPeer = (peer: PeerItem): PlainPeer => {
+  let plain = plainPeers.get(peer);
+  if (plain === undefined) {
+    const prefixes = peer.allowed_ips.map(canonicalPrefix);
+    const allowedIps = [...new Set(prefixes)].sort();
+    const { peer_id: peerId, public_key: publicKey, endpoints, persistent_keepalive: keepalive } = peer;
+    plainPeers.set(peer, (plain = { composed: { peerId, publicKey, endpoints, allowedIps, keepalive }, prefixes }));
+  }
+  return plain;
+};
+
+const composePeer = (peer: PeerItem, vips: readonly string[] | undefined): ComposedPeer => {
+  const { composed } = plainPeer(peer);
+  return vips === undefined
+    ? composed
+    : { ...composed, allowedIps: [...new Set([...composed.allowedIps, ...vips])].sort() };
+};
+
 /** WireGuard takes what AllowedIPs say only if the kernel sends it to the device: each prefix needs a route, as wg-quick makes them. */
 const deviceRoutes = ({ routes, peers }: NetworkSection): string[] => {
   const own = [...routes].filter(([, kind]) => kind === 'device').map(([prefix]) => prefix);
-  const behind = peers.flatMap((peer) => peer.allowed_ips.map(canonicalPrefix));
-  return [...new Set([...own, ...behind.filter((prefix) => !own.some((range) => contains(range, prefix)))])].sort();
+  const behind = new Set<string>();
+  for (const peer of peers)
+    for (const prefix of plainPeer(peer).prefixes) if (!isInside(own, prefix)) behind.add(prefix);
+  return [...new Set([...own, ...behind])].sort();
+};
+
+const inside = new Map<string, boolean>();
+const MAX_REMEMBERED = 20_000;
+
+/** Remembered: a thousand peers have thousands of prefixes, and they are looked at with every change. */
+const isInside = (own: readonly string[], prefix: string): boolean => {
+  const key = `${own.join(' ')} ${prefix}`;
+  let known = inside.get(key);
+  if (known === undefined) {
+    known = own.some((range) => contains(range, prefix));
+    if (inside.size >= MAX_REMEMBERED) inside.clear();
+    inside.set(key, known);
+  }
+  return known;
 };

@@ -9,34 +9,56 @@ interface Ports {
   readonly log: Log;
 }
 
+interface Written {
+  readonly device: string;
+  readonly rules: readonly FirewallItem[];
+  readonly script: string;
+  readonly listing: string;
+}
+
 /** How often the rules are compared with what was written, in milliseconds. */
 const LOOK_MS = 5_000;
 
 /** The firewall of one interface: what is there is compared with what was written, and written again when it differs. */
 export class Firewall {
-  private written: { readonly script: string; readonly listing: string } | undefined;
+  private written: Written | undefined;
   private lookedMs = -Infinity;
 
   constructor(
     private readonly ports: Ports,
     private readonly leasePort: number,
+    private readonly repaired: () => void = () => undefined,
   ) {}
 
   /** Level-triggered. Rejects when the rules could not be written; the earlier ones then stay. */
   async apply(device: string, rules: readonly FirewallItem[]): Promise<void> {
     const script = firewallScript(device, rules, this.leasePort);
+    let isRepair = false;
     if (this.written?.script === script) {
       const now = this.ports.clock.monotonicMs();
       if (now - this.lookedMs < LOOK_MS) return;
       this.lookedMs = now;
       if ((await this.listing(device)) === this.written.listing) return;
       this.ports.log.warn({ interface: device }, 'somebody changed the firewall; it is written again');
+      isRepair = true;
     }
     const { code, stderr } = await this.ports.processes.run('nft', ['-f', '-'], script);
     const isNeeded = rules.length > 0 || this.written !== undefined;
     if (code !== 0 && isNeeded) throw new Error(`nft: ${stderr.trim().split('\n')[0] ?? 'cannot be run'}`);
-    this.written = { script, listing: await this.listing(device) };
+    this.written = { device, rules, script, listing: await this.listing(device) };
     this.lookedMs = this.ports.clock.monotonicMs();
+    if (isRepair) this.repaired();
+  }
+
+  /** True when exactly these rules were written last, as far as can be told without asking. */
+  stands(device: string, rules: readonly FirewallItem[]): boolean {
+    const { written } = this;
+    return (
+      written !== undefined &&
+      written.device === device &&
+      written.rules.length === rules.length &&
+      written.rules.every((rule, n) => rule === rules[n])
+    );
   }
 
   async remove(device: string): Promise<void> {

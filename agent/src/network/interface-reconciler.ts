@@ -1,7 +1,7 @@
 import { errorMessage, type Clock, type Log, failpoint } from '#kernel';
 import { wgDiff, type DesiredWg } from '../wireguard/diff.js';
-import type { WgState, WireGuardDriver } from '../wireguard/driver.js';
-import type { ComposedInterface } from './compose.js';
+import type { WgChange, WgPeer, WgState, WireGuardDriver } from '../wireguard/driver.js';
+import type { ComposedInterface, ComposedPeer } from './compose.js';
 import { EndpointChooser } from './endpoints.js';
 import { linkDiff } from './link-diff.js';
 import type { LinkOps } from './link-ops.js';
@@ -14,17 +14,23 @@ export interface InterfaceKeys {
 /** Brings one overlay interface to its desired state: read, diff, one write, read back. Callers serialise calls. */
 export class InterfaceReconciler {
   private readonly endpoints = new EndpointChooser();
+  /** What was brought about last and read back, or written since. */
+  private standing: Standing | undefined;
 
   constructor(
     private readonly driver: WireGuardDriver,
     private readonly links: LinkOps,
     private readonly clock: Clock,
     private readonly log: Log,
+    /** What was not as it had been brought about, although nothing else is wanted: somebody else changed it. */
+    private readonly drifted: (what: readonly string[]) => void = () => undefined,
   ) {}
 
   /** Everything: interface, peers, addresses, routes. Answers what could not be brought about. */
   async full(compose: () => ComposedInterface, keys: InterfaceKeys): Promise<string[]> {
     const desired = compose();
+    const before = this.standing;
+    const drift: string[] = [];
     const errors: string[] = [];
     const step = async (name: string, run: () => Promise<unknown>) => {
       try {
@@ -35,18 +41,63 @@ export class InterfaceReconciler {
     };
     await step('interface', () => this.driver.ensure(desired.name));
     if (errors.length > 0) return errors;
-    await step('peers', () => this.peers(desired, keys));
-    await step('addresses', () => this.addresses(compose));
+    let state: WgState | undefined;
+    await step('peers', async () => {
+      const { after, change } = await this.writePeers(desired, keys);
+      state = after;
+      if (before !== undefined && isSame(before, desired) && isMore(change)) drift.push('peers');
+    });
+    await step('addresses', async () => {
+      const wanted = compose();
+      const ops = await this.addresses(compose);
+      if (before !== undefined && ops > 0 && linkOf(wanted) === before.link) drift.push('addresses and routes');
+    });
     if (desired.forwarding) await step('forwarding', () => this.links.enableForwarding());
+    if (errors.length === 0 && state !== undefined) this.standing = standingOf(desired, state);
+    if (drift.length > 0) this.drifted(drift);
     return errors;
+  }
+
+  /**
+   * Writes what differs from what stands, when that is nothing but peers: one write, whatever the number of peers. False
+   * when everything has to be looked at. Nothing is read back; the next look, within a second, does that.
+   */
+  async quick(desired: ComposedInterface, keys: InterfaceKeys): Promise<boolean> {
+    const { standing } = this;
+    if (standing === undefined || linkOf(desired) !== standing.link) return false;
+    const changed = desired.peers.filter((peer) => standing.composed.get(peer.publicKey) !== peer);
+    const wanted = changed.length === 0 && desired.peers.length === standing.composed.size;
+    if (wanted) return true;
+    const present = new Set(desired.peers.map((peer) => peer.publicKey));
+    const gone = [...standing.composed.keys()].filter((key) => !present.has(key));
+    const actual = [...changed.map((peer) => peer.publicKey), ...gone].flatMap((key) => standing.actual.get(key) ?? []);
+    const state = { publicKey: keys.publicKey, listenPort: desired.listenPort, peers: actual };
+    const change = wgDiff(this.desiredWg({ ...desired, peers: changed }, keys, state), state);
+    this.standing = undefined;
+    if (change !== undefined) await this.driver.write(desired.name, change);
+    for (const key of gone) {
+      standing.composed.delete(key);
+      standing.actual.delete(key);
+    }
+    for (const peer of changed) remember(standing, peer);
+    this.standing = standing;
+    return true;
   }
 
   /** Peers and their prefixes only. The answer is the state read back. */
   async peers(desired: ComposedInterface, keys: InterfaceKeys): Promise<WgState> {
+    return (await this.writePeers(desired, keys)).after;
+  }
+
+  private async writePeers(
+    desired: ComposedInterface,
+    keys: InterfaceKeys,
+  ): Promise<{ readonly after: WgState; readonly change: WgChange | undefined }> {
+    this.standing = undefined;
     const before = await this.driver.read(desired.name);
     if (before === undefined) throw new Error(`${desired.name} does not exist`);
     const change = wgDiff(this.desiredWg(desired, keys, before), before);
-    if (change === undefined) return before;
+    if (change === undefined) return { after: before, change };
     await failpoint('agent.peers_writing');
     await this.driver.write(desired.name, change);
     await failpoint('agent.peers_written');
@@ -56,17 +107,19 @@ export class InterfaceReconciler {
     if (rest !== undefined && rest.peers.some((p) => p.remove || p.add !== undefined || p.replace))
       throw new Error(`${rest.peers.length} peers are not as written`);
     this.log.debug({ interface: desired.name, peers: change.peers.length }, 'peers written');
-    return after;
+    return { after, change };
   }
 
   /** `compose` is asked again after the read, because a lease may have run out meanwhile. */
-  async addresses(compose: () => ComposedInterface): Promise<void> {
+  async addresses(compose: () => ComposedInterface): Promise<number> {
     const device = this.driver.device(compose().name);
     const actual = await this.links.read(device);
     if (actual === undefined) throw new Error(`device ${device} does not exist`);
     const unreachable = await this.links.unreachable();
-    await this.links.apply(linkDiff(compose(), device, this.driver.sharedDevice, actual, unreachable));
+    const ops = linkDiff(compose(), device, this.driver.sharedDevice, actual, unreachable);
+    await this.links.apply(ops);
     await failpoint('agent.addresses_written');
+    return ops.length;
   }
 
   private desiredWg(desired: ComposedInterface, keys: InterfaceKeys, actual: WgState): DesiredWg {
@@ -85,3 +138,40 @@ export class InterfaceReconciler {
     };
   }
 }
+
+interface Standing {
+  /** All but the peers, as text. */
+  readonly link: string;
+  readonly composed: Map<string, ComposedPeer>;
+  readonly actual: Map<string, WgPeer>;
+}
+
+const linkOf = ({ peers: _, ...link }: ComposedInterface): string => JSON.stringify(link);
+
+const standingOf = (desired: ComposedInterface, state: WgState): Standing => ({
+  link: linkOf(desired),
+  composed: new Map(desired.peers.map((peer) => [peer.publicKey, peer])),
+  actual: new Map(state.peers.map((peer) => [peer.publicKey, peer])),
+});
+
+/** A prefix that one peer got, another has lost. */
+const remember = (standing: Standing, peer: ComposedPeer): void => {
+  const { publicKey, allowedIps, keepalive } = peer;
+  const known = standing.actual.get(publicKey) ?? { publicKey, endpoint: undefined, lastHandshakeMs: 0 };
+  standing.composed.set(publicKey, peer);
+  standing.actual.set(publicKey, { ...known, allowedIps, keepalive });
+};
+
+const isSame = (standing: Standing, desired: ComposedInterface): boolean =>
+  desired.peers.length === standing.composed.size &&
+  desired.peers.every((peer) => {
+    const known = standing.composed.get(peer.publicKey);
+    return known === peer || known?.allowedIps.join() === peer.allowedIps.join();
+  });
+
+/** More than an endpoint, which the agent itself changes while a peer does not answer. */
+const isMore = (change: WgChange | undefined): boolean =>
+  change !== undefined &&
+  (change.privateKey !== undefined ||
+    change.listenPort !== undefined ||
+    change.peers.some((peer) => peer.remove === true || peer.replace === true || peer.add !== undefined));

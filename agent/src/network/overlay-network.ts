@@ -22,6 +22,8 @@ export interface NetworkDeps {
   readonly keyPath: string;
   /** The VIP items of this network that count now. */
   vips(): readonly VipItem[];
+  /** Somebody else had changed what the agent had brought about; it is as it should be again. */
+  drifted(networkId: string, what: readonly string[]): void;
 }
 
 /** One network on this node: its interface and the VIPs that live on it. */
@@ -37,8 +39,9 @@ export class OverlayNetwork {
     public section: NetworkSection,
   ) {
     const { driver, links, ports } = deps;
-    this.reconciler = new InterfaceReconciler(driver, links, ports.clock, ports.log);
-    this.firewall = new Firewall(ports, LEASE_PORT);
+    const drifted = (what: readonly string[]) => deps.drifted(section.networkId, what);
+    this.reconciler = new InterfaceReconciler(driver, links, ports.clock, ports.log, drifted);
+    this.firewall = new Firewall(ports, LEASE_PORT, () => drifted(['firewall']));
   }
 
   get self(): string {
@@ -60,15 +63,18 @@ export class OverlayNetwork {
 
   /** Brings everything about; answers why the node has not converged. */
   reconcile(): Promise<string[]> {
+    return this.queue.run(() => this.everything());
+  }
+
+  /** After a change of the section: only what changed where that can be told, else everything. */
+  changed(): Promise<string[]> {
     return this.queue.run(async () => {
-      if (this.compose() === undefined) return [...this.section.errors];
-      // First: an interface must not be up before its rules are.
-      const errors = await this.applyFirewall();
-      errors.push(...(await this.reconciler.full(() => this.compose()!, await this.loadKeys())));
-      if (errors.join() !== this.errors.join() && errors.length > 0)
-        this.deps.ports.log.warn({ network: this.section.networkId, errors }, 'network has not converged');
-      this.errors = errors;
-      return [...this.section.errors, ...errors];
+      const composed = this.compose();
+      if (composed === undefined) return [...this.section.errors];
+      if (this.errors.length > 0 || !this.firewall.stands(composed.name, this.section.firewall))
+        return this.everything();
+      if (!(await this.reconciler.quick(composed, await this.loadKeys()))) return this.everything();
+      return [...this.section.errors];
     });
   }
 
@@ -145,6 +151,17 @@ export class OverlayNetwork {
     } catch (error) {
       return [`firewall: ${errorMessage(error)}`];
     }
+  }
+
+  private async everything(): Promise<string[]> {
+    if (this.compose() === undefined) return [...this.section.errors];
+    // First: an interface must not be up before its rules are.
+    const errors = await this.applyFirewall();
+    errors.push(...(await this.reconciler.full(() => this.compose()!, await this.loadKeys())));
+    if (errors.join() !== this.errors.join() && errors.length > 0)
+      this.deps.ports.log.warn({ network: this.section.networkId, errors }, 'network has not converged');
+    this.errors = errors;
+    return [...this.section.errors, ...errors];
   }
 
   private device(): string {

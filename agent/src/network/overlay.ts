@@ -95,7 +95,7 @@ export class Overlay {
     this.networks.set(networkId, network);
     if (isNew) await this.announceKey(network);
     const before = this.vips.offerSection(networkId, section.vips, storeEpoch);
-    const errors = await network.reconcile();
+    const errors = await network.changed();
     await this.vips.settle(networkId, before);
     return errors;
   }
@@ -144,7 +144,11 @@ export class Overlay {
     const keyPath = join(stateDir, 'wireguard', `${networkId}.key`);
     const vips = (): readonly VipItem[] => this.vips.ofNetwork(networkId);
     const empty = parseNetworkSection(name, new Map());
-    return new OverlayNetwork({ ports, driver, links, fence, leases: this.leases, keyPath, vips }, empty);
+    const drifted = (id: string, what: readonly string[]): void => {
+      ports.log.warn({ network: id, what }, 'somebody changed the network of this node; repaired');
+      this.options.send({ message: { $case: 'driftRepaired', value: { networkId: id, what: [...what] } } });
+    };
+    return new OverlayNetwork({ ports, driver, links, fence, leases: this.leases, keyPath, vips, drifted }, empty);
   }
 
   private async announceKey(network: OverlayNetwork): Promise<void> {

@@ -59,6 +59,7 @@ export interface AgentObserver {
   onReturned?(agent: AgentIdentity): Promise<void> | void;
   onPeerKey?(agent: AgentIdentity, message: agentV1.PeerKey): Promise<void> | void;
   onObserved?(agent: AgentIdentity, message: agentV1.Observed): Promise<void> | void;
+  onDriftRepaired?(agent: AgentIdentity, message: agentV1.DriftRepaired): Promise<void> | void;
   onVipAck?(agent: AgentIdentity, message: agentV1.VipAck): Promise<void> | void;
   onVotePromise?(agent: AgentIdentity, message: agentV1.VotePromise): Promise<void> | void;
   onLeaseBeat?(agent: AgentIdentity, message: agentV1.LeaseBeat): Promise<void> | void;

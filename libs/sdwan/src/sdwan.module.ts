@@ -54,6 +54,7 @@ import {
   AnnouncePeerKeyHandler,
   AssignPeerPodCidrHandler,
   AttachPeerHandler,
+  RecordPeerDriftHandler,
   RecordPeerLivenessHandler,
   ReportPeerEndpointsHandler,
 } from './application/peer-handlers.js';
@@ -81,6 +82,7 @@ const handlers: Type<ICommandHandler>[] = [
   AnnouncePeerKeyHandler,
   ReportPeerEndpointsHandler,
   AssignPeerPodCidrHandler,
+  RecordPeerDriftHandler,
   RecordPeerLivenessHandler,
   ReserveVirtualIpHandler,
   SetVirtualIpCandidatesHandler,

@@ -139,7 +139,14 @@ export type ModuleItem = z.infer<typeof moduleItem>;
 
 export type SectionItems = ReadonlyMap<string, Uint8Array>;
 
-export const itemDigest = (value: Uint8Array): string => hash('sha256', value);
+const digests = new WeakMap<Uint8Array, string>();
+
+/** Of the same bytes object it is computed once: most of a section stays as it is from one change to the next. */
+export const itemDigest = (value: Uint8Array): string => {
+  let digest = digests.get(value);
+  if (digest === undefined) digests.set(value, (digest = hash('sha256', value)));
+  return digest;
+};
 
 export const itemLine = (key: string, digest: string): string => `${key}\0${digest}\n`;
 

@@ -4,6 +4,8 @@ type Up = NonNullable<agentV1.SyncRequest['message']>;
 
 const ID = 128;
 const MAX_SECTIONS = 4_096;
+/** Kinds of things that an agent keeps in order. */
+const MAX_DRIFTS = 16;
 const MAX_PEERS = 16_384;
 const MAX_CAPABILITIES = 64;
 const MAX_ADDRESSES = 64;
@@ -50,6 +52,8 @@ export const fits = (message: Up): boolean => {
     }
     case 'peerKey':
       return short(message.value.networkId, message.value.publicKey);
+    case 'driftRepaired':
+      return short(message.value.networkId, ...message.value.what) && message.value.what.length <= MAX_DRIFTS;
     case 'tunnelFailed':
       return short(message.value.tunnelId);
     default:

@@ -23,7 +23,11 @@ export const hear = (
   session: Session,
   message: NonNullable<agentV1.SyncRequest['message']>,
 ): void => {
-  const news = message.$case === 'hello' || message.$case === 'peerKey' || message.$case === 'runtimeHealth';
+  const news =
+    message.$case === 'hello' ||
+    message.$case === 'peerKey' ||
+    message.$case === 'runtimeHealth' ||
+    message.$case === 'driftRepaired';
   if (news && !record.news.take(hub.deps.clock.monotonicMs()))
     return session.bye('too_many_messages', `${message.$case} comes too often`);
   switch (message.$case) {
@@ -47,6 +51,8 @@ export const hear = (
       return record.notify((o, agent) => o.onObserved?.(agent, message.value), session, weightOf(message));
     case 'peerKey':
       return record.notify((o, agent) => o.onPeerKey?.(agent, message.value), session);
+    case 'driftRepaired':
+      return record.notify((o, agent) => o.onDriftRepaired?.(agent, message.value), session);
     case 'votePromise':
       return record.notify((o, agent) => o.onVotePromise?.(agent, message.value), session);
     case 'leaseBeat':

@@ -4,7 +4,7 @@ import type { AgentHello, AgentIdentity, AgentObserver } from '#agent-gateway';
 import { agentV1 } from '#proto';
 import type { Command, CommandContext, CommandDispatcher } from '#processing';
 import { PeerAttached, PeerDetached, PeerKeyAnnounced } from '../domain/events.js';
-import { AnnouncePeerKey, RecordPeerLiveness, ReportPeerEndpoints } from './commands.js';
+import { AnnouncePeerKey, RecordPeerDrift, RecordPeerLiveness, ReportPeerEndpoints } from './commands.js';
 import type { FailoverCoordinator } from './failover/coordinator.js';
 import type { SdwanModel } from './sdwan-model.js';
 
@@ -74,6 +74,13 @@ export class SdwanObserver implements AgentObserver {
       await this.judge(agent, peer.peerId);
     }
     await this.judge(agent, own);
+  }
+
+  async onDriftRepaired(agent: AgentIdentity, message: agentV1.DriftRepaired): Promise<void> {
+    const network = this.deps.model.networks.get(message.networkId);
+    const own = this.peersOf(agent.instanceId).find((id) => network?.peers.has(id));
+    if (own === undefined) return;
+    await this.send(agent, (context) => new RecordPeerDrift({ peer_id: own, what: message.what }, context));
   }
 
   onVipAck(agent: AgentIdentity, message: agentV1.VipAck): void {

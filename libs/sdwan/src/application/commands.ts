@@ -72,6 +72,9 @@ export class ReportPeerEndpoints extends Command<OnPeer & { readonly underlay_ad
 export class AssignPeerPodCidr extends Command<OnPeer & { readonly pod_cidr: string }, void> {
   static readonly type = 'sdwan.assign_peer_pod_cidr';
 }
+export class RecordPeerDrift extends Command<OnPeer & { readonly what: readonly string[] }, void> {
+  static readonly type = 'sdwan.record_peer_drift';
+}
 export class RecordPeerLiveness extends Command<OnPeer & { readonly status: 'connected' | 'silent' }, void> {
   static readonly type = 'sdwan.record_peer_liveness';
 }

@@ -6,7 +6,14 @@ import { TRANSACTOR, Transactor, type CommandContext, type CommandResult } from 
 import { addressLedgerDecider } from '../domain/address-ledger/decide.js';
 import { contains, parseCidr, mustCidr } from '../domain/ip.js';
 import { peerDecider, type PeerCommand } from '../domain/peer/decide.js';
-import { AnnouncePeerKey, AssignPeerPodCidr, AttachPeer, RecordPeerLiveness, ReportPeerEndpoints } from './commands.js';
+import {
+  AnnouncePeerKey,
+  AssignPeerPodCidr,
+  AttachPeer,
+  RecordPeerDrift,
+  RecordPeerLiveness,
+  ReportPeerEndpoints,
+} from './commands.js';
 import { portLedgerDecider } from '../domain/port-ledger/decide.js';
 import { ledgerStreamOf, portStreamOf, refusable, Writes, type ActiveNetwork } from './writes.js';
 
@@ -155,6 +162,13 @@ export class ReportPeerEndpointsHandler extends OnPeerHandler implements IComman
 export class RecordPeerLivenessHandler extends OnPeerHandler implements ICommandHandler<RecordPeerLiveness> {
   execute({ payload: p, context }: RecordPeerLiveness): Promise<CommandResult<void>> {
     return this.decide(p.peer_id, { kind: p.status }, context);
+  }
+}
+
+@CommandHandler(RecordPeerDrift)
+export class RecordPeerDriftHandler extends OnPeerHandler implements ICommandHandler<RecordPeerDrift> {
+  execute({ payload: p, context }: RecordPeerDrift): Promise<CommandResult<void>> {
+    return this.decide(p.peer_id, { kind: 'drift_repaired', what: p.what }, context);
   }
 }
 

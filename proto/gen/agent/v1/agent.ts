@@ -138,7 +138,15 @@ export interface SyncRequest {
     | { $case: "runtimeHealth"; value: RuntimeHealth }
     | { $case: "leaseBeat"; value: LeaseBeat }
     | { $case: "tunnelFailed"; value: TunnelFailed }
+    | { $case: "driftRepaired"; value: DriftRepaired }
     | undefined;
+}
+
+/** Somebody on the node changed what the agent had brought about; it is as it should be again. */
+export interface DriftRepaired {
+  networkId: string;
+  /** In words: peers, addresses and routes, firewall. */
+  what: string[];
 }
 
 /** First message of a stream. */
@@ -1376,6 +1384,9 @@ export const SyncRequest: MessageFns<SyncRequest> = {
       case "tunnelFailed":
         TunnelFailed.encode(message.message.value, writer.uint32(90).fork()).join();
         break;
+      case "driftRepaired":
+        DriftRepaired.encode(message.message.value, writer.uint32(98).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1481,6 +1492,14 @@ export const SyncRequest: MessageFns<SyncRequest> = {
             message.message = { $case: "tunnelFailed", value: TunnelFailed.decode(reader, reader.uint32()) };
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.message = { $case: "driftRepaired", value: DriftRepaired.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1565,7 +1584,80 @@ export const SyncRequest: MessageFns<SyncRequest> = {
         }
         break;
       }
+      case "driftRepaired": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "driftRepaired", value: DriftRepaired.fromPartial(object.message.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseDriftRepaired(): DriftRepaired {
+  return { networkId: "", what: [] };
+}
+
+export const DriftRepaired: MessageFns<DriftRepaired> = {
+  encode(message: DriftRepaired, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.networkId !== "") {
+      writer.uint32(10).string(message.networkId);
+    }
+    for (const v of message.what) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DriftRepaired {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDriftRepaired();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.what.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DriftRepaired>): DriftRepaired {
+    return DriftRepaired.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DriftRepaired>): DriftRepaired {
+    const message = createBaseDriftRepaired();
+    message.networkId = object.networkId ?? "";
+    message.what = object.what?.map((e) => e) || [];
     return message;
   },
 };

@@ -3,6 +3,7 @@ import {
   PeerAttached,
   PeerConnected,
   PeerDetached,
+  PeerDriftRepaired,
   PeerEndpointsReported,
   PeerKeyAnnounced,
   PeerPodCidrAssigned,
@@ -15,6 +16,7 @@ export type PeerCommand =
   | { readonly kind: 'announce_key'; readonly publicKey: string; readonly listenPort: number }
   | { readonly kind: 'report_endpoints'; readonly underlay: readonly string[] }
   | { readonly kind: 'assign_pod_cidr'; readonly podCidr: string }
+  | { readonly kind: 'drift_repaired'; readonly what: readonly string[] }
   | { readonly kind: 'connected' }
   | { readonly kind: 'silent' }
   | { readonly kind: 'detach'; readonly reason: string };
@@ -40,6 +42,11 @@ export const peerDecider: Decider<PeerState, PeerCommand, PeerEvent> = {
         return state.podCidrs.includes(command.podCidr)
           ? nothing('unchanged')
           : accept(PeerPodCidrAssigned({ ...ids, pod_cidr: command.podCidr }, more));
+      case 'drift_repaired': {
+        // The agent's own words: only those that are known.
+        const what = DRIFTS.filter((kind) => command.what.includes(kind));
+        return what.length === 0 ? nothing('unknown_drift') : accept(PeerDriftRepaired({ ...ids, what }, more));
+      }
       case 'connected':
         return state.status === 'connected' ? nothing('unchanged') : accept(PeerConnected(ids, more));
       case 'silent':
@@ -51,6 +58,8 @@ export const peerDecider: Decider<PeerState, PeerCommand, PeerEvent> = {
     }
   },
 };
+
+const DRIFTS = ['peers', 'addresses and routes', 'firewall'] as const;
 
 const linksOf = (a: PeerAttachedData) => ({
   links: { network: a.network_id, ...(a.instance_id === null ? {} : { instance: a.instance_id }) },

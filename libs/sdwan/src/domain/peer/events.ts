@@ -46,6 +46,13 @@ export const PeerConnected = defineEvent('system.sdwan.peer.connected', 1, z.obj
 export const PeerSilent = defineEvent('system.sdwan.peer.silent', 1, z.object({ peer_id, network_id }), {
   severity: 'warning',
 });
+/** Somebody changed the overlay of the node by hand (`wg set`, `ip route`, `nft`); its agent has put it right. */
+export const PeerDriftRepaired = defineEvent(
+  'system.sdwan.peer.drift_repaired',
+  1,
+  z.object({ peer_id, network_id, what: z.array(z.enum(['peers', 'addresses and routes', 'firewall'])) }),
+  { severity: 'warning' },
+);
 export const PeerDetached = defineEvent(
   'system.sdwan.peer.detached',
   1,
@@ -59,5 +66,6 @@ export const peerEvents = [
   PeerPodCidrAssigned,
   PeerConnected,
   PeerSilent,
+  PeerDriftRepaired,
   PeerDetached,
 ] as const;
