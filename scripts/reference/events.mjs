@@ -5,6 +5,7 @@ const SOURCES = [
   ['fleetEvents', 'Templates, nodes, instances', 'libs/fleet'],
   ['sdwanEvents', 'Networks, peers, virtual IPs, access grants', 'libs/sdwan'],
   ['kubernetesEvents', 'Clusters', 'libs/kubernetes'],
+  ['consumerEvents', 'Webhooks', 'libs/consumers'],
 ];
 
 const payload = (z, definition) => {

@@ -233,6 +233,8 @@ describe('accounts', () => {
 
   it('may follow so many times and no more, and a seat is free again when its stream is gone', async () => {
     const streams = await Promise.all(Array.from({ length: 8 }, () => sse('', otherToken)));
+    const metrics = await fetch(`${drover.url}/metrics`, { headers: { authorization: `Bearer ${drover.token}` } });
+    expect(await metrics.text()).toMatch(/drover_event_consumers ([89]|1\d)\n/);
     await expect(sse('', otherToken)).rejects.toMatchObject({
       status: 429,
       body: { error: { code: 'too_many_consumers', hint: expect.stringContaining('DROVER_CONSUMERS_PER_ACCOUNT') } },

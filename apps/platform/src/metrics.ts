@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { systemClock } from '#kernel';
 import { ProcessingMetrics, type ProcessingFacts } from './processing-metrics.js';
 
@@ -28,6 +28,12 @@ export class Metrics {
   /** Asked at each scrape, so that a stalled projection shows even when nothing calls it. */
   watchProcessing(facts: ProcessingFacts): void {
     this.processing = new ProcessingMetrics(this.registry, facts, systemClock);
+  }
+
+  /** A number that is asked for at each scrape. */
+  watch(name: string, help: string, read: () => number): void {
+    const collect = () => gauge.set(read());
+    const gauge: Gauge = new Gauge({ name, help, registers: [this.registry], collect });
   }
 
   toolCalled(tool: string, outcome: string, durationMs: number): void {

@@ -3,7 +3,6 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import {
   deterministicUuid,
-  EventCatalogue,
   isoTime,
   RefusedError,
   silentLog,
@@ -44,7 +43,7 @@ export const openRig = async (store: EventStore, options: Partial<EventStreamOpt
   const stream = new EventStream({
     store,
     authority,
-    catalogue: new EventCatalogue([]),
+    catalogue: { types: () => ['system.node.created'], current: (event) => event },
     cursors: new CursorCodec(Buffer.alloc(32, 7)),
     clock: systemClock,
     timers: systemTimers,
