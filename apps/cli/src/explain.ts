@@ -85,7 +85,7 @@ const tree = (entries: readonly Entry[], width: number, colours: boolean): strin
       const after = entry.depth === 0 ? '' : `+${shortDuration(entry.after_ms)}`;
       const wait = entry.gap ? paint('yellow', after.padStart(AFTER), colours) : after.padStart(AFTER);
       const sign = { call: '▶ ', decision: '◆ ', report: '● ', applied: '✓ ', event: '' }[entry.type];
-      const room = Math.max(24, width - TIME - AFTER - 2 - marks.length);
+      const room = Math.max(24, width - TIME - AFTER - 4 - marks.length);
       const [first = '', ...more] = wrap(`${entry.relation === 'answers' ? '↷ ' : ''}${sign}${entry.title}`, room);
       const colour = bad(entry) ? 'red' : entry.type === 'call' ? 'bold' : undefined;
       const under = marks.replaceAll('├', '│').replaceAll('└', ' ');

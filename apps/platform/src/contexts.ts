@@ -1,6 +1,7 @@
+import { AccessModule } from '#access';
 import { FleetModule } from '#fleet';
 import { KubernetesModule } from '#kubernetes';
 import { SdwanModule } from '#sdwan';
 
 /** Every context of the platform: what a fork of it (what_if) runs as well. */
-export const CONTEXTS = [FleetModule, SdwanModule, KubernetesModule] as const;
+export const CONTEXTS = [AccessModule, FleetModule, SdwanModule, KubernetesModule] as const;

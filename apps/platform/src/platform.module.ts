@@ -39,7 +39,7 @@ import {
   TRANSACTOR,
   type CommandDispatcher,
 } from '#processing';
-import { AccessModule, CERTIFICATE_AUTHORITY, OPERATOR_AUTHENTICATOR, SECRET_STORE } from '#access';
+import { CERTIFICATE_AUTHORITY, OPERATOR_AUTHENTICATOR, SECRET_STORE } from '#access';
 import { AGENT_LINK, GATEWAY_REGISTRAR } from '#agent-gateway';
 import { FLEET_SERVICES, type FleetServices } from '#fleet';
 import { FailoverService } from '#sdwan';
@@ -146,7 +146,6 @@ export class PlatformModule {
       imports: [
         CqrsModule.forRoot(),
         ...CONTEXTS,
-        AccessModule,
         AuditModule,
         SealsModule,
         TimeTravelModule,

@@ -1,5 +1,5 @@
-import { refusal, RefusedError } from '#kernel';
-import type { CertificateAuthority, SecretStore } from '#access';
+import { refusal, RefusedError, systemIds } from '#kernel';
+import type { CertificateAuthority, SecretStore, ShreddedSubject } from '#access';
 import type { ProvisioningDriver } from '#fleet';
 import { readingHalf, type EventStore, type ReadableLog, type RecordedEvent } from '#event-store';
 import type { VirtualTime } from './virtual-time.js';
@@ -35,13 +35,27 @@ async function* timed(events: AsyncIterable<RecordedEvent>, time: VirtualTime): 
   }
 }
 
-/** Secrets made in a fork live and die with it; those of the real platform are not there at all. */
-export const forkedSecrets = (digest: (plaintext: string) => string): SecretStore => {
+/**
+ * Secrets made in a fork live and die with it; those of the real platform are not there at all. That there are some for a
+ * subject is known from the references in its events, so that shredding them is predicted, too.
+ */
+export const forkedSecrets = (
+  log: Pick<EventStore, 'readStream'>,
+  digest: (plaintext: string) => string,
+): SecretStore => {
   const secrets = new Map<string, string>();
+  const ended = new Map<string, ShreddedSubject>();
+  const namesOf = async (subject: string): Promise<string[]> => {
+    const refs = [...secrets.keys()];
+    for await (const { data } of log.readStream(subject))
+      refs.push(...Object.values(data).filter((value) => typeof value === 'string'));
+    const own = refs.filter((ref) => ref.startsWith(`${subject}#`)).map((ref) => ref.slice(subject.length + 1));
+    return [...new Set(own)].sort();
+  };
   return {
     put: async (subject, name, plaintext) => {
-      secrets.set(`${subject}/${name}`, plaintext);
-      return { ref: `${subject}/${name}`, digest: digest(plaintext) };
+      secrets.set(`${subject}#${name}`, plaintext);
+      return { ref: `${subject}#${name}`, digest: digest(plaintext) };
     },
     get: async (ref) => secrets.get(ref),
     find: async (ref) => {
@@ -49,8 +63,11 @@ export const forkedSecrets = (digest: (plaintext: string) => string): SecretStor
       return plaintext === undefined ? { kind: 'unknown' } : { kind: 'found', plaintext };
     },
     shred: async (subject) => {
-      for (const ref of secrets.keys()) if (ref.startsWith(`${subject}/`)) secrets.delete(ref);
-      return { keyId: null, names: [], atMs: 0 };
+      const names = await namesOf(subject);
+      const shredded = ended.get(subject) ?? { keyId: names.length === 0 ? null : systemIds.uuid(), names, atMs: 0 };
+      ended.set(subject, shredded);
+      for (const name of names) secrets.delete(`${subject}#${name}`);
+      return shredded;
     },
   };
 };

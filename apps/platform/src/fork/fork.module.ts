@@ -3,6 +3,7 @@ import { CqrsModule } from '@nestjs/cqrs';
 import {
   CLOCK,
   CONFIG,
+  EVENT_CATALOGUE,
   IDS,
   LOG,
   RANDOM,
@@ -55,6 +56,7 @@ const value = (provide: symbol, useValue: unknown): Provider => ({ provide, useV
 /** A list of its own, and not the platform's with some replaced: a port that nobody thought of is missing here, and not real. */
 const ports = (f: ForkParts): Provider[] => [
   value(CONFIG, f.config),
+  value(EVENT_CATALOGUE, f.catalogue),
   value(LOG, f.log),
   value(CLOCK, f.time),
   value(TIMERS, f.time),

@@ -69,7 +69,7 @@ export class Fork {
     const module = ForkModule.with({
       config: { ...base.config, DROVER_PROVISIONER: undefined },
       ...{ log, time, store, catalogue, processing, gateway, drivers, cursors },
-      secrets: forkedSecrets(sha256Hex),
+      secrets: forkedSecrets(store, sha256Hex),
       authority: publicAuthority(base.authority),
       kube: new ImaginaryKube(gateway, time, notes),
     });
