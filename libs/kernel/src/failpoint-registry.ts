@@ -36,8 +36,8 @@ export const FAILPOINTS = {
   ...points(`${store}/adapters/postgres/listener.ts`, {
     'subscription.listening': 'the listening connection is up, subscriptions have not been woken',
   }),
-  ...points(`${store}/adapters/postgres/verify-chain.ts`, {
-    'chain.page_verified': 'a page of the hash chain has been verified and not reported',
+  ...points('libs/audit/src/verify/audit-verifier.ts', {
+    'chain.verified': 'the hash chain and its seals are verified and nobody has been told',
   }),
   ...points(`${processing}/transactor.ts`, {
     'command.decided': 'a command is decided and its events are not appended',

@@ -1,3 +1,4 @@
+import { failpoint } from '#kernel';
 import type { SealSink } from '../seals/seal-sink.js';
 import type { SealStore } from '../seals/seal-store.js';
 import type { EventCheck } from './event-check.js';
@@ -54,6 +55,7 @@ export class AuditVerifier {
       maxEvents: request.maxEvents ?? Number.MAX_SAFE_INTEGER,
       ...(request.progress === undefined ? {} : { progress: request.progress }),
     });
+    await failpoint('chain.verified');
     const findings = inOrder([...checked.findings, ...seals.findings]);
     return {
       intact: findings.length === 0,

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { failpoint } from '#kernel';
+import {} from '#kernel';
 import { position, type Position } from '../../port.js';
 import { copyRows } from './verify-chain-copy.js';
 import { CHAIN_COLUMNS } from './verify-chain-reader.js';
@@ -124,7 +124,6 @@ async function* verifyPages(client: pg.PoolClient, after: Position): AsyncGenera
       const problem = headProblem(head, point) ?? (await beyondProblem(client));
       if (problem !== undefined) return yield broken(point.position, problem);
     }
-    await failpoint('chain.page_verified');
     yield {
       kind: 'intact',
       through: position(point.position),
