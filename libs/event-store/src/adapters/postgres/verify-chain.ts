@@ -1,5 +1,4 @@
 import type pg from 'pg';
-import {} from '#kernel';
 import { position, type Position } from '../../port.js';
 import { copyRows } from './verify-chain-copy.js';
 import { CHAIN_COLUMNS } from './verify-chain-reader.js';
