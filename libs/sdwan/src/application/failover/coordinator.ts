@@ -4,7 +4,7 @@ import type { agentV1 } from '#proto';
 import type { RecordedEvent } from '#event-store';
 import type { CommandContext, Transactor } from '#processing';
 import { assess, type Assessment } from '../../domain/failover/assess.js';
-import { chooseCandidates, type Choice } from '../../domain/failover/choose.js';
+import { chooseCandidates, RETURNING, type Choice } from '../../domain/failover/choose.js';
 import type { MovePlan } from '../../domain/failover/move.js';
 import type { MoveReason } from '../../domain/events.js';
 import { sameMember, type LiveVirtualIp, type Member } from '../../domain/virtual-ip/state.js';
@@ -146,6 +146,17 @@ export class FailoverCoordinator {
     if (running !== undefined) return running.done;
     const choice = this.choice(vip, reason);
     const order = target === undefined ? choice.order : [target];
+    // Somebody is about to be able to take it: nothing is to be decided before.
+    if (order.length === 0 && choice.passedOver.some(({ why }) => why === RETURNING)) {
+      this.retryAt.set(vip.virtualIpId, this.deps.clock.monotonicMs() + RETRY_MS);
+      return {
+        outcome: 'aborted',
+        detail: 'candidates are just coming back',
+        epoch: vip.epoch,
+        to: null,
+        durationMs: 0,
+      };
+    }
     return this.run(vip, reason, this.plan(vip, order, planned, reason), causedBy);
   }
 

@@ -49,12 +49,14 @@ export const chooseCandidates = (
   return { order, passedOver };
 };
 
+export const RETURNING = 'came back and has not applied its snapshot yet';
+
 const objection = (facts: CandidateFacts, holder: Member | null, crash: boolean): string | undefined => {
   if (sameMember(facts.member, holder)) return 'holds it now';
   if (facts.gone) return 'terminated or detached';
   if (!facts.live) return 'its agent is not connected';
   if (facts.draining) return 'draining';
-  if (facts.returning) return 'came back and has not applied its snapshot yet';
+  if (facts.returning) return RETURNING;
   if (facts.health === 'not_ready' && !crash) return 'its API server is not ready';
   return undefined;
 };

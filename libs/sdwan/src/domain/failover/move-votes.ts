@@ -88,5 +88,12 @@ export const evaluateWitnesses = (state: MoveState, nowMs: number, deadline: boo
   );
 };
 
-const start = (state: MoveState): MoveStep =>
-  enter(state, 'starting', [{ kind: 'append_started', epoch: state.epoch, to: state.order[state.candidate]! }]);
+const start = (state: MoveState): MoveStep => {
+  const to = state.order[state.candidate];
+  return to === undefined
+    ? strand(state)
+    : enter(state, 'starting', [{ kind: 'append_started', epoch: state.epoch, to }]);
+};
+
+export const strand = (state: MoveState): MoveStep =>
+  enter(state, 'stranding', [{ kind: 'append_stranded', reason: 'no candidate is left' }]);

@@ -9,6 +9,7 @@ import {
   onReply,
   prepare,
   prepareEffect,
+  strand,
 } from './move-votes.js';
 import {
   HOLDER_DEADLINE_MS,
@@ -76,11 +77,19 @@ const isAsking = (phase: Phase) => phase === 'witnessing' || phase === 'rechecki
 
 const begin = (state: MoveState): MoveStep => {
   if (state.plan.resume !== undefined) return hold(state, state.beganMs);
-  if (state.order.length === 0)
-    return state.plan.from === null || state.plan.planned
-      ? finish(state, 'aborted', 'no_candidate')
-      : enter(state, 'stranding', [{ kind: 'append_stranded', reason: 'no candidate is left' }]);
+  if (state.order.length === 0) return withoutCandidate(state);
   return state.plan.planned || state.plan.ordered || state.plan.from === null ? prepare(state) : askWitnesses(state);
+};
+
+/**
+ * Peers of a stranded VIP are told that it cannot be reached, so nobody strands one whose holder may only be out of the
+ * platform's sight: it has been removed, or witnesses say that it is dead.
+ */
+const withoutCandidate = (state: MoveState): MoveStep => {
+  const { from, planned, ordered, voters } = state.plan;
+  if (from === null || planned) return finish(state, 'aborted', 'no_candidate');
+  if (ordered && !voters.some((voter) => sameMember(voter, from))) return strand(state);
+  return voters.length < 2 ? finish(state, 'aborted', 'no_candidate') : askWitnesses(state);
 };
 
 const target = (state: MoveState) => state.order[state.candidate]!;

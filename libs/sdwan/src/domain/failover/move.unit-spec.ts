@@ -216,6 +216,17 @@ describe('a move of a virtual IP', () => {
     expect(lost.end?.effect).toMatchObject({ outcome: 'stranded' });
   });
 
+  it('strands nothing whose holder is only out of sight: witnesses first, also when nobody could take it', () => {
+    const nobody = plan({ order: [] });
+    const alive = play(nobody, agents({ dead: [A.instance_id], heardMsAgo: (now) => now % 200 }));
+    expect(alive.end?.effect).toMatchObject({ outcome: 'aborted', detail: 'holder_alive' });
+    expect(play(nobody, agents({ dead: [A.instance_id] })).end?.effect).toMatchObject({ outcome: 'stranded' });
+    const alone = play(plan({ order: [], voters: [A] }), agents({ dead: [A.instance_id] }));
+    expect(alone.end?.effect).toMatchObject({ outcome: 'aborted', detail: 'no_candidate' });
+    const removed = play(plan({ order: [], ordered: true, voters: [] }), agents({}));
+    expect(removed.end?.effect).toMatchObject({ outcome: 'stranded' });
+  });
+
   it('finishes what an earlier life of the platform began, under the same epoch', () => {
     const { log, end } = play(plan({ epoch: 2, resume: { epoch: 2, to: B } }), agents({ dead: [A.instance_id] }));
     expect(log[0]!.effect).toMatchObject({ kind: 'prepare', epoch: 2, holder: B });
