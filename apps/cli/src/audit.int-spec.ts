@@ -137,8 +137,13 @@ it.each([
   ['export --file x', 'has no --file'],
   ['verify --file /nowhere/x', 'cannot be read'],
 ])('%s is refused', async (line, message) => {
-  const refused = await audit(line).catch((error: { message: string; why: string; exitCode: number }) => error);
+  const refused = await audit(line).then(
+    () => undefined,
+    (error: unknown) => error as { message: string; why: string; exitCode: number },
+  );
   expect(refused).toMatchObject({ exitCode: 2 });
+  expect(`${refused?.message} ${refused?.why}`).toContain(message);
+});
   expect(`${(refused as Error).message} ${(refused as { why?: string }).why}`).toContain(message);
 });
 
