@@ -23,7 +23,10 @@ const PAGE = 1_000;
 /** An unconditional append that loses this often against other writers gives up. */
 const MAX_ROUNDS = 100;
 
-type Verdict = AppendOutcome | { readonly kind: 'write'; readonly version: number };
+type Verdict =
+  | Extract<AppendOutcome, { kind: 'conflict' }>
+  | { readonly kind: 'duplicate'; readonly version: number }
+  | { readonly kind: 'write' };
 
 /**
  * Appends as the port wants them on a server that wants them otherwise: it knows ids only where the append expects them,
@@ -74,14 +77,14 @@ export class Appender {
     unsure: boolean,
   ): Promise<AppendOutcome> {
     const ids = this.deps.ids.of(request.stream);
-    if (unsure || !knowsEnough(ids, request.expected)) await this.catchUp(request.stream, ids);
+    if (unsure || !knowsEnough(ids, request.expected)) await this.catchUp(ids);
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const verdict = judge(request, this.deps.ids.of(request.stream));
+      const verdict = judge(request, ids);
       if (verdict.kind === 'conflict') return verdict;
       if (verdict.kind !== 'write') return this.found(request.stream, verdict.version, attempt);
-      const written = await this.write(request, payloads, attempt, verdict.version);
+      const written = await this.write(request, payloads, attempt, ids);
       if (written !== undefined) return written;
-      await this.catchUp(request.stream, this.deps.ids.of(request.stream));
+      await this.catchUp(ids);
     }
     throw new EventStoreUnavailableError(`append to ${request.stream} lost against ${MAX_ROUNDS} other writers`);
   }
@@ -91,9 +94,10 @@ export class Appender {
     { stream, events }: AppendRequest,
     payloads: readonly Payload[],
     attempt: string,
-    version: number,
+    ids: StreamIds,
   ): Promise<AppendOutcome | undefined> {
     const { reader } = this.deps;
+    const version = ids.through;
     const { recordedMs } = reader.horizon;
     const proposals = events.map((event, index) => propose(event, payloads[index]!, attempt, recordedMs));
     try {
@@ -104,7 +108,7 @@ export class Appender {
       throw rejection(error, stream, address) ?? unavailable(error, address);
     }
     this.deps.ids.learn(
-      stream,
+      ids,
       events.map(({ id }, index) => ({ id, revision: version + index })),
     );
     return this.found(stream, version + events.length, attempt);
@@ -127,10 +131,10 @@ export class Appender {
     return { kind, version, position: positionOf(raw) };
   }
 
-  private async catchUp(stream: string, known: StreamIds): Promise<void> {
-    for (let page: RawEvent[], from = known.through; ; from += page.length) {
-      page = await this.deps.reader.streamPage(stream, from, PAGE);
-      this.deps.ids.learn(stream, page);
+  private async catchUp(ids: StreamIds): Promise<void> {
+    for (let page: RawEvent[], from = ids.through; ; from += page.length) {
+      page = await this.deps.reader.streamPage(ids.stream, from, PAGE);
+      this.deps.ids.learn(ids, page);
       if (page.length < PAGE) return;
     }
   }
@@ -153,13 +157,10 @@ const knowsEnough = (ids: StreamIds, expected: Expected): boolean => {
 };
 
 /** As every adapter judges: a repeat first, then the expectation, then ids that are no repeat. */
-const judge = (
-  { stream, expected, events }: AppendRequest,
-  ids: StreamIds,
-): Verdict | { kind: 'duplicate'; version: number } => {
+const judge = ({ stream, expected, events }: AppendRequest, ids: StreamIds): Verdict => {
   const versions = events.map(({ id }) => ids.versionOf(id)).filter((version) => version !== undefined);
   if (versions.length === events.length) return { kind: 'duplicate', version: Math.max(...versions) };
   if (!expectationHolds(expected, ids.through)) return { kind: 'conflict', actual: ids.through };
   if (versions.length > 0) throw idReused(stream);
-  return { kind: 'write', version: ids.through };
+  return { kind: 'write' };
 };

@@ -127,7 +127,7 @@ export class KurrentEventStore implements EventStore {
   async *readStream(stream: string, fromVersion = 1): AsyncIterable<RecordedEvent> {
     for (let next = fromVersion; ;) {
       const page = await this.patiently(() => this.reader.streamPage(stream, next - 1, STREAM_PAGE));
-      this.known.learn(stream, page);
+      this.known.learn(this.known.of(stream), page);
       for (const raw of page) yield recordedEvent(raw, this.reader.namespace);
       if (page.length < STREAM_PAGE) return;
       next += page.length;
