@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { open, rename, writeFile, type FileHandle } from 'node:fs/promises';
-import type { Output } from './audit.js';
-import type { AuditFlags } from './audit-flags.js';
+import type { AuditFlags, Output } from './audit-flags.js';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
 import type { Settings } from './settings.js';

@@ -10,6 +10,12 @@ drover audit keys | seal | rotate-key                   public keys; a seal now;
 --key ID names a key that you were given elsewhere; it may be repeated. --seals FILE is a copy of the platform's file of seals:
 with it, an export or a log that was cut shows. Exit code 0: intact or proven; 1: not.`;
 
+/** Where a command writes: what it found, and how far it is. */
+export interface Output {
+  out(text: string): void;
+  progress(text: string): void;
+}
+
 export interface AuditFlags {
   /** The event, or the file with the proof. */
   readonly subject?: string;

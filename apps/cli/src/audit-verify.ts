@@ -1,8 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { ExportCheck, type ExportVerdict } from '../../../libs/audit/src/offline.js';
-import type { Output } from './audit.js';
-import type { AuditFlags } from './audit-flags.js';
+import type { AuditFlags, Output } from './audit-flags.js';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
 import type { Settings } from './settings.js';

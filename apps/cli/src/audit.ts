@@ -1,17 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { checkProof } from '../../../libs/audit/src/offline.js';
-import { AUDIT_USAGE, auditFlags, type AuditFlags } from './audit-flags.js';
+import { AUDIT_USAGE, auditFlags, type AuditFlags, type Output } from './audit-flags.js';
 import { exportAudit } from './audit-export.js';
 import { verifyFile, verifyPlatform } from './audit-verify.js';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
 import { resolveSettings, type GlobalFlags, type Settings } from './settings.js';
-
-/** Where a command writes: what it found, and how far it is. */
-export interface Output {
-  out(text: string): void;
-  progress(text: string): void;
-}
 
 export interface AuditCommand {
   readonly flags: GlobalFlags;
