@@ -7,7 +7,8 @@ import type {
 } from '@kurrent/kurrentdb-client/generated/kurrentdb/protocols/v1/streams_pb.js';
 import type { Message } from 'google-protobuf';
 import { appendTooLarge } from './faults.js';
-import type { ExpectedState, ProposedEvent, WriteResult } from './log.js';
+import type { ExpectedState, WriteResult } from './log.js';
+import type { ProposedEvent } from './record.js';
 import { proposedEvent, streamName, identifierOf } from './messages.js';
 import { any, empty, shared, status as statusMessages, streams } from './stubs.js';
 

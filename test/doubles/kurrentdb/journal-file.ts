@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fdatasyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
-import type { LogRecord } from './log.js';
+import type { LogRecord } from './record.js';
 
 interface Line {
   readonly position: string;

@@ -1,6 +1,6 @@
 import type { StreamIdentifier, UUID } from '@kurrent/kurrentdb-client/generated/kurrentdb/protocols/v1/shared_pb.js';
 import type { ReadResp } from '@kurrent/kurrentdb-client/generated/kurrentdb/protocols/v1/streams_pb.js';
-import type { LogRecord, ProposedEvent } from './log.js';
+import type { LogRecord, ProposedEvent } from './record.js';
 import { shared, streams, timestamp } from './stubs.js';
 
 /** The server keeps time in ticks of 100 ns. */

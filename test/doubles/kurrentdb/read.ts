@@ -1,7 +1,8 @@
 import { status, type ServerWritableStream } from '@grpc/grpc-js';
 import type { ReadReq, ReadResp } from '@kurrent/kurrentdb-client/generated/kurrentdb/protocols/v1/streams_pb.js';
 import { invalidPosition, rpcError } from './faults.js';
-import type { LogRecord, ServerLog } from './log.js';
+import type { ServerLog } from './log.js';
+import type { LogRecord } from './record.js';
 import {
   caughtUpMessage,
   checkpointMessage,

@@ -31,8 +31,8 @@ const allManagers = async (view: ProcessingView): Promise<Introspection[]> => {
 
 const statusOf = (managers: readonly Introspection[]): string => {
   if (managers.some((m) => m.faults.length > 0)) return 'faulted';
-  if (managers.some((m) => m.lag === undefined)) return 'elsewhere';
-  return managers.some((m) => m.lag! > 0) ? 'catching_up' : 'live';
+  if (managers.some((m) => m.state === undefined)) return 'elsewhere';
+  return managers.some((m) => m.lag !== 0) ? 'catching_up' : 'live';
 };
 
 const summaryOf = (agentId: string, managers: readonly Introspection[]) => ({
@@ -40,7 +40,9 @@ const summaryOf = (agentId: string, managers: readonly Introspection[]) => ({
   process_managers: managers.map((m) => m.process_manager),
   status: statusOf(managers),
   inputs: managers.reduce((sum, m) => sum + m.inputs, 0),
-  lag: Math.max(...managers.map((m) => m.lag ?? 0)),
+  lag: managers.some((m) => m.state !== undefined && m.lag === undefined)
+    ? null
+    : Math.max(...managers.map((m) => m.lag ?? 0)),
 });
 
 const byAgent = (managers: readonly Introspection[]): ReadonlyMap<string, readonly Introspection[]> => {
@@ -96,7 +98,7 @@ export const platformHealth =
     const { lanes, faults, role, head } = await view.status();
     const parts = lanes.map(({ name, kind, state, behind }) => {
       const error = faults.find((fault) => fault.lane === name)?.error;
-      return { name, kind, status: state, lag: behind ?? 0, ...(error === undefined ? {} : { fault: error }) };
+      return { name, kind, status: state, lag: behind ?? null, ...(error === undefined ? {} : { fault: error }) };
     });
     const problems = [
       ...faults.map(({ lane, error }) => `${lane} stands still: ${error}`),
