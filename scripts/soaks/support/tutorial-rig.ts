@@ -8,6 +8,7 @@ import { Lab } from '../../../apps/lab/src/lab.js';
 import { choosePorts, PlatformProcess } from '../../../apps/lab/src/platform-process.js';
 import { AnswerGate } from './answer-gate.js';
 import { undoLater } from './cleanup.js';
+import { problemsOfRebuilds } from './rebuild-check.js';
 import { problemsOfLog, readLogOf, type LogCopy } from './event-log.js';
 import { PatientOperator } from './patient-operator.js';
 import { patientWorld } from './patient-world.js';
@@ -97,6 +98,7 @@ export class TutorialRig {
       ...(clusters.length === 1 && clusters[0]!.status === 'active' ? [] : [`clusters: ${JSON.stringify(clusters)}`]),
       ...(nodes.length === 4 && servers === 3 ? [] : [`nodes: ${JSON.stringify(nodes)}`]),
       ...(audit.intact ? [] : ['verify_audit says that the log is not intact']),
+      ...(await problemsOfRebuilds((tool, args) => this.operator.call(tool, args))),
       ...(ready === 4 ? [] : [`kubectl get nodes: ${kubectl.stdout}${kubectl.stderr}`]),
     ];
   }

@@ -8,6 +8,7 @@ const projection = z.object({
     .enum(['live', 'catching_up', 'building', 'faulted'])
     .describe('building: beside the one that is read, until it has caught up; faulted: stands still at an event'),
   position: z.string().describe('Everything up to here is in it'),
+  table: z.string().describe('Another one after each rebuild'),
   lag: z
     .number()
     .int()

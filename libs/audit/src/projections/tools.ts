@@ -10,11 +10,12 @@ type Handler<T extends { readonly input: z.ZodObject; readonly output: z.ZodObje
   T['output']
 >;
 
-const rowOf = ({ name, version, state, position, behind, skipped, fault }: ProjectionReport) => ({
+const rowOf = ({ name, version, table, state, position, behind, skipped, fault }: ProjectionReport) => ({
   name,
   version,
   status: state,
   position: String(position),
+  table,
   lag: behind ?? null,
   skipped: skipped.length,
   fault: fault?.error ?? null,
