@@ -1,3 +1,4 @@
+export { parseAddress as parseKurrentAddress } from './adapters/kurrentdb/connection-string.js';
 export * from './adapters/kurrentdb/kurrentdb-event-store.js';
 export * from './adapters/memory/memory-event-store.js';
 export * from './adapters/postgres/postgres-event-store.js';

@@ -9,7 +9,7 @@ import {
   type OpenedPostgres,
 } from '#event-store';
 import { ConfigError, errorMessage, systemClock, systemRandom, systemTimers, type Config, type Log } from '#kernel';
-import { openKurrent } from './kurrentdb.js';
+import { kurrentUrl, openKurrent } from './kurrentdb.js';
 
 const POOL_SIZE = 12;
 
@@ -34,6 +34,7 @@ export const openStore = async (config: Config, parent: Log): Promise<OpenedStor
     const store = await openEventStore({ adapter: 'memory' }, edges);
     return { store, where: 'memory (nothing is kept)', close: () => store.close() };
   }
+  if (config.DROVER_EVENT_STORE === 'kurrentdb') kurrentUrl(config);
   return openOnPostgres(config, log, edges);
 };
 

@@ -1,17 +1,29 @@
 import type pg from 'pg';
-import { bindOutsideLog, EventStoreUnavailableError, KurrentEventStore, MAX_EVENT_BYTES } from '#event-store';
+import {
+  bindOutsideLog,
+  EventStoreUnavailableError,
+  KurrentEventStore,
+  MAX_EVENT_BYTES,
+  parseKurrentAddress,
+} from '#event-store';
 import { ConfigError, systemClock, systemIds, systemRandom, systemTimers, type Config, type Log } from '#kernel';
 
 /** What the server counts beside an event's content: its type, who wrote it, and when. */
 const ALLOWANCE_BYTES = 1024;
 
-/** The log on KurrentDB, answering, and bound to the database that holds everything else. */
-export const openKurrent = async (config: Config, pool: pg.Pool, log: Log): Promise<KurrentEventStore> => {
-  const url = config.KURRENTDB_URL;
+/** Looked at before anything is started. @throws ConfigError when it is absent or malformed. */
+export const kurrentUrl = ({ KURRENTDB_URL: url }: Config): string => {
   if (url === undefined)
     throw new ConfigError(
       'KURRENTDB_URL: must be set with DROVER_EVENT_STORE=kurrentdb, e.g. kurrentdb://USER:PASSWORD@HOST:2113',
     );
+  parseKurrentAddress(url);
+  return url;
+};
+
+/** The log on KurrentDB, answering, and bound to the database that holds everything else. */
+export const openKurrent = async (config: Config, pool: pg.Pool, log: Log): Promise<KurrentEventStore> => {
+  const url = kurrentUrl(config);
   const edges = { clock: systemClock, timers: systemTimers, random: systemRandom, ids: systemIds, log };
   const store = await KurrentEventStore.open({ url, namespace: config.KURRENTDB_NAMESPACE, ...edges });
   try {
