@@ -231,9 +231,9 @@ export class VipActor {
     if (item.role === 'holder') {
       const { leases, fence } = this.deps;
       if (!leases.holds(item)) return undefined;
-      // The fence first: an address without it would outlive its lease with a paused agent.
-      if (item.lease !== null) await this.fenced(item, () => fence.allow(item.address, leases.remainingMs(item)));
-      await network.hold(item);
+      // The fence stands already and blocks (watch); it opens while the address goes on, and neither waits for the other.
+      const open = () => fence.allow(item.address, leases.remainingMs(item));
+      await Promise.all([network.hold(item), ...(item.lease === null ? [] : [this.fenced(item, open)])]);
       this.handover.announce(item);
       await network.route(item);
       return Role.ROLE_HOLDER;
