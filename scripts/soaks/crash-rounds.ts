@@ -47,6 +47,8 @@ const life = (root: string, orders: CrashOrders, promised: Promised) => {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const end = undoLater(async () => void child.kill('SIGKILL'));
+  child.once('close', () => void end());
   let complaint = '';
   child.stderr.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-4_000)));
   const ready = new Promise<void>((resolve) => (promised.ready = resolve));

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FAILPOINTS, isFailpoint, nearest, type FailpointName } from '#kernel';
 import type { SoakValues } from '../soak.js';
+import { undoLater } from './support/cleanup.js';
 import { DatabaseServer } from './support/database-server.js';
 import { FailpointRig, type Action, type Armed, type Played } from './support/failpoint-rig.js';
 import { say, wholeNumber } from './support/numbers.js';
@@ -126,6 +127,7 @@ export const run = async (values: SoakValues) => {
   const names = chosen(String(values['only']));
   const matrix = new Matrix(String(values['keep']));
   const dir = mkdtempSync(join(tmpdir(), 'drover-server-'));
+  const remove = undoLater(async () => rmSync(dir, { recursive: true, force: true }));
   const server = engines.includes('server') ? await DatabaseServer.start(dir) : undefined;
   try {
     for (const engine of engines)
@@ -134,7 +136,7 @@ export const run = async (values: SoakValues) => {
           await matrix.play(engine, { failpoints, action }, server);
   } finally {
     await server?.stop();
-    rmSync(dir, { recursive: true, force: true });
+    await remove();
   }
   return { failpoints: names.length, ...matrix.result() };
 };
