@@ -101,8 +101,12 @@ export class FailoverVirtualIpHandler implements ICommandHandler<FailoverVirtual
         return done(answer(vip, { outcome: 'already_there', to_instance_id: target.instance_id }));
       const best = target ?? this.service.coordinator.choice(vip, 'operator').order[0];
       if (best === undefined) throw new RefusedError(noCandidate(this.service, vip));
-      if (payload.dry_run === true)
-        return done(answer(vip, { outcome: 'planned', to_instance_id: best.instance_id, epoch: vip.epoch + 1 }));
+      if (payload.dry_run === true) {
+        const detail = passedOver(this.service, vip, best);
+        return done(
+          answer(vip, { outcome: 'planned', to_instance_id: best.instance_id, epoch: vip.epoch + 1, detail }),
+        );
+      }
       const { answer: moved, position } = await moveOne(this.service, vip, 'operator', context, target);
       if (moved.outcome !== 'moved')
         throw new RefusedError(
@@ -128,6 +132,15 @@ export class FailoverVirtualIpHandler implements ICommandHandler<FailoverVirtual
     );
   }
 }
+
+/** For somebody who asks what would happen: why it would not be one of the others. */
+const passedOver = (service: FailoverService, vip: LiveVirtualIp, best: Member): string => {
+  const choice = service.coordinator.choice(vip, 'operator');
+  const rest = choice.order
+    .filter((member) => !sameMember(member, best))
+    .map((m) => `${m.instance_id}: could take it too`);
+  return [...rest, ...choice.passedOver.map((p) => `${p.member.instance_id}: ${p.why}`)].join('; ');
+};
 
 const done = (value: MoveAnswer): CommandResult<MoveAnswer> => ({ kind: 'done', value });
 

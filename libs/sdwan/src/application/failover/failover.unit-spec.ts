@@ -155,7 +155,10 @@ describe('failover of a virtual IP', () => {
       world.run(FailoverVirtualIp, { virtual_ip_id: vip.virtual_ip_id, target_instance_id, dry_run });
     expect(await move(worker.instance_id)).toMatchObject({ kind: 'refused', refusal: { code: 'target_unfit' } });
     expect(await move(a)).toMatchObject({ kind: 'done', value: { outcome: 'already_there' } });
-    expect(await move(c, true)).toMatchObject({ kind: 'done', value: { outcome: 'planned', to_instance_id: c } });
+    expect(await move(c, true)).toMatchObject({
+      kind: 'done',
+      value: { outcome: 'planned', to_instance_id: c, detail: expect.stringContaining(`${a}: holds it now`) },
+    });
     expect(state().epoch).toBe(1);
     expect(await move(c)).toMatchObject({ kind: 'done', value: { outcome: 'moved', to_instance_id: c } });
   });
