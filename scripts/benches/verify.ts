@@ -35,7 +35,7 @@ const progress = (text: string) => void process.stderr.write(`${text}\n`);
 export const run = async (args: readonly string[]) => {
   const { values } = parseArgs({
     args: [...args],
-    options: { events: { type: 'string', default: '400000' }, rounds: { type: 'string', default: '3' } },
+    options: { events: { type: 'string', default: '500000' }, rounds: { type: 'string', default: '3' } },
   });
   const dir = await mkdtemp(join(tmpdir(), 'drover-bench-'));
   const server = await startEmbeddedPostgres({ dataDir: join(dir, 'pg'), dieWithParent: true });

@@ -76,10 +76,11 @@ const ground = async (
   };
 };
 
-export const memoryGround = async (): Promise<AuditGround> => {
-  const store = new MemoryEventStore(systemClock);
-  return ground(store, new PortStoredLog(store), new MemorySealStore(), () => store.close());
-};
+/** On a store that keeps no chain. */
+export const groundOn = (store: EventStore): Promise<AuditGround> =>
+  ground(store, new PortStoredLog(store), new MemorySealStore(), () => store.close());
+
+export const memoryGround = (): Promise<AuditGround> => groundOn(new MemoryEventStore(systemClock));
 
 export const postgresGround = async (): Promise<AuditGround & { readonly pool: pg.Pool }> => {
   const { store, database } = await testEventStore();
