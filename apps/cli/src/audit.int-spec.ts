@@ -27,7 +27,7 @@ const audit = async (line: string, { json = false, offline = false } = {}) => {
   return { code, text: lines.join('\n') };
 };
 const keyId = async (): Promise<string> =>
-  ((await drover.rest('list_audit_keys', {})).body.data.keys as { key_id: string }[])[0]!.key_id;
+  ((await drover.rest('list_audit_keys', {})).body.data.keys as { id: string }[])[0]!.id;
 
 it('verifies the platform’s log and ends with 0', async () => {
   const { code, text } = await audit('verify');
@@ -105,6 +105,19 @@ describe.each(['', ' --all'])('export%s', (scope) => {
   });
 });
 
+it('the end of an export that was sealed only later is checked against a copy of the file of seals', async () => {
+  await drover.rest('system_create_template', { name: 'late' });
+  await audit(`export --out ${at('early.jsonl')} --all`);
+  expect((await audit(`verify --file ${at('early.jsonl')}`, { offline: true })).text).toMatch(/covered by no seal yet/);
+  await drover.rest('seal_audit', {});
+  const withSeals = `verify --file ${at('early.jsonl')} --seals ${at('audit/seals.jsonl')}`;
+  const { code, text } = await audit(withSeals, { offline: true });
+  expect([code, text.includes('no seal yet')]).toEqual([0, false]);
+  const forged = (await readFile(at('early.jsonl'), 'utf8')).replace('"name":"late"', '"name":"fake"');
+  await writeFile(at('early.jsonl'), forged);
+  expect((await audit(withSeals, { offline: true })).code).toBe(1);
+});
+
 it('a log that was cut shows against a copy of the file of seals', async () => {
   const file = at('export--all.jsonl');
   const lines = (await readFile(file, 'utf8')).trim().split('\n');
@@ -114,7 +127,10 @@ it('a log that was cut shows against a copy of the file of seals', async () => {
   await writeFile(at('cut.jsonl'), `${cut.join('\n')}\n`);
   expect((await audit(`verify --file ${at('cut.jsonl')}`, { offline: true })).code).toBe(0);
   const found = await audit(`verify --file ${at('cut.jsonl')} --seals ${at('audit/seals.jsonl')}`, { offline: true });
-  expect(found).toEqual({ code: 1, text: expect.stringMatching(/the export lacks seal \d: it, or the log, was cut/) });
+  expect(found).toEqual({
+    code: 1,
+    text: expect.stringMatching(/the export lacks seal \d of .*: it is older than that, or the log was cut/),
+  });
 });
 
 it('says what is wrong with a platform’s log, where, and ends with 1', async () => {

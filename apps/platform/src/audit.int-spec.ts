@@ -54,8 +54,8 @@ it('proves an account its own events, to anyone, and tells nothing of other acco
   const [theirs] = (await idsOf(other)).slice(-1);
   const { proof } = await call('prove_event', { event_id: theirs }, other);
   const { keys } = await call('list_audit_keys');
-  const [{ key_id }] = keys as [{ key_id: string }];
-  expect(checkProof(proof, [key_id])).toMatchObject({ valid: true, eventId: theirs });
+  const [{ id }] = keys as [{ id: string }];
+  expect(checkProof(proof, [id])).toMatchObject({ valid: true, eventId: theirs });
   expect(JSON.stringify(proof)).not.toContain('ours');
   const denied = await drover.rest('prove_event', { event_id: mine }, other);
   expect([denied.status, denied.body.error.code]).toEqual([404, 'unknown_event']);
@@ -81,19 +81,19 @@ it('rotates the key once under one idempotency key, signed by the old one, and w
   const first = await call('rotate_audit_key', { idempotency_key: 'rotate' });
   expect(await call('rotate_audit_key', { idempotency_key: 'rotate' })).toEqual(first);
   const { keys } = (await call('list_audit_keys')) as unknown as {
-    keys: { key_id: string; public_key_pem: string; current: boolean; previous_key_id: string | null }[];
+    keys: { id: string; public_key_pem: string; current: boolean; previous_key_id: string | null }[];
   };
   expect(keys.map(({ current }) => current)).toEqual([false, true]);
-  expect(keys[1]!.previous_key_id).toBe(keys[0]!.key_id);
+  expect(keys[1]!.previous_key_id).toBe(keys[0]!.id);
   const { events } = await call('recent_events', { kind_prefix: 'system.audit' });
   expect((events as { payload: object }[]).map(({ payload }) => payload)).toEqual([
-    { key_id: keys[1]!.key_id, previous_key_id: keys[0]!.key_id, sequence: 2 },
+    { key_id: keys[1]!.id, previous_key_id: keys[0]!.id, sequence: 2 },
   ]);
   const sealed = await call('seal_audit');
-  expect(sealed.key_id).toBe(keys[1]!.key_id);
+  expect(sealed.key_id).toBe(keys[1]!.id);
   expect(await call('verify_audit')).toMatchObject({
     intact: true,
-    seals: { key_ids: keys.map(({ key_id }) => key_id) },
+    seals: { key_ids: keys.map(({ id }) => id) },
   });
   // With nothing of ours: the public key as OpenSSL reads it, and the signed text as the runbook gives it.
   const line = (await readFile(join(drover.dataDir, 'audit', 'seals.jsonl'), 'utf8')).trim().split('\n').at(-1)!;

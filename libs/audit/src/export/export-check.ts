@@ -62,6 +62,7 @@ export class ExportCheck {
 
   /** `pinned`: ids of keys from elsewhere; `outside`: the lines of a copy of the platform's file of seals. */
   finish(pinned: readonly string[] = [], outside: readonly string[] = []): ExportVerdict {
+    if (!this.partial) this.sealTail(outside);
     if (this.seals.length > 0 || this.keys.length > 0 || pinned.length > 0) this.checkSeals(pinned);
     this.checkOutside(outside);
     const isWhole = !this.partial && this.events > 0;
@@ -76,6 +77,21 @@ export class ExportCheck {
       keys: this.keys.map(({ key }) => key),
       chain: isWhole && this.chain !== undefined ? Buffer.from(this.chain).toString('hex') : undefined,
     };
+  }
+
+  /** Seals that were made after the export may cover its end. */
+  private sealTail(outside: readonly string[]): void {
+    for (const seal of outside.map(parseSeal).filter((one) => one !== undefined)) {
+      if (seal.seq !== (this.seals.at(-1)?.seal.seq ?? 0) + 1) continue;
+      const covered = this.waiting.filter(({ position }) => position <= BigInt(seal.to));
+      if (covered.length !== seal.events) return;
+      if (Buffer.from(merkleRoot(covered.map(({ leaf }) => leaf))).toString('hex') !== seal.root) {
+        return this.problem(`its last events are not those that seal ${seal.seq} was made over`, BigInt(seal.from));
+      }
+      this.sealed += covered.length;
+      this.waiting = this.waiting.slice(covered.length);
+      this.seals.push({ seal, line: this.line });
+    }
   }
 
   private event(event: CloudEvent): void {
@@ -158,7 +174,10 @@ export class ExportCheck {
       last = seal.seq;
       const ours = known.get(seal.seq);
       if (ours === undefined && !this.partial)
-        this.problem(`the export lacks seal ${seal.seq}: it, or the log, was cut`, BigInt(seal.from));
+        this.problem(
+          `the export lacks seal ${seal.seq} of ${seal.sealed_at}: it is older than that, or the log was cut`,
+          BigInt(seal.from),
+        );
       else if (ours !== undefined && sealHash(ours) !== sealHash(seal)) {
         this.problem(`seal ${seal.seq} differs from the one in the file of seals`, BigInt(seal.from));
       } else if (ours !== undefined && sealLine(ours) !== line)

@@ -90,8 +90,8 @@ export const exportAuditTool = defineTool({
 });
 
 const key = z.object({
+  id: z.string().describe('sha256 of the public key'),
   sequence: z.number().int(),
-  key_id: z.string().describe('sha256 of the public key'),
   public_key_pem: z.string(),
   previous_key_id: z.string().nullable(),
   after_seal: z.number().int().describe('It signs the seals after this one'),

@@ -71,8 +71,8 @@ export const exportAudit =
   };
 
 const keyView = (record: KeyRecord, current: boolean) => ({
+  id: record.key,
   sequence: record.seq,
-  key_id: record.key,
   public_key_pem: publicKeyPem(record),
   previous_key_id: record.previous,
   after_seal: record.after_seal,
