@@ -4,7 +4,9 @@ import { connectGrpc } from './testing/grpc-client.js';
 import { ACCOUNT, logOf, newEvent, openRig, type Rig } from './testing/rig.js';
 import { connectSse, type SseConnection } from './testing/sse-client.js';
 
-const STALL_MS = 1_500;
+const STALL_MS = 6_000;
+/** Far less than the stuck ones are given: whoever waited for them would take longer. Room for a loaded machine. */
+const UNHINDERED_MS = 3_000;
 const RING = { maxEntries: 64, maxChars: 2 * 1024 * 1024 };
 const idOf = (data: string) => (JSON.parse(data) as { id: string }).id;
 
@@ -51,9 +53,8 @@ describe('a consumer that does not read', () => {
     const appended = performance.now();
     const expected = await logOf(store, ACCOUNT);
     while (received.size < expected.length) await sleep(systemTimers, 5);
-    // Well before the stuck ones are cut: nobody waited for them. Numbers for an idle machine: docs/runbooks/event-stream.md.
-    expect(performance.now() - appended).toBeLessThan(1_000);
-    expect(slowest).toBeLessThan(1_000);
+    expect(performance.now() - appended).toBeLessThan(UNHINDERED_MS);
+    expect(slowest).toBeLessThan(UNHINDERED_MS);
     expect(rig.stream.consumers).toBe(3);
     expect([...received.keys()]).toEqual(expected);
     while (rig.stream.consumers > 1) await sleep(systemTimers, 20);
@@ -66,7 +67,7 @@ describe('a consumer that does not read', () => {
     await resumesExactlyGrpc(stuckGrpc, expected);
     expect(rig.stream.consumers).toBe(1);
     fast.cut();
-  }, 30_000);
+  }, 60_000);
 
   /** Reads what had been sent before the cut, and goes on behind the last cursor of it. */
   const resumesExactly = async (stuck: SseConnection, expected: readonly string[]) => {
