@@ -32,6 +32,10 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     const code = await audit({ flags, help, words: words.slice(1) });
     if (code !== undefined) return code;
   }
+  if (words[0] === 'vpn') {
+    const code = await vpn({ flags, help, words: words.slice(1) });
+    if (code !== undefined) return code;
+  }
   return say(await runCommand(resolveSettings(flags, process.env), words, help));
 };
 
@@ -43,6 +47,17 @@ const audit = async (command: { flags: GlobalFlags; help: boolean; words: readon
     progress: (text: string) => void process.stderr.write(`${text}\n`),
   };
   return runAudit({ ...command, env: process.env, output });
+};
+
+/** A grant's token that was given as an argument is gone from the list of processes before anything slow happens. */
+const vpn = async (command: { flags: GlobalFlags; help: boolean; words: readonly string[] }) => {
+  if (command.words[0] === 'join') process.title = 'drover vpn join';
+  const { runVpn } = await import('./vpn.js');
+  const output = {
+    out: (text: string) => void process.stdout.write(`${text}\n`),
+    progress: (text: string) => void process.stderr.write(`${text}\n`),
+  };
+  return runVpn({ ...command, env: process.env, output, stdin: process.stdin, colours: process.stdout.isTTY === true });
 };
 
 const say = (text: string, code = 0): number => {

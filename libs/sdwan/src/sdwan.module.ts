@@ -165,13 +165,14 @@ export class SdwanModule implements OnModuleInit {
     this.processing.addCommand(DetachInstance);
     this.gateway.addSource(this.overlay);
     const { overlay: m, dispatcher, clock, ids, log } = this;
-    this.gateway.addObserver(
-      new SdwanObserver({ model: m, dispatcher, coordinator: this.service.coordinator, clock, ids, log }),
-    );
+    const { coordinator } = this.service;
+    const observer = new SdwanObserver({ model: m, dispatcher, coordinator, clock, ids, log });
+    this.gateway.addObserver(observer);
     this.gateway.addObserver(
       new SettledRecorder({ model: m, store: this.store, clock, timers: this.timers, ids, log }),
     );
-    const { readModels, store, random, config, service: failoverService } = this;
-    registerSdwanTools(this.tools, { readModels, store, clock, ids, random, config, failover: failoverService });
+    const { readModels, store, random, config, service: failover } = this;
+    const lastHandshakeMs = (peerId: string) => observer.lastHandshakeMs(peerId);
+    registerSdwanTools(this.tools, { readModels, store, clock, ids, random, config, failover, lastHandshakeMs });
   }
 }

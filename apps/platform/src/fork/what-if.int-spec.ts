@@ -86,6 +86,8 @@ const ARGUMENTS: Readonly<Record<string, object>> = {
   system_update_template: { template_id: 'spare', name: 'renamed' },
   system_sdwan_attach_peer: { network_id: 'empty', node_instance_id: 'k3s-server-1' },
   system_sdwan_create_access_grant: { network_id: 'prod', name: 'phone' },
+  system_sdwan_issue_user_device: { network_id: 'prod', name: 'tablet' },
+  system_sdwan_revoke_user_device: { device_id: 'laptop' },
   system_sdwan_create_network: { name: 'new' },
   system_sdwan_delete_network: { network_id: 'empty' },
   system_sdwan_failover_virtual_ip: { virtual_ip_id: 'k3s_api_endpoint' },

@@ -106,6 +106,11 @@ export class SdwanObserver implements AgentObserver {
       this.deps.coordinator.facts.markApplied(agent.instanceId);
   }
 
+  /** When a peer was last heard of by agents that report to this process; unknown after a restart until they do. */
+  lastHandshakeMs(peerId: string): number | undefined {
+    return this.handshakes.get(peerId);
+  }
+
   private peersOf(instanceId: string): string[] {
     return [...(this.deps.model.peersOfInstance.get(instanceId) ?? [])];
   }

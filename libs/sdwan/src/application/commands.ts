@@ -144,7 +144,8 @@ export class RedeemAccessGrant extends Command<
     readonly token_digest: string;
     readonly device_token_digest: string;
     readonly public_key: string;
-    readonly device_name: string;
+    /** null: the grant's name. */
+    readonly device_name: string | null;
   },
   { readonly peer_id: string; readonly network_id: string }
 > {

@@ -46,7 +46,7 @@ export class DeviceService {
           token_digest: sha256Hex(token),
           device_token_digest: sha256Hex(device),
           public_key: publicKey,
-          device_name: name ?? `device-${grantId.slice(-8)}`,
+          device_name: name ?? null,
         },
         {
           commandId,

@@ -75,7 +75,7 @@ export class RedeemAccessGrantHandler implements ICommandHandler<RedeemAccessGra
           kind: 'device',
           instance_id: null,
           grant_id: p.grant_id as `access_grant-${string}`,
-          name: p.device_name,
+          name: p.device_name ?? known.name,
           address_v6: address.v6,
           address_v4: address.v4,
           publicly_reachable: false,

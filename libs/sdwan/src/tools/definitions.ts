@@ -1,4 +1,5 @@
 export * from './network-definitions.js';
 export * from './vip-definitions.js';
+export * from './device-definitions.js';
 export * from './insight-definitions.js';
 export * from './firewall-definitions.js';

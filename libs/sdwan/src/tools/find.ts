@@ -1,6 +1,7 @@
 import { findInstance, resolveByIdOrName } from '#fleet';
 import type { Projection, ReadModels } from '#processing';
 import type { EventStore } from '#event-store';
+import type { SdwanModel } from '../application/sdwan-model.js';
 import { sdwanAccessGrants } from '../projections/access-grants.js';
 import { sdwanFirewallRules } from '../projections/firewall-rules.js';
 import { sdwanNetworks } from '../projections/networks.js';
@@ -69,6 +70,23 @@ export const findGrant = (models: ReadModels, account: string, wanted: string) =
     field: 'grant_id',
     listTool: 'system_sdwan_list_access_grants',
     describe: ({ id, name }) => ({ id, name }),
+    prefer: ({ status }) => status !== 'revoked',
+  });
+
+/** An operator's device through the grant that let it in, or is to let it in: by either's id, name or address. */
+export const findDeviceGrant = (models: ReadModels, account: string, wanted: string, model: SdwanModel) =>
+  resolveByIdOrName(models, sdwanAccessGrants, wanted, {
+    account,
+    kind: 'user_device',
+    field: 'device_id',
+    listTool: 'system_sdwan_list_user_devices',
+    describe: ({ id, name }) => ({ id, name }),
+    alsoCalled: ({ grant: { peerId } }) => {
+      const peer = peerId === null ? undefined : model.peer(peerId);
+      return peerId === null
+        ? []
+        : [peerId, ...(peer === undefined ? [] : [peer.name, peer.addressV6, peer.addressV4])];
+    },
     prefer: ({ status }) => status !== 'revoked',
   });
 

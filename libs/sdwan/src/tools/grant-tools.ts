@@ -1,5 +1,5 @@
 import { deterministicId, sha256Hex } from '#kernel';
-import type { ToolRegistrar } from '#tools';
+import type { ToolCall, ToolRegistrar } from '#tools';
 import { CreateAccessGrant, RevokeAccessGrant } from '../application/commands.js';
 import { grantToken, publicUrl } from '../application/grant-token.js';
 import { sdwanAccessGrants } from '../projections/access-grants.js';
@@ -8,24 +8,37 @@ import type { SdwanToolServices } from './services.js';
 import * as tools from './vip-definitions.js';
 import { grantView } from './views.js';
 
+interface WantedGrant {
+  readonly network_id: string;
+  readonly name?: string | undefined;
+  readonly tags: readonly string[];
+  readonly ttl_seconds: number;
+}
+
+/** The token is told once, in the answer: the platform keeps its digest. */
+export const makeGrant = async (services: SdwanToolServices, call: ToolCall, wanted: WantedGrant) => {
+  const network = await findNetwork(services.readModels, call.accountId, wanted.network_id);
+  const grantId = deterministicId('access_grant', call.context.commandId);
+  const token = grantToken(grantId, services.random);
+  await call.run(CreateAccessGrant, {
+    network_id: network.id,
+    grant_id: grantId,
+    name: wanted.name ?? `device-${grantId.slice(-8)}`,
+    tags: wanted.tags,
+    token_digest: sha256Hex(token),
+    expires_at_ms: call.context.nowMs + wanted.ttl_seconds * 1000,
+  });
+  await call.settle(sdwanAccessGrants);
+  return { grantId, token, bootstrap_url: `${publicUrl(services.config)}/api/v1/sdwan/bootstrap/${token}` };
+};
+
 export const registerGrantTools = (registrar: ToolRegistrar, services: SdwanToolServices): void => {
-  const { readModels, clock, random, config } = services;
+  const { readModels, clock } = services;
   const show = async (id: string) => grantView(await documentOf(services, sdwanAccessGrants, id), clock.wallMs());
 
   registrar.add(tools.createAccessGrant, async (input, call) => {
-    const network = await findNetwork(readModels, call.accountId, input.network_id);
-    const grantId = deterministicId('access_grant', call.context.commandId);
-    const token = grantToken(grantId, random);
-    await call.run(CreateAccessGrant, {
-      network_id: network.id,
-      grant_id: grantId,
-      name: input.name ?? `device-${grantId.slice(-8)}`,
-      tags: input.tags,
-      token_digest: sha256Hex(token),
-      expires_at_ms: call.context.nowMs + input.ttl_seconds * 1000,
-    });
-    await call.settle(sdwanAccessGrants);
-    return { grant: await show(grantId), token, bootstrap_url: `${publicUrl(config)}/api/v1/sdwan/bootstrap/${token}` };
+    const { grantId, ...told } = await makeGrant(services, call, input);
+    return { grant: await show(grantId), ...told };
   });
   registrar.add(tools.listAccessGrants, async (input, call) => {
     const network =

@@ -1,4 +1,5 @@
 import type { ToolRegistrar } from '#tools';
+import { registerDeviceTools } from './device-tools.js';
 import { registerFirewallTools } from './firewall-tools.js';
 import { registerGrantTools } from './grant-tools.js';
 import { registerInsightTools } from './insight-tools.js';
@@ -12,6 +13,7 @@ export const registerSdwanTools = (registrar: ToolRegistrar, services: SdwanTool
   registerVipTools(registrar, services);
   registerVipMoveTools(registrar, services);
   registerGrantTools(registrar, services);
+  registerDeviceTools(registrar, services);
   registerFirewallTools(registrar, services);
   registerInsightTools(registrar, services);
 };

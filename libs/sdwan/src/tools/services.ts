@@ -12,4 +12,6 @@ export interface SdwanToolServices {
   readonly random: Random;
   readonly config: Config;
   readonly failover: FailoverService;
+  /** When a peer was last heard of, as far as this process knows. */
+  readonly lastHandshakeMs: (peerId: string) => number | undefined;
 }

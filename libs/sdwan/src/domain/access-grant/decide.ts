@@ -94,5 +94,5 @@ const redeem = (
 export const goneGrant = (message: string) =>
   refusal(410, 'bootstrap_token_gone', message, {
     field: 'token',
-    hint: 'ask for another with system_sdwan_create_access_grant',
+    hint: 'each lets one device in, once: ask for another with system_sdwan_issue_user_device',
   });

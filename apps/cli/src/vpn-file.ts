@@ -1,0 +1,55 @@
+import { existsSync, linkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { CliError } from './errors.js';
+
+const failed = (file: string, error: unknown): CliError =>
+  new CliError(`${file} cannot be written`, (error as Error).message, 'give another place with --out FILE');
+
+const taken = (file: string): CliError =>
+  new CliError(
+    `${file} is there already`,
+    'it may hold the only copy of a key',
+    '--out FILE, or --force to replace it',
+  );
+
+/**
+ * A place for a secret file, taken before the single-use token is spent: what cannot be written must not cost a grant. The
+ * content appears at once or not at all, readable by its owner only.
+ */
+export class SecretFile {
+  private readonly draft: string;
+  readonly path: string;
+
+  constructor(
+    path: string,
+    private readonly replace: boolean,
+  ) {
+    this.path = resolve(path);
+    this.draft = `${this.path}.new-${process.pid}`;
+    if (!replace && existsSync(this.path)) throw taken(path);
+    try {
+      writeFileSync(this.draft, '', { mode: 0o600, flag: 'wx' });
+    } catch (error) {
+      throw failed(path, error);
+    }
+  }
+
+  write(text: string): void {
+    try {
+      writeFileSync(this.draft, text);
+      if (this.replace) return renameSync(this.draft, this.path);
+      linkSync(this.draft, this.path);
+    } catch (error) {
+      const why = `${(error as Error).message}; the configuration stands in ${this.draft}`;
+      throw new CliError(`${this.path} cannot be written`, why, `mv ${this.draft} where you want it`);
+    }
+    this.discard();
+  }
+
+  discard(): void {
+    rmSync(this.draft, { force: true });
+  }
+}
+
+/** wg-quick calls the interface like the file; undefined where that is no name for one. */
+export const interfaceOf = (file: string): string | undefined => /^([\w=+.-]{1,15})\.conf$/.exec(basename(file))?.[1];
