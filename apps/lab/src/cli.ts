@@ -73,13 +73,14 @@ const join = async ([machine, url]: readonly string[]): Promise<number> => {
   if (typeof lab === 'number') return lab;
   const script = fileURLToPath(new URL('./device/main.js', import.meta.url));
   const mode = lab.level === 'user-veth' ? 'plain' : 'wireguard';
-  const [command, ...args] = wrap(lab, machine, [process.execPath, script, url, mode, machine]);
+  const [command, ...args] = wrap(lab, machine, [process.execPath, script, mode, machine]);
   const log = openSync(logFile(lab.id, `${machine}-device`), 'a', 0o600);
   const child = spawn(command!, args, {
-    stdio: ['ignore', 'pipe', log],
+    stdio: ['pipe', 'pipe', log],
     env: { ...process.env, PATH },
     detached: true,
   });
+  child.stdin?.end(`${url}\n`);
   try {
     const [, ...addresses] = (await firstLine(child, 'the device client')).split(' ');
     process.stdout.write(`${machine} is in the network as ${addresses.join(' ')}\n`);

@@ -40,8 +40,9 @@ const NOTHING: Judgement = { lost: [], doubted: [] };
  * Judges leases at each tick. A tick that comes late says that this process was asleep, not that the agents were: beats may
  * be waiting in the sockets, so all leases are extended by the delay and nothing is judged until the next tick. After a
  * sleep of a lease or more agents may have hung up, which they could not tell; they get as long as after a restart.
- * When more than half of all agents fall silent together, the likelier fault is this machine's or its network's: each
- * gets one more slow lease before it counts as lost.
+ * When more than half of the agents that are judged alike (VIP candidates, others) fall silent together, the likelier
+ * fault is this machine's or its network's: each gets one more slow lease before it counts as lost. Of VIP candidates that
+ * many would be no majority anyway, so nothing is lost by waiting.
  */
 export class LeaseJudge {
   private lastTickMs: number;
@@ -64,8 +65,11 @@ export class LeaseJudge {
     const standing = [...records].filter((record) => !record.lost);
     const lapsed = standing.filter((record) => nowMs - record.leaseFromMs > leaseOf(record, beats));
     if (lapsed.length === 0) return NOTHING;
-    const silent = standing.filter((record) => isSilent(record, nowMs, beats));
-    const doubted = isMass(silent.length, standing.length) ? silent.filter((record) => !record.doubted) : [];
+    const doubted = [...new Set([beats.vipLeaseMs, beats.leaseMs])].flatMap((lease) => {
+      const alike = standing.filter((record) => leaseOf(record, beats) === lease);
+      const silent = alike.filter((record) => isSilent(record, nowMs, beats));
+      return isMass(silent.length, alike.length) ? silent.filter((record) => !record.doubted) : [];
+    });
     for (const record of doubted) doubt(record, nowMs);
     const lost = lapsed.filter((record) => !doubted.includes(record));
     for (const record of lost) record.lost = true;

@@ -60,7 +60,7 @@ describe('leases', () => {
 });
 
 describe('many leases at once', () => {
-  /** Four agents, beating fast until they fall silent; answers when each was found lost. */
+  /** Agents, beating fast until they fall silent; answers when each was found lost. */
   const fleet = (silentFrom: readonly (number | undefined)[], to: number) => {
     const judge = new LeaseJudge(50, 100, 0);
     const records = silentFrom.map(() => Object.assign(record(), { vipCandidate: true }));
@@ -75,9 +75,22 @@ describe('many leases at once', () => {
   };
 
   it('of which few run out are judged at their length', () => {
-    const [a, b, ...others] = fleet([2_000, 2_000, undefined, undefined], 6_000);
+    const [a, b, ...others] = fleet([2_000, 2_000, undefined, undefined, undefined], 6_000);
     expect([a, b].every((t) => t! <= 2_700)).toBe(true);
-    expect(others).toEqual([undefined, undefined]);
+    expect(others).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('are counted among those that are judged alike: two of three candidates are most of them', () => {
+    const judge = new LeaseJudge(50, 100, 0);
+    const candidates = Array.from({ length: 3 }, () => Object.assign(record(), { vipCandidate: true }));
+    const worker = record();
+    const lost = [];
+    for (let t = 50; t <= 4_500; t += 50) {
+      if (t % 200 === 0) for (const one of candidates) if (t < 2_000 || one === candidates[0]) beat(one, t, beats);
+      if (t % 1_000 === 0) beat(worker, t, beats);
+      lost.push(...judge.tick([...candidates, worker], t, beats).lost);
+    }
+    expect(lost).toEqual([]);
   });
 
   it('of which most run out together get one more, slow one, and no second', () => {
