@@ -1,4 +1,6 @@
+import type { Output } from './audit-flags.js';
 import { CliError } from './errors.js';
+import type { GlobalFlags } from './settings.js';
 
 export const VPN_USAGE = `drover vpn join URL | -                  bring this machine into a network with a bootstrap URL ("-": read it from stdin)
 drover vpn join --grant TOKEN | -        the same with the token alone; the platform is --url
@@ -16,6 +18,17 @@ drover vpn issue | list | revoke         bootstrap URLs for others; devices; tak
 The key pair is made here; only the public key goes to the platform. A bootstrap URL works once: who gives it as an argument
 shows it to other users of this machine for a moment, so prefer "-", or DROVER_GRANT with the URL or the token.
 Then: wg-quick up ./drover.conf. Exit code 0: done; 1: refused (also: the device was revoked); 2: used wrongly; 3: no platform.`;
+
+export interface VpnCommand {
+  readonly flags: GlobalFlags;
+  readonly help: boolean;
+  /** After `vpn`. */
+  readonly words: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly output: Output;
+  readonly stdin: NodeJS.ReadableStream;
+  readonly colours: boolean;
+}
 
 export interface VpnFlags {
   readonly subject?: string;

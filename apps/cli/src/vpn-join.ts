@@ -3,10 +3,9 @@ import { createInterface } from 'node:readline';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
 import { resolveSettings } from './settings.js';
-import type { VpnCommand } from './vpn.js';
 import { renderConfig, renderFile } from './vpn-config.js';
 import { interfaceOf, SecretFile } from './vpn-file.js';
-import { usage, type VpnFlags } from './vpn-flags.js';
+import { usage, type VpnCommand, type VpnFlags } from './vpn-flags.js';
 import { redeem } from './vpn-http.js';
 import { qrCode } from './vpn-qr.js';
 

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { BlockList } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { CliError } from './errors.js';
-import type { VpnCommand } from './vpn.js';
 import {
   differences,
   parseFile,
@@ -14,7 +13,7 @@ import {
   type VpnFile,
 } from './vpn-config.js';
 import { interfaceOf, SecretFile } from './vpn-file.js';
-import { usage, type VpnFlags } from './vpn-flags.js';
+import { usage, type VpnCommand, type VpnFlags } from './vpn-flags.js';
 import { fetchConfig } from './vpn-http.js';
 import { qrCode } from './vpn-qr.js';
 

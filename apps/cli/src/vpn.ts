@@ -1,19 +1,6 @@
-import type { Output } from './audit-flags.js';
-import type { GlobalFlags } from './settings.js';
-import { VPN_USAGE, vpnFlags } from './vpn-flags.js';
+import { VPN_USAGE, vpnFlags, type VpnCommand } from './vpn-flags.js';
 import { join } from './vpn-join.js';
 import { refresh } from './vpn-refresh.js';
-
-export interface VpnCommand {
-  readonly flags: GlobalFlags;
-  readonly help: boolean;
-  /** After `vpn`. */
-  readonly words: readonly string[];
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly output: Output;
-  readonly stdin: NodeJS.ReadableStream;
-  readonly colours: boolean;
-}
 
 /** `drover vpn join | refresh`: what needs a key and a file of its own. undefined for the others, which are plain tools. */
 export const runVpn = async (command: VpnCommand): Promise<number | undefined> => {
