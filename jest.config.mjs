@@ -30,5 +30,7 @@ export default {
   },
   testMatch: ['<rootDir>/{apps,libs,agent,proto,test,scripts}/**/*.{unit,contract,int,e2e}-spec.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist'],
+  // Tests wait for processes more than they compute.
+  maxWorkers: 2,
   testTimeout: 30_000,
 };
