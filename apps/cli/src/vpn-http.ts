@@ -10,12 +10,15 @@ const envelope = z.union([
   }),
 ]);
 
+/** Beyond what the platform was told to wait. */
+const ANSWER_MS = 30_000;
+
 /** The device's own calls: no operator's token goes along. URLs may hold a token, so messages name the platform only. */
-const call = async <T>(url: URL, init: RequestInit, shape: z.ZodType<T>): Promise<T> => {
+const call = async <T>(url: URL, init: RequestInit, shape: z.ZodType<T>, waitS = 0): Promise<T> => {
   let response: Response;
   let body: unknown;
   try {
-    response = await fetch(url, { ...init, redirect: 'error' });
+    response = await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(waitS * 1_000 + ANSWER_MS) });
     body = await response.json();
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
@@ -50,5 +53,5 @@ export const redeem = (url: URL, publicKey: string, name: string | undefined) =>
 export const fetchConfig = ({ url, path, token, hash }: Source, waitS = 0): Promise<DeviceConfig> => {
   const target = new URL(path, url);
   if (waitS > 0) target.search = new URLSearchParams({ wait: String(waitS), have: hash }).toString();
-  return call(target, { headers: { authorization: `Bearer ${token}` } }, deviceConfig);
+  return call(target, { headers: { authorization: `Bearer ${token}` } }, deviceConfig, waitS);
 };

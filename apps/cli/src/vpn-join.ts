@@ -59,7 +59,7 @@ const howToUse = (file: string): string => {
   const name = interfaceOf(file);
   if (name === undefined)
     return `For wg-quick give the file a name of at most 15 letters, digits, - or _ that ends in .conf.`;
-  return `Up:      sudo wg-quick up ${file}\nChanges: sudo drover vpn refresh ${file} --apply   (or --follow)\nDown:    sudo wg-quick down ${file}`;
+  return `Up:      sudo wg-quick up ${file}\nChanges: sudo drover vpn refresh ${file} --apply   (--follow: stay with it)\nDown:    sudo wg-quick down ${file}`;
 };
 
 export const join = async (command: VpnCommand, flags: VpnFlags): Promise<number> => {

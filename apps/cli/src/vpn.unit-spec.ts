@@ -56,6 +56,7 @@ class FakePlatform {
   }
   close(): void {
     this.server.close();
+    this.server.closeAllConnections();
   }
 
   private answer(method: string, authorization: string | undefined): [number, object] {

@@ -1,4 +1,4 @@
-import { deterministicId, sha256Hex } from '#kernel';
+import { deterministicId, refusal, RefusedError, sha256Hex } from '#kernel';
 import type { ToolCall, ToolRegistrar } from '#tools';
 import { CreateAccessGrant, RevokeAccessGrant } from '../application/commands.js';
 import { grantToken, publicUrl } from '../application/grant-token.js';
@@ -15,6 +15,13 @@ interface WantedGrant {
   readonly ttl_seconds: number;
 }
 
+/** The call was repeated under its idempotency key: the first token is not kept, and another would open nothing. */
+const toldAlready = (grant: { readonly grantId: string; readonly name: string }) =>
+  refusal(409, 'token_told_already', `this call made ${grant.grantId} before, and its token was told then`, {
+    field: 'idempotency_key',
+    hint: `if the answer was lost, revoke ${grant.name} and call again without the key`,
+  });
+
 /** The token is told once, in the answer: the platform keeps its digest. */
 export const makeGrant = async (services: SdwanToolServices, call: ToolCall, wanted: WantedGrant) => {
   const network = await findNetwork(services.readModels, call.accountId, wanted.network_id);
@@ -29,6 +36,8 @@ export const makeGrant = async (services: SdwanToolServices, call: ToolCall, wan
     expires_at_ms: call.context.nowMs + wanted.ttl_seconds * 1000,
   });
   await call.settle(sdwanAccessGrants);
+  const { grant } = await documentOf(services, sdwanAccessGrants, grantId);
+  if (grant.tokenDigest !== sha256Hex(token)) throw new RefusedError(toldAlready(grant));
   return { grantId, token, bootstrap_url: `${publicUrl(services.config)}/api/v1/sdwan/bootstrap/${token}` };
 };
 
