@@ -6,10 +6,15 @@ import { Operator } from '../../apps/lab/src/demo/operator.js';
 import { Lab } from '../../apps/lab/src/lab.js';
 import { detectNetwork } from '../../apps/lab/src/level.js';
 import { choosePorts, PlatformProcess } from '../../apps/lab/src/platform-process.js';
-import { sleep, until, type Output } from '../../apps/lab/src/processes.js';
+import { PATH, sleep, until, type Output } from '../../apps/lab/src/processes.js';
 import { compiledCopy } from '../../apps/platform/src/testing/platform-process.js';
 
-const { encrypted: real, missing } = detectNetwork();
+const network = detectNetwork();
+const absent = ['wg-quick', 'kubectl', 'ping'].filter(
+  (tool) => spawnSync('sh', ['-c', `command -v ${tool}`], { env: { ...process.env, PATH } }).status !== 0,
+);
+const real = network.encrypted && absent.length === 0;
+const missing = [network.missing, ...absent].filter((what) => what !== '').join(', ');
 if (!real) {
   process.stderr.write(
     `\n  a laptop on the overlay over real WireGuard CANNOT RUN here: ${missing}\n  DROVER_REQUIRE_REAL=1 makes this a failure.\n\n`,

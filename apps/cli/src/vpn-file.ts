@@ -19,6 +19,7 @@ const taken = (file: string): CliError =>
 export class SecretFile {
   private readonly draft: string;
   readonly path: string;
+  private isPrecious = false;
 
   constructor(
     path: string,
@@ -40,13 +41,16 @@ export class SecretFile {
       if (this.replace) return renameSync(this.draft, this.path);
       linkSync(this.draft, this.path);
     } catch (error) {
+      this.isPrecious = true;
       const why = `${(error as Error).message}; the configuration stands in ${this.draft}`;
       throw new CliError(`${this.path} cannot be written`, why, `mv ${this.draft} where you want it`);
     }
     this.discard();
   }
 
+  /** Not once it holds the only copy of a key whose grant is spent. */
   discard(): void {
+    if (this.isPrecious) return;
     rmSync(this.draft, { force: true });
   }
 }

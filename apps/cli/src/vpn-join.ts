@@ -63,26 +63,34 @@ const howToUse = (file: string): string => {
 };
 
 export const join = async (command: VpnCommand, flags: VpnFlags): Promise<number> => {
-  const { out } = command.output;
-  const isJson = command.flags.json;
-  if (isJson && flags.qr) throw usage('--json or --qr?', 'a QR code is for people');
+  if (command.flags.json && flags.qr) throw usage('--json or --qr?', 'a QR code is for people');
   const file = new SecretFile(flags.out ?? './drover.conf', flags.force);
-  const { privateKey, publicKey } = makeKeys();
-  let device: Awaited<ReturnType<typeof redeem>>;
-  let url: URL;
+  const interrupted = () => {
+    file.discard();
+    process.exit(130);
+  };
+  process.once('SIGINT', interrupted);
   try {
-    url = await whereTo(command, flags);
-    device = await redeem(url, publicKey, flags.name);
+    return await joinInto(file, command, flags);
   } catch (error) {
     file.discard();
     throw error;
+  } finally {
+    process.off('SIGINT', interrupted);
   }
+};
+
+const joinInto = async (file: SecretFile, command: VpnCommand, flags: VpnFlags): Promise<number> => {
+  const { out } = command.output;
+  const { privateKey, publicKey } = makeKeys();
+  const url = await whereTo(command, flags);
+  const device = await redeem(url, publicKey, flags.name);
   const { config } = device;
   const source = { url: url.origin, path: device.config_path, token: device.device_token, hash: config.hash };
   file.write(renderFile({ privateKey, source }, config));
   const { peer_id, network_id } = device;
   const { addresses } = config.interface;
-  if (isJson) {
+  if (command.flags.json) {
     const data = { peer_id, network_id, file: file.path, addresses, public_key: publicKey, peers: config.peers.length };
     out(JSON.stringify({ success: true, data }));
     return 0;

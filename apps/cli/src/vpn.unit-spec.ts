@@ -39,6 +39,7 @@ const CONFIG = {
 class FakePlatform {
   config: object = CONFIG;
   used = false;
+  meanwhile = () => {};
   readonly bodies: string[] = [];
   private readonly server: Server = createServer((request, response) => {
     let body = '';
@@ -67,6 +68,7 @@ class FakePlatform {
     }
     if (this.used) return [410, { success: false, error: gone }];
     this.used = true;
+    this.meanwhile();
     const data = {
       peer_id: 'sdwan_peer-9',
       network_id: 'sdwan_network-1',
@@ -144,6 +146,17 @@ describe('drover vpn', () => {
       why: 'bootstrap_token_gone (HTTP 410)',
     });
     expect(readdirSync(dir)).toEqual(['laptop.conf']);
+  });
+
+  it('keeps the key of a spent grant when the file cannot be put in its place', async () => {
+    const out = join(dir, 'a.conf');
+    platform.meanwhile = () => writeFileSync(out, 'somebody else was faster');
+    const error: unknown = await run(['join', '--grant', TOKEN, '--out', out]).catch((e: unknown) => e);
+    const [draft] = readdirSync(dir).filter((name) => name !== 'a.conf');
+    expect(error).toMatchObject({ why: expect.stringContaining(join(dir, draft!)) });
+    expect(statSync(join(dir, draft!)).mode & 0o777).toBe(0o600);
+    expect(parseFile(readFileSync(join(dir, draft!), 'utf8'))).toBeDefined();
+    expect(readFileSync(out, 'utf8')).toBe('somebody else was faster');
   });
 
   it('never repeats what may be a token, whatever is wrong with it', async () => {
