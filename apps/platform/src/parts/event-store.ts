@@ -48,6 +48,10 @@ const openOnPostgres = async (config: Config, log: Log, edges: Edges): Promise<O
     pool = new pg.Pool({ ...connection, max: POOL_SIZE, application_name: 'drover' });
     // An idle client whose server went away; the next query gets a fresh one, and says so when it can't.
     pool.on('error', (error) => log.warn({ error: error.message }, 'lost an idle database connection'));
+    // The pool listens to idle clients only; one that is lost in use would end the process. Its next query says so too.
+    pool.on('connect', (client) =>
+      client.on('error', (error) => log.debug({ error: error.message }, 'lost a database connection')),
+    );
     const { store, where } = await openLog(config, { pool, connection }, log, edges);
     return { store, postgres: { pool, connection }, where, close: () => closeAll(store, pool!, server) };
   } catch (error) {

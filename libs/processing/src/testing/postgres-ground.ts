@@ -11,6 +11,8 @@ export const postgresGround = async (): Promise<{
   const pool = new pg.Pool({ ...database.connection, max: 8 });
   // Dropping the database cuts off connections that are just being closed; the pool would throw that.
   pool.on('error', () => undefined);
+  // As in the platform: a connection that is lost while it is lent out shows in the next query.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const close = async () => {
     await store.close();
     await pool.end();
