@@ -19,7 +19,11 @@ const fresh = async () => {
   ended.push(() => database.drop());
   return poolOn(database.connection);
 };
-const log = (identity = systemIds.uuid(), head = 10n) => ({ identity, head: position(head), where: 'db:2113' });
+const log = (identity = systemIds.uuid(), head = 10n) => ({
+  identity,
+  head: async () => position(head),
+  where: 'db:2113',
+});
 
 it('a database stays with the log that it was first started on', async () => {
   const pool = await fresh();
@@ -44,9 +48,28 @@ it('a log that ends before what the database has seen is refused', async () => {
   await bindOutsideLog(pool, mine);
   await pool.query(`INSERT INTO processing.checkpoints (name, position, epoch) VALUES ('pm', 100, 1)`);
   await bindOutsideLog(pool, mine);
-  const shorter = bindOutsideLog(pool, { ...mine, head: position(99) });
+  const shorter = bindOutsideLog(pool, { ...mine, head: async () => position(99) });
   await expect(shorter).rejects.toThrow(/ends at 99, but this database has seen it up to 100/);
   await expect(shorter).rejects.toThrow(ConfigError);
+});
+
+it('a log that grows while it is compared is not taken for a shorter one', async () => {
+  const pool = await fresh();
+  const mine = log(systemIds.uuid(), 100n);
+  await bindOutsideLog(pool, mine);
+  let end = 100n;
+  const busy = {
+    query: async (text: string, values?: unknown[]) => {
+      // Another platform appends and folds before each of our looks at the database.
+      await pool.query(
+        `INSERT INTO processing.checkpoints (name, position, epoch) VALUES ('pm', $1, 1)
+         ON CONFLICT (name) DO UPDATE SET position = excluded.position`,
+        [String(++end)],
+      );
+      return pool.query(text, values);
+    },
+  } as unknown as Parameters<typeof bindOutsideLog>[0];
+  await bindOutsideLog(busy, { ...mine, head: async () => position(end) });
 });
 
 it('a database with events of its own is not left behind', async () => {

@@ -9,7 +9,7 @@ import type { Queryable } from './adapters/postgres/verify-chain.js';
  */
 export const bindOutsideLog = async (
   db: Queryable,
-  log: { readonly identity: string; readonly head: Position; readonly where: string },
+  log: { readonly identity: string; readonly head: () => Promise<Position>; readonly where: string },
 ): Promise<void> => {
   const { rows: own } = await db.query<{ position: string }>('SELECT position FROM es.log_head');
   if (BigInt(own[0]?.position ?? 0) > 0n)
@@ -26,9 +26,11 @@ export const bindOutsideLog = async (
     );
   const { rows: seen } = await db.query<{ furthest: string | null }>(FURTHEST);
   const furthest = position(seen[0]?.furthest ?? 0);
-  if (furthest > log.head)
+  // Only now: on a busy log others append, and fold, between two looks.
+  const head = await log.head();
+  if (furthest > head)
     throw new ConfigError(
-      `KURRENTDB_URL: the log at ${log.where} ends at ${log.head}, but this database has seen it up to ${furthest}: was ` +
+      `KURRENTDB_URL: the log at ${log.where} ends at ${head}, but this database has seen it up to ${furthest}: was ` +
         'KurrentDB restored from an older backup? Read models must be made anew: start with an empty database',
     );
 };

@@ -28,7 +28,7 @@ export const openKurrent = async (config: Config, pool: pg.Pool, log: Log): Prom
   const store = await KurrentEventStore.open({ url, namespace: config.KURRENTDB_NAMESPACE, ...edges });
   try {
     const { where } = store;
-    await bindOutsideLog(pool, { identity: await store.identity(), head: await store.head(), where });
+    await bindOutsideLog(pool, { identity: await store.identity(), head: () => store.head(), where });
     const limit = await store.tooSmallFor(MAX_EVENT_BYTES + ALLOWANCE_BYTES);
     if (limit !== undefined)
       log.warn(
