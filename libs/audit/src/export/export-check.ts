@@ -120,6 +120,7 @@ export class ExportCheck {
       own === undefined
         ? covered.length === seal.events && merkleRoot(covered.map(({ leaf }) => leaf))
         : own.length === covered.length &&
+          ascends(own) &&
           rootFromParts(seal.events, new Map(own.map((index, i) => [index, covered[i]!.leaf])), rest.map(fromHex));
     if (root === false || root === undefined || Buffer.from(root).toString('hex') !== seal.root) {
       this.problem(
@@ -191,5 +192,8 @@ export class ExportCheck {
     }
   }
 }
+
+/** Each leaf stands for one event: of two that claim the same one, only one would be looked at. */
+const ascends = (indexes: readonly number[]): boolean => indexes.every((n, i) => i === 0 || n > indexes[i - 1]!);
 
 const fromHex = (text: string): Buffer => Buffer.from(text, 'hex');
