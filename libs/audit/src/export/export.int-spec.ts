@@ -2,6 +2,7 @@ import { appendEvents, memoryGround, type AuditGround } from '../testing/audit-g
 import type { CloudEvent } from '../proof/cloud-event.js';
 import { ExportCheck, type ExportVerdict } from './export-check.js';
 import { Exporter } from './exporter.js';
+import { UnprovableError } from './range.js';
 
 let ground: AuditGround;
 beforeEach(async () => {
@@ -39,4 +40,22 @@ it('an invented event that claims the place of a real one under its seal is foun
       { line: 3, position: 1n, reason: 'the events from 1 to 3 are not those that seal 1 was made over' },
     ]);
   }
+});
+
+describe.each(['account-a', undefined])('the export of %s', (account) => {
+  it.each([
+    ['everything under a seal', 3, 'after 0'],
+    ['the end of what a seal covers', 1, 'after 2'],
+  ])('does not end as if whole where %s is gone from the log', async (_, gone, where) => {
+    (ground.store as unknown as { log: unknown[] }).log.splice(-gone);
+    await expect(exported(account)).rejects.toThrow(
+      new UnprovableError(`the log has no event ${where}, but seal 1 covers it up to event 3; run verify_audit`),
+    );
+  });
+
+  it('ends without a complaint where no seal covers its end yet', async () => {
+    await appendEvents(ground.store, 1);
+    const whole = await new Exporter(ground.log, ground.seals).page({ account, after: 0n, limit: 100 });
+    expect(whole).toMatchObject({ through: 4n, complete: true });
+  });
 });

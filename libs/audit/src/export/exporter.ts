@@ -4,7 +4,7 @@ import type { KeyRecord } from '../proof/keys.js';
 import { restOf } from '../proof/merkle.js';
 import type { Seal } from '../proof/seal.js';
 import type { SealRow, SealStore } from '../seals/seal-store.js';
-import { sealedLeaves } from './range.js';
+import { sealedLeaves, UnprovableError } from './range.js';
 
 export interface ExportRequest {
   /** Only this account's events; all without it. */
@@ -45,6 +45,7 @@ export class Exporter {
       const row = await this.store.sealCovering(through + 1n);
       const events = await this.log.read(through, Math.min(READ, limit - lines.length), row?.to);
       if (events.length === 0) {
+        if (row !== undefined) throw lacking(row, through);
         lines.push(...(await this.store.keys()).map(keyLine));
         return { lines, through, complete: true };
       }
@@ -67,6 +68,12 @@ export class Exporter {
     return [sealLine(seal, { own: [...own], rest })];
   }
 }
+
+/** A log that ends before its seals do was cut, or has a hole there. */
+const lacking = ({ seq, to }: SealRow, through: bigint): UnprovableError =>
+  new UnprovableError(
+    `the log has no event after ${through}, but seal ${seq} covers it up to event ${to}; run verify_audit`,
+  );
 
 export const SEAL_TYPE = 'drover.audit.seal';
 export const KEY_TYPE = 'drover.audit.key';
