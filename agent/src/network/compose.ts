@@ -19,8 +19,8 @@ export interface NetworkSection {
   readonly peers: readonly PeerItem[];
   readonly routes: ReadonlyMap<string, 'device' | 'unreachable'>;
   readonly vips: readonly VipItem[];
-  /** In the order in which they are looked at. */
-  readonly firewall: readonly FirewallItem[];
+  /** In the order in which they are looked at; undefined when one of them cannot be understood. */
+  readonly firewall: readonly FirewallItem[] | undefined;
   readonly errors: readonly string[];
 }
 
@@ -56,7 +56,9 @@ export const parseNetworkSection = (name: string, items: ReadonlyMap<string, Uin
     }
   }
   firewall.sort((a, b) => a.order - b.order);
-  return { networkId: name.slice(NETWORK_PREFIX.length), iface, peers, routes, vips, firewall, errors };
+  const isWhole = !errors.some((error) => error.startsWith('firewall/'));
+  const networkId = name.slice(NETWORK_PREFIX.length);
+  return { networkId, iface, peers, routes, vips, firewall: isWhole ? firewall : undefined, errors };
 };
 
 type Item =

@@ -4,15 +4,20 @@ import { canonicalPrefix, contains, isV6 } from './cidr.js';
 /** `drover_wg_sdwan_<handle>`: one table an interface. */
 export const firewallTable = (device: string): string => `drover_${device.replaceAll('-', '_')}`;
 
+/** Takes the table away, also when there is none. */
+export const removalScript = (device: string): string =>
+  `add table inet ${firewallTable(device)}\ndelete table inet ${firewallTable(device)}\n`;
+
 /**
- * The firewall of one overlay interface in one transaction: an earlier one is replaced without a moment without rules, and
- * no rules take the table away. Stateless for what somebody starts, so that a new rule also cuts what is established;
- * replies to what was allowed pass. The datagrams with which the candidates of a virtual IP keep its lease always pass.
+ * The firewall of one overlay interface in one transaction: an earlier one is replaced without a moment without rules.
+ * Stateless for what somebody starts, so that a new rule also cuts what is established; replies to what was allowed pass.
+ * Without rules the table stands all the same: it makes the kernel track connections, so that a rule that comes later knows
+ * who started each of them. The datagrams with which virtual IPs are kept and moved always pass.
+ *
+ * An accepted packet returns to the hook, where the other direction's rules still count (a hub forwards), and passes there.
  */
 export const firewallScript = (device: string, rules: readonly FirewallItem[], leasePort: number): string => {
   const table = firewallTable(device);
-  const gone = [`add table inet ${table}`, `delete table inet ${table}`];
-  if (rules.length === 0) return `${gone.join('\n')}\n`;
   const hook = (name: 'input' | 'forward' | 'output', ...jumps: string[]) => [
     `  chain ${name} {`,
     `    type filter hook ${name} priority -10; policy accept;`,
@@ -21,14 +26,14 @@ export const firewallScript = (device: string, rules: readonly FirewallItem[], l
   ];
   const chain = (direction: FirewallItem['direction']) => [
     `  chain ${direction} {`,
-    '    ct direction reply accept',
-    `    udp dport ${leasePort} accept`,
+    '    ct direction reply return',
+    `    udp dport ${leasePort} return`,
     ...rules.filter((rule) => rule.direction === direction).flatMap((rule) => lines(rule).map((l) => `    ${l}`)),
     '  }',
   ];
   const [from, to] = [`iifname "${device}" jump ingress`, `oifname "${device}" jump egress`];
   return [
-    ...gone,
+    removalScript(device).trimEnd(),
     `table inet ${table} {`,
     ...chain('ingress'),
     ...chain('egress'),
@@ -42,7 +47,7 @@ export const firewallScript = (device: string, rules: readonly FirewallItem[], l
 
 /** One line for each address family that the rule is about. */
 const lines = (rule: FirewallItem): string[] => {
-  const end = [...protocol(rule), 'counter', rule.action].join(' ');
+  const end = [...protocol(rule), 'counter', rule.action === 'accept' ? 'return' : 'drop'].join(' ');
   if (rule.source === null && rule.destination === null) return [end];
   return (['ip', 'ip6'] as const).flatMap((family) => {
     const of = (prefixes: readonly string[] | null) =>

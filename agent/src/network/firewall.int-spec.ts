@@ -4,7 +4,7 @@ import type { Spawned } from '../ports.js';
 import { eventually } from '../testing/harness.js';
 import { makeNetwork, missingForReal, realOrExplain, type Netns } from '../testing/netns.js';
 import { Firewall } from './firewall.js';
-import { firewallScript, firewallTable } from './firewall-script.js';
+import { firewallScript, firewallTable, removalScript } from './firewall-script.js';
 
 const DEVICE = 'veth0';
 const LEASE_PORT = 7447;
@@ -38,8 +38,9 @@ describe('the script of an interface’s firewall', () => {
     expect(script).toContain('ip6 saddr { fd00::/64 } counter drop');
   });
 
-  it('takes the table away when there are no rules', () => {
-    expect(firewallScript('wg-x', [], LEASE_PORT)).toBe('add table inet drover_wg_x\ndelete table inet drover_wg_x\n');
+  it('stands without rules too, so that connections are tracked before the first one', () => {
+    expect(firewallScript('wg-x', [], LEASE_PORT)).toContain('ct direction reply');
+    expect(removalScript('wg-x')).toBe('add table inet drover_wg_x\ndelete table inet drover_wg_x\n');
   });
 });
 
@@ -105,6 +106,36 @@ describe('the firewall, with real packets', () => {
     await firewall.apply(DEVICE, [rule(0, { protocol: 'tcp', ports: [7000, 7000] })]);
     expect((await open).stdout).toBe('one\n');
     await firewall.remove(DEVICE);
+  });
+
+  check('cuts what is established also when this node speaks next', async () => {
+    const firewall = onNode(1);
+    await firewall.apply(DEVICE, []);
+    const { processes } = nodes[0]!;
+    const script = `(echo one; sleep 1.2; echo two; sleep 0.6) | socat -t 0.1 - TCP6:[${SERVER}]:7000`;
+    const open = processes.run('sh', ['-c', script]);
+    await wait(500);
+    await firewall.apply(DEVICE, [rule(0, { protocol: 'tcp', ports: [7000, 7000] })]);
+    expect((await open).stdout).toBe('one\n');
+    await firewall.remove(DEVICE);
+    expect((await nodes[1]!.processes.run('nft', ['list', 'tables'])).stdout).not.toContain(firewallTable(DEVICE));
+  });
+
+  check('accepts for one direction only: what a hub forwards is judged by the other as well', async () => {
+    const script = firewallScript(
+      DEVICE,
+      [rule(0, { action: 'accept' }), rule(1, { direction: 'egress' })],
+      LEASE_PORT,
+    );
+    expect(script).not.toMatch(/accept$/m);
+    const loop = onNode(1);
+    await loop.apply(DEVICE, [rule(0, { action: 'accept' }), rule(1, { direction: 'egress', protocol: 'icmp' })]);
+    expect(await connects(7000)).toBe(true);
+    const pong = await nodes[0]!.processes.run('ping', ['-n', '-c', '1', '-W', '1', SERVER]);
+    expect(pong.code).toBe(0);
+    const back = await nodes[1]!.processes.run('ping', ['-n', '-c', '1', '-W', '1', CLIENT]);
+    expect(back.code).not.toBe(0);
+    await loop.remove(DEVICE);
   });
 
   check('lets replies to what was allowed pass, and the datagrams of the leases always', async () => {

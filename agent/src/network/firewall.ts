@@ -1,7 +1,7 @@
 import type { Clock, Log } from '#kernel';
 import type { FirewallItem } from '#proto';
 import type { Processes } from '../ports.js';
-import { firewallScript, firewallTable } from './firewall-script.js';
+import { firewallScript, firewallTable, removalScript } from './firewall-script.js';
 
 interface Ports {
   readonly clock: Pick<Clock, 'monotonicMs'>;
@@ -43,17 +43,20 @@ export class Firewall {
       isRepair = true;
     }
     const { code, stderr } = await this.ports.processes.run('nft', ['-f', '-'], script);
-    const isNeeded = rules.length > 0 || this.written !== undefined;
-    if (code !== 0 && isNeeded) throw new Error(`nft: ${stderr.trim().split('\n')[0] ?? 'cannot be run'}`);
-    this.written = { device, rules, script, listing: await this.listing(device) };
+    const listing = await this.listing(device);
+    // Where nft does not work, having no rules needs no nft, unless those of an earlier life still stand.
+    if (code !== 0 && (rules.length > 0 || listing !== ''))
+      throw new Error(`nft: ${stderr.trim().split('\n')[0] || 'cannot be run'}`);
+    this.written = { device, rules, script, listing };
     this.lookedMs = this.ports.clock.monotonicMs();
     if (isRepair) this.repaired();
   }
 
   /** True when exactly these rules were written last, as far as can be told without asking. */
-  stands(device: string, rules: readonly FirewallItem[]): boolean {
+  stands(device: string, rules: readonly FirewallItem[] | undefined): boolean {
     const { written } = this;
     return (
+      rules !== undefined &&
       written !== undefined &&
       written.device === device &&
       written.rules.length === rules.length &&
@@ -61,10 +64,16 @@ export class Firewall {
     );
   }
 
+  /** Whether rules of this agent's stand on the node at all: an interface must not be up without. */
+  get isWritten(): boolean {
+    return this.written !== undefined;
+  }
+
   async remove(device: string): Promise<void> {
-    if (this.written === undefined) return;
-    await this.apply(device, []);
+    if (this.written === undefined || this.written.listing === '') return;
     this.written = undefined;
+    const { code, stderr } = await this.ports.processes.run('nft', ['-f', '-'], removalScript(device));
+    if (code !== 0) throw new Error(`nft: ${stderr.trim().split('\n')[0] || 'cannot be run'}`);
   }
 
   /** Without counters; empty when there is no table. */

@@ -73,8 +73,8 @@ export class OverlayNetwork {
       if (composed === undefined) return [...this.section.errors];
       if (this.errors.length > 0 || !this.firewall.stands(composed.name, this.section.firewall))
         return this.everything();
-      if (!(await this.reconciler.quick(composed, await this.loadKeys()))) return this.everything();
-      return [...this.section.errors];
+      const done = await this.quickly(composed);
+      return done ? [...this.section.errors] : this.everything();
     });
   }
 
@@ -144,7 +144,9 @@ export class OverlayNetwork {
     const { iface, firewall } = this.section;
     if (iface === undefined) return [];
     if (this.deps.driver.sharedDevice)
-      return firewall.length === 0 ? [] : ['firewall: not enforced on a node without WireGuard'];
+      return firewall?.length === 0 ? [] : ['firewall: not enforced on a node without WireGuard'];
+    // A rule left out could be the one that drops.
+    if (firewall === undefined) return ['firewall: a rule cannot be understood, so none of the new ones is taken'];
     try {
       await this.firewall.apply(iface.name, firewall);
       return [];
@@ -153,11 +155,22 @@ export class OverlayNetwork {
     }
   }
 
+  /** A write that fails (wireguard-go just died) is followed by a look at everything. */
+  private async quickly(composed: ComposedInterface): Promise<boolean> {
+    try {
+      return await this.reconciler.quick(composed, await this.loadKeys());
+    } catch (error) {
+      this.deps.ports.log.warn({ interface: composed.name, error: errorMessage(error) }, 'a quick change failed');
+      return false;
+    }
+  }
+
   private async everything(): Promise<string[]> {
     if (this.compose() === undefined) return [...this.section.errors];
     // First: an interface must not be up before its rules are.
     const errors = await this.applyFirewall();
-    errors.push(...(await this.reconciler.full(() => this.compose()!, await this.loadKeys())));
+    if (errors.length === 0 || this.firewall.isWritten || this.deps.driver.sharedDevice)
+      errors.push(...(await this.reconciler.full(() => this.compose()!, await this.loadKeys())));
     if (errors.join() !== this.errors.join() && errors.length > 0)
       this.deps.ports.log.warn({ network: this.section.networkId, errors }, 'network has not converged');
     this.errors = errors;
