@@ -25,16 +25,27 @@ export class KeyRing {
     private readonly clock: Pick<Clock, 'wallMs'>,
   ) {}
 
-  /** The key whose turn it is; made when there is none yet. */
+  /** The key whose turn it is; made when there was never one. */
   async current(): Promise<SigningKey> {
-    const records = await this.store.keys();
-    const record = records.at(-1);
+    const record = (await this.records()).at(-1);
     if (record === undefined) {
       await this.add('first-key', undefined);
       return this.current();
     }
     if (this.cached?.record.key !== record.key) this.cached = await this.open(record);
     return this.cached;
+  }
+
+  /** Throws where they are not as many as were added: the store would take no further one, however often it is offered. */
+  private async records(): Promise<readonly KeyRecord[]> {
+    const { keySeq } = await this.store.head();
+    const records = await this.store.keys();
+    // One that was added in between is counted by now.
+    const counted = records.length > keySeq ? (await this.store.head()).keySeq : keySeq;
+    if (records.length >= keySeq && records.length <= counted) return records;
+    throw new Error(
+      `audit.keys has ${records.length} keys of the seals where audit.head counts ${counted}: was a row removed? Run verify_audit`,
+    );
   }
 
   /** Puts a new key in the place of the current one; the same command again answers the same key. */

@@ -203,6 +203,7 @@ it.each([
     /signature of seal 1/,
   ],
   ['a seal that was removed', `DELETE FROM audit.seals`, /seal 1 is missing/],
+  ['a key that was removed', `DELETE FROM audit.keys`, /audit.keys has 0 keys .* counts 1/],
 ])(
   '%s is not sealed over',
   async (_, sql, message) => {
