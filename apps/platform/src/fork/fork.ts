@@ -148,8 +148,9 @@ export class Fork {
     while (await this.time.step(settled)) continue;
   }
 
+  /** Whose instance it is and what went wrong with it may be another account's: only the part of the platform is named. */
   private async noteFaults(): Promise<void> {
-    for (const { lane, error } of (await this.processing.status()).faults)
-      this.notes.add(`what follows where ${lane} stands still: ${error}`);
+    for (const { lane } of (await this.processing.status()).faults)
+      this.notes.add(`what follows where ${lane.split('-')[0]} stands still`);
   }
 }

@@ -31,7 +31,7 @@ export class ImaginaryKube {
     // What uses the API loads the client too; here it is waited for while virtual time stands still.
     await this.time.during(import('@kubernetes/client-node'));
     this.notes.add(
-      `what the Kubernetes API of ${target.clusterName} answers, which pods run and how long they take to leave: taken to obey, with no pods to evict`,
+      'what the Kubernetes API of a cluster answers, which pods run and how long they take to leave: taken to obey, with no pods to evict',
     );
     const core = new Proxy(obliging, {
       get: (known, name) =>

@@ -1,6 +1,6 @@
 import { ManualClock, silentLog } from '#kernel';
 import { AgentRecord } from '../session/agent-record.js';
-import { beat, LeaseJudge, type Beats } from './leases.js';
+import { beat, FAST_BEATS, LeaseJudge, type Beats } from './leases.js';
 import { Settling } from './settling.js';
 
 const beats: Beats = { beatMs: 1_000, leaseMs: 3_000, vipBeatMs: 200, vipLeaseMs: 600 };
@@ -27,8 +27,13 @@ describe('leases', () => {
     beat(one, 0, beats);
     beat(one, 1_000, beats);
     expect(run(judge, one, 50, 2_000)).toBeUndefined();
-    for (let t = 2_000; t <= 2_800; t += 200) beat(one, t, beats);
-    expect(run(judge, one, 2_050, 9_000)).toBe(3_450);
+    for (let n = 1; n <= FAST_BEATS; n++) {
+      beat(one, 2_000 + (n - 1) * 200, beats);
+      expect(run(judge, one, 2_050 + (n - 1) * 200, 2_000 + n * 200)).toBeUndefined();
+    }
+    const last = 2_000 + FAST_BEATS * 200;
+    beat(one, last, beats);
+    expect(run(judge, one, last + 50, last + 7_000)).toBe(last + 650);
   });
 
   it('are extended by the delay of a tick that comes late, and nothing is judged at that tick', () => {
@@ -55,7 +60,8 @@ describe('leases', () => {
     const back = asleep();
     expect(run(back.judge, back.one, 9_100, 20_000)).toBeUndefined();
     beat(back.one, 20_000, beats);
-    expect(run(back.judge, back.one, 20_050, 60_000)).toBe(20_650);
+    // Not beating fast for long enough to be judged fast.
+    expect(run(back.judge, back.one, 20_050, 60_000)).toBe(23_050);
   });
 });
 
@@ -75,8 +81,8 @@ describe('many leases at once', () => {
   };
 
   it('of which few run out are judged at their length', () => {
-    const [a, b, ...others] = fleet([2_000, 2_000, undefined, undefined, undefined], 6_000);
-    expect([a, b].every((t) => t! <= 2_700)).toBe(true);
+    const [a, b, ...others] = fleet([5_000, 5_000, undefined, undefined, undefined], 9_000);
+    expect([a, b].every((t) => t! <= 5_700)).toBe(true);
     expect(others).toEqual([undefined, undefined, undefined]);
   });
 
@@ -85,8 +91,8 @@ describe('many leases at once', () => {
     const candidates = Array.from({ length: 3 }, () => Object.assign(record(), { vipCandidate: true }));
     const worker = record();
     const lost = [];
-    for (let t = 50; t <= 4_500; t += 50) {
-      if (t % 200 === 0) for (const one of candidates) if (t < 2_000 || one === candidates[0]) beat(one, t, beats);
+    for (let t = 50; t <= 7_500; t += 50) {
+      if (t % 200 === 0) for (const one of candidates) if (t < 5_000 || one === candidates[0]) beat(one, t, beats);
       if (t % 1_000 === 0) beat(worker, t, beats);
       lost.push(...judge.tick([...candidates, worker], t, beats).lost);
     }
@@ -94,8 +100,8 @@ describe('many leases at once', () => {
   });
 
   it('of which most run out together get one more, slow one, and no second', () => {
-    const [a, b, c, d] = fleet([2_000, 2_000, 2_000, undefined], 12_000);
-    for (const t of [a, b, c]) expect(t! > 5_000 && t! < 6_000).toBe(true);
+    const [a, b, c, d] = fleet([5_000, 5_000, 5_000, undefined], 15_000);
+    for (const t of [a, b, c]) expect(t! > 8_000 && t! < 9_000).toBe(true);
     expect(d).toBeUndefined();
   });
 
