@@ -36,12 +36,12 @@ export class PostgresEventCheck implements EventCheck {
     // The seals were read before: what they cover lies before this head, unless the log was cut.
     const head = await readLogHead(pool);
     const plan = planOf(request, head);
-    const { end, finding } = await this.chunks(plan.chunks, request.progress);
+    const { end, finding } = await this.chunks(plan, request.progress);
     const findings = finding === undefined ? [] : [finding];
     if (finding === undefined && plan.complete) findings.push(...(await this.ends(head, end)));
     return {
       findings,
-      events: Number(end.position - plan.from),
+      events: Number(end.position - plan.start.from),
       through: end.position,
       chain: Buffer.from(end.chainHash).toString('hex'),
       complete: plan.complete || finding !== undefined,
@@ -49,10 +49,10 @@ export class PostgresEventCheck implements EventCheck {
   }
 
   /** In order of the log, though several are under way at once: the first finding is the first one of the log. */
-  private async chunks(plans: readonly PlannedChunk[], progress: EventCheckRequest['progress']) {
+  private async chunks({ start, chunks: plans }: Plan, progress: EventCheckRequest['progress']) {
     const runner = this.options.runner();
     const started: Promise<ChunkOutcome>[] = [];
-    let end: ChainPoint = plans[0] === undefined ? GENESIS_POINT : await this.start(plans[0]);
+    let end: ChainPoint = await this.start(start);
     try {
       for (let next = 0; next < plans.length; next++) {
         for (let n = started.length; n < Math.min(plans.length, next + runner.lanes); n++) {
@@ -76,7 +76,7 @@ export class PostgresEventCheck implements EventCheck {
   }
 
   /** A seal's word goes before what is stored; without one, what is stored has been checked with the chunk before. */
-  private async start({ from, chain }: PlannedChunk): Promise<ChainPoint> {
+  private async start({ from, chain }: PlanStart): Promise<ChainPoint> {
     const stored = await storedPoint(this.options.pool, from);
     const recordedMs = stored?.recordedMs ?? 0;
     return { position: from, chainHash: chain ?? stored?.chainHash ?? GENESIS_POINT.chainHash, recordedMs };
@@ -107,27 +107,38 @@ export class PostgresEventCheck implements EventCheck {
   }
 }
 
-interface PlannedChunk extends Omit<Chunk, 'after' | 'ranges'> {
+interface PlanStart {
   readonly from: bigint;
   /** Of the log at `from`, when a seal says it. */
   readonly chain: Uint8Array | undefined;
+}
+
+interface PlannedChunk extends PlanStart, Omit<Chunk, 'after' | 'ranges'> {
   readonly ranges: readonly SealedRange[];
 }
 
+interface Plan {
+  readonly start: PlanStart;
+  /** None when there is nothing after the start. */
+  readonly chunks: readonly PlannedChunk[];
+  /** They reach the end of the log. */
+  readonly complete: boolean;
+}
+
 /** Cuts the log into chunks that end with seals, and the rest that no seal covers. */
-const planOf = ({ ranges, after, maxEvents }: EventCheckRequest, head: LogHead) => {
+const planOf = ({ ranges, after, maxEvents }: EventCheckRequest, head: LogHead): Plan => {
   const due = ranges.filter((range) => range.to > after);
   const before = ranges.filter((range) => range.to <= after).at(-1);
-  const start = { at: before?.to ?? 0n, chain: before && Buffer.from(before.chain, 'hex') };
+  const start = { from: before?.to ?? 0n, chain: before && Buffer.from(before.chain, 'hex') };
   const chunks: PlannedChunk[] = [];
-  let { at, chain }: { at: bigint; chain: Uint8Array | undefined } = start;
+  let { from: at, chain }: PlanStart = start;
   const add = (through: bigint, own: readonly SealedRange[]) => {
     chunks.push({ from: at, chain, ranges: own, through, deep: own.length === 0 });
     at = through;
     chain = own.length === 0 ? undefined : Buffer.from(own.at(-1)!.chain, 'hex');
   };
   for (let next = 0; next < due.length;) {
-    if (at - start.at >= BigInt(maxEvents)) return { chunks, complete: false, from: start.at };
+    if (at - start.from >= BigInt(maxEvents)) return { chunks, complete: false, start };
     // A gap between trusted seals: its rows are checked against each other.
     if (due[next]!.after > at) add(due[next]!.after, []);
     const own: SealedRange[] = [];
@@ -136,10 +147,10 @@ const planOf = ({ ranges, after, maxEvents }: EventCheckRequest, head: LogHead) 
     add(own.at(-1)!.to, own);
   }
   while (at < head.position) {
-    if (at - start.at >= BigInt(maxEvents)) return { chunks, complete: false, from: start.at };
+    if (at - start.from >= BigInt(maxEvents)) return { chunks, complete: false, start };
     add(head.position < at + CHUNK_EVENTS ? head.position : at + CHUNK_EVENTS, []);
   }
-  return { chunks, complete: true, from: start.at };
+  return { chunks, complete: true, start };
 };
 
 /** Streams count their events in a table of their own: what was cut from the end shows there, even before a seal covers it. */
