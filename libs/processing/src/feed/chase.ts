@@ -59,7 +59,9 @@ export class Chase<L extends Lane> {
         this.singlyUntil = batch.through;
         return 'moved';
       }
-      return await this.failed(batch?.events[0]?.position ?? this.lane.position, error);
+      // What failed after a batch was applied is no event's fault.
+      const poison = this.lane.position === from ? batch?.events[0] : undefined;
+      return await this.failed(poison?.position ?? this.lane.position, error);
     }
   }
 

@@ -21,7 +21,7 @@ export interface Lane {
 /** Why a lane stands still. It is tried again with backoff until it moves; nothing is skipped. */
 export interface Fault {
   readonly lane: string;
-  /** Of the event that cannot be applied. */
+  /** Of the event that cannot be applied; where the lane stands, when it is not an event that keeps it. */
   readonly position: Position;
   readonly error: string;
   readonly attempts: number;

@@ -39,6 +39,8 @@ export const poisonOf = async (sources: ReportSources, name: string): Promise<Po
   const report = faulted.find((r) => !r.isRead) ?? faulted[0];
   if (report?.fault === undefined) return undefined;
   const { position, error } = report.fault;
+  // Applied already: something else keeps the table, and skipping that event would change what it says.
+  if (position <= report.position) return undefined;
   const { events } = await sources.store.readAll((position - 1n) as Position, { limit: 1 });
   const event = events[0]?.position === position ? events[0] : undefined;
   return event && { projection: name, version: report.version, event, error };
