@@ -14,7 +14,11 @@ const gauges = (registry: Registry) => {
       ['lane'],
     ),
     faults: gauge('drover_processing_faults', 'Projections, process managers and timers that stand still'),
-    attempts: gauge('drover_fault_attempts', 'How often what stands still has been tried since it stopped', ['lane']),
+    attempts: gauge(
+      'drover_fault_attempts',
+      'How often what stands still has been tried since it stopped; per process manager, the worst',
+      ['lane'],
+    ),
     faultSeconds: gauge('drover_fault_seconds', 'For how long it has been standing still', ['lane']),
     leading: gauge('drover_processing_leading', '1 on the process that runs projections and process managers'),
     epoch: gauge('drover_processing_epoch', 'Grows with each take-over; 0 on a process that does not lead'),
@@ -52,11 +56,12 @@ export class ProcessingMetrics {
     leading.set(status.role === 'leading' ? 1 : 0);
     epoch.set(status.epoch ?? 0);
     for (const gauge of [lag, attempts, faultSeconds]) gauge.reset();
-    for (const lane of status.lanes) lag.set({ lane: lane.name }, lane.behind ?? 0);
+    // How far behind is not known everywhere (positions with gaps); nothing is said then, which is not 0.
+    for (const { name, behind } of status.lanes) if (behind !== undefined) lag.set({ lane: name }, behind);
     faults.set(status.faults.length);
-    for (const fault of status.faults) {
-      attempts.set({ lane: fault.lane }, fault.attempts);
-      faultSeconds.set({ lane: fault.lane }, Math.max(0, this.clock.wallMs() - fault.sinceMs) / 1_000);
+    for (const [lane, worst] of worstByLabel(status.faults)) {
+      attempts.set({ lane }, worst.attempts);
+      faultSeconds.set({ lane }, Math.max(0, this.clock.wallMs() - worst.sinceMs) / 1_000);
     }
     await this.refreshProjections();
   }
@@ -68,8 +73,21 @@ export class ProcessingMetrics {
     skipped.reset();
     for (const { name, version, isRead, behind, skipped: passed } of reports) {
       const state = isRead ? 'read' : 'building';
-      projectionLag.set({ projection: name, version: String(version), state }, behind ?? 0);
+      if (behind !== undefined) projectionLag.set({ projection: name, version: String(version), state }, behind);
       if (isRead) skipped.set({ projection: name }, passed.length);
     }
   }
 }
+
+type Fault = Awaited<ReturnType<ProcessingFacts['status']>>['faults'][number];
+
+/** Instances and timers belong to accounts, which no label may name: of a manager's faults the worst stands for all. */
+const worstByLabel = (faults: readonly Fault[]): ReadonlyMap<string, Pick<Fault, 'attempts' | 'sinceMs'>> => {
+  const worst = new Map<string, Pick<Fault, 'attempts' | 'sinceMs'>>();
+  for (const { lane, attempts, sinceMs } of faults) {
+    const label = lane.replace(/^(pm_|timer:)([^-]*)-.*$/s, '$1$2');
+    const known = worst.get(label) ?? { attempts, sinceMs };
+    worst.set(label, { attempts: Math.max(known.attempts, attempts), sinceMs: Math.min(known.sinceMs, sinceMs) });
+  }
+  return worst;
+};

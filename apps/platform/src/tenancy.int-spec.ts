@@ -45,6 +45,18 @@ describe('a token with few permissions', () => {
     await client.close();
   });
 
+  it('reads the metrics of the platform with the permission for its health only', async () => {
+    const scrape = async (token: string) => {
+      const answer = await fetch(`${drover.url}/metrics`, { headers: { authorization: `Bearer ${token}` } });
+      return { status: answer.status, text: await answer.text() };
+    };
+    const refused = await scrape((await adminToken(['system.*'])).token);
+    expect([refused.status, JSON.parse(refused.text).error.code]).toEqual([403, 'permission_denied']);
+    expect(refused.text).toContain('platform.health.read');
+    expect(await scrape((await adminToken(['platform.health.read'])).token)).toMatchObject({ status: 200 });
+    expect(await scrape(drover.token)).toMatchObject({ status: 200 });
+  });
+
   it('opens nothing once it has expired or was revoked', async () => {
     const expired = await adminToken(['*'], '2020-01-01T00:00:00.000Z');
     expect((await drover.rest('recent_events', {}, expired.token)).status).toBe(401);

@@ -1,8 +1,13 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import type { Response } from 'express';
+import { permits, type Principal } from '#access';
+import { refusal, RefusedError } from '#kernel';
 import { Metrics } from '../metrics.js';
 import { Readiness } from '../readiness.js';
-import { Public } from './principal.js';
+import { CallerPrincipal, Public } from './principal.js';
+
+/** As for platform_health: what it tells is of the platform, not of one account. */
+const SCRAPE_PERMISSION = 'platform.health.read';
 
 @Controller()
 export class HealthController {
@@ -39,7 +44,14 @@ export class HealthController {
   }
 
   @Get('metrics')
-  async scrape(@Res() response: Response): Promise<void> {
+  async scrape(@CallerPrincipal() principal: Principal, @Res() response: Response): Promise<void> {
+    if (!permits(principal.permissions, SCRAPE_PERMISSION))
+      throw new RefusedError(
+        refusal(403, 'permission_denied', `metrics need the permission ${SCRAPE_PERMISSION}`, {
+          hint: `ask for a token with ${SCRAPE_PERMISSION}`,
+          candidates: [{ id: SCRAPE_PERMISSION }],
+        }),
+      );
     const { contentType, text } = await this.metrics.scrape();
     response.setHeader('Content-Type', contentType).send(text);
   }
