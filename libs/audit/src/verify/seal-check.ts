@@ -24,6 +24,8 @@ interface SinkContent {
 }
 
 const PAGE = 1_000;
+/** After this many seals, some 25 ms of signatures, the process' other work has its turn. */
+const AT_ONCE = 200;
 
 /**
  * Seals, signatures, key history, and the file against the database. `sinkIsComplete`: the file is written by this process, so it
@@ -97,11 +99,14 @@ class SealCheck {
     this.exported = exportedSeq;
   }
 
-  run(sealSeq: number): SealReport {
+  async run(sealSeq: number): Promise<SealReport> {
     for (const problem of this.outside?.problems ?? []) this.found('sink', `the file of the seals: ${problem}`);
     const numbers = [...this.rows.keys(), ...(this.outside?.seals.keys() ?? []), sealSeq];
     const last = numbers.reduce((a, b) => Math.max(a, b), 0);
-    for (let seq = 1; seq <= last; seq++) this.check(seq);
+    for (let seq = 1; seq <= last; seq++) {
+      this.check(seq);
+      if (seq % AT_ONCE === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
     return {
       findings: this.findings,
       ranges: this.ranges,
@@ -113,12 +118,15 @@ class SealCheck {
 
   private check(seq: number): void {
     const row = this.rows.get(seq);
-    const inside = row && parseSeal(row.line);
     const outside = this.outside?.seals.get(seq);
+    // The same bytes are read, and their signature is checked, once.
+    const isSame = row !== undefined && row.line === this.outside?.lines.get(seq);
+    const inside = isSame ? outside : row && parseSeal(row.line);
     const start = inside ?? outside;
     if (start !== undefined) this.position = BigInt(start.from);
-    const insideProblem = this.insideProblem(seq, row, inside);
-    const outsideProblem = outside && this.chain.problemOf(outside);
+    const chainProblem = inside && this.chain.problemOf(inside);
+    const insideProblem = insideProblemOf(seq, row, inside, chainProblem);
+    const outsideProblem = isSame ? chainProblem : outside && this.chain.problemOf(outside);
     if (insideProblem !== undefined) {
       this.found(
         'seal',
@@ -128,16 +136,6 @@ class SealCheck {
     if (outsideProblem !== undefined) this.found('sink', `in the file of the seals: ${outsideProblem}`);
     this.compare(seq, row, outside);
     this.trust(seq, insideProblem === undefined ? inside : outsideProblem === undefined ? outside : undefined);
-  }
-
-  private insideProblem(seq: number, row: SealRow | undefined, seal: Seal | undefined): string | undefined {
-    if (row === undefined) return `seal ${seq} is missing from the database`;
-    if (seal === undefined) return `seal ${seq} in the database is no seal`;
-    if (row.seq !== seal.seq || row.from !== BigInt(seal.from) || row.to !== BigInt(seal.to)) {
-      return `the columns of seal ${seq} differ from what is signed`;
-    }
-    const problem = this.chain.problemOf(seal);
-    return problem && `in the database: ${problem}`;
   }
 
   private compare(seq: number, row: SealRow | undefined, outside: Seal | undefined): void {
@@ -181,3 +179,17 @@ class SealCheck {
     this.findings.push({ kind, position: this.position, reason });
   }
 }
+
+const insideProblemOf = (
+  seq: number,
+  row: SealRow | undefined,
+  seal: Seal | undefined,
+  chainProblem: string | undefined,
+): string | undefined => {
+  if (row === undefined) return `seal ${seq} is missing from the database`;
+  if (seal === undefined) return `seal ${seq} in the database is no seal`;
+  if (row.seq !== seal.seq || row.from !== BigInt(seal.from) || row.to !== BigInt(seal.to)) {
+    return `the columns of seal ${seq} differ from what is signed`;
+  }
+  return chainProblem && `in the database: ${chainProblem}`;
+};
