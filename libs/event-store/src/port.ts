@@ -113,8 +113,8 @@ export interface EventStore {
   readAll(after: Position, options: ReadAllOptions): Promise<Batch>;
   subscribe(after: Position, options: SubscribeOptions): AsyncIterable<Batch>;
   /**
-   * The last `limit` events before a position (that of an event), or before the end of the log, newest first. Stores have
-   * it whose positions cannot be counted back.
+   * The last events, at most `limit`, before a position (that of an event), or before the end of the log, newest first;
+   * none only when there are none. Stores have it whose positions cannot be counted back.
    */
   readBackwards?(before: Position | undefined, limit: number): Promise<readonly RecordedEvent[]>;
   /** The position of the last event, START when the log is empty. */

@@ -55,7 +55,7 @@ export class LogRecentEvents implements RecentEvents {
       const page = await this.store.readBackwards!(before, PAGE);
       // What came after we looked for the end belongs to the next call.
       found.push(...page.filter((event) => event.position <= head && wanted(query)(event)).map(viewOf));
-      if (page.length < PAGE) break;
+      if (page.length === 0) break;
       before = page.at(-1)!.position;
     }
     return found.slice(0, query.limit).reverse();

@@ -4,8 +4,7 @@ import { EventStoreUnavailableError, type AppendOutcome, type AppendRequest, typ
 import { attemptOf, positionOf, propose, type Proposal } from './codec.js';
 import { rejection, unavailable, wrongExpectedVersion } from './failures.js';
 import type { KnownIds, StreamIds } from './known-ids.js';
-import type { RawEvent } from './messages.js';
-import type { Reader } from './reader.js';
+import type { Reader, StreamPage } from './reader.js';
 
 export interface AppenderDeps {
   readonly reader: Reader;
@@ -125,17 +124,17 @@ export class Appender {
 
   /** What an event that is there says: its position, and whether this very attempt wrote it. */
   private async found(stream: string, version: number, attempt: string): Promise<AppendOutcome> {
-    const [raw] = await this.deps.reader.streamPage(stream, version - 1, 1);
+    const [raw] = (await this.deps.reader.streamPage(stream, version - 1, 1)).events;
     if (raw === undefined) throw new EventStoreUnavailableError(`version ${version} of ${stream} cannot be read yet`);
     const kind = attemptOf(raw) === attempt ? 'appended' : 'duplicate';
     return { kind, version, position: positionOf(raw) };
   }
 
   private async catchUp(ids: StreamIds): Promise<void> {
-    for (let page: RawEvent[], from = ids.through; ; from += page.length) {
+    for (let page: StreamPage, from = ids.through; ; from += page.events.length) {
       page = await this.deps.reader.streamPage(ids.stream, from, PAGE);
-      this.deps.ids.learn(ids, page);
-      if (page.length < PAGE) return;
+      this.deps.ids.learn(ids, page.events);
+      if (page.isLast) return;
     }
   }
 

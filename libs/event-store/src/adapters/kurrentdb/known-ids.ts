@@ -16,8 +16,15 @@ export class KnownIds {
 
   constructor(private readonly limit = MAX_IDS) {}
 
+  /** Of streams held here. */
+  get count(): number {
+    return this.streams.size;
+  }
+
   of(stream: string): StreamIds {
-    const ids = this.streams.get(stream) ?? new StreamIds(stream);
+    const ids = this.streams.get(stream);
+    // A stream that has no events, as far as is known, needs no remembering.
+    if (ids === undefined) return new StreamIds(stream);
     this.streams.delete(stream);
     this.streams.set(stream, ids);
     return ids;
@@ -25,7 +32,9 @@ export class KnownIds {
 
   /** Only what continues what is known is taken in. */
   learn(ids: StreamIds, events: readonly IdAt[]): void {
+    const isNew = ids.through === 0;
     const added = ids.add(events);
+    if (isNew && added > 0 && !this.streams.has(ids.stream)) this.streams.set(ids.stream, ids);
     if (this.streams.get(ids.stream) !== ids) return;
     this.size += added;
     for (const [name, oldest] of this.streams) {

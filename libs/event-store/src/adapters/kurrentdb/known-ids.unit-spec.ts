@@ -24,3 +24,14 @@ it('forgets the streams that were not used for longest, but not in the hands of 
   known.learn(held, run('a', 3, 1));
   expect([held.through, held.versionOf('a3'), known.of('a').through]).toEqual([4, 4, 0]);
 });
+
+it('keeps nothing of streams that have no events, and learns of one that gets its first', () => {
+  const known = new KnownIds(10);
+  const fresh = known.of('a');
+  for (let n = 0; n < 1_000; n++) known.of(`absent-${n}`);
+  expect(known.count).toBe(0);
+  const other = known.of('a');
+  known.learn(fresh, run('a', 0, 2));
+  known.learn(other, run('a', 0, 1));
+  expect([known.count, known.of('a').through]).toEqual([1, 2]);
+});

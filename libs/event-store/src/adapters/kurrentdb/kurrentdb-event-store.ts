@@ -126,11 +126,11 @@ export class KurrentEventStore implements EventStore {
 
   async *readStream(stream: string, fromVersion = 1): AsyncIterable<RecordedEvent> {
     for (let next = fromVersion; ;) {
-      const page = await this.patiently(() => this.reader.streamPage(stream, next - 1, STREAM_PAGE));
-      this.known.learn(this.known.of(stream), page);
-      for (const raw of page) yield recordedEvent(raw, this.reader.namespace);
-      if (page.length < STREAM_PAGE) return;
-      next += page.length;
+      const { events, isLast } = await this.patiently(() => this.reader.streamPage(stream, next - 1, STREAM_PAGE));
+      this.known.learn(this.known.of(stream), events);
+      for (const raw of events) yield recordedEvent(raw, this.reader.namespace);
+      if (isLast) return;
+      next += events.length;
     }
   }
 

@@ -224,3 +224,25 @@ it("an event that is not Drover's stops who reads it, and says where it is", asy
   );
   await expect(takeEvents(store, START, 1)).rejects.toThrow(/is not Drover's/);
 });
+
+it('reads large events by pages of some megabytes, and all of them', async () => {
+  const server = await serve({ maxAppendBytes: 4 * 1024 * 1024 });
+  const store = await open(server.url);
+  const stream = freshStream();
+  const events = newEvents(12, { text: 'x'.repeat(900_000) });
+  for (let n = 0; n < events.length; n += 3)
+    await store.append(request(stream, n === 0 ? 'no_stream' : n, events.slice(n, n + 3)));
+  const ids = events.map(({ id }) => id);
+  const newest = await store.readBackwards(undefined, 100);
+  expect(newest.length).toBeGreaterThan(1);
+  expect(newest.length).toBeLessThan(events.length);
+  const rest = await store.readBackwards(newest.at(-1)!.position, 100);
+  expect([...newest, ...rest].map(({ id }) => id).reverse()).toEqual(ids);
+  expect((await collect(store.readStream(stream))).map(({ id }) => id)).toEqual(ids);
+  // Another process, which must find the last id beyond the first page.
+  const other = await open(server.url);
+  expect(await other.append(request(stream, 'any', events.slice(11)))).toMatchObject({
+    kind: 'duplicate',
+    version: 12,
+  });
+});

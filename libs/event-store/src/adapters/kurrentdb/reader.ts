@@ -29,6 +29,12 @@ export class Horizon {
   }
 }
 
+export interface StreamPage {
+  readonly events: readonly RawEvent[];
+  /** The stream ended with it. */
+  readonly isLast: boolean;
+}
+
 /** Reads that end: pages of a stream, pages of the log, the log's last event. */
 export class Reader {
   readonly requests: Requests;
@@ -47,8 +53,12 @@ export class Reader {
     return categories?.map((category) => `${this.namespace}${category}-`) ?? [this.namespace];
   }
 
-  async streamPage(stream: string, fromRevision: number, count: number): Promise<RawEvent[]> {
-    return this.seen(await this.page(this.requests.stream(this.namespace + stream, fromRevision, count)));
+  async streamPage(stream: string, fromRevision: number, count: number): Promise<StreamPage> {
+    const fits = bounded();
+    let cut = false;
+    const request = this.requests.stream(this.namespace + stream, fromRevision, count);
+    const events = this.seen(await this.page(request, (raw, taken) => fits(raw, taken) || !(cut = true)));
+    return { events, isLast: !cut && events.length < count };
   }
 
   /** The first event of a stream that is no part of the log. */
@@ -61,9 +71,10 @@ export class Reader {
     return last === undefined ? START : positionOf(last);
   }
 
-  /** Newest first; the server reads backwards from before the position. */
+  /** Newest first; the server reads backwards from before the position. Only an empty page says that the log ends here. */
   async backwards(before: Position | undefined, count: number): Promise<RecordedEvent[]> {
-    const page = await this.page(this.requests.backwards(before && commitOf(before), this.prefixes(), count));
+    const request = this.requests.backwards(before && commitOf(before), this.prefixes(), count);
+    const page = await this.page(request, bounded());
     return this.seen(page).map((raw) => recordedEvent(raw, this.namespace));
   }
 
@@ -76,16 +87,11 @@ export class Reader {
     if (head <= after || options.categories?.length === 0) return { events: [], through: max(head, after) };
     // The first event may be the one at `after`; the server's reads include it.
     const request = this.requests.all(commitOf(after), this.prefixes(options.categories), options.limit + 1);
-    let bytes = 0;
-    const fits = (raw: RawEvent, taken: number) => {
-      if (taken >= options.limit) return false;
-      bytes += raw.data.length + raw.metadata.length;
-      return taken === 0 || bytes <= BATCH_BYTES;
-    };
+    const fits = bounded();
     let cut = false;
     const page = await this.page(
       request,
-      (raw, taken) => fits(raw, taken) || !(cut = true),
+      (raw, taken) => (taken < options.limit && fits(raw, taken)) || !(cut = true),
       (raw) => positionOf(raw) > after,
     );
     const events = this.seen(page).map((raw) => recordedEvent(raw, this.namespace));
@@ -124,6 +130,15 @@ export class Reader {
     }
   }
 }
+
+/** Whether the next event still belongs on a page; to be asked once for each. */
+const bounded = () => {
+  let bytes = 0;
+  return (raw: RawEvent, taken: number): boolean => {
+    bytes += raw.data.length + raw.metadata.length;
+    return taken === 0 || bytes <= BATCH_BYTES;
+  };
+};
 
 /** A read that is left before its end goes on sending; and it reports its end as an error, which nobody waits for any more. */
 export const letGo = (call: ClientReadableStream<ReadResp> | undefined): void => {
