@@ -1,5 +1,6 @@
 export * from './domain/events.js';
 export * from './domain/ip.js';
+export { canonical } from './domain/claim-ledger/decide.js';
 export { withPodCidr } from './domain/peer/state.js';
 export type { Member } from './domain/virtual-ip/state.js';
 export * from './application/commands.js';

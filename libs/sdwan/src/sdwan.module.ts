@@ -52,12 +52,12 @@ import {
 import { CreateNetworkHandler, DeleteNetworkHandler, UpdateNetworkHandler } from './application/network-handlers.js';
 import {
   AnnouncePeerKeyHandler,
-  AssignPeerPodCidrHandler,
   AttachPeerHandler,
   RecordPeerDriftHandler,
   RecordPeerLivenessHandler,
   ReportPeerEndpointsHandler,
 } from './application/peer-handlers.js';
+import { AssignPeerPodCidrHandler } from './application/pod-range-handler.js';
 import { sdwanManager } from './application/sdwan-manager.js';
 import { SdwanModel } from './application/sdwan-model.js';
 import { SettledRecorder } from './application/settled-recorder.js';

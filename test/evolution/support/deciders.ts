@@ -7,6 +7,7 @@ import { joinRefusals } from '../../../libs/kubernetes/src/application/join-refu
 import { clusterDecider } from '../../../libs/kubernetes/src/domain/cluster/decide.js';
 import { accessGrantDecider } from '../../../libs/sdwan/src/domain/access-grant/decide.js';
 import { addressLedgerDecider } from '../../../libs/sdwan/src/domain/address-ledger/decide.js';
+import { claimLedgerDecider } from '../../../libs/sdwan/src/domain/claim-ledger/decide.js';
 import { firewallDecider } from '../../../libs/sdwan/src/domain/firewall/decide.js';
 import { networkDecider } from '../../../libs/sdwan/src/domain/network/decide.js';
 import { prefixDecider } from '../../../libs/sdwan/src/domain/network/prefixes.js';
@@ -31,7 +32,7 @@ export const STREAM_FOLDS: Readonly<Record<string, readonly StreamFold[]>> = {
   node: [fold(nodeDecider)],
   instance: [fold(instanceDecider), fold(joinRefusals)],
   sdwan_network: [fold(networkDecider)],
-  address_ledger: [fold(addressLedgerDecider)],
+  address_ledger: [fold(addressLedgerDecider), fold(claimLedgerDecider)],
   port_ledger: [fold(portLedgerDecider)],
   sdwan_peer: [fold(peerDecider)],
   virtual_ip: [fold(virtualIpDecider)],

@@ -183,7 +183,9 @@ export class KubernetesDirectory {
         return [instance_id];
       }
       case 'system.sdwan.peer.pod_cidr_assigned':
-        return this.podRange(event.data.peer_id, event.data.pod_cidr);
+        return this.podRange(event.data.peer_id, (known) => withPodCidr(known, event.data.pod_cidr));
+      case 'system.sdwan.peer.pod_cidr_unassigned':
+        return this.podRange(event.data.peer_id, (known) => known.filter((cidr) => cidr !== event.data.pod_cidr));
       case 'system.sdwan.peer.detached':
         return this.detach(event.data.peer_id);
       default:
@@ -236,12 +238,12 @@ export class KubernetesDirectory {
   }
 
   /** Nothing that a node's modules depend on. */
-  private podRange(peerId: string, cidr: string): readonly string[] {
+  private podRange(peerId: string, change: (known: readonly string[]) => readonly string[]): readonly string[] {
     for (const [id, peers] of this.peers) {
       const at = peers.findIndex((p) => p.peerId === peerId);
       if (at < 0) continue;
       const peer = peers[at]!;
-      this.peers.set(id, peers.with(at, { ...peer, podCidrs: withPodCidr(peer.podCidrs, cidr) }));
+      this.peers.set(id, peers.with(at, { ...peer, podCidrs: change(peer.podCidrs) }));
     }
     return [];
   }

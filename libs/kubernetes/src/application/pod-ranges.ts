@@ -12,7 +12,7 @@ import {
   type Timers,
 } from '#kernel';
 import { COMMAND_DISPATCHER, type CommandContext, type CommandDispatcher } from '#processing';
-import { AssignPeerPodCidr, contains, mustCidr, parseCidr } from '#sdwan';
+import { AssignPeerPodCidr, canonical, contains, mustCidr, parseCidr } from '#sdwan';
 import type { Cluster } from '../domain/cluster/state.js';
 import { KubernetesDirectory, type KnownPeer } from './directory.js';
 import { KubeApis } from './kube-api.js';
@@ -74,7 +74,8 @@ export class PodRanges implements OnApplicationBootstrap, OnModuleDestroy {
 
   private prefixOf(cluster: KnownCluster): string | undefined {
     const { status, kubeconfigRef, networkId, podCidr } = cluster;
-    if (status === 'decommissioned' || kubeconfigRef === null || networkId === null || podCidr === null) return undefined;
+    if (status === 'decommissioned' || kubeconfigRef === null || networkId === null || podCidr === null)
+      return undefined;
     return this.directory.networks.get(networkId)?.podSubnetPrefix ?? undefined;
   }
 
@@ -92,12 +93,19 @@ export class PodRanges implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async assign(cluster: KnownCluster, prefix: string): Promise<void> {
+    const nodes = await this.nodes(cluster);
     const peers = this.peersOf(cluster);
-    for (const node of await this.nodes(cluster)) {
+    const taken = inUse(nodes, peers);
+    for (const node of nodes) {
       const peer = peers.get(node.metadata?.name ?? '');
       if (peer === undefined) continue;
       for (const range of rangesOf(node).filter((cidr) => contains(mustCidr(prefix), mustCidr(cidr)))) {
         if (peer.podCidrs.includes(range)) continue;
+        if (this.isHeldBy(taken, cluster, range)) {
+          this.log.warn({ peer: peer.peerId, range }, 'pod range not taken: a node in use has it');
+          continue;
+        }
+        taken.add(range);
         const payload = { peer_id: peer.peerId, pod_cidr: range };
         const answer = await this.dispatcher.dispatch(
           new AssignPeerPodCidr(payload, this.context(cluster, peer, range)),
@@ -106,6 +114,14 @@ export class PodRanges implements OnApplicationBootstrap, OnModuleDestroy {
           this.log.warn({ peer: peer.peerId, range, code: answer.refusal.code }, 'pod range not taken');
       }
     }
+  }
+
+  /** Taking a range from a node that is told the same would hand it to and fro for ever. */
+  private isHeldBy(taken: ReadonlySet<string>, cluster: KnownCluster, range: string): boolean {
+    if (taken.has(range)) return true;
+    return [...this.directory.clusters.values()]
+      .filter((other) => other.id !== cluster.id && other.networkId === cluster.networkId)
+      .some((other) => [...this.peersOf(other).values()].some((peer) => peer.podCidrs.includes(range)));
   }
 
   private async nodes(cluster: KnownCluster): Promise<readonly V1Node[]> {
@@ -132,8 +148,18 @@ export class PodRanges implements OnApplicationBootstrap, OnModuleDestroy {
   }
 }
 
-/** What a node's API object says is text of a tenant: only prefixes count. */
+/** What a node's API object says is text of a tenant: only prefixes count, and one of each family. */
 const rangesOf = (node: V1Node): string[] => {
   const said = node.spec?.podCIDRs ?? (node.spec?.podCIDR === undefined ? [] : [node.spec.podCIDR]);
-  return said.filter((text) => parseCidr(text) !== undefined);
+  const valid = said.flatMap((text) => parseCidr(text) ?? []);
+  return ([4, 6] as const).flatMap((family) => valid.find((cidr) => cidr.family === family) ?? []).map(canonical);
 };
+
+/** The ranges that nodes of this very list have already and keep. */
+const inUse = (nodes: readonly V1Node[], peers: ReadonlyMap<string, KnownPeer>): Set<string> =>
+  new Set(
+    nodes.flatMap((node) => {
+      const held = peers.get(node.metadata?.name ?? '')?.podCidrs ?? [];
+      return rangesOf(node).filter((range) => held.includes(range));
+    }),
+  );

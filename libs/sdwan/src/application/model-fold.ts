@@ -12,6 +12,7 @@ import {
   PeerEndpointsReported,
   PeerKeyAnnounced,
   PeerPodCidrAssigned,
+  PeerPodCidrUnassigned,
   PeerSilent,
 } from '../domain/events.js';
 import {
@@ -142,6 +143,10 @@ const changePeer = (peer: PeerView, event: RecordedEvent): PeerView | undefined 
         ...peer,
         podCidrs: withPodCidr(peer.podCidrs, (event.data as Data<typeof PeerPodCidrAssigned>).pod_cidr),
       };
+    case PeerPodCidrUnassigned.type: {
+      const { pod_cidr } = event.data as Data<typeof PeerPodCidrUnassigned>;
+      return { ...peer, podCidrs: peer.podCidrs.filter((cidr) => cidr !== pod_cidr) };
+    }
     // Only a hub's silence changes what others are told: its standby takes over.
     case PeerConnected.type:
       return peer.silent && peer.publiclyReachable ? { ...peer, silent: false } : undefined;

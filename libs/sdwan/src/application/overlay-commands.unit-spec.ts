@@ -1,6 +1,7 @@
 import { sha256Hex } from '#kernel';
 import { InstanceTerminated } from '#fleet';
 import {
+  AssignPeerPodCidr,
   AttachPeer,
   CreateAccessGrant,
   CreateNetwork,
@@ -107,6 +108,51 @@ describe('overlay commands', () => {
         'system.sdwan.peer.detached',
         'system.sdwan.port.released',
       ]);
+    }
+  });
+
+  it('give a pod range to one peer: the next one takes it, what overlaps or is the whole prefix is refused', async () => {
+    const world = new OverlayWorld();
+    const { network_id, members } = await world.cluster('a', 'b');
+    await world.ok(UpdateNetwork, { network_id, pod_subnet_prefix: '10.42.0.0/16' });
+    const [a, b] = members.map((m) => m.peer_id) as [string, string];
+    const assign = async (peer_id: string, pod_cidr: string) =>
+      code(await world.run(AssignPeerPodCidr, { peer_id, pod_cidr }));
+    const ranges = () => [a, b].map((id) => world.model.peer(id)?.podCidrs);
+    // Host bits do not make another range.
+    expect(await assign(a, '10.42.1.7/24')).toBe('done');
+    expect(ranges()).toEqual([['10.42.1.0/24'], []]);
+    expect(await assign(b, '10.42.1.0/24')).toBe('done');
+    expect(ranges()).toEqual([[], ['10.42.1.0/24']]);
+    expect(await assign(a, '10.42.1.128/25')).toBe('pod_cidr_overlaps');
+    expect(await assign(a, '10.42.0.0/23')).toBe('pod_cidr_overlaps');
+    expect(await assign(a, '10.42.0.0/16')).toBe('pod_cidr_invalid');
+    expect(ranges()).toEqual([[], ['10.42.1.0/24']]);
+    // Another range of the same family frees the first one, and so does a detach.
+    expect(await assign(b, '10.42.2.0/24')).toBe('done');
+    expect(await assign(a, '10.42.1.128/25')).toBe('done');
+    await world.ok(DetachPeer, { peer_id: b, reason: 'x' });
+    expect(await assign(a, '10.42.2.0/23')).toBe('done');
+    expect(await assign(b, '10.42.9.0/24')).toBe('peer_not_found');
+  });
+
+  it('leave a pod range with at most one peer when its taking was killed after any of its appends', async () => {
+    for (let survive = 0; survive < 3; survive++) {
+      const world = new OverlayWorld();
+      const { network_id, members } = await world.cluster('a', 'b');
+      await world.ok(UpdateNetwork, { network_id, pod_subnet_prefix: '10.42.0.0/16' });
+      await world.ok(AssignPeerPodCidr, { peer_id: members[0]!.peer_id, pod_cidr: '10.42.1.0/24' });
+      const take = { peer_id: members[1]!.peer_id, pod_cidr: '10.42.1.0/24' };
+      const { store } = world.platform;
+      const append = store.append.bind(store);
+      let left = survive;
+      store.append = (request) => (left-- > 0 ? append(request) : Promise.reject(new Error('killed')));
+      await world.run(AssignPeerPodCidr, take).catch((error: Error) => expect(error.message).toBe('killed'));
+      store.append = append;
+      const held = () => members.map((m) => world.model.peer(m.peer_id)!.podCidrs.length);
+      expect(held()[0]! + held()[1]!).toBeLessThan(2);
+      await world.ok(AssignPeerPodCidr, take);
+      expect(held()).toEqual([0, 1]);
     }
   });
 

@@ -4,16 +4,8 @@ import { deterministicId, refusal, RefusedError } from '#kernel';
 import { EVENT_STORE, type EventStore } from '#event-store';
 import { TRANSACTOR, Transactor, type CommandContext, type CommandResult } from '#processing';
 import { addressLedgerDecider } from '../domain/address-ledger/decide.js';
-import { contains, parseCidr, mustCidr } from '../domain/ip.js';
 import { peerDecider, type PeerCommand } from '../domain/peer/decide.js';
-import {
-  AnnouncePeerKey,
-  AssignPeerPodCidr,
-  AttachPeer,
-  RecordPeerDrift,
-  RecordPeerLiveness,
-  ReportPeerEndpoints,
-} from './commands.js';
+import { AnnouncePeerKey, AttachPeer, RecordPeerDrift, RecordPeerLiveness, ReportPeerEndpoints } from './commands.js';
 import { portLedgerDecider } from '../domain/port-ledger/decide.js';
 import { ledgerStreamOf, portStreamOf, refusable, Writes, type ActiveNetwork } from './writes.js';
 
@@ -124,7 +116,7 @@ export const releaseAddress = async (writes: Writes, networkId: string, ownerId:
 };
 
 /** One decision on one peer's stream. */
-abstract class OnPeerHandler {
+export abstract class OnPeerHandler {
   constructor(
     @Inject(TRANSACTOR) protected readonly transactor: Transactor,
     @Inject(EVENT_STORE) protected readonly store: EventStore,
@@ -169,30 +161,5 @@ export class RecordPeerLivenessHandler extends OnPeerHandler implements ICommand
 export class RecordPeerDriftHandler extends OnPeerHandler implements ICommandHandler<RecordPeerDrift> {
   execute({ payload: p, context }: RecordPeerDrift): Promise<CommandResult<void>> {
     return this.decide(p.peer_id, { kind: 'drift_repaired', what: p.what }, context);
-  }
-}
-
-@CommandHandler(AssignPeerPodCidr)
-export class AssignPeerPodCidrHandler extends OnPeerHandler implements ICommandHandler<AssignPeerPodCidr> {
-  execute({ payload: p, context }: AssignPeerPodCidr): Promise<CommandResult<void>> {
-    return refusable(async () => {
-      const peer = await new Writes(this.transactor, this.store, context).peer(p.peer_id);
-      const network =
-        peer === undefined
-          ? undefined
-          : await new Writes(this.transactor, this.store, context).network(peer.attached.network_id);
-      const cidr = parseCidr(p.pod_cidr);
-      const prefix = network?.podSubnetPrefix ?? null;
-      if (cidr === undefined || prefix === null || !contains(mustCidr(prefix), cidr))
-        throw new RefusedError(
-          refusal(
-            422,
-            'pod_cidr_invalid',
-            `${p.pod_cidr} is not part of the network's pod_subnet_prefix (${prefix ?? 'none'})`,
-            { field: 'pod_cidr' },
-          ),
-        );
-      return this.decide(p.peer_id, { kind: 'assign_pod_cidr', podCidr: p.pod_cidr }, context);
-    });
   }
 }

@@ -5,6 +5,7 @@ import * as grants from '../application/grant-handlers.js';
 import * as moves from '../application/move-handlers.js';
 import * as networks from '../application/network-handlers.js';
 import * as peers from '../application/peer-handlers.js';
+import { AssignPeerPodCidrHandler } from '../application/pod-range-handler.js';
 import * as vips from '../application/virtual-ip-handlers.js';
 
 /** Every command of the context to its real handler, in place of Nest's CommandBus. */
@@ -23,6 +24,9 @@ export const handleSdwanCommands = (platform: InMemoryPlatform, service: () => F
   on(commands.AttachPeer, (c) => new peers.AttachPeerHandler(transactor, store).execute(c as commands.AttachPeer));
   on(commands.AnnouncePeerKey, (c) =>
     new peers.AnnouncePeerKeyHandler(transactor, store).execute(c as commands.AnnouncePeerKey),
+  );
+  on(commands.AssignPeerPodCidr, (c) =>
+    new AssignPeerPodCidrHandler(transactor, store).execute(c as commands.AssignPeerPodCidr),
   );
   on(commands.ReportPeerEndpoints, (c) =>
     new peers.ReportPeerEndpointsHandler(transactor, store).execute(c as commands.ReportPeerEndpoints),

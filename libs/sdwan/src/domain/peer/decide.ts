@@ -7,6 +7,7 @@ import {
   PeerEndpointsReported,
   PeerKeyAnnounced,
   PeerPodCidrAssigned,
+  PeerPodCidrUnassigned,
   PeerSilent,
 } from './events.js';
 import { evolvePeer, initialPeer, type PeerAttachedData, type PeerEvent, type PeerState } from './state.js';
@@ -16,6 +17,7 @@ export type PeerCommand =
   | { readonly kind: 'announce_key'; readonly publicKey: string; readonly listenPort: number }
   | { readonly kind: 'report_endpoints'; readonly underlay: readonly string[] }
   | { readonly kind: 'assign_pod_cidr'; readonly podCidr: string }
+  | { readonly kind: 'unassign_pod_cidr'; readonly podCidr: string }
   | { readonly kind: 'drift_repaired'; readonly what: readonly string[] }
   | { readonly kind: 'connected' }
   | { readonly kind: 'silent' }
@@ -42,6 +44,10 @@ export const peerDecider: Decider<PeerState, PeerCommand, PeerEvent> = {
         return state.podCidrs.includes(command.podCidr)
           ? nothing('unchanged')
           : accept(PeerPodCidrAssigned({ ...ids, pod_cidr: command.podCidr }, more));
+      case 'unassign_pod_cidr':
+        return state.podCidrs.includes(command.podCidr)
+          ? accept(PeerPodCidrUnassigned({ ...ids, pod_cidr: command.podCidr }, more))
+          : nothing('unchanged');
       case 'drift_repaired': {
         // The agent's own words: only those that are known.
         const what = DRIFTS.filter((kind) => command.what.includes(kind));

@@ -42,6 +42,12 @@ export const PeerPodCidrAssigned = defineEvent(
   1,
   z.object({ peer_id, network_id, pod_cidr: z.string() }),
 );
+/** Another peer has it now. */
+export const PeerPodCidrUnassigned = defineEvent(
+  'system.sdwan.peer.pod_cidr_unassigned',
+  1,
+  z.object({ peer_id, network_id, pod_cidr: z.string() }),
+);
 export const PeerConnected = defineEvent('system.sdwan.peer.connected', 1, z.object({ peer_id, network_id }));
 export const PeerSilent = defineEvent('system.sdwan.peer.silent', 1, z.object({ peer_id, network_id }), {
   severity: 'warning',
@@ -64,6 +70,7 @@ export const peerEvents = [
   PeerKeyAnnounced,
   PeerEndpointsReported,
   PeerPodCidrAssigned,
+  PeerPodCidrUnassigned,
   PeerConnected,
   PeerSilent,
   PeerDriftRepaired,

@@ -6,6 +6,7 @@ import {
   PeerEndpointsReported,
   PeerKeyAnnounced,
   PeerPodCidrAssigned,
+  PeerPodCidrUnassigned,
   PeerSilent,
   type peerEvents,
 } from './events.js';
@@ -57,6 +58,10 @@ export const evolvePeer = (state: PeerState, event: PeerEvent): PeerState => {
         ...state,
         podCidrs: withPodCidr(state.podCidrs, (event.data as EventOf<typeof PeerPodCidrAssigned>['data']).pod_cidr),
       };
+    case PeerPodCidrUnassigned.type: {
+      const { pod_cidr } = event.data as EventOf<typeof PeerPodCidrUnassigned>['data'];
+      return { ...state, podCidrs: state.podCidrs.filter((cidr) => cidr !== pod_cidr) };
+    }
     case PeerConnected.type:
       return { ...state, status: 'connected' };
     case PeerSilent.type:

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { defineEvent, idSchema } from '#kernel';
+
+const network_id = idSchema('sdwan_network');
+const peer_id = idSchema('sdwan_peer');
+
+/**
+ * On `address_ledger-<uuid of the network>`: WireGuard keeps one peer for a key and one peer for an allowed prefix, so that
+ * both belong to one peer of the network only. They are given back with the peer's address.
+ */
+export const PodRangeClaimed = defineEvent(
+  'system.sdwan.pod_range.claimed',
+  1,
+  z.object({
+    peer_id,
+    network_id,
+    pod_cidr: z.string(),
+    /** Who had it until now: Kubernetes gives the range of a deleted node to the next one. */
+    taken_from: peer_id.nullable(),
+  }),
+);
+
+export const claimLedgerEvents = [PodRangeClaimed] as const;
