@@ -33,6 +33,7 @@ import { ConsumersModule, EVENT_STREAM, WEBHOOK_ROWS, WEBHOOK_TRANSPORT } from '
 import { currentEvents, EVENT_STORE } from '#event-store';
 import {
   COMMAND_DISPATCHER,
+  LEADERSHIP,
   PROCESSING_REGISTRAR,
   READ_MODELS,
   READ_YOUR_WRITES,
@@ -85,6 +86,7 @@ const ports = (f: Foundation): Provider[] => [
   value(EVENT_STORE, currentEvents(f.store, f.catalogue)),
   value(TRANSACTOR, f.transactor),
   value(PROCESSING_REGISTRAR, f.processing),
+  value(LEADERSHIP, f.processing),
   value(READ_MODELS, f.processing.readModels),
   value(READ_YOUR_WRITES, f.processing),
   value(OPERATOR_AUTHENTICATOR, f.access.operators),

@@ -10,3 +10,10 @@ export interface ProcessingRegistrar {
   addCommand<P extends object, T>(type: CommandClass<P, T>): void;
 }
 export const PROCESSING_REGISTRAR = Symbol('ProcessingRegistrar');
+
+/** For work that only one process may do: who writes about the world does it where the lead is. */
+export interface LeadNews {
+  /** Told when this process takes the lead, and when another one has it; at once when that is known already. */
+  onLead(listener: (leads: boolean) => void): void;
+}
+export const LEADERSHIP = Symbol('Leadership');

@@ -19,10 +19,12 @@ import { GATEWAY_REGISTRAR, type GatewayRegistrar } from '#agent-gateway';
 import { EVENT_STORE, type EventStore } from '#event-store';
 import {
   COMMAND_DISPATCHER,
+  LEADERSHIP,
   PROCESSING_REGISTRAR,
   READ_MODELS,
   TRANSACTOR,
   type CommandDispatcher,
+  type LeadNews,
   type ProcessingRegistrar,
   type ReadModels,
   type Transactor,
@@ -108,7 +110,7 @@ const feed: Provider = { provide: DeviceFeed, inject: [SdwanModel], useFactory: 
 
 const failover: Provider = {
   provide: FailoverService,
-  inject: [SdwanModel, DeviceFeed, TRANSACTOR, ModuleRef, EVENT_STORE, CLOCK, TIMERS, IDS, LOG, CONFIG],
+  inject: [SdwanModel, DeviceFeed, TRANSACTOR, ModuleRef, EVENT_STORE, CLOCK, TIMERS, IDS, LOG, CONFIG, LEADERSHIP],
   useFactory: (
     m: SdwanModel,
     f: DeviceFeed,
@@ -120,6 +122,7 @@ const failover: Provider = {
     ids: Ids,
     log: Log,
     config: Config,
+    leadership: LeadNews,
   ) =>
     new FailoverService(
       m,
@@ -132,6 +135,7 @@ const failover: Provider = {
       ids,
       log.child({ context: 'sdwan' }),
       config,
+      leadership,
     ),
 };
 

@@ -21,6 +21,7 @@ import { PROVISIONING_DRIVERS, type ProvisioningDriver } from '#fleet';
 import { KUBE_APIS, type KubeApiSource } from '#kubernetes';
 import {
   COMMAND_DISPATCHER,
+  LEADERSHIP,
   PROCESSING_REGISTRAR,
   READ_MODELS,
   READ_YOUR_WRITES,
@@ -65,6 +66,7 @@ const ports = (f: ForkParts): Provider[] => [
   value(EVENT_STORE, currentEvents(f.store, f.catalogue)),
   value(TRANSACTOR, new Transactor(f.store, f.catalogue)),
   value(PROCESSING_REGISTRAR, f.processing),
+  value(LEADERSHIP, f.processing),
   value(READ_MODELS, f.processing.readModels),
   value(READ_YOUR_WRITES, f.processing),
   value(SECRET_STORE, f.secrets),

@@ -23,6 +23,7 @@ import { sdwanManager } from '../application/sdwan-manager.js';
 import { SdwanModel } from '../application/sdwan-model.js';
 import { sdwanProjections } from '../projections/index.js';
 import { handleSdwanCommands } from './handlers.js';
+import { ManualLead } from './manual-lead.js';
 import { TestAgent } from './test-agent.js';
 
 const { VipAck_Role: Role } = agentV1;
@@ -43,6 +44,7 @@ export class OverlayWorld {
   service!: FailoverService;
   observer!: SdwanObserver;
   readonly accountId = 'account-00000000-0000-4000-8000-0000000000aa';
+  readonly leadership = new ManualLead();
   private serial = 0;
   private folded: Position = START;
   private readonly lost = new Set<string>();
@@ -80,6 +82,7 @@ export class OverlayWorld {
       ids,
       silentLog,
       config,
+      this.leadership,
     );
     this.observer = new SdwanObserver({
       model: this.model,

@@ -1,37 +1,15 @@
-import { errorMessage, type Clock, type Ids, type Log, type Timers } from '#kernel';
-import type { AgentLink } from '#agent-gateway';
+import { errorMessage } from '#kernel';
 import type { agentV1 } from '#proto';
-import type { RecordedEvent } from '#event-store';
-import type { CommandContext, Transactor } from '#processing';
+import type { CommandContext } from '#processing';
 import { assess, type Assessment } from '../../domain/failover/assess.js';
 import { chooseCandidates, RETURNING, type Choice } from '../../domain/failover/choose.js';
 import type { MovePlan } from '../../domain/failover/move.js';
 import type { MoveReason } from '../../domain/events.js';
 import { sameMember, type LiveVirtualIp, type Member } from '../../domain/virtual-ip/state.js';
-import type { LeaseTimes } from '../../domain/wireguard-compiler/model.js';
-import type { SdwanModel } from '../sdwan-model.js';
+import { aborted, causeOf, FAILOVER, NOT_LEADING, type CoordinatorDeps } from './coordinator-deps.js';
 import { AgentFacts } from './facts.js';
 import { MoveRun, type MoveCause, type MoveDeps, type MoveResult } from './move-run.js';
 import { PlatformVoter } from './platform-voter.js';
-
-export interface CoordinatorDeps {
-  readonly model: SdwanModel;
-  readonly transactor: Transactor;
-  readonly link: AgentLink;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly ids: Ids;
-  readonly log: Log;
-  readonly lease: LeaseTimes;
-  holderReady(vipId: string, epoch: number, holder: Member): void;
-}
-
-const FAILOVER = { kind: 'system', id: 'sdwan_failover' } as const;
-const causeOf = ({ id, meta }: RecordedEvent): MoveCause => ({
-  commandId: id,
-  correlationId: meta.correlationId,
-  actor: FAILOVER,
-});
 
 const TICK_MS = 1_000;
 /** A move that the log shows as running but nobody here runs: an earlier life's. It gets this long to end by itself. */
@@ -51,6 +29,8 @@ export class FailoverCoordinator {
   /** Why the last look at a VIP ended as it did; shown by the routing summary. */
   readonly lastWord = new Map<string, string>();
   private stop: (() => void)[] = [];
+  private adopted = false;
+  private yielded = false;
 
   constructor(private readonly deps: CoordinatorDeps) {
     const now = () => deps.clock.monotonicMs();
@@ -60,13 +40,31 @@ export class FailoverCoordinator {
 
   /** As AgentFacts.adopt; moves that the other one runs are not taken over: in a fork they are resumed from the log. */
   adopt(other: FailoverCoordinator): void {
+    this.adopted = true;
     this.facts.adopt(other.facts);
     this.voter.adopt(other.voter);
     for (const [vipId, at] of other.retryAt) this.retryAt.set(vipId, at);
     for (const [vipId, at] of other.movedAt) this.movedAt.set(vipId, at);
   }
 
+  /** From now on agents come here. What was heard before, and whom this process granted anything, is another term's. */
+  takeLead(): void {
+    this.yielded = false;
+    if (this.adopted) return;
+    this.retryAt.clear();
+    this.facts.startAnew();
+    this.voter.startAnew();
+  }
+
+  /** Another process leads, and resumes from the log what runs here. */
+  yieldLead(): void {
+    this.yielded = true;
+    this.close();
+    for (const run of [...this.runs.values()]) run.abandon(NOT_LEADING);
+  }
+
   start(): void {
+    this.close();
     this.stop = [
       this.deps.model.onEvent((event) => {
         if (event.type.startsWith('system.sdwan.virtual_ip.')) this.onVirtualIp(String(event.data.virtual_ip_id));
@@ -79,6 +77,7 @@ export class FailoverCoordinator {
 
   close(): void {
     for (const stop of this.stop) stop();
+    this.stop = [];
   }
 
   tick(): void {
@@ -144,28 +143,24 @@ export class FailoverCoordinator {
   ): Promise<MoveResult> {
     const running = this.runs.get(vip.virtualIpId);
     if (running !== undefined) return running.done;
+    if (this.yielded) return aborted(vip, NOT_LEADING);
     const choice = this.choice(vip, reason);
     const order = target === undefined ? choice.order : [target];
     // Somebody is about to be able to take it: nothing is to be decided before.
     if (order.length === 0 && choice.passedOver.some(({ why }) => why === RETURNING)) {
       this.retryAt.set(vip.virtualIpId, this.deps.clock.monotonicMs() + RETRY_MS);
-      return {
-        outcome: 'aborted',
-        detail: 'candidates are just coming back',
-        epoch: vip.epoch,
-        to: null,
-        durationMs: 0,
-      };
+      return aborted(vip, 'candidates are just coming back');
     }
     return this.run(vip, reason, this.plan(vip, order, planned, reason), causedBy);
   }
 
   private look(vip: LiveVirtualIp, cause?: MoveCause): void {
-    if (this.runs.has(vip.virtualIpId)) return;
+    // Agents report from when they are admitted; what the log says of their VIPs may not be folded by then.
+    if (this.stop.length === 0 || this.runs.has(vip.virtualIpId)) return;
     const now = this.deps.clock.monotonicMs();
     if ((this.retryAt.get(vip.virtualIpId) ?? -Infinity) > now) return;
     const verdict = this.assess(vip, now);
-    if (verdict.kind === 'stay') return;
+    if (verdict.kind === 'stay' || this.isUnheard(vip, verdict.kind === 'resume')) return;
     if (verdict.kind === 'resume') return this.resume(vip);
     this.background(vip, this.move(vip, verdict.reason, verdict.planned, undefined, cause));
   }
@@ -188,6 +183,16 @@ export class FailoverCoordinator {
     const holder = vip.holder === null ? undefined : this.facts.of(vip.holder);
     const lastMovedMs = this.movedAt.get(vip.virtualIpId) ?? -Infinity;
     return assess({ vip, holder, others, nowMs, lastMovedMs });
+  }
+
+  /**
+   * After a start nobody is connected yet: who would judge then takes every holder for gone. A move that was begun may have
+   * ended at the agents without anybody here knowing, so it waits for a candidate however long that takes.
+   */
+  private isUnheard(vip: LiveVirtualIp, begun: boolean): boolean {
+    const candidates = vip.candidates.map((member) => this.facts.of(member));
+    if (candidates.some(({ live }) => live)) return false;
+    return begun || candidates.some(({ lost, gone }) => !lost && !gone);
   }
 
   private resume(vip: LiveVirtualIp): void {

@@ -41,6 +41,12 @@ export class AgentFacts {
     this.returningSince.delete(instanceId);
   }
 
+  /** The lead is taken: agents report here from now on, and everything older is of another time. */
+  startAnew(): void {
+    for (const known of [this.notReady, this.returningSince, this.lost]) known.clear();
+    this.startedMs = this.monotonicMs();
+  }
+
   /** Takes over what another has heard, for a fork that begins where that one is. Clocks must be the same. */
   adopt(other: AgentFacts): void {
     for (const [id, streak] of other.notReady) this.notReady.set(id, streak);

@@ -15,7 +15,7 @@ import {
 } from '#kernel';
 import { AGENT_LINK, type AgentLink } from '#agent-gateway';
 import { EVENT_STORE, type EventStore } from '#event-store';
-import { TRANSACTOR, Transactor } from '#processing';
+import { LEADERSHIP, TRANSACTOR, Transactor, type LeadNews } from '#processing';
 import { DeviceFeed } from '../device-feed.js';
 import { SdwanModel } from '../sdwan-model.js';
 import { FailoverCoordinator } from './coordinator.js';
@@ -23,11 +23,16 @@ import { FailoverCoordinator } from './coordinator.js';
 const CATCH_UP_MS = 2_000;
 const POLL_MS = 5;
 
-/** Holds the folded overlay and the failover coordinator, and starts the latter once the former knows the past. */
+/**
+ * Holds the folded overlay and the failover coordinator, and starts the latter once the former knows the past. Only where
+ * the lead is: agents are nowhere else, and who hears no agent must not judge what they hold.
+ */
 @Injectable()
 export class FailoverService implements OnApplicationBootstrap, OnModuleDestroy {
   readonly coordinator: FailoverCoordinator;
   private closed = false;
+  private leads = false;
+  private term = 0;
 
   constructor(
     @Inject(SdwanModel) readonly model: SdwanModel,
@@ -40,6 +45,7 @@ export class FailoverService implements OnApplicationBootstrap, OnModuleDestroy 
     @Inject(IDS) ids: Ids,
     @Inject(LOG) private readonly log: Log,
     @Inject(CONFIG) config: Pick<Config, 'DROVER_VIP_BEAT_MS' | 'DROVER_VIP_LEASE_MS'>,
+    @Inject(LEADERSHIP) private readonly leadership: LeadNews,
   ) {
     this.coordinator = new FailoverCoordinator({
       model,
@@ -55,7 +61,7 @@ export class FailoverService implements OnApplicationBootstrap, OnModuleDestroy 
   }
 
   onApplicationBootstrap(): void {
-    void this.begin();
+    this.leadership.onLead((leads) => this.led(leads));
   }
 
   onModuleDestroy(): void {
@@ -63,13 +69,23 @@ export class FailoverService implements OnApplicationBootstrap, OnModuleDestroy 
     this.coordinator.close();
   }
 
+  private led(leads: boolean): void {
+    if (this.closed || leads === this.leads) return;
+    this.leads = leads;
+    this.term++;
+    if (!leads) return this.coordinator.yieldLead();
+    this.coordinator.takeLead();
+    void this.begin(this.term);
+  }
+
   /** Until the log that was there at the start is folded, every look at it would be a look at the past. */
-  private async begin(): Promise<void> {
-    for (let attempt = 0; !this.closed; attempt++) {
+  private async begin(term: number): Promise<void> {
+    const wanted = () => !this.closed && this.term === term;
+    for (let attempt = 0; wanted(); attempt++) {
       try {
         const head = await this.store.head();
-        while (!this.closed && this.model.position < head) await sleep(this.timers, POLL_MS * 4);
-        if (!this.closed) this.coordinator.start();
+        while (wanted() && this.model.position < head) await sleep(this.timers, POLL_MS * 4);
+        if (wanted()) this.coordinator.start();
         return;
       } catch (error) {
         this.log.warn({ error: errorMessage(error), attempt }, 'failover waits for the event store');

@@ -1,6 +1,6 @@
 import { agentV1 } from '#proto';
 import { InstanceDrainRequested } from '#fleet';
-import { DetachPeer, FailoverVirtualIp, MoveVirtualIpAway } from '../commands.js';
+import { DetachPeer, FailoverVirtualIp, MoveVirtualIpAway, SetVirtualIpCandidates } from '../commands.js';
 import { OverlayWorld } from '../../testing/overlay-world.js';
 
 const RUNTIME = agentV1.Runtime.RUNTIME_K3S_SERVER;
@@ -90,6 +90,56 @@ describe('failover of a virtual IP', () => {
     await world.clock.advance(3_000);
     expect(await types()).toEqual(['move_started', 'moved']);
     expect(state()).toMatchObject({ status: 'active', epoch: 2, holder: { instance_id: b } });
+  });
+
+  it('writes nothing to a begun move while nobody is connected, and completes it when they are', async () => {
+    const { world, a, b, state, types } = await setUp('a', 'b', 'c');
+    world.agent(b).deaf = true;
+    world.agent(a).alive = false;
+    await world.clock.advance(720);
+    expect(await types()).toEqual(['move_started']);
+    for (const agent of world.agents.values()) agent.linked = false;
+    world.boot();
+    world.agent(b).deaf = false;
+    await world.clock.advance(30_000);
+    expect(await types()).toEqual(['move_started']);
+    for (const agent of world.agents.values()) agent.linked = true;
+    await world.clock.advance(4_000);
+    expect(await types()).toEqual(['move_started', 'moved']);
+    expect(state()).toMatchObject({ status: 'active', epoch: 2, holder: { instance_id: b } });
+  });
+
+  it('writes nothing where another process leads, also to a move that is under way', async () => {
+    const { world, a, b, state, types } = await setUp('a', 'b', 'c');
+    world.agent(b).deaf = true;
+    world.agent(a).alive = false;
+    await world.clock.advance(720);
+    world.leadership.set(false);
+    await world.clock.advance(30_000);
+    expect(await types()).toEqual(['move_started']);
+    world.boot();
+    await world.clock.advance(30_000);
+    expect(await types()).toEqual(['move_started']);
+    world.agent(b).deaf = false;
+    world.leadership.set(true);
+    await world.clock.advance(4_000);
+    expect(await types()).toEqual(['move_started', 'moved']);
+    expect(state()).toMatchObject({ epoch: 2, holder: { instance_id: b } });
+  });
+
+  it('strands nobody at a start at which the candidates have not been heard yet', async () => {
+    const { world, vip, members, a, types } = await setUp('a', 'b');
+    world.leadership.set(false);
+    for (const agent of world.agents.values()) agent.linked = false;
+    const candidates = members.slice(1, 2);
+    await world.ok(SetVirtualIpCandidates, { virtual_ip_id: vip.virtual_ip_id, candidates });
+    world.boot();
+    world.leadership.set(true);
+    await world.clock.advance(500);
+    for (const agent of world.agents.values()) agent.linked = true;
+    await world.clock.advance(4_000);
+    expect((await types()).slice(1)).toEqual(['move_started', 'moved']);
+    expect(world.agent(a).holds).toBe(false);
   });
 
   it('moves away from a holder that died while the platform was down', async () => {

@@ -74,6 +74,13 @@ export class MoveRun {
     this.input({ kind: 'begin' });
   }
 
+  /** Somebody else goes on with it: nothing more is written or sent from here. */
+  abandon(detail: string): void {
+    if (this.state.phase === 'over') return;
+    this.state = { ...this.state, phase: 'over' };
+    this.over({ kind: 'finish', outcome: 'aborted', detail });
+  }
+
   /** The move as the platform's own vote has to see it. */
   get target(): { epoch: number; to: string } | undefined {
     const to = this.state.order[this.state.candidate];
@@ -158,7 +165,7 @@ export class MoveRun {
 
   /** A store that is down for a moment must not leave a move half done: the same append is safe to repeat. */
   private async append(command: VirtualIpCommand, context: CommandContext): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1; this.state.phase !== 'over'; attempt++) {
       try {
         await failpoint('vip.recording');
         const result = await this.deps.transactor.transact(this.vipId, virtualIpDecider, command, context);

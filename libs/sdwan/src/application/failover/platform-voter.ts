@@ -31,6 +31,12 @@ export class PlatformVoter {
     this.promised.set(vipId, Math.max(epoch, this.promised.get(vipId) ?? 0));
   }
 
+  /** The lead is taken: what the process that had it granted may still be in use, as after a start. */
+  startAnew(): void {
+    this.grants.clear();
+    this.startedMs = this.monotonicMs();
+  }
+
   /** As AgentFacts.adopt. */
   adopt(other: PlatformVoter): void {
     for (const [vipId, epoch] of other.promised) this.promised.set(vipId, epoch);

@@ -55,6 +55,8 @@ export interface MoveState {
   readonly firstHeardAtMs: number;
   readonly rounds: number;
   readonly acks: ReadonlyMap<string, number>;
+  /** The candidate did not answer in time: witnesses are asked whether it holds the address nevertheless. */
+  readonly unanswered: boolean;
   /** Who knows its part in this epoch, by instance. */
   readonly prepared: ReadonlySet<string>;
 }

@@ -88,7 +88,14 @@ export const evaluateWitnesses = (state: MoveState, nowMs: number, deadline: boo
   );
 };
 
+/** The candidate is given up. */
+export const failed = (state: MoveState): MoveStep => {
+  const to = state.order[state.candidate]!;
+  return enter(state, 'failing', [{ kind: 'append_failed', epoch: state.epoch, to, reason: 'no ack in time' }]);
+};
+
 const start = (state: MoveState): MoveStep => {
+  if (state.unanswered) return failed(state);
   const to = state.order[state.candidate];
   return to === undefined
     ? strand(state)

@@ -3,6 +3,7 @@ import { sameMember } from '../virtual-ip/state.js';
 import { enter, finish } from './move-steps.js';
 import {
   askWitnesses,
+  failed,
   evaluatePrepared,
   evaluateWitnesses,
   leaving,
@@ -41,6 +42,7 @@ export const newMove = (plan: MovePlan, nowMs: number): MoveState => ({
   replies: new Map(),
   firstHeardAtMs: -Infinity,
   rounds: 0,
+  unanswered: false,
   acks: new Map(),
   prepared: new Set(),
 });
@@ -130,12 +132,9 @@ const onDeadline = (state: MoveState, nowMs: number): MoveStep => {
     case 'preparing':
       return evaluatePrepared(state, true);
     case 'holding': {
-      const failed = {
-        epoch: state.epoch,
-        to: target(state),
-        reason: `no ack within ${HOLDER_DEADLINE_MS + waitMs(state)} ms`,
-      };
-      return enter(state, 'failing', [{ kind: 'append_failed', ...failed }]);
+      const unanswered = { ...state, unanswered: true, rounds: 0, firstHeardAtMs: -Infinity };
+      // It may answer for the address without the platform seeing it: nothing is written before witnesses deny that.
+      return state.plan.planned || state.plan.ordered ? failed(unanswered) : askWitnesses(unanswered);
     }
     case 'resetting':
       return spread(state);
@@ -160,9 +159,13 @@ const nextCandidate = (state: MoveState): MoveStep => {
     candidate: state.candidate + 1,
     epoch: state.epoch + 1,
     acks: new Map<string, number>(),
+    unanswered: false,
+    rounds: 0,
+    firstHeardAtMs: -Infinity,
   };
   if (next.candidate < order.length) return prepare(next);
-  return enter(state, 'stranding', [{ kind: 'append_stranded', reason: 'no candidate took the address' }]);
+  // Whoever did not answer may hold it all the same; it is stranded when witnesses say that nobody does.
+  return next.plan.voters.length < 2 ? finish(next, 'aborted', 'no_candidate') : askWitnesses(next);
 };
 
 const onAck = (state: MoveState, input: Extract<MoveInput, { kind: 'ack' }>, nowMs: number): MoveStep => {

@@ -234,6 +234,26 @@ describe('a move of a virtual IP', () => {
     expect(end?.effect).toMatchObject({ outcome: 'moved' });
   });
 
+  it('writes nothing to a resumed move whose target does not answer while a witness hears it, or too few answer', () => {
+    const resumed = plan({ epoch: 2, order: [], resume: { epoch: 2, to: B } });
+    const away = [A.instance_id, B.instance_id];
+    const written = (kinds: readonly string[]) => kinds.filter((kind) => kind.startsWith('append_'));
+    const four = { voters: [A, B, C, worker], platformVotes: true };
+    const heard = play({ ...resumed, ...four }, agents({ dead: away, heardMsAgo: (now) => now % 200 }));
+    expect(heard.end?.effect).toMatchObject({ outcome: 'aborted', detail: 'holder_alive' });
+    expect(written(heard.kinds)).toEqual([]);
+    const few = play(resumed, agents({ dead: away }));
+    expect(few.end?.effect).toMatchObject({ outcome: 'aborted', detail: 'no_majority' });
+    expect(written(few.kinds)).toEqual([]);
+  });
+
+  it('strands nothing in an ordered move that nobody answered, as long as somebody is heard to hold it', () => {
+    const deaf = [B.instance_id, C.instance_id];
+    const ordered = play(plan({ ordered: true }), agents({ dead: [A.instance_id], deaf, heardMsAgo: (n) => n % 200 }));
+    expect(ordered.end?.effect).toMatchObject({ outcome: 'aborted', detail: 'holder_alive' });
+    expect(ordered.kinds).not.toContain('append_stranded');
+  });
+
   it('always ends once, and never names two holders for one epoch, whatever is lost or late', () => {
     const chance = fc.record({
       planned: fc.boolean(),
