@@ -30,6 +30,7 @@ const ELSEWHERE: readonly (readonly [prefix: string, stream: (data: Data) => str
   ['system.sdwan.prefix_', () => `account_prefixes-${uuidOf(ACCOUNT)}`],
   ['system.sdwan.address.', (data) => `address_ledger-${uuidIn(data, 'network_id')}`],
   ['system.sdwan.pod_range.', (data) => `address_ledger-${uuidIn(data, 'network_id')}`],
+  ['system.sdwan.peer_key.', (data) => `address_ledger-${uuidIn(data, 'network_id')}`],
   ['system.sdwan.port.', (data) => `port_ledger-${uuidIn(data, 'instance_id')}`],
   ['system.audit.key_', () => 'audit_keys-seals'],
   ['system.projection.', (data) => `projection-${String(data['projection'])}`],

@@ -6,11 +6,12 @@ import { TRANSACTOR, Transactor, type CommandResult } from '#processing';
 import { claimName, releaseName } from '#access';
 import { accessGrantDecider, goneGrant, type AccessGrantCommand } from '../domain/access-grant/decide.js';
 import type { AccessGrantState } from '../domain/access-grant/state.js';
+import { claimLedgerDecider, keyRefusal } from '../domain/claim-ledger/decide.js';
 import { badKey, isPublicKey, peerDecider } from '../domain/peer/decide.js';
 import { CreateAccessGrant, RedeemAccessGrant, RevokeAccessGrant } from './commands.js';
 import { DEFAULT_LISTEN_PORT } from '../domain/port-ledger/decide.js';
-import { allocateAddress, releaseAddress } from './peer-handlers.js';
-import { refusable, Writes } from './writes.js';
+import { allocateAddress, claimKey, releaseAddress } from './peer-handlers.js';
+import { ledgerStreamOf, refusable, Writes } from './writes.js';
 
 @CommandHandler(CreateAccessGrant)
 export class CreateAccessGrantHandler implements ICommandHandler<CreateAccessGrant> {
@@ -63,10 +64,12 @@ export class RedeemAccessGrantHandler implements ICommandHandler<RedeemAccessGra
         deviceTokenDigest: p.device_token_digest,
         nowMs: context.nowMs,
       } as const;
+      await this.refuseTakenKey(known.networkId, peerId, p.public_key);
       const halfway = isMine(known, redeem) && (await writes.peer(peerId)) === undefined;
       const grant = halfway ? known : await writes.step('redeem', p.grant_id, accessGrantDecider, redeem);
       if (grant.status === 'none') throw new Error('a redeemed grant has no state');
       const address = await allocateAddress(writes, network, peerId, 'device');
+      await this.claimOrLeave(writes, known.networkId as `sdwan_network-${string}`, peerId, p.public_key);
       await writes.step('attach', peerId, peerDecider, {
         kind: 'attach',
         data: {
@@ -89,6 +92,29 @@ export class RedeemAccessGrantHandler implements ICommandHandler<RedeemAccessGra
       await this.undoIfRevoked(writes, p.grant_id, known.networkId, peerId);
       return writes.done({ peer_id: peerId, network_id: known.networkId });
     });
+  }
+
+  /** Before the grant is spent: the device makes itself another key and asks again. */
+  private async refuseTakenKey(networkId: string, peerId: string, publicKey: string): Promise<void> {
+    const ledger = await this.transactor.read(ledgerStreamOf(networkId), claimLedgerDecider);
+    const taken = ledger === undefined ? undefined : keyRefusal(ledger.state, peerId, publicKey);
+    if (taken !== undefined) throw new RefusedError(taken);
+  }
+
+  /** Somebody claimed the key after it was looked at: the device gets nothing, its address neither. */
+  private async claimOrLeave(
+    writes: Writes,
+    networkId: `sdwan_network-${string}`,
+    peerId: `sdwan_peer-${string}`,
+    publicKey: string,
+  ): Promise<void> {
+    try {
+      await claimKey(writes, networkId, peerId, publicKey);
+    } catch (error) {
+      if (error instanceof RefusedError && error.refusal.code === 'public_key_taken')
+        await releaseAddress(writes, networkId, peerId);
+      throw error;
+    }
   }
 
   /** A revocation between the two appends found no peer that it could detach. */

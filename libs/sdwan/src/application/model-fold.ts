@@ -126,15 +126,15 @@ const foldPeer = (model: FoldedState, event: RecordedEvent): Iterable<string> =>
   const peer = network?.peers.get(peerId);
   if (network === undefined || peer === undefined) return [];
   if (event.type === PeerDetached.type) return detach(model, network, peer);
-  const changed = changePeer(peer, event);
+  const changed = changePeer(network, peer, event);
   return changed === undefined ? [] : replacePeer(network, peer, changed);
 };
 
-const changePeer = (peer: PeerView, event: RecordedEvent): PeerView | undefined => {
+const changePeer = (network: MutableNetwork, peer: PeerView, event: RecordedEvent): PeerView | undefined => {
   switch (event.type) {
     case PeerKeyAnnounced.type: {
       const d = event.data as Data<typeof PeerKeyAnnounced>;
-      return { ...peer, publicKey: d.public_key, listenPort: d.listen_port };
+      return { ...peer, publicKey: ownKey(network, peer.peerId, d.public_key), listenPort: d.listen_port };
     }
     case PeerEndpointsReported.type:
       return { ...peer, underlay: (event.data as Data<typeof PeerEndpointsReported>).underlay_addresses };
@@ -155,6 +155,16 @@ const changePeer = (peer: PeerView, event: RecordedEvent): PeerView | undefined 
     default:
       return undefined;
   }
+};
+
+/**
+ * The first peer with a key keeps it, in a log from before keys were claimed as well: WireGuard keeps one peer for a key, so
+ * a second one would take the first one's allowed addresses away.
+ */
+const ownKey = (network: MutableNetwork, peerId: string, key: string | null): string | null => {
+  if (key === null) return null;
+  for (const other of network.peers.values()) if (other.publicKey === key && other.peerId !== peerId) return null;
+  return key;
 };
 
 const replacePeer = (network: MutableNetwork, before: PeerView, after: PeerView): Set<string> => {
@@ -178,7 +188,7 @@ const attach = (model: FoldedState, d: Data<typeof PeerAttached>): Iterable<stri
     endpointHost: d.endpoint_host,
     endpointPort: d.endpoint_port,
     listenPort: d.listen_port,
-    publicKey: d.public_key,
+    publicKey: ownKey(network, d.peer_id, d.public_key),
     underlay: model.instances.get(d.instance_id ?? '')?.underlay ?? [],
     podCidrs: [],
     tags: d.tags,

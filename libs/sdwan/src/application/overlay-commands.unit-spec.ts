@@ -1,6 +1,7 @@
 import { sha256Hex } from '#kernel';
 import { InstanceTerminated } from '#fleet';
 import {
+  AnnouncePeerKey,
   AssignPeerPodCidr,
   AttachPeer,
   CreateAccessGrant,
@@ -14,6 +15,7 @@ import {
   SetVirtualIpCandidates,
   UpdateNetwork,
 } from './commands.js';
+import { PeerKeyAnnounced } from '../domain/events.js';
 import { OverlayWorld } from '../testing/overlay-world.js';
 
 const code = (result: { kind: string; refusal?: { code: string } }) =>
@@ -154,6 +156,57 @@ describe('overlay commands', () => {
       await world.ok(AssignPeerPodCidr, take);
       expect(held()).toEqual([0, 1]);
     }
+  });
+
+  it('refuse a public key that another peer of the network has, without spending a grant, until that one is detached', async () => {
+    const world = new OverlayWorld();
+    const { network_id, members } = await world.cluster('a', 'b');
+    const [a, b] = members.map((m) => m.peer_id) as [string, string];
+    const keyOf = (id: string) => world.model.peer(id)!.publicKey!;
+    const [keyA, keyB] = [keyOf(a), keyOf(b)];
+    const announce = async (peer_id: string, public_key: string, listen_port = 51_820) =>
+      code(await world.run(AnnouncePeerKey, { peer_id, public_key, listen_port }));
+    expect(await announce(b, keyA)).toBe('public_key_taken');
+    expect(await announce(b, keyB)).toBe('done');
+    const fresh = Buffer.alloc(32, 7).toString('base64');
+    expect(await announce(b, fresh, 0)).toBe('listen_port_invalid');
+    const grant_id = 'access_grant-00000000-0000-4000-8000-000000000001';
+    const token_digest = sha256Hex('secret');
+    const expires_at_ms = world.clock.wallMs() + 60_000;
+    await world.ok(CreateAccessGrant, { network_id, grant_id, name: 'ws', tags: [], token_digest, expires_at_ms });
+    const redeem = async (public_key: string) =>
+      code(
+        await world.run(RedeemAccessGrant, {
+          grant_id,
+          token_digest,
+          device_token_digest: 'x',
+          public_key,
+          device_name: 'd',
+        }),
+      );
+    expect(await redeem(keyA)).toBe('public_key_taken');
+    expect(await redeem(fresh)).toBe('done');
+    expect(await announce(a, fresh)).toBe('public_key_taken');
+    expect([keyOf(a), keyOf(b)]).toEqual([keyA, keyB]);
+    await world.ok(DetachPeer, { peer_id: a, reason: 'x' });
+    expect(await announce(b, keyA)).toBe('done');
+    // Its old key is free again, and so is the one of a revoked device.
+    const again = await world.ok(AttachPeer, { network_id, instance_id: members[0]!.instance_id });
+    expect(await announce(again.peer_id, keyB)).toBe('done');
+    await world.ok(RevokeAccessGrant, { grant_id, reason: 'x' });
+    expect(await announce(again.peer_id, fresh)).toBe('done');
+    expect([keyOf(again.peer_id), keyOf(b)]).toEqual([fresh, keyA]);
+  });
+
+  it('tell nobody of a second peer with a key when the log has one', async () => {
+    const world = new OverlayWorld();
+    const { network_id, members } = await world.cluster('a', 'b', 'c');
+    const [a, b] = members.map((m) => m.peer_id) as [`sdwan_peer-${string}`, `sdwan_peer-${string}`];
+    const public_key = world.model.peer(b)!.publicKey!;
+    const ids = { peer_id: a, network_id: network_id as `sdwan_network-${string}` };
+    await world.append(a, PeerKeyAnnounced({ ...ids, public_key, listen_port: 51_820 }));
+    const section = world.model.compile(members[2]!.instance_id).get(`network/${network_id}`)!;
+    expect([...section.keys()].filter((key) => key.startsWith('peer/'))).toEqual([`peer/${b}`]);
   });
 
   it('refuse instances that are gone, and what belongs to another account', async () => {

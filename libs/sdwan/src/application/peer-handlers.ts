@@ -4,6 +4,7 @@ import { deterministicId, refusal, RefusedError } from '#kernel';
 import { EVENT_STORE, type EventStore } from '#event-store';
 import { TRANSACTOR, Transactor, type CommandContext, type CommandResult } from '#processing';
 import { addressLedgerDecider } from '../domain/address-ledger/decide.js';
+import { claimLedgerDecider } from '../domain/claim-ledger/decide.js';
 import { peerDecider, type PeerCommand } from '../domain/peer/decide.js';
 import { AnnouncePeerKey, AttachPeer, RecordPeerDrift, RecordPeerLiveness, ReportPeerEndpoints } from './commands.js';
 import { portLedgerDecider } from '../domain/port-ledger/decide.js';
@@ -110,6 +111,17 @@ export const allocateAddress = async (
   return { v6: address.addressV6, v4: address.addressV4 ?? '' };
 };
 
+/** WireGuard keeps one peer for a key: a second one with it would cut the first one off. */
+export const claimKey = async (
+  writes: Writes,
+  networkId: `sdwan_network-${string}`,
+  peerId: `sdwan_peer-${string}`,
+  publicKey: string,
+): Promise<void> => {
+  const command = { kind: 'claim_key', networkId, peerId, publicKey } as const;
+  await writes.step(`key ${peerId}`, ledgerStreamOf(networkId), claimLedgerDecider, command);
+};
+
 export const releaseAddress = async (writes: Writes, networkId: string, ownerId: string): Promise<void> => {
   const command = { kind: 'release', networkId, ownerId, nowMs: writes.context.nowMs } as const;
   await writes.step(`release ${ownerId}`, ledgerStreamOf(networkId), addressLedgerDecider, command);
@@ -135,11 +147,18 @@ export abstract class OnPeerHandler {
 @CommandHandler(AnnouncePeerKey)
 export class AnnouncePeerKeyHandler extends OnPeerHandler implements ICommandHandler<AnnouncePeerKey> {
   execute({ payload: p, context }: AnnouncePeerKey): Promise<CommandResult<void>> {
-    return this.decide(
-      p.peer_id,
-      { kind: 'announce_key', publicKey: p.public_key, listenPort: p.listen_port },
-      context,
-    );
+    const command = { kind: 'announce_key', publicKey: p.public_key, listenPort: p.listen_port } as const;
+    return refusable(async () => {
+      const writes = new Writes(this.transactor, this.store, context);
+      await writes.owned(p.peer_id, 'peer_id', 'peer');
+      const peer = await writes.peer(p.peer_id);
+      // What the peer itself refuses must not leave a claim behind.
+      const decision = peerDecider.decide(command, peer ?? peerDecider.initial);
+      if (decision.kind === 'reject') throw new RefusedError(decision.refusal);
+      await claimKey(writes, peer!.attached.network_id, peer!.attached.peer_id, p.public_key);
+      await writes.step(command.kind, p.peer_id, peerDecider, command);
+      return writes.done(undefined);
+    });
   }
 }
 

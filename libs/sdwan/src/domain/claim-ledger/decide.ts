@@ -1,22 +1,36 @@
-import { accept, assertNever, nothing, refusal, reject, type Decider, type Decision, type EventOf } from '#kernel';
+import {
+  accept,
+  assertNever,
+  nothing,
+  refusal,
+  reject,
+  type Decider,
+  type Decision,
+  type EventOf,
+  type Refusal,
+} from '#kernel';
 import { AddressAllocated, AddressReleased } from '../address-ledger/events.js';
 import { formatCidr, mustCidr, network, overlaps, type Cidr } from '../ip.js';
-import { PodRangeClaimed } from './events.js';
+import { PeerKeyClaimed, PodRangeClaimed } from './events.js';
 
 type PeerId = `sdwan_peer-${string}`;
 type NetworkId = `sdwan_network-${string}`;
 
-export type ClaimLedgerEvent = EventOf<typeof PodRangeClaimed | typeof AddressAllocated | typeof AddressReleased>;
+export type ClaimLedgerEvent = EventOf<
+  typeof PodRangeClaimed | typeof PeerKeyClaimed | typeof AddressAllocated | typeof AddressReleased
+>;
 
 /** What only one peer of a network can have. */
 export interface ClaimLedgerState {
   /** Those with an address: nothing is claimed for a peer that was detached meanwhile. */
   readonly owners: ReadonlySet<string>;
   readonly ranges: ReadonlyMap<string, PeerId>;
+  readonly keys: ReadonlyMap<string, PeerId>;
 }
 interface Claims extends ClaimLedgerState {
   readonly owners: Set<string>;
   readonly ranges: Map<string, PeerId>;
+  readonly keys: Map<string, PeerId>;
 }
 
 export interface ClaimRange {
@@ -27,9 +41,15 @@ export interface ClaimRange {
   /** The peer that has just been told to do without it; null when nobody had it. */
   readonly from: PeerId | null;
 }
-export type ClaimLedgerCommand = ClaimRange;
+export interface ClaimKey {
+  readonly kind: 'claim_key';
+  readonly networkId: NetworkId;
+  readonly peerId: PeerId;
+  readonly publicKey: string;
+}
+export type ClaimLedgerCommand = ClaimRange | ClaimKey;
 
-const initial: ClaimLedgerState = { owners: new Set(), ranges: new Map() };
+const initial: ClaimLedgerState = { owners: new Set(), ranges: new Map(), keys: new Map() };
 
 export const canonical = (cidr: Cidr): string => formatCidr(network(cidr));
 
@@ -37,10 +57,14 @@ export const claimLedgerDecider: Decider<ClaimLedgerState, ClaimLedgerCommand, C
   initial,
   /** Folds in place, like the address ledger on the same stream. */
   evolve(state, event) {
-    const claims = (state === initial ? { owners: new Set(), ranges: new Map() } : state) as Claims;
+    const claims = (state === initial ? { owners: new Set(), ranges: new Map(), keys: new Map() } : state) as Claims;
     if (event.type === AddressAllocated.type) claims.owners.add(event.data.owner_id);
     else if (event.type === AddressReleased.type) release(claims, event.data.owner_id);
-    else if (event.type === PodRangeClaimed.type) {
+    else if (event.type === PeerKeyClaimed.type) {
+      const { peer_id, public_key } = event.data as EventOf<typeof PeerKeyClaimed>['data'];
+      forget(claims.keys, peer_id);
+      claims.keys.set(public_key, peer_id as PeerId);
+    } else if (event.type === PodRangeClaimed.type) {
       const { peer_id, pod_cidr } = event.data as EventOf<typeof PodRangeClaimed>['data'];
       // Kubernetes gives a node one range of each family: a new one takes the old one's place.
       for (const [range, owner] of claims.ranges)
@@ -55,15 +79,38 @@ export const claimLedgerDecider: Decider<ClaimLedgerState, ClaimLedgerCommand, C
     switch (command.kind) {
       case 'claim_range':
         return claimRange(command, state);
+      case 'claim_key':
+        return claimKey(command, state);
       default:
-        return assertNever(command.kind);
+        return assertNever(command);
     }
   },
 };
 
 const release = (claims: Claims, owner: string): void => {
   claims.owners.delete(owner);
-  for (const [range, peer] of claims.ranges) if (peer === owner) claims.ranges.delete(range);
+  forget(claims.ranges, owner);
+  forget(claims.keys, owner);
+};
+
+const forget = (claimed: Map<string, PeerId>, owner: string): void => {
+  for (const [what, peer] of claimed) if (peer === owner) claimed.delete(what);
+};
+
+/** Undefined when the key is free or the peer's own. Whose it is is not told: it may be another's device. */
+export const keyRefusal = (state: ClaimLedgerState, peerId: string, publicKey: string): Refusal | undefined =>
+  (state.keys.get(publicKey) ?? peerId) === peerId
+    ? undefined
+    : refusal(409, 'public_key_taken', 'another peer of the network has this public key', {
+        field: 'public_key',
+        hint: 'make a key pair of its own for every peer (`wg genkey`)',
+      });
+
+const claimKey = ({ networkId, peerId, publicKey }: ClaimKey, state: ClaimLedgerState): Decision<ClaimLedgerEvent> => {
+  const taken = keyRefusal(state, peerId, publicKey);
+  if (taken !== undefined) return reject(taken);
+  if (state.keys.get(publicKey) === peerId) return nothing('already_claimed');
+  return accept(PeerKeyClaimed({ peer_id: peerId, network_id: networkId, public_key: publicKey }));
 };
 
 const claimRange = (command: ClaimRange, state: ClaimLedgerState): Decision<ClaimLedgerEvent> => {

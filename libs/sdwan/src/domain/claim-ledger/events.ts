@@ -20,4 +20,11 @@ export const PodRangeClaimed = defineEvent(
   }),
 );
 
-export const claimLedgerEvents = [PodRangeClaimed] as const;
+/** Of the peer's keys only the latest is its own. */
+export const PeerKeyClaimed = defineEvent(
+  'system.sdwan.peer_key.claimed',
+  1,
+  z.object({ peer_id, network_id, public_key: z.string() }),
+);
+
+export const claimLedgerEvents = [PodRangeClaimed, PeerKeyClaimed] as const;
