@@ -65,7 +65,7 @@ export interface Datagrams {
   bind(
     address: string,
     port: number,
-    onMessage: (bytes: Uint8Array, fromAddress: string) => void,
+    onMessage: (bytes: Uint8Array, fromAddress: string, fromPort: number) => void,
   ): Promise<DatagramSocket>;
 }
 

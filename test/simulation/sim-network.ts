@@ -12,7 +12,10 @@ export type Sniffed = NonNullable<ReturnType<typeof decodeLease>>;
 
 /** The overlay between the machines: datagrams are lost, doubled, late and out of order, and links are cut. */
 export class SimNetwork {
-  private readonly bound = new Map<string, { zone: Zone; onMessage: (bytes: Uint8Array, from: string) => void }>();
+  private readonly bound = new Map<
+    string,
+    { zone: Zone; onMessage: (bytes: Uint8Array, from: string, fromPort: number) => void; port: number }
+  >();
   private readonly cuts = new Map<string, number>();
   healed = false;
 
@@ -30,17 +33,17 @@ export class SimNetwork {
 
   portFor(zone: Zone): Datagrams {
     return {
-      bind: async (address, _port, onMessage) => {
-        this.bound.set(address, { zone, onMessage });
+      bind: async (address, port, onMessage) => {
+        this.bound.set(address, { zone, onMessage, port });
         return {
-          send: (to, _toPort, bytes) => zone.alive && this.send(address, to, bytes),
+          send: (to, _toPort, bytes) => zone.alive && this.send(address, port, to, bytes),
           close: () => void (this.bound.get(address)?.zone === zone && this.bound.delete(address)),
         };
       },
     };
   }
 
-  private send(from: string, to: string, bytes: Uint8Array): void {
+  private send(from: string, fromPort: number, to: string, bytes: Uint8Array): void {
     const decoded = decodeLease(bytes);
     if (decoded !== undefined) this.sniff(from, to, decoded);
     if (this.isCut(from, to) || (!this.healed && this.random.unit() < this.weather.loss)) return;
@@ -49,7 +52,7 @@ export class SimNetwork {
       const delay = 0.2 + this.random.unit() ** 3 * (this.healed ? 3 : this.weather.maxDelayMs);
       this.clock.schedule(this.clock.now + delay, () => {
         const target = this.bound.get(to);
-        target?.zone.after(0, () => target.onMessage(bytes, from));
+        target?.zone.after(0, () => target.onMessage(bytes, from, fromPort));
       });
     }
   }

@@ -6,7 +6,7 @@ export const systemDatagrams: Datagrams = {
     new Promise((resolve, reject) => {
       const socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', reuseAddr: false });
       socket.once('error', reject);
-      socket.on('message', (bytes, from) => onMessage(bytes, from.address));
+      socket.on('message', (bytes, from) => onMessage(bytes, from.address, from.port));
       socket.bind(port, address, () => {
         socket.removeListener('error', reject);
         // A lost datagram is an ordinary event here: the lease is built on beats that may not arrive.

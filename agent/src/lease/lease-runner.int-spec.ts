@@ -7,6 +7,7 @@ import type { Files } from '../ports.js';
 import { eventually, temporaryFolder } from '../testing/harness.js';
 import { LeaseRunner } from './lease-runner.js';
 import type { LeaseEffect } from './lease.js';
+import { encodeLease, LEASE_PORT } from './wire.js';
 
 const NODES = ['a', 'b', 'c'];
 const address = (peer: string) => `127.0.77.${NODES.indexOf(peer) + 1}`;
@@ -75,6 +76,29 @@ describe('leases over real datagrams on three addresses', () => {
     c.close();
     await eventually('b to drop', () => heard.includes('b drops 2'));
     expect(b.holds(vip('b', 'b', 2))).toBe(false);
+  });
+
+  it('takes no notice of what comes from another port of a voter’s address', async () => {
+    const b = await make('b');
+    b.configure(vip('b', 'a', 1), 'b');
+    const forged = encodeLease('v', { kind: 'beat', epoch: 5, seq: 1 });
+    const heardBack: string[] = [];
+    const bind = (port: number) =>
+      systemDatagrams.bind(address('a'), port, (bytes) => void heardBack.push(Buffer.from(bytes).toString()));
+    const pod = await bind(LEASE_PORT + 1);
+    for (let n = 0; n < 5; n++) {
+      pod.send(address('b'), LEASE_PORT, forged);
+      await new Promise<void>((resolve) => systemTimers.after(50, resolve));
+    }
+    pod.close();
+    expect(heardBack).toEqual([]);
+    b.voteRequest('v', 2);
+    await eventually('b to answer', () => promises.length > 0);
+    expect(promises[0]).toMatchObject({ granted: true, promisedEpoch: 2 });
+    const agent = await bind(LEASE_PORT);
+    agent.send(address('b'), LEASE_PORT, forged);
+    await eventually('b to confirm to the agent itself', () => heardBack.length > 0);
+    agent.close();
   });
 
   it('confirms nothing and promises nothing that it could not write down', async () => {

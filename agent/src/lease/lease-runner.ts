@@ -222,7 +222,7 @@ export class LeaseRunner {
     if (this.closed || (attempt === 0 && this.sockets.has(own))) return;
     this.sockets.set(own, 'binding');
     this.ports.datagrams
-      .bind(own, LEASE_PORT, (bytes, from) => this.receive(bytes, from))
+      .bind(own, LEASE_PORT, (bytes, from, port) => this.receive(bytes, from, port))
       .then(
         (socket) => (this.closed ? socket.close() : void this.sockets.set(own, socket)),
         (error: unknown) => {
@@ -234,8 +234,12 @@ export class LeaseRunner {
       );
   }
 
-  /** The overlay vouches for the source address: WireGuard drops what does not come from its owner. */
-  private receive(bytes: Uint8Array, fromAddress: string): void {
+  /**
+   * The overlay vouches for the source address: WireGuard drops what does not come from its owner. Workloads there may send
+   * under the node's address too, but not from the port that its agent has bound.
+   */
+  private receive(bytes: Uint8Array, fromAddress: string, fromPort: number): void {
+    if (fromPort !== LEASE_PORT) return;
     const decoded = decodeLease(bytes);
     if (decoded === undefined || this.closed) return;
     const { vipId, message } = decoded;

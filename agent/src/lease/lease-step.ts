@@ -11,6 +11,12 @@ import {
   type LeaseStep,
 } from './lease.js';
 
+/**
+ * A voter may hear of a new epoch from its holder before it hears of it from the platform, and miss a few in a row. An epoch
+ * far beyond those is nobody's: to promise it would refuse every holder that the platform names from then on.
+ */
+const EPOCHS_AHEAD = 8;
+
 export const stepLease = (state: LeaseState, input: LeaseInput): LeaseStep => {
   switch (input.kind) {
     case 'configure':
@@ -42,6 +48,7 @@ const message = (
     return { state, effects: [] };
   switch (body.kind) {
     case 'beat':
+      if (body.epoch > state.config.epoch + EPOCHS_AHEAD) return { state, effects: [] };
       // A higher epoch from another candidate: the platform has moved the VIP, so the lease is given up at once.
       return chain(yieldTo(state, now, body.epoch), (s) => handleBeat(s, now, from, body.epoch, body.seq));
     case 'confirm':

@@ -187,4 +187,22 @@ describe('one lease machine', () => {
     const given = stepLease(waiting, { kind: 'message', now: 120, from: 'a', message: { kind: 'yield', epoch: 1 } });
     expect(given.effects).toContainEqual({ kind: 'send', to: 'c', message: { kind: 'confirm', epoch: 2, seq: 1 } });
   });
+
+  it('promises no epoch far beyond the one the platform named, and still takes those a voter may have missed', () => {
+    const config: LeaseConfig = {
+      ...{ vipId: 'v', self: 'b', epoch: 3, holder: false, voters: ['a', 'b', 'c'] },
+      ...{ platformVotes: false, beatMs: 200, ttlMs: 600 },
+    };
+    const voter = stepLease(initialLease({ promised: 3, grantEpoch: 0 }, 0, 600, 0), {
+      kind: 'configure',
+      now: 0,
+      config,
+    });
+    const hear = (epoch: number) =>
+      stepLease(voter.state, { kind: 'message', now: 1, from: 'a', message: { kind: 'beat', epoch, seq: 1 } });
+    const forged = hear(Number.MAX_SAFE_INTEGER);
+    expect(forged.effects).toEqual([]);
+    expect(forged.state.promised).toBe(3);
+    expect(hear(5).effects).toContainEqual({ kind: 'send', to: 'a', message: { kind: 'confirm', epoch: 5, seq: 1 } });
+  });
 });
