@@ -9,6 +9,8 @@ const API_PORT = 6443;
 /** A node may open the tunnel and then say nothing; who waits for it (a drain, a join) must get an answer. */
 const HANDSHAKE_MS = 10_000;
 const ANSWER_MS = 20_000;
+/** The API server is a tenant's; a list of 1,000 nodes is some 10 MiB. */
+export const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
 /** The Kubernetes API of a cluster, reached through a server's own agent: the platform is not on the overlay. */
 export interface KubeApi {
@@ -16,6 +18,8 @@ export interface KubeApi {
   /** The official client's configuration, for its other API classes. */
   readonly config: KubeConfig;
   close(): Promise<void>;
+  /** Ends what is under way as well; for who has stopped waiting. */
+  destroy?(reason: Error): Promise<void>;
 }
 
 export interface KubeApiTarget {
@@ -60,7 +64,12 @@ export class KubeApis {
     // The kubeconfig names the VIP, which is on the overlay; through the tunnel it is the node's own loopback.
     config.clusters = config.clusters.map((cluster) => ({ ...cluster, server: `https://127.0.0.1:${API_PORT}` }));
     config.applySecurityAuthentication = async (context) => context.setDispatcher(dispatcher as never);
-    return { core: config.makeApiClient(CoreV1Api), config, close: () => dispatcher.close() };
+    return {
+      core: config.makeApiClient(CoreV1Api),
+      config,
+      close: () => dispatcher.close(),
+      destroy: (reason) => dispatcher.destroy(reason),
+    };
   }
 
   private dispatcher(instanceId: string, config: KubeConfig): Agent {
@@ -72,6 +81,7 @@ export class KubeApis {
       connections: 4,
       headersTimeout: ANSWER_MS,
       bodyTimeout: ANSWER_MS,
+      maxResponseSize: MAX_ANSWER_BYTES,
       connect: (_options, callback) => {
         this.link.openTunnel(instanceId, API_PORT).then(
           (socket) => {

@@ -11,6 +11,7 @@ import {
   type Log,
   type Timers,
 } from '#kernel';
+import { AGENT_LINK, type AgentLink } from '#agent-gateway';
 import { COMMAND_DISPATCHER, type CommandContext, type CommandDispatcher } from '#processing';
 import { AssignPeerPodCidr, canonical, contains, mustCidr, parseCidr } from '#sdwan';
 import type { Cluster } from '../domain/cluster/state.js';
@@ -22,6 +23,8 @@ type KnownCluster = Cluster & { readonly accountId: string };
 /** A node that has joined gets its range within a second or so; a node that was deleted and joined again gets another. */
 const LOOK_MS = 2_000;
 const LOOK_AGAIN_MS = 60_000;
+/** A server that trickles its answer gets no more than this; the handshake and the answer have bounds of their own. */
+export const LIST_MS = 30_000;
 
 /**
  * Kubernetes decides which part of the pod network a node gets; the overlay must know it, because WireGuard drops what
@@ -30,11 +33,13 @@ const LOOK_AGAIN_MS = 60_000;
 @Injectable()
 export class PodRanges implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly lookedMs = new Map<string, number>();
-  private looking = false;
+  /** Clusters of which an answer is awaited: one tenant's server must not hold up the others. */
+  private readonly looking = new Set<string>();
   private cancel: Cancel | undefined;
 
   constructor(
     @Inject(KubernetesDirectory) private readonly directory: KubernetesDirectory,
+    @Inject(AGENT_LINK) private readonly link: Pick<AgentLink, 'liveness'>,
     @Inject(KubeApis) private readonly apis: Pick<KubeApis, 'open'>,
     @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -43,11 +48,7 @@ export class PodRanges implements OnApplicationBootstrap, OnModuleDestroy {
   ) {}
 
   onApplicationBootstrap(): void {
-    this.cancel = this.timers.every(LOOK_MS, () => {
-      if (this.looking) return;
-      this.looking = true;
-      void this.look().finally(() => (this.looking = false));
-    });
+    this.cancel = this.timers.every(LOOK_MS, () => void this.look());
   }
 
   onModuleDestroy(): void {
@@ -57,18 +58,27 @@ export class PodRanges implements OnApplicationBootstrap, OnModuleDestroy {
   /** One round over all clusters on a network with a pod_subnet_prefix. Never throws. */
   async look(): Promise<void> {
     const now = this.clock.monotonicMs();
+    const looks: Promise<void>[] = [];
     for (const cluster of this.directory.clusters.values()) {
       const prefix = this.prefixOf(cluster);
-      if (prefix === undefined) continue;
+      if (prefix === undefined || this.looking.has(cluster.id)) continue;
+      // Agents are where the lead is: a waiting process has none and looks at nothing.
+      if (!serversOf(cluster).some((id) => this.link.liveness(id).connected)) continue;
       const due = now - (this.lookedMs.get(cluster.id) ?? -Infinity) >= LOOK_AGAIN_MS;
       if (!due && !this.isMissing(cluster)) continue;
       this.lookedMs.set(cluster.id, now);
-      try {
-        await this.assign(cluster, prefix);
-      } catch (error) {
-        // The next round looks again; until then pods of a new node are not routed, which is worth knowing.
-        this.log.warn({ cluster: cluster.id, error: errorMessage(error) }, 'cannot read the pod ranges of nodes');
-      }
+      this.looking.add(cluster.id);
+      looks.push(this.lookAt(cluster, prefix).finally(() => this.looking.delete(cluster.id)));
+    }
+    await Promise.all(looks);
+  }
+
+  private async lookAt(cluster: KnownCluster, prefix: string): Promise<void> {
+    try {
+      await this.assign(cluster, prefix);
+    } catch (error) {
+      // The next round looks again; until then pods of a new node are not routed, which is worth knowing.
+      this.log.warn({ cluster: cluster.id, error: errorMessage(error) }, 'cannot read the pod ranges of nodes');
     }
   }
 
@@ -125,12 +135,22 @@ export class PodRanges implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async nodes(cluster: KnownCluster): Promise<readonly V1Node[]> {
-    const servers = [...cluster.nodes].filter(([, node]) => node.role === 'server').map(([id]) => id);
-    const api = await this.apis.open({ clusterName: cluster.name, kubeconfigRef: cluster.kubeconfigRef!, servers });
+    const target = { clusterName: cluster.name, kubeconfigRef: cluster.kubeconfigRef!, servers: serversOf(cluster) };
+    const api = await this.apis.open(target);
+    let cancel: Cancel | undefined;
+    const late = new Promise<never>((_, reject) => {
+      cancel = this.timers.after(LIST_MS, () => reject(new Error(`no list of nodes within ${LIST_MS} ms`)));
+    });
     try {
-      return (await api.core.listNode()).items;
-    } finally {
+      const list = await Promise.race([api.core.listNode(), late]);
       await api.close();
+      return list.items;
+    } catch (error) {
+      // Closing would wait for the answer that nobody wants any more.
+      await (api.destroy?.(error as Error) ?? api.close());
+      throw error;
+    } finally {
+      cancel?.();
     }
   }
 
@@ -147,6 +167,9 @@ export class PodRanges implements OnApplicationBootstrap, OnModuleDestroy {
     };
   }
 }
+
+const serversOf = (cluster: KnownCluster): string[] =>
+  [...cluster.nodes].filter(([, node]) => node.role === 'server').map(([id]) => id);
 
 /** What a node's API object says is text of a tenant: only prefixes count, and one of each family. */
 const rangesOf = (node: V1Node): string[] => {
