@@ -12,6 +12,8 @@ import { ConfigError, errorMessage, systemClock, systemRandom, systemTimers, typ
 import { kurrentUrl, openKurrent } from './kurrentdb.js';
 
 const POOL_SIZE = 12;
+/** A server that is gone without a word is noticed; the first covers the wait for a free connection too. */
+const PATIENCE = { connectionTimeoutMillis: 30_000, keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
 
 type Edges = NonNullable<Parameters<typeof openEventStore>[1]>;
 
@@ -45,7 +47,7 @@ const openOnPostgres = async (config: Config, log: Log, edges: Edges): Promise<O
   try {
     const { connection } = server;
     await migrate(connection, { log });
-    pool = new pg.Pool({ ...connection, max: POOL_SIZE, application_name: 'drover' });
+    pool = new pg.Pool({ ...connection, ...PATIENCE, max: POOL_SIZE, application_name: 'drover' });
     // An idle client whose server went away; the next query gets a fresh one, and says so when it can't.
     pool.on('error', (error) => log.warn({ error: error.message }, 'lost an idle database connection'));
     // The pool listens to idle clients only; one that is lost in use would end the process. Its next query says so too.

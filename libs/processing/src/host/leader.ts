@@ -7,6 +7,18 @@ export interface Leadership {
   release(): Promise<void>;
 }
 
+/** Why `lost` aborts when nothing has been heard for as long as a lease lasts: another process may lead by now. */
+export class CutOffError extends Error {
+  override readonly name = 'CutOffError';
+}
+
+export const whenCutOff = ({ lost }: Leadership, tell: () => void): void => {
+  const told = () => {
+    if (lost.reason instanceof CutOffError) tell();
+  };
+  lost.addEventListener('abort', told, { once: true });
+};
+
 export interface LeaderLock {
   /** Tries once; undefined while another process leads. */
   tryLead(): Promise<Leadership | undefined>;

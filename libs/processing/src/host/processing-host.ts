@@ -10,7 +10,7 @@ import { digestOf, type Digest } from '../projections/digest.js';
 import { ProjectionLane } from '../projections/projection-lane.js';
 import { checkProjection } from '../projections/query.js';
 import type { ProcessingRegistrar } from '../registrar.js';
-import type { LedWork } from './leader.js';
+import { whenCutOff, type LedWork } from './leader.js';
 import { eventsBehind, poisonOf, projectionReports, type Poison, type ProjectionReport } from './reports.js';
 import { introspectionOf, type Introspection, type LaneStatus, type ProcessingStatus } from './status.js';
 import type { ProcessingStorage } from './storage.js';
@@ -86,7 +86,7 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
     this.works.push(work);
   }
 
-  /** Told when this process takes the lead, and when another one has it; not when it is without one for a moment. */
+  /** Told when this process takes the lead, and when another one has it or may have; not when nobody has for a moment. */
   onLead(listener: (leads: boolean) => void): void {
     this.leadListeners.push(listener);
     if (this.leads !== undefined) listener(this.leads);
@@ -225,6 +225,7 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
     this.epoch = this.lastEpoch = leadership.epoch;
     this.term = term;
     this.tellLead(true);
+    whenCutOff(leadership, () => this.tellLead(false));
     try {
       await term.run(this.stopping.signal);
     } finally {

@@ -1,6 +1,6 @@
-import { failpoint, systemTimers, type Timers } from '#kernel';
+import { failpoint, systemTimers, type Cancel, type Timers } from '#kernel';
 import type { Pool, PoolClient } from 'pg';
-import type { Leadership, LeaderLock } from '../../host/leader.js';
+import { CutOffError, type Leadership, type LeaderLock } from '../../host/leader.js';
 
 /** Any fixed number; advisory locks are per database. */
 const LEADER_LOCK = 7_203_117;
@@ -17,7 +17,8 @@ export interface LeaseOptions {
 /**
  * A session advisory lock on a connection of its own, kept out of the pool while it is held: the server frees the lock
  * when the session ends, however the process died. A process that is stopped, or whose network is gone, keeps its session;
- * so the leader renews a lease too, and who waits ends the session of one whose lease ran out. All times are the server's.
+ * so the leader renews a lease too, and who waits ends the session of one whose lease ran out. All times are the server's,
+ * but for the leader's own: one whose beat has no answer for that long is cut off, and knows that it may lead no more.
  */
 export class PostgresLeaderLock implements LeaderLock {
   private readonly timers: Timers;
@@ -77,18 +78,14 @@ export class PostgresLeaderLock implements LeaderLock {
     const epoch = Number(rows[0]!.epoch);
     const lost = new AbortController();
     let held = true;
-    const broken = () => {
+    const broken = (reason?: Error) => {
       if (!held) return;
       held = false;
       stopBeating();
-      lost.abort();
+      lost.abort(reason);
       client.release(true);
     };
-    const beat = async () => {
-      const { rowCount } = await client.query(BEAT, [this.role, epoch]);
-      if (rowCount !== 1) broken();
-    };
-    const stopBeating = this.timers.every(this.beatMs, () => void beat().catch(broken));
+    const stopBeating = this.beat(async () => (await client.query(BEAT, [this.role, epoch])).rowCount === 1, broken);
     client.on('error', broken);
     client.on('end', broken);
     const release = async () => {
@@ -109,6 +106,25 @@ export class PostgresLeaderLock implements LeaderLock {
     };
     return { epoch, lost: lost.signal, release };
   }
+
+  /**
+   * One beat at a time. How long it has no answer is counted in turns of this process: one that was stopped itself has not
+   * listened, and finds the answer, or the end of its session, when it goes on.
+   */
+  private beat(send: () => Promise<boolean>, broken: (reason?: Error) => void): Cancel {
+    let turns = 0;
+    return this.timers.every(this.beatMs, () => {
+      if (turns++ > 0) {
+        if (turns * this.beatMs > this.leaseMs) broken(new CutOffError('the database does not answer the leader'));
+        return;
+      }
+      const answered = (isMine: boolean) => {
+        turns = 0;
+        if (!isMine) broken();
+      };
+      void send().then(answered, broken);
+    });
+  }
 }
 
 /** Need not reach the disk: after a crash of the server nobody's session is left anyway. */
@@ -118,8 +134,10 @@ const BEAT = `WITH relaxed AS (SELECT set_config('synchronous_commit', 'off', tr
 const RELEASE = `WITH gone AS (DELETE FROM processing.lease WHERE role = $2 AND epoch = $3)
   SELECT pg_advisory_unlock($1)`;
 
+/** One that stopped between lock and lease has no lease of its own yet; then it counts how long its session does nothing. */
 const EVICT = `SELECT pg_terminate_backend(l.pid)
-  FROM processing.lease s JOIN pg_locks l ON l.pid = s.backend_pid
- WHERE s.role = $1 AND s.beat < clock_timestamp() - $2 * interval '1 ms'
+  FROM pg_locks l LEFT JOIN processing.lease s ON s.role = $1 AND s.backend_pid = l.pid
+  LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+ WHERE coalesce(s.beat, a.state_change) < clock_timestamp() - $2 * interval '1 ms'
    AND l.locktype = 'advisory' AND l.granted AND l.classid = 0 AND l.objid = $3 AND l.objsubid = 1
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
