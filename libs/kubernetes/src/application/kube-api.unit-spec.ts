@@ -1,8 +1,11 @@
+import { createServer } from 'node:https';
+import { connect, type AddressInfo } from 'node:net';
 import { Duplex } from 'node:stream';
 import { ManualClock } from '#kernel';
 import type { AgentLink } from '#agent-gateway';
 import type { SecretStore } from '#access';
-import { KubeApis } from './kube-api.js';
+import { selfSigned } from '../../../../test/doubles/kurrentdb/certificate.js';
+import { KubeApis, MAX_ANSWER_BYTES } from './kube-api.js';
 
 const KUBECONFIG = `apiVersion: v1
 kind: Config
@@ -39,5 +42,37 @@ describe('the Kubernetes API through a tunnel', () => {
     await clock.advance(10_000);
     expect(await listed).toBe('gave up');
     await api.close();
+  });
+
+  it('reads no more of an answer than a large cluster has to say', async () => {
+    const { key, cert } = await selfSigned();
+    let size = 1_000;
+    const server = createServer({ key, cert }, (_request, response) => {
+      response.setHeader('content-type', 'application/json');
+      response.end(`{"kind":"NodeList","apiVersion":"v1","items":[],"more":"${'x'.repeat(size)}"}`);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const link = {
+      liveness: () => ({ connected: true }),
+      openTunnel: async () => connect(port, '127.0.0.1'),
+    } as unknown as AgentLink;
+    const trusting = KUBECONFIG.replace('{server:', `{certificate-authority-data: ${cert.toString('base64')}, server:`);
+    const secrets = { get: async () => trusting } as unknown as SecretStore;
+    const target = { clusterName: 'c', kubeconfigRef: 'ref', servers: ['instance-1'] };
+    const api = await new KubeApis(link, secrets, new ManualClock()).open(target);
+    try {
+      expect((await api.core.listNode()).items).toEqual([]);
+      size = MAX_ANSWER_BYTES;
+      const problem = await api.core.listNode().then(
+        () => undefined,
+        (error: Error & { cause?: Error }) => `${error.message} ${error.cause?.message ?? ''}`,
+      );
+      expect(problem).toMatch(/maxResponseSize|max size|exceeded|aborted|terminated/i);
+    } finally {
+      await api.destroy!(new Error('done'));
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
   });
 });
