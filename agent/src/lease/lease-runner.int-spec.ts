@@ -101,6 +101,27 @@ describe('leases over real datagrams on three addresses', () => {
     agent.close();
   });
 
+  it('as the only candidate left waits for what it granted to the one before, and then holds by itself', async () => {
+    const [a, b, c] = [await make('a'), await make('b'), await make('c')];
+    for (const [i, runner] of [a, b, c].entries()) runner.configure(vip(NODES[i]!, 'a', 1), NODES[i]!);
+    await eventually('a to hold', () => heard.includes('a holds 1'));
+    a.close();
+    const alone = { ...vip('b', 'b', 2), lease: null };
+    const from = systemClock.monotonicMs();
+    b.configure(alone, 'b');
+    b.configure(alone, 'b');
+    expect(b.holds(alone)).toBe(false);
+    expect(heard).not.toContain('b holds 2');
+    await eventually('b to hold', () => heard.includes('b holds 2'));
+    expect(b.holds(alone)).toBe(true);
+    // The last beat may have been up to a beat (100 ms) old; what it was granted runs 300 ms from there.
+    expect(systemClock.monotonicMs() - from).toBeGreaterThan(50);
+    expect(heard.filter((line) => line === 'b holds 2')).toHaveLength(1);
+    const fresh = await make('c');
+    fresh.configure({ ...vip('c', 'c', 1), lease: null }, 'c');
+    expect(fresh.holds({ ...vip('c', 'c', 1), lease: null })).toBe(true);
+  });
+
   it('confirms nothing and promises nothing that it could not write down', async () => {
     const broken: Files = { ...systemFiles, write: () => Promise.reject(new Error('disk full')) };
     const a = await make('a');

@@ -16,6 +16,7 @@ import {
   type LeaseState,
 } from './lease.js';
 import { stepLease } from './lease-step.js';
+import { outstandingMs } from './lease-voter.js';
 import { LEASE_PORT, decodeLease, encodeLease, isHandover, type HandoverMessage } from './wire.js';
 
 export interface LeaseHooks {
@@ -54,6 +55,8 @@ export class LeaseRunner {
   private stored: Record<string, { promised: number; grantEpoch: number; ttlMs?: number | undefined }> = {};
   /** VIPs whose promise could not be written: nothing is confirmed for them until it is. */
   private readonly unsaved = new Set<string>();
+  /** VIPs that this node holds without a lease, from when on. */
+  private readonly alone = new Map<string, { epoch: number; freeAt: number; cancel: Cancel | undefined }>();
   private closed = false;
 
   constructor(
@@ -72,7 +75,7 @@ export class LeaseRunner {
   /** Whether this node may have the address on right now. A VIP without a lease is held by whoever the platform names. */
   holds(vip: VipItem): boolean {
     if (vip.role !== 'holder') return false;
-    if (vip.lease === null) return true;
+    if (vip.lease === null) return this.now() >= (this.alone.get(vip.vip_id)?.freeAt ?? -Infinity);
     const state = this.entries.get(vip.vip_id)?.state;
     return state !== undefined && state.holding?.epoch === vip.epoch && isHeld(state, this.now());
   }
@@ -91,6 +94,8 @@ export class LeaseRunner {
 
   configure(vip: VipItem, self: string): void {
     const { lease } = vip;
+    if (lease === null && vip.role === 'holder') return this.holdAlone(vip, self);
+    this.endAlone(vip.vip_id);
     if (lease === null || !lease.voters.some((v) => v.peer_id === self)) return this.remove(vip.vip_id);
     const addresses = new Map(lease.voters.map((v) => [v.peer_id, canonicalAddress(v.address)]));
     const config: LeaseConfig = {
@@ -111,6 +116,30 @@ export class LeaseRunner {
   }
 
   remove(vipId: string): void {
+    this.endAlone(vipId);
+    this.forget(vipId);
+  }
+
+  /** The only candidate left needs no votes, but what it granted to the one before it has to run out first. */
+  private holdAlone(vip: VipItem, self: string): void {
+    const { vip_id: vipId, epoch } = vip;
+    const known = this.alone.get(vipId);
+    if (known !== undefined) return void (known.epoch = epoch);
+    const now = this.now();
+    const { state } = this.entries.get(vipId) ?? this.fresh(vipId, 0);
+    const left = Math.ceil(outstandingMs(state, epoch, self, now));
+    this.forget(vipId);
+    const wake = () => this.hooks.hold(vipId, this.alone.get(vipId)?.epoch ?? epoch, Infinity);
+    const cancel = left > 0 ? this.ports.timers.after(left + 1, wake) : undefined;
+    this.alone.set(vipId, { epoch, freeAt: now + left, cancel });
+  }
+
+  private endAlone(vipId: string): void {
+    this.alone.get(vipId)?.cancel?.();
+    this.alone.delete(vipId);
+  }
+
+  private forget(vipId: string): void {
     if (!this.entries.has(vipId)) return;
     this.feed(vipId, { kind: 'configure', now: this.now(), config: undefined });
     this.entries.get(vipId)?.cancel?.();
@@ -141,7 +170,7 @@ export class LeaseRunner {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    for (const entry of this.entries.values()) entry.cancel?.();
+    for (const entry of [...this.entries.values(), ...this.alone.values()]) entry.cancel?.();
     for (const socket of this.sockets.values()) if (socket !== 'binding') socket.close();
   }
 

@@ -154,7 +154,7 @@ export class VipActor {
     const item = this.table.items.get(vipId);
     if (item === undefined || item.epoch !== epoch) return;
     this.deps.ports.log.info({ vip: vipId, epoch }, 'lease held');
-    void this.fenced(item, () => this.deps.fence.allow(item.address, forMs));
+    if (item.lease !== null) void this.fenced(item, () => this.deps.fence.allow(item.address, forMs));
     this.open.set(vipId, this.open.get(vipId));
     void this.carryOut(vipId);
   }
