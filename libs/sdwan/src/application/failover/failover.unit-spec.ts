@@ -135,7 +135,9 @@ describe('failover of a virtual IP', () => {
     await world.ok(SetVirtualIpCandidates, { virtual_ip_id: vip.virtual_ip_id, candidates });
     world.boot();
     world.leadership.set(true);
-    await world.clock.advance(500);
+    await world.clock.advance(300);
+    world.service.coordinator.tick();
+    await world.clock.advance(200);
     for (const agent of world.agents.values()) agent.linked = true;
     await world.clock.advance(4_000);
     expect((await types()).slice(1)).toEqual(['move_started', 'moved']);
