@@ -145,8 +145,8 @@ export class SimMachine {
     const { deps } = this;
     const random = seededRandom(Math.floor(deps.random.unit() * 2 ** 31));
     /** As where a command is not installed: the agent goes on without nftables. */
-const nothingRuns = async () => ({ code: null, stdout: '', stderr: 'not installed' });
-const absent = (): never => {
+    const nothingRuns = async () => ({ code: null, stdout: '', stderr: 'not installed' });
+    const absent = (): never => {
       throw new Error('there is no such thing in the simulation');
     };
     return {
