@@ -61,7 +61,8 @@ export class Sealer {
         run ??= await SealRun.open(this.options, term.epoch);
         await run.sealDue(signal);
         failures = 0;
-        this.trouble = run.sinkTrouble;
+        // A run that was cut off has looked at nothing: what was wrong before still is.
+        if (!signal.aborted) this.trouble = run.sinkTrouble;
       } catch (error) {
         if (error instanceof FencedError) throw error;
         run = undefined;
