@@ -61,8 +61,8 @@ export class Sealer {
         run ??= await SealRun.open(this.options, term.epoch);
         await run.sealDue(signal);
         failures = 0;
-        // A run that was cut off has looked at nothing: what was wrong before still is.
-        if (!signal.aborted) this.trouble = run.sinkTrouble;
+        // One that was cut off may have looked at nothing: what was wrong before still is.
+        if (!signal.aborted || run.sinkTrouble !== undefined) this.trouble = run.sinkTrouble;
       } catch (error) {
         if (error instanceof FencedError) throw error;
         run = undefined;
@@ -71,9 +71,13 @@ export class Sealer {
       await this.wait(Math.min(POLL_MS * 2 ** Math.min(failures, 5), MAX_WAIT_MS), signal);
     }
     // A platform that stops in order leaves nothing unsealed behind.
-    await run?.sealRest().catch((error: unknown) => {
-      this.options.logger.warn({ error: errorMessage(error) }, 'the end of the log could not be sealed on stopping');
-    });
+    try {
+      await run?.sealRest();
+      if (run?.sinkTrouble !== undefined) this.trouble = run.sinkTrouble;
+    } catch (error) {
+      this.trouble = errorMessage(error);
+      this.options.logger.warn({ error: this.trouble }, 'the end of the log could not be sealed on stopping');
+    }
   }
 
   private report(error: unknown, failures: number): void {
