@@ -6,7 +6,7 @@ import { processDecisions } from '../process/decisions.js';
 import type { ManagerLane } from '../process/manager-lane.js';
 import type { ProcessManager } from '../process-manager.js';
 import type { Projection, ReadModels, ReadYourWrites } from '../projection.js';
-import { digestOf, type Digest } from '../projections/digest.js';
+import { digestOfActive, type Digest } from '../projections/digest.js';
 import { ProjectionLane } from '../projections/projection-lane.js';
 import { checkProjection } from '../projections/query.js';
 import type { ProcessingRegistrar } from '../registrar.js';
@@ -162,11 +162,7 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
 
   /** Digest of the active table, whoever runs it. Compare only at equal positions. */
   async digest(name: string): Promise<Digest> {
-    const { readModels } = this.options.storage;
-    const projection = this.projection(name);
-    const table = (await readModels.tables()).find((t) => t.name === name && t.state === 'active');
-    if (table === undefined) throw new Error(`${name} has no active table`);
-    return digestOf(readModels, { ...table, projection });
+    return digestOfActive(this.options.storage.readModels, this.projection(name));
   }
 
   async status(): Promise<ProcessingStatus> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '#kernel';
+import type { Projection } from '../projection.js';
 import type { ProjectionTable, ReadModelStore } from './read-model-store.js';
 
 /** Identifies a read model's whole content: equal digests mean equal documents in equal order. */
@@ -20,4 +21,22 @@ export const digestOf = async (store: ReadModelStore, table: ProjectionTable): P
     }
   }
   return { documents, sha256: hash.digest('hex'), position: table.position };
+};
+
+/** Of the table that readers see. One that a rebuild replaces and drops meanwhile is followed by the new one. */
+export const digestOfActive = async (store: ReadModelStore, projection: Projection): Promise<Digest> => {
+  const { name } = projection;
+  const active = async () => {
+    const table = (await store.tables()).find((t) => t.name === name && t.state === 'active');
+    if (table === undefined) throw new Error(`${name} has no active table`);
+    return table;
+  };
+  for (;;) {
+    const table = await active();
+    try {
+      return await digestOf(store, { ...table, projection });
+    } catch (error) {
+      if ((await active()).table === table.table) throw error;
+    }
+  }
 };
