@@ -330,7 +330,7 @@ describe('the agent gateway over real TLS', () => {
     rig.gateway.setVipCandidate(id, true);
     await until('told the fast beat', () => agent.of('welcome').at(-1)!.beatMs === 50);
     agent.beatEvery(30);
-    await new Promise((resolve) => setTimeout(resolve, 900));
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
     agent.stopBeating();
     expect(await until('lost fast', () => count(lost) === 2)).toBeLessThan(400);
     expect(rig.gateway.liveness(id)).toMatchObject({ connected: true, lost: true });

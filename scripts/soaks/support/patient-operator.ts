@@ -6,8 +6,8 @@ const READS =
   /(^|_)(list|get|find|describe)_|^(recent_events|verify_audit|platform_health|agent_introspect|explain|what_if|fleet_state_at)$/;
 const GIVE_UP_MS = 120_000;
 
-/** Refusals of a repeated call for what has ended since: it cannot be answered any more, and nothing happens. */
-const MOVED_ON = ['instance_terminated'];
+/** Refusals of a repeated call for what has ended since, or for a token that is told once: nothing happens. */
+const MOVED_ON = ['instance_terminated', 'token_told_already'];
 
 export interface Acknowledged {
   readonly tool: string;

@@ -7,8 +7,11 @@ export interface Beats {
   readonly vipLeaseMs: number;
 }
 
-/** This many fast beats in a row show that the agent heard of its new rate. */
-export const FAST_BEATS = 3;
+/**
+ * This many fast beats show that the agent heard of its new rate and keeps it: 4 s at 200 ms. Right after a stream is up
+ * agent and platform have much to do at once, and a beat may be late for no fault of the node.
+ */
+export const FAST_BEATS = 20;
 
 /** Fast judgement needs both: the platform asked for fast beats, and the agent sends them. */
 export const leaseOf = (record: AgentRecord, beats: Beats): number =>
