@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { errorMessage, failpoint } from '#kernel';
+import { errorMessage, failpoint, Serial } from '#kernel';
 import { agentV1 } from '#proto';
 import type { Identity, IdentityStore } from './identity/identity-store.js';
 import { Renewal } from './identity/renewal.js';
@@ -7,7 +7,6 @@ import type { Modules } from './k3s/modules.js';
 import { NETWORK_PREFIX } from './network/compose.js';
 import type { Overlay } from './network/overlay.js';
 import type { AgentPorts } from './ports.js';
-import { Serial } from './serial.js';
 import { applyDelta, applySnapshot, emptyDesired, sectionStates, type DesiredState } from './session/desired-state.js';
 import { DesiredStore } from './session/desired-store.js';
 import { Session } from './session/session.js';

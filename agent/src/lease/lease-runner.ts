@@ -1,8 +1,7 @@
-import { backoffMs, errorMessage, type Cancel, type Clock, type Log, type Random, type Timers } from '#kernel';
+import { backoffMs, type Cancel, type Clock, errorMessage, type Log, type Random, Serial, type Timers } from '#kernel';
 import type { VipItem } from '#proto';
 import { canonicalAddress } from '../network/cidr.js';
 import type { DatagramSocket, Datagrams, Files } from '../ports.js';
-import { Serial } from '../serial.js';
 import {
   PLATFORM,
   initialLease,

@@ -1,7 +1,6 @@
-import { errorMessage, type Clock, type Log, type Timers } from '#kernel';
+import { type Clock, errorMessage, type Log, Serial, type Timers } from '#kernel';
 import { canonicalAddress } from '../network/cidr.js';
 import type { Processes } from '../ports.js';
-import { Serial } from '../serial.js';
 import { noKernelLease, type KernelLease } from './kernel-lease.js';
 import { leaseTable, refreshLine, tableScript, type FencedAddress } from './nft-script.js';
 import { NftShell } from './nft-shell.js';

@@ -1,9 +1,8 @@
-import { errorMessage } from '#kernel';
+import { errorMessage, Serial } from '#kernel';
 import { agentV1, type VipItem } from '#proto';
 import type { KernelLease } from '../lease/kernel-lease.js';
 import type { LeaseRunner } from '../lease/lease-runner.js';
 import type { AgentPorts } from '../ports.js';
-import { Serial } from '../serial.js';
 import type { WireGuardDriver } from '../wireguard/driver.js';
 import { loadOrMakeKey, publicKeyOf } from '../wireguard/keys.js';
 import { canonicalAddress, canonicalCidr, canonicalPrefix, isV6 } from './cidr.js';

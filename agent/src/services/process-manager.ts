@@ -1,7 +1,6 @@
 import { join } from 'node:path';
-import { backoffMs, errorMessage, type Cancel, type Clock, type Log, type Random, type Timers } from '#kernel';
+import { backoffMs, type Cancel, type Clock, errorMessage, type Log, type Random, Serial, type Timers } from '#kernel';
 import type { Files, Processes } from '../ports.js';
-import { Serial } from '../serial.js';
 import { forgetPid, livePid, rememberPid, stopPid } from './pid-file.js';
 import type { ServiceManager, ServiceSpec, ServiceStatus } from './service-manager.js';
 

@@ -1,11 +1,10 @@
-import { errorMessage, failpoint } from '#kernel';
+import { errorMessage, failpoint, Serial } from '#kernel';
 import { agentV1, vipItem, vipPreparation, type VipItem } from '#proto';
 import type { KernelLease } from '../lease/kernel-lease.js';
 import type { LeaseRunner } from '../lease/lease-runner.js';
 import type { HandoverMessage } from '../lease/wire.js';
 import type { OverlayNetwork } from '../network/overlay-network.js';
 import type { AgentPorts } from '../ports.js';
-import { Serial } from '../serial.js';
 import { Handover } from './handover.js';
 import {
   emptyVipTable,

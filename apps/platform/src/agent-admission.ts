@@ -1,4 +1,4 @@
-import { errorMessage, type Cancel, type Log, type Timers } from '#kernel';
+import { errorMessage, Serial, type Cancel, type Log, type Timers } from '#kernel';
 import type { AgentGateway } from '#agent-gateway';
 import type { ProcessingHost } from '#processing';
 
@@ -9,7 +9,7 @@ export class AgentAdmission {
   private wanted = false;
   private admitted = false;
   private isStopped = false;
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Serial();
   private cancelRetry: Cancel | undefined;
 
   constructor(
@@ -26,7 +26,7 @@ export class AgentAdmission {
     let first: Promise<number | undefined> | undefined;
     processing.onLead((leads) => {
       this.wanted = leads;
-      if (first === undefined) first = this.inTurn(() => this.bring());
+      if (first === undefined) first = this.turns.run(() => this.bring());
       else void this.try();
     });
     return first;
@@ -35,15 +35,17 @@ export class AgentAdmission {
   stop(): Promise<void> {
     this.isStopped = true;
     this.cancelRetry?.();
-    return this.turn.then(() => undefined);
+    return this.turns.idle();
   }
 
   private async try(): Promise<void> {
     this.cancelRetry?.();
-    await this.inTurn(() => this.bring()).catch((error: unknown) => {
-      this.log.error({ error: errorMessage(error) }, 'agents cannot be admitted; trying again');
-      if (!this.isStopped) this.cancelRetry = this.timers.after(RETRY_MS, () => void this.try());
-    });
+    await this.turns
+      .run(() => this.bring())
+      .catch((error: unknown) => {
+        this.log.error({ error: errorMessage(error) }, 'agents cannot be admitted; trying again');
+        if (!this.isStopped) this.cancelRetry = this.timers.after(RETRY_MS, () => void this.try());
+      });
   }
 
   private async bring(): Promise<number | undefined> {
@@ -61,11 +63,5 @@ export class AgentAdmission {
       await this.gateway.dismissAgents();
       throw error;
     }
-  }
-
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.turn.then(work);
-    this.turn = done.catch(() => undefined);
-    return done;
   }
 }

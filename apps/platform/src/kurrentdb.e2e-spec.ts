@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KURRENT_FOLDERS, KurrentProcess } from '../../../test/doubles/kurrentdb/process.js';
+import { until } from '../../lab/src/processes.js';
 import { compiledCopy, startProcess, type PlatformProcess } from './testing/platform-process.js';
 
 let built: ReturnType<typeof compiledCopy>;
@@ -113,6 +114,12 @@ it('says that KurrentDB is away, and goes on by itself when it is back', async (
   const ids = kurrent.stored().map((event) => event.id);
   expect(new Set(ids).size).toBe(ids.length);
   expect((await kinds()).filter((kind) => kind === 'system.template.created')).toHaveLength(3);
+  // The sealer waits longer than a caller does before it tries again.
+  await until(
+    'the platform is healthy again',
+    async () => (await ok('platform_health', {}))['status'] === 'ok',
+    30_000,
+  );
   expect(await ok('platform_health', {})).toMatchObject({ status: 'ok', problems: [] });
 }, 60_000);
 

@@ -14,5 +14,6 @@ export * from './node-version.js';
 export * from './random.js';
 export * from './refusal.js';
 export * from './secret-names.js';
+export * from './serial.js';
 export * from './testing/manual-clock.js';
 export * from './tokens.js';

@@ -1,4 +1,4 @@
-import { errorMessage, refusal, RefusedError, systemClock } from '#kernel';
+import { errorMessage, refusal, RefusedError, Serial, systemClock } from '#kernel';
 import type { ForkOutcome, ForkRequest, Forks } from '#audit';
 import type { Foundation } from '../foundation.js';
 import { Fork, type ForkBase } from './fork.js';
@@ -11,7 +11,7 @@ const MAX_WAITING = 4;
 
 /** Forks of this platform at its newest event, one after another. */
 export class PlatformForks implements Forks {
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Serial();
   private waiting = 0;
 
   constructor(
@@ -28,9 +28,7 @@ export class PlatformForks implements Forks {
       throw new RefusedError(refusal(429, 'too_many_forks', `${this.waiting} what_if calls are waiting`, { hint }));
     }
     this.waiting++;
-    const mine = this.turn.then(() => this.run(request));
-    this.turn = mine.catch(() => undefined).finally(() => this.waiting--);
-    return mine;
+    return this.turns.run(() => this.run(request)).finally(() => this.waiting--);
   }
 
   private async run(request: ForkRequest): Promise<ForkOutcome> {
