@@ -45,7 +45,6 @@ export class AuditOffice implements LedWork {
   readonly prover: Prover;
   readonly exporter: Exporter;
   private readonly sealer: Sealer;
-  private leads = false;
 
   constructor(private readonly options: AuditOfficeOptions) {
     const { store, postgres, secrets, sinkFile, clock, timers, logger } = options;
@@ -62,20 +61,15 @@ export class AuditOffice implements LedWork {
     this.verifier = new AuditVerifier({
       store: this.seals,
       events: this.eventCheck(),
-      leads: () => this.leads,
+      exportsIn: () => this.sealer.exportsIn,
       ...sink,
     });
     this.prover = new Prover(this.log, this.seals);
     this.exporter = new Exporter(this.log, this.seals);
   }
 
-  async run(term: { readonly epoch: number; readonly signal: AbortSignal }): Promise<void> {
-    this.leads = true;
-    try {
-      await this.sealer.run(term);
-    } finally {
-      this.leads = false;
-    }
+  run(term: { readonly epoch: number; readonly signal: AbortSignal }): Promise<void> {
+    return this.sealer.run(term);
   }
 
   /** In words; undefined when sealing goes well. */

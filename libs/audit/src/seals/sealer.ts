@@ -35,6 +35,7 @@ const READ = 250;
  */
 export class Sealer {
   private trouble: string | undefined;
+  private exporting: number | undefined;
   private readonly pokes = new Set<() => void>();
 
   constructor(private readonly options: SealerOptions) {
@@ -47,6 +48,14 @@ export class Sealer {
     return this.trouble;
   }
 
+  /**
+   * The epoch in which this process has brought the sink up to the database, while it leads: from then on all that counts as
+   * exported went to this sink. Before, the leader before it may have exported elsewhere, to a file that only it sees.
+   */
+  get exportsIn(): number | undefined {
+    return this.exporting;
+  }
+
   /** Looks at once, not at the next second. */
   poke(): void {
     for (const wake of this.pokes) wake();
@@ -54,11 +63,20 @@ export class Sealer {
 
   /** One term of leadership. Throws FencedError when a later leader has taken over; everything else is tried again. */
   async run(term: { readonly epoch: number; readonly signal: AbortSignal }): Promise<void> {
+    try {
+      await this.lead(term);
+    } finally {
+      this.exporting = undefined;
+    }
+  }
+
+  private async lead(term: { readonly epoch: number; readonly signal: AbortSignal }): Promise<void> {
     const { signal } = term;
+    const exported = () => void (this.exporting = term.epoch);
     let run: SealRun | undefined;
     for (let failures = 0; !signal.aborted;) {
       try {
-        run ??= await SealRun.open(this.options, term.epoch);
+        run ??= await SealRun.open(this.options, term.epoch, exported);
         await run.sealDue(signal);
         failures = 0;
         // One that was cut off may have looked at nothing: what was wrong before still is.
@@ -107,6 +125,7 @@ class SealRun {
   private constructor(
     private readonly options: SealerOptions,
     private readonly epoch: number,
+    private readonly exported: () => void,
     private last: { readonly seq: number; readonly hash: string },
     after: { readonly position: bigint; readonly chain: Uint8Array },
   ) {
@@ -114,18 +133,18 @@ class SealRun {
     this.export = options.sink && new SealExport(options.store, options.sink, epoch);
   }
 
-  static async open(options: SealerOptions, epoch: number): Promise<SealRun> {
+  static async open(options: SealerOptions, epoch: number, exported: () => void): Promise<SealRun> {
     const { store, keys } = options;
     await store.claim(epoch);
     const { sealSeq } = await store.head();
     const genesis = { position: 0n, chain: CHAIN_GENESIS };
     let run: SealRun;
-    if (sealSeq === 0) run = new SealRun(options, epoch, { seq: 0, hash: NO_PREVIOUS }, genesis);
+    if (sealSeq === 0) run = new SealRun(options, epoch, exported, { seq: 0, hash: NO_PREVIOUS }, genesis);
     else {
       await keys.current();
       const seal = await trustedSeal(store, sealSeq);
       const after = { position: BigInt(seal.to), chain: Buffer.from(seal.chain, 'hex') };
-      run = new SealRun(options, epoch, { seq: seal.seq, hash: sealHash(seal) }, after);
+      run = new SealRun(options, epoch, exported, { seq: seal.seq, hash: sealHash(seal) }, after);
     }
     // What a crash kept from the sink goes there first.
     await run.toSink();
@@ -158,6 +177,7 @@ class SealRun {
   private async toSink(): Promise<void> {
     try {
       await this.export?.run();
+      this.exported();
       this.sinkTrouble = undefined;
     } catch (error) {
       if (error instanceof FencedError || error instanceof SinkDisagreesError) throw error;

@@ -26,6 +26,8 @@ export interface AuditGround {
   /** Runs a sealer as a leader would until it stops in order, which seals everything there is. */
   sealAll(options?: Partial<SealerOptions>): Promise<void>;
   sealer(options?: Partial<SealerOptions>): Sealer;
+  /** As of a platform that leads since the last sealAll. */
+  exportsIn(): number;
   close(): Promise<void>;
 }
 
@@ -51,6 +53,7 @@ const ground = async (
   return {
     ...{ store, log, seals, keys, sink, sinkFile, sealer },
     ...(pool === undefined ? {} : { pool }),
+    exportsIn: () => epoch,
     sealAll: async (options) => {
       const one = sealer(options);
       const stop = new AbortController();

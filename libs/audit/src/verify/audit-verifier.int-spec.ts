@@ -16,7 +16,7 @@ const verifierOf = (ground: AuditGround, sink = true) => {
       ? new PortEventCheck(log, store)
       : new PostgresEventCheck({ pool, log, store, runner: () => inlineRunner(pool) });
   return new AuditVerifier({
-    ...{ store, events, leads: () => true },
+    ...{ store, events, exportsIn: () => ground.exportsIn() },
     ...(sink ? { sink: ground.sink } : {}),
   });
 };

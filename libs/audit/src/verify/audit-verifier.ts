@@ -9,8 +9,8 @@ export interface AuditVerifierOptions {
   readonly store: SealStore;
   readonly events: EventCheck;
   readonly sink?: SealSink;
-  /** Whether this process writes the file of the seals now, so that it must be complete. */
-  readonly leads: () => boolean;
+  /** The epoch in which this process has made its file of the seals complete and writes it (Sealer.exportsIn). */
+  readonly exportsIn: () => number | undefined;
 }
 
 export interface VerifyRequest {
@@ -47,8 +47,8 @@ export class AuditVerifier {
   constructor(private readonly options: AuditVerifierOptions) {}
 
   async verify(request: VerifyRequest = {}): Promise<VerifyReport> {
-    const { store, sink, events, leads } = this.options;
-    const seals = await checkSeals(store, sink, leads());
+    const { store, sink, events, exportsIn } = this.options;
+    const seals = await checkSeals(store, sink, exportsIn());
     const checked = await events.run({
       ranges: seals.ranges,
       after: request.after ?? 0n,

@@ -20,7 +20,7 @@ describe.each([
       pool === undefined
         ? new PortEventCheck(log, store)
         : new PostgresEventCheck({ pool, log, store, runner: () => inlineRunner(pool) });
-    return new AuditVerifier({ store, events, sink, leads: () => true }).verify({ after });
+    return new AuditVerifier({ store, events, sink, exportsIn: () => ground.exportsIn() }).verify({ after });
   };
 
   it('finds nothing to do, and nothing wrong', async () => {
@@ -53,7 +53,9 @@ it('a log that was cut and rehashed to before that point is found', async () => 
     UPDATE es.streams s SET version = 11;
     SET session_replication_role = origin`);
   const events = new PostgresEventCheck({ pool, log, store, runner: () => inlineRunner(pool) });
-  const report = await new AuditVerifier({ store, events, sink, leads: () => true }).verify({ after: 12n });
+  const report = await new AuditVerifier({ store, events, sink, exportsIn: () => ground.exportsIn() }).verify({
+    after: 12n,
+  });
   expect(report.findings[0]).toMatchObject({ kind: 'event', reason: expect.stringMatching(/head of the log/) });
   await ground.close();
 }, 60_000);

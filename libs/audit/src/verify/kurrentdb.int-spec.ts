@@ -32,7 +32,12 @@ describe('on KurrentDB (stand-in server)', () => {
   });
   const verify = async () => {
     const events = new PortEventCheck(ground.log, ground.seals);
-    return new AuditVerifier({ store: ground.seals, events, sink: ground.sink, leads: () => true }).verify();
+    return new AuditVerifier({
+      store: ground.seals,
+      events,
+      sink: ground.sink,
+      exportsIn: () => ground.exportsIn(),
+    }).verify();
   };
 
   it('every event is sealed once and verifies, also after more were sealed by a new leader', async () => {

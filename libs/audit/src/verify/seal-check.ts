@@ -28,20 +28,21 @@ const PAGE = 1_000;
 const AT_ONCE = 200;
 
 /**
- * Seals, signatures, key history, and the file against the database. `sinkIsComplete`: the file is written by this process, so it
- * must hold all that was exported; another process' copy may end earlier.
+ * Seals, signatures, key history, and the file against the database. `exportsIn`: the epoch in which this
+ * process writes the file; while that is the current one, the file must hold all that was exported. Another process' copy, and
+ * that of one that has lost the lead and does not know it yet, may end earlier.
  */
 export const checkSeals = async (
   store: SealStore,
   sink: SealSink | undefined,
-  sinkIsComplete: boolean,
+  exportsIn: number | undefined,
 ): Promise<SealReport> => {
   // In this order nothing that is written meanwhile can look like a difference.
-  const { exportedSeq, sealSeq } = await store.head();
+  const { epoch, exportedSeq, sealSeq } = await store.head();
   const outside = sink && (await readSink(sink));
   const [rows, keyTexts] = [await readRows(store), await store.keyTexts()];
   const check = new SealCheck(rows, keyTexts, outside);
-  if (outside !== undefined && sinkIsComplete) check.mustHoldAll(exportedSeq);
+  if (outside !== undefined && exportsIn === epoch) check.mustHoldAll(exportedSeq);
   return check.run(sealSeq);
 };
 
