@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { jest } from '@jest/globals';
 import { sleep, systemIds, systemTimers } from '#kernel';
+import { EnvelopeSecretStore } from '#access';
 import { isSigned, type ConsumerEvent } from '#consumers';
 import { startTestPlatform, type TestPlatform } from './testing/test-platform.js';
 
@@ -211,6 +213,15 @@ describe('a webhook', () => {
     for (const text of [events, listed]) expect(text).not.toContain(first.secret);
     expect(events).not.toContain('capability');
     await tool('system_delete_webhook', { id: first.webhook.id });
+  });
+
+  it('whose name is taken leaves no secret behind', async () => {
+    await create({ name: 'taken' });
+    const kept = jest.spyOn(EnvelopeSecretStore.prototype, 'put');
+    await expect(create({ name: 'taken' })).rejects.toMatchObject({ status: 409, error: { field: 'name' } });
+    expect(kept).not.toHaveBeenCalled();
+    kept.mockRestore();
+    await tool('system_delete_webhook', { name: 'taken' });
   });
 
   it.each([

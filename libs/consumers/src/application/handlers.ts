@@ -4,7 +4,7 @@ import { claimName, releaseName, SECRET_STORE, type SecretStore } from '#access'
 import { TRANSACTOR, Transactor, type CommandContext, type CommandResult, type Transacted } from '#processing';
 import { webhookDecider, type WebhookState } from '../domain/webhook/decide.js';
 import type { WebhookEvent } from '../domain/webhook/events.js';
-import { CreateWebhook, DeleteWebhook, RedeliverWebhook } from './commands.js';
+import { ClaimWebhookName, CreateWebhook, DeleteWebhook, RedeliverWebhook } from './commands.js';
 
 type Written = Transacted<WebhookState, WebhookEvent>;
 
@@ -15,6 +15,17 @@ const done = <T>(written: Exclude<Written, { kind: 'refused' }>, value: T): Comm
 });
 
 const nameOf = (webhookId: string, name: string) => ({ kind: 'webhook', name, id: webhookId }) as const;
+
+@CommandHandler(ClaimWebhookName)
+export class ClaimWebhookNameHandler implements ICommandHandler<ClaimWebhookName> {
+  constructor(@Inject(TRANSACTOR) private readonly transactor: Transactor) {}
+
+  async execute({ payload, context }: ClaimWebhookName): Promise<CommandResult<void>> {
+    const named = await claimName(this.transactor, nameOf(payload.webhook_id, payload.name), context);
+    if (named.kind === 'refused') return named;
+    return { kind: 'done', value: undefined, ...(named.position === undefined ? {} : { position: named.position }) };
+  }
+}
 
 @CommandHandler(CreateWebhook)
 export class CreateWebhookHandler implements ICommandHandler<CreateWebhook> {
@@ -66,4 +77,4 @@ export class RedeliverWebhookHandler implements ICommandHandler<RedeliverWebhook
   }
 }
 
-export const handlers = [CreateWebhookHandler, DeleteWebhookHandler, RedeliverWebhookHandler];
+export const handlers = [ClaimWebhookNameHandler, CreateWebhookHandler, DeleteWebhookHandler, RedeliverWebhookHandler];

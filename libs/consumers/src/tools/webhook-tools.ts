@@ -13,7 +13,7 @@ import type { SecretStore } from '#access';
 import { resolveByIdOrName } from '#fleet';
 import type { ReadModels } from '#processing';
 import type { CursorCodec, ToolCall, ToolRegistrar } from '#tools';
-import { CreateWebhook, DeleteWebhook, RedeliverWebhook } from '../application/commands.js';
+import { ClaimWebhookName, CreateWebhook, DeleteWebhook, RedeliverWebhook } from '../application/commands.js';
 import { checkTarget } from '../domain/webhook/target.js';
 import { webhooks, type WebhookDoc } from '../projections/webhooks.js';
 import { checkFilter } from '../subscription/request.js';
@@ -106,6 +106,8 @@ const registerCreate = (registrar: ToolRegistrar, services: WebhookToolServices)
     const where = { account: call.accountId, status: 'active' };
     if ((await readModels.find(webhooks, { where, limit: MAX_WEBHOOKS })).length >= MAX_WEBHOOKS) throw tooMany();
     const id = deterministicId('webhook', call.context.commandId);
+    // Whatever can be refused comes before the secret: nobody would shred that of a webhook that never was.
+    await call.run(ClaimWebhookName, { webhook_id: id, name: input.name });
     // Under a name of its own: racing tries of one call each keep theirs, and the event says which counts.
     const name = `endpoint-${Buffer.from(random.bytes(8)).toString('hex')}`;
     const endpoint = { url: url.href, secret: signingSecret(random.bytes(32)) };
