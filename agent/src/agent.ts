@@ -125,6 +125,10 @@ export class Agent {
         return this.overlay.voteRequest(message.value);
       case 'leaseConfirm':
         return this.overlay.leaseConfirm(message.value);
+      case 'keyAnnounce':
+        return this.overlay.keyAnnounced(message.value);
+      case 'keySwitch':
+        return void this.overlay.switchKey(message.value);
       case 'openTunnel': {
         const connection = this.session.current();
         if (connection !== undefined)

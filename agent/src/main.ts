@@ -11,6 +11,7 @@ import { systemFiles } from './adapters/files.js';
 import { grpcTransport } from './adapters/grpc-transport.js';
 import { systemHost } from './adapters/host.js';
 import { systemHttp } from './adapters/http.js';
+import { systemNames } from './adapters/names.js';
 import { systemLoopback } from './adapters/loopback.js';
 import { systemProcesses } from './adapters/processes.js';
 import { systemDatagrams } from './adapters/udp.js';
@@ -39,6 +40,7 @@ const realPorts = (options: RunOptions): AgentPorts => ({
   files: systemFiles,
   processes: systemProcesses,
   datagrams: systemDatagrams,
+  names: systemNames,
   host: systemHost(),
   transport: grpcTransport,
   loopback: systemLoopback,

@@ -62,11 +62,19 @@ export interface DatagramSocket {
 }
 
 export interface Datagrams {
+  /** Whether a machine answers at the address within the time: with a datagram, or by saying that nobody listens. */
+  reaches(address: string, port: number, forMs: number): Promise<boolean>;
   bind(
     address: string,
     port: number,
     onMessage: (bytes: Uint8Array, fromAddress: string, fromPort: number) => void,
   ): Promise<DatagramSocket>;
+}
+
+/** Host names of endpoints. */
+export interface Names {
+  /** Rejects when there is no such name, or nobody to ask. */
+  lookup(host: string): Promise<readonly string[]>;
 }
 
 /** What the node tells about itself. */
@@ -169,6 +177,7 @@ export interface AgentPorts {
   readonly files: Files;
   readonly processes: Processes;
   readonly datagrams: Datagrams;
+  readonly names: Names;
   readonly host: HostFacts;
   readonly transport: Transport;
   readonly loopback: Loopback;

@@ -157,6 +157,7 @@ export class SimMachine {
       files: this.filesFor(zone),
       processes: { run: nothingRuns, spawnDetached: absent, openPipe: absent, startTime: absent, kill: absent },
       datagrams: deps.network.portFor(zone),
+      names: { lookup: async () => [] },
       host: {
         hostname: this.instanceId,
         architecture: 'sim',

@@ -1,7 +1,27 @@
 import { createSocket } from 'node:dgram';
 import type { Datagrams } from '../ports.js';
+import { errorCode } from './error-code.js';
+
+const AGAIN_MS = 100;
 
 export const systemDatagrams: Datagrams = {
+  reaches: (address, port, forMs) =>
+    new Promise((resolve) => {
+      const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+      const ask = setInterval(() => socket.send(Buffer.of(0), () => undefined), AGAIN_MS);
+      const deadline = setTimeout(() => end(false), forMs);
+      const end = (answer: boolean): void => {
+        clearInterval(ask);
+        clearTimeout(deadline);
+        socket.removeAllListeners('error').on('error', () => undefined);
+        socket.close();
+        resolve(answer);
+      };
+      socket.once('message', () => end(true));
+      // No route is no answer, and may yet come; only the machine itself refuses.
+      socket.on('error', (error) => (errorCode(error) === 'ECONNREFUSED' ? end(true) : undefined));
+      socket.connect(port, address, () => socket.send(Buffer.of(0), () => undefined));
+    }),
   bind: (address, port, onMessage) =>
     new Promise((resolve, reject) => {
       const socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', reuseAddr: false });

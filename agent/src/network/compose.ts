@@ -11,6 +11,7 @@ import {
   type VipItem,
 } from '#proto';
 import { canonicalCidr, canonicalPrefix, contains } from './cidr.js';
+import type { Turn } from './key-turn.js';
 
 /** What a network section says, parsed. Items that do not parse are reported, and the rest is applied. */
 export interface NetworkSection {
@@ -120,12 +121,33 @@ export interface ComposedInterface {
   readonly unreachable: readonly string[];
 }
 
+const idle = new WeakMap<PeerItem, ComposedPeer>();
+
+/** The key of a peer that does not carry its prefixes: WireGuard answers its handshakes, and sends nothing there by itself. */
+const idleKey = (peer: PeerItem, publicKey: string): ComposedPeer => {
+  const known = idle.get(peer);
+  if (known?.publicKey === publicKey) return known;
+  const made = { peerId: peer.peer_id, publicKey, endpoints: [], allowedIps: [], keepalive: 0 };
+  idle.set(peer, made);
+  return made;
+};
+
+/** A peer is one peer of WireGuard, or two while it is changing its key. The one that carries its prefixes comes first. */
+const composeKeys = (peer: PeerItem, turn: Turn, vips: readonly string[] | undefined): ComposedPeer[] => {
+  const carrying = composePeer(peer, vips);
+  const { public_key: present, next_public_key: next } = peer;
+  if (next === undefined || next === present) return [carrying];
+  if (turn === 'present') return [carrying, idleKey(peer, next)];
+  return [{ ...carrying, publicKey: next }, idleKey(peer, present)];
+};
+
 /** `holds` says whether this node may have the address on now: it is the holder and its lease, if any, is valid. */
 export const composeInterface = (
   section: NetworkSection,
   vips: readonly VipItem[],
   holds: (vip: VipItem) => boolean,
   keeps: (vip: VipItem) => boolean,
+  turnOf: (peer: PeerItem) => Turn = () => 'present',
 ): ComposedInterface | undefined => {
   const { iface } = section;
   if (iface === undefined) return undefined;
@@ -152,7 +174,7 @@ export const composeInterface = (
       .filter(keeps)
       .map((vip) => canonicalCidr(vip.address))
       .sort(),
-    peers: section.peers.map((peer) => composePeer(peer, vipOf.get(peer.peer_id))),
+    peers: section.peers.flatMap((peer) => composeKeys(peer, turnOf(peer), vipOf.get(peer.peer_id))),
     deviceRoutes: deviceRoutes(section),
     unreachable: unreachable.sort(),
   };

@@ -3,6 +3,7 @@ import { wgDiff, type DesiredWg } from '../wireguard/diff.js';
 import type { WgChange, WgPeer, WgState, WireGuardDriver } from '../wireguard/driver.js';
 import type { ComposedInterface, ComposedPeer } from './compose.js';
 import { EndpointChooser } from './endpoints.js';
+import type { HostNames } from './host-names.js';
 import { linkDiff } from './link-diff.js';
 import type { LinkOps } from './link-ops.js';
 
@@ -13,7 +14,7 @@ export interface InterfaceKeys {
 
 /** Brings one overlay interface to its desired state: read, diff, one write, read back. Callers serialise calls. */
 export class InterfaceReconciler {
-  private readonly endpoints = new EndpointChooser();
+  private readonly endpoints: EndpointChooser;
   /** What was brought about last and read back, or written since. */
   private standing: Standing | undefined;
 
@@ -22,9 +23,12 @@ export class InterfaceReconciler {
     private readonly links: LinkOps,
     private readonly clock: Clock,
     private readonly log: Log,
+    names: HostNames,
     /** What was not as it had been brought about, although nothing else is wanted: somebody else changed it. */
     private readonly drifted: (what: readonly string[]) => void = () => undefined,
-  ) {}
+  ) {
+    this.endpoints = new EndpointChooser(names);
+  }
 
   /** Everything: interface, peers, addresses, routes. Answers what could not be brought about. */
   async full(compose: () => ComposedInterface, keys: InterfaceKeys): Promise<string[]> {
@@ -68,6 +72,8 @@ export class InterfaceReconciler {
     const changed = desired.peers.filter((peer) => standing.composed.get(peer.publicKey) !== peer);
     const wanted = changed.length === 0 && desired.peers.length === standing.composed.size;
     if (wanted) return true;
+    // A key that begins to carry prefixes has an endpoint that only WireGuard knows.
+    if (changed.some((peer) => isIdle(standing.composed.get(peer.publicKey)) && !isIdle(peer))) return false;
     const present = new Set(desired.peers.map((peer) => peer.publicKey));
     const gone = [...standing.composed.keys()].filter((key) => !present.has(key));
     const actual = [...changed.map((peer) => peer.publicKey), ...gone].flatMap((key) => standing.actual.get(key) ?? []);
@@ -89,6 +95,18 @@ export class InterfaceReconciler {
     return (await this.writePeers(desired, keys)).after;
   }
 
+  /** One write from a state that was read just now, when a peer is to be reached by its other key. */
+  async turn(desired: ComposedInterface, keys: InterfaceKeys, state: WgState): Promise<void> {
+    this.standing = undefined;
+    const change = this.change(desired, keys, state);
+    if (change !== undefined) await this.driver.write(desired.name, change);
+  }
+
+  private change(desired: ComposedInterface, keys: InterfaceKeys, state: WgState): WgChange | undefined {
+    const change = wgDiff(this.desiredWg(desired, keys, state), state);
+    return change?.privateKey === undefined ? change : withHandshakes(change, desired.peers, state);
+  }
+
   private async writePeers(
     desired: ComposedInterface,
     keys: InterfaceKeys,
@@ -96,7 +114,7 @@ export class InterfaceReconciler {
     this.standing = undefined;
     const before = await this.driver.read(desired.name);
     if (before === undefined) throw new Error(`${desired.name} does not exist`);
-    const change = wgDiff(this.desiredWg(desired, keys, before), before);
+    const change = this.change(desired, keys, before);
     if (change === undefined) return { after: before, change };
     await failpoint('agent.peers_writing');
     await this.driver.write(desired.name, change);
@@ -138,6 +156,21 @@ export class InterfaceReconciler {
     };
   }
 }
+
+/** Another key of a peer that is not in use. */
+const isIdle = (peer: ComposedPeer | undefined): boolean => peer !== undefined && peer.allowedIps.length === 0;
+
+/**
+ * With another private key every session has to be made anew, by this node: nobody else knows the moment. Turning keepalives
+ * off and on makes WireGuard send one at once, and so shake hands.
+ */
+const withHandshakes = (change: WgChange, wanted: readonly ComposedPeer[], { peers }: WgState): WgChange => {
+  const known = new Set(peers.map((peer) => peer.publicKey));
+  const kick = wanted.filter((peer) => peer.keepalive > 0 && known.has(peer.publicKey));
+  const off = kick.map(({ publicKey }) => ({ publicKey, keepalive: 0 }));
+  const on = kick.map(({ publicKey, keepalive }) => ({ publicKey, keepalive }));
+  return { ...change, peers: [...change.peers, ...off, ...on] };
+};
 
 interface Standing {
   /** All but the peers, as text. */

@@ -1,15 +1,17 @@
-import { errorMessage, Serial } from '#kernel';
+import { errorMessage, failpoint, Serial, sleep } from '#kernel';
 import { agentV1, type VipItem } from '#proto';
 import type { KernelLease } from '../lease/kernel-lease.js';
 import type { LeaseRunner } from '../lease/lease-runner.js';
 import type { AgentPorts } from '../ports.js';
 import type { WireGuardDriver } from '../wireguard/driver.js';
-import { loadOrMakeKey, publicKeyOf } from '../wireguard/keys.js';
+import { NodeKeys } from '../wireguard/node-keys.js';
 import { canonicalAddress, canonicalCidr, canonicalPrefix, isV6 } from './cidr.js';
 import { composeInterface, type ComposedInterface, type NetworkSection } from './compose.js';
 import { LEASE_PORT } from '../lease/wire.js';
 import { Firewall } from './firewall.js';
-import { InterfaceReconciler, type InterfaceKeys } from './interface-reconciler.js';
+import { HostNames } from './host-names.js';
+import { InterfaceReconciler } from './interface-reconciler.js';
+import { KeyTurns } from './key-turn.js';
 import type { LinkOps } from './link-ops.js';
 
 export interface NetworkDeps {
@@ -25,12 +27,19 @@ export interface NetworkDeps {
   drifted(networkId: string, what: readonly string[]): void;
 }
 
+/** How long the first handshake of a peer's new key is watched for closely, how often, and how long that goes before all else. */
+const WATCH_MS = 15_000;
+const LOOK_MS = 10;
+const HOLD_MS = 3_000;
+
 /** One network on this node: its interface and the VIPs that live on it. */
 export class OverlayNetwork {
   private readonly reconciler: InterfaceReconciler;
   private readonly firewall: Firewall;
   private readonly queue = new Serial();
-  private keys: InterfaceKeys | undefined;
+  private readonly keys: NodeKeys;
+  private readonly turns = new KeyTurns();
+  private watchedFromMs: number | undefined;
   private errors: string[] = [];
 
   constructor(
@@ -39,7 +48,9 @@ export class OverlayNetwork {
   ) {
     const { driver, links, ports } = deps;
     const drifted = (what: readonly string[]) => deps.drifted(section.networkId, what);
-    this.reconciler = new InterfaceReconciler(driver, links, ports.clock, ports.log, drifted);
+    const names = new HostNames(ports.names, ports.clock, ports.log);
+    this.reconciler = new InterfaceReconciler(driver, links, ports.clock, ports.log, names, drifted);
+    this.keys = new NodeKeys(ports.files, ports.random, deps.keyPath);
     this.firewall = new Firewall(ports, LEASE_PORT, () => drifted(['firewall']));
   }
 
@@ -56,8 +67,70 @@ export class OverlayNetwork {
   async publicKey(): Promise<agentV1.PeerKey | undefined> {
     const { iface } = this.section;
     if (iface === undefined) return undefined;
-    const { publicKey } = await this.loadKeys();
-    return { networkId: this.section.networkId, publicKey, listenPort: iface.listen_port };
+    const { publicKey } = await this.keys.current();
+    const told = { networkId: this.section.networkId, publicKey, listenPort: iface.listen_port };
+    const next = await this.keys.upcoming();
+    return next === undefined ? told : { ...told, nextPublicKey: next.publicKey, rotation: BigInt(next.rotation) };
+  }
+
+  /** Has a further key ready where the section asks for one; true when it is to be announced. */
+  async prepareKey(): Promise<boolean> {
+    const { iface } = this.section;
+    if (iface === undefined) return false;
+    const before = await this.keys.upcoming();
+    if (iface.rotation === undefined) {
+      await this.keys.drop();
+      return false;
+    }
+    return (await this.keys.prepare(iface.rotation)) !== before;
+  }
+
+  /** Everybody holds the announced key: from now on this node has that one. */
+  switchKey(publicKey: string): Promise<void> {
+    return this.queue.run(async () => {
+      const taken = await this.keys.takeUp(publicKey);
+      const composed = this.compose();
+      if (taken !== 'taken' || composed === undefined) return;
+      const state = await this.deps.driver.read(composed.name);
+      if (state !== undefined) await this.reconciler.turn(composed, await this.keys.current(), state);
+      await failpoint('agent.key_written');
+      this.deps.ports.log.info({ interface: composed.name }, 'another key is in use');
+    });
+  }
+
+  /** A peer is about to take up another key: it is looked for every few milliseconds, before anything else. */
+  watchKeys(): void {
+    const wasWatching = this.watchedFromMs !== undefined;
+    this.watchedFromMs = this.deps.ports.clock.monotonicMs();
+    if (!wasWatching) void this.watch();
+  }
+
+  /** What can wait is to wait: a peer changes its key right now. */
+  get isHurried(): boolean {
+    return this.watchedFromMs !== undefined && this.deps.ports.clock.monotonicMs() - this.watchedFromMs < HOLD_MS;
+  }
+
+  private async watch(): Promise<void> {
+    const { clock, timers, log } = this.deps.ports;
+    while (this.watchedFromMs !== undefined && clock.monotonicMs() - this.watchedFromMs < WATCH_MS) {
+      try {
+        if (await this.queue.run(() => this.takeTurns())) break;
+      } catch (error) {
+        log.warn({ network: this.section.networkId, error: errorMessage(error) }, 'cannot look for a new key');
+      }
+      await sleep(timers, LOOK_MS);
+    }
+    this.watchedFromMs = undefined;
+  }
+
+  /** Peers that have shaken hands with their other key are reached by that one; true when one began to. */
+  private async takeTurns(): Promise<boolean> {
+    const { iface, peers } = this.section;
+    if (iface === undefined || !peers.some((peer) => peer.next_public_key !== undefined)) return false;
+    const state = await this.deps.driver.read(iface.name);
+    if (state === undefined || !this.turns.look(peers, state)) return false;
+    await this.reconciler.turn(this.compose()!, await this.keys.current(), state);
+    return true;
   }
 
   /** Brings everything about; answers why the node has not converged. */
@@ -101,7 +174,7 @@ export class OverlayNetwork {
         await this.deps.links.apply([{ op: 'unreachable-add', prefix }]);
         return;
       }
-      const state = await this.reconciler.peers(composed, await this.loadKeys());
+      const state = await this.reconciler.peers(composed, await this.keys.current());
       const peer = composed.peers.find((p) => p.peerId === vip.route_peer_id);
       if (vip.role !== 'holder' && vip.route_peer_id !== null) {
         const written = state.peers.find((p) => p.publicKey === peer?.publicKey)?.allowedIps.includes(prefix);
@@ -130,6 +203,7 @@ export class OverlayNetwork {
 
   async tearDown(): Promise<void> {
     const { iface } = this.section;
+    this.watchedFromMs = undefined;
     if (iface === undefined) return;
     try {
       await this.queue.run(() => this.deps.driver.remove(iface.name));
@@ -157,7 +231,7 @@ export class OverlayNetwork {
   /** A write that fails (wireguard-go just died) is followed by a look at everything. */
   private async quickly(composed: ComposedInterface): Promise<boolean> {
     try {
-      return await this.reconciler.quick(composed, await this.loadKeys());
+      return await this.reconciler.quick(composed, await this.keys.current());
     } catch (error) {
       this.deps.ports.log.warn({ interface: composed.name, error: errorMessage(error) }, 'a quick change failed');
       return false;
@@ -166,10 +240,11 @@ export class OverlayNetwork {
 
   private async everything(): Promise<string[]> {
     if (this.compose() === undefined) return [...this.section.errors];
+    await this.takeTurns();
     // First: an interface must not be up before its rules are.
     const errors = await this.applyFirewall();
     if (errors.length === 0 || this.firewall.isWritten || this.deps.driver.sharedDevice)
-      errors.push(...(await this.reconciler.full(() => this.compose()!, await this.loadKeys())));
+      errors.push(...(await this.reconciler.full(() => this.compose()!, await this.keys.current())));
     if (errors.join() !== this.errors.join() && errors.length > 0)
       this.deps.ports.log.warn({ network: this.section.networkId, errors }, 'network has not converged');
     this.errors = errors;
@@ -188,14 +263,7 @@ export class OverlayNetwork {
       this.deps.vips(),
       (vip) => leases.holds(vip),
       (vip) => vip.role !== 'holder' && vip.release_after_move && (vip.lease === null || leases.lingers(vip)),
+      (peer) => this.turns.of(peer),
     );
-  }
-
-  private async loadKeys(): Promise<InterfaceKeys> {
-    if (this.keys === undefined) {
-      const privateKey = await loadOrMakeKey(this.deps.ports.files, this.deps.keyPath, this.deps.ports.random);
-      this.keys = { privateKey, publicKey: publicKeyOf(privateKey) };
-    }
-    return this.keys;
   }
 }

@@ -6,6 +6,7 @@ import type { LeaseRules } from '../lease/lease.js';
 import { LeaseRunner, type LeaseHooks } from '../lease/lease-runner.js';
 import type { AgentPorts } from '../ports.js';
 import { VipActor } from '../vip/vip-actor.js';
+import { canLookAt, lookAt } from '../vip/witness.js';
 import type { WireGuardDriver } from '../wireguard/driver.js';
 import { NETWORK_PREFIX, parseNetworkSection } from './compose.js';
 import type { LinkOps } from './link-ops.js';
@@ -93,11 +94,11 @@ export class Overlay {
     const isNew = known?.section.iface === undefined;
     network.section = section;
     this.networks.set(networkId, network);
-    if (isNew) await this.announceKey(network);
+    const problems = await this.haveKeys(network, isNew);
     const before = this.vips.offerSection(networkId, section.vips, storeEpoch);
     const errors = await network.changed();
     await this.vips.settle(networkId, before);
-    return errors;
+    return [...problems, ...errors];
   }
 
   async remove(name: string): Promise<void> {
@@ -118,7 +119,31 @@ export class Overlay {
     for (const networkId of [...this.networks.keys()]) await this.remove(`${NETWORK_PREFIX}${networkId}`);
   }
 
+  /** A peer is about to take up another key. */
+  keyAnnounced({ networkId }: agentV1.KeyAnnounce): void {
+    this.networks.get(networkId)?.watchKeys();
+  }
+
+  /** This node is to take up the key that it has announced; whatever comes of it, the platform hears which one is in use. */
+  async switchKey({ networkId, publicKey }: agentV1.KeySwitch): Promise<void> {
+    const network = this.networks.get(networkId);
+    if (network === undefined) return;
+    try {
+      await network.switchKey(publicKey);
+    } catch (error) {
+      this.options.ports.log.error({ network: networkId, error: errorMessage(error) }, 'the new key is not in use yet');
+    }
+    await this.announceKey(network);
+  }
+
   voteRequest(message: agentV1.VoteRequest): void {
+    const vip = this.vips.item(message.vipId);
+    if (canLookAt(vip)) {
+      void lookAt(this.options.ports.datagrams, vip, message.epoch).then((value) =>
+        this.options.send({ message: { $case: 'votePromise', value } }),
+      );
+      return;
+    }
     this.leases.voteRequest(message.vipId, Number(message.epoch));
   }
 
@@ -151,6 +176,19 @@ export class Overlay {
     return new OverlayNetwork({ ports, driver, links, fence, leases: this.leases, keyPath, vips, drifted }, empty);
   }
 
+  /** The next key is made and announced where the section asks for one. Without it the rest is applied all the same. */
+  private async haveKeys(network: OverlayNetwork, isNew: boolean): Promise<string[]> {
+    let problem: string | undefined;
+    let isNews = isNew;
+    try {
+      isNews = (await network.prepareKey()) || isNew;
+    } catch (error) {
+      problem = `next key: ${errorMessage(error)}`;
+    }
+    if (isNews) await this.announceKey(network);
+    return problem === undefined ? [] : [problem];
+  }
+
   private async announceKey(network: OverlayNetwork): Promise<void> {
     const key = await network.publicKey();
     if (key !== undefined) this.options.send({ message: { $case: 'peerKey', value: key } });
@@ -167,6 +205,7 @@ export class Overlay {
     try {
       this.sinceObserved += DRIFT_MS;
       for (const network of this.networks.values()) {
+        if (network.isHurried) continue;
         await this.repair(network);
         await this.observe(network);
       }

@@ -66,6 +66,10 @@ export class VipActor {
     return [...this.table.items.values()].filter((item) => item.network_id === networkId);
   }
 
+  item(vipId: string): VipItem | undefined {
+    return this.table.items.get(vipId);
+  }
+
   epochs(): agentV1.VipEpoch[] {
     return [...this.table.items.values()].map((item) => ({ vipId: item.vip_id, epoch: BigInt(item.epoch) }));
   }

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { silentLog, systemClock, systemRandom, systemTimers } from '#kernel';
+import { systemNames } from '../adapters/names.js';
 import { systemFiles } from '../adapters/files.js';
 import type { ComposedInterface } from '../network/compose.js';
+import { HostNames } from '../network/host-names.js';
 import { InterfaceReconciler } from '../network/interface-reconciler.js';
 import { IpRoute } from '../network/iproute.js';
 import { eventually, temporaryFolder } from '../testing/harness.js';
@@ -134,6 +136,7 @@ describe('two nodes over real wireguard-go', () => {
         new IpRoute(n.processes, systemFiles, silentLog),
         systemClock,
         silentLog,
+        new HostNames(systemNames, systemClock, silentLog),
       );
       const other = 1 - i;
       const composed: ComposedInterface = {

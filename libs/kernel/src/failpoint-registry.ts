@@ -174,6 +174,13 @@ export const FAILPOINTS = {
     'agent.peers_written': 'WireGuard’s peers are written and not read back',
     'agent.addresses_written': 'addresses and routes of an interface are written',
   }),
+  ...points('agent/src/wireguard/node-keys.ts', {
+    'agent.key_prepared': 'a further key is on the node’s disk and has not been announced',
+    'agent.key_taken': 'the new key is the node’s own on its disk and WireGuard still has the old one',
+  }),
+  ...points('agent/src/network/overlay-network.ts', {
+    'agent.key_written': 'WireGuard has the new key and the platform does not know it',
+  }),
   ...points('agent/src/vip/vip-actor.ts', {
     'agent.vip_enacted': 'the agent does what a virtual IP asks of it and has not saved it',
     'agent.vip_saved': 'the agent has saved what a virtual IP asks and has not acknowledged it',

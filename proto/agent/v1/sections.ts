@@ -18,8 +18,21 @@ export const interfaceItem = z.object({
   addresses: z.array(z.string()),
   listen_port: z.number().int(),
   mtu: z.number().int(),
-  /** Hubs forward between spokes. */
+  /** Hubs forward between spokes, gateways between the overlay and their LANs. */
   forwarding: z.boolean(),
+  /** This node is to have a further key ready, and to announce it under this number (PeerKey). */
+  rotation: z.number().int().optional(),
+  /** Of a gateway: what may be forwarded between the overlay and other interfaces of this node. */
+  lan: z
+    .object({
+      /** LANs behind this node. */
+      subnets: z.array(z.string()),
+      /** Other prefixes whose packets pass as before: pods. */
+      also: z.array(z.string()),
+      /** Packets into the LANs get this node's own address as their source. */
+      masquerade: z.boolean(),
+    })
+    .optional(),
 });
 export type InterfaceItem = z.infer<typeof interfaceItem>;
 
@@ -27,7 +40,9 @@ export const peerItem = z.object({
   peer_id: z.string(),
   instance_id: z.string().nullable(),
   public_key: z.string(),
-  /** Best first, `host:port` or `[v6]:port`. The agent tries the next one when no handshake follows. */
+  /** The peer is about to take up this key: WireGuard's peer for it is made beside, and gets the prefixes when it shakes hands. */
+  next_public_key: z.string().optional(),
+  /** Best first, `host:port`, `[v6]:port` or `name:port`. The agent tries the next one when no handshake follows. */
   endpoints: z.array(z.string()),
   /** Disjoint over the peers of one interface. VIPs are not here but in vip items. */
   allowed_ips: z.array(z.string()),

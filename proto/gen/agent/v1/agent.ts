@@ -237,6 +237,9 @@ export interface PeerKey {
   networkId: string;
   publicKey: string;
   listenPort: number;
+  /** While the key is being changed: the public half of the one to come, and the change it belongs to (interface item). */
+  nextPublicKey?: string | undefined;
+  rotation?: bigint | undefined;
 }
 
 /** A voter's answer to VoteRequest. */
@@ -378,14 +381,18 @@ export interface HeartbeatAck {
   seq: bigint;
 }
 
+/** Priority lane. Another peer is about to take up this key, which the section has announced: watch for its first handshake. */
 export interface KeyAnnounce {
   networkId: string;
   peerId: string;
   publicKey: string;
 }
 
+/** Priority lane. Everybody holds the key that this node has announced: take it up. Repeated until the node says that it has. */
 export interface KeySwitch {
   networkId: string;
+  /** The announced key; nothing happens when the node has another one by now. */
+  publicKey: string;
 }
 
 /** The platform ends the stream and says why. `wipe` is sent to a forgotten instance. */
@@ -2560,7 +2567,7 @@ export const ObservedPeer: MessageFns<ObservedPeer> = {
 };
 
 function createBasePeerKey(): PeerKey {
-  return { networkId: "", publicKey: "", listenPort: 0 };
+  return { networkId: "", publicKey: "", listenPort: 0, nextPublicKey: undefined, rotation: undefined };
 }
 
 export const PeerKey: MessageFns<PeerKey> = {
@@ -2573,6 +2580,15 @@ export const PeerKey: MessageFns<PeerKey> = {
     }
     if (message.listenPort !== 0) {
       writer.uint32(24).uint32(message.listenPort);
+    }
+    if (message.nextPublicKey !== undefined) {
+      writer.uint32(34).string(message.nextPublicKey);
+    }
+    if (message.rotation !== undefined) {
+      if (BigInt.asUintN(64, message.rotation) !== message.rotation) {
+        throw new globalThis.Error("value provided for field message.rotation of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.rotation);
     }
     return writer;
   },
@@ -2614,6 +2630,22 @@ export const PeerKey: MessageFns<PeerKey> = {
             message.listenPort = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.nextPublicKey = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.rotation = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2634,6 +2666,10 @@ export const PeerKey: MessageFns<PeerKey> = {
     message.networkId = object.networkId ?? "";
     message.publicKey = object.publicKey ?? "";
     message.listenPort = object.listenPort ?? 0;
+    message.nextPublicKey = object.nextPublicKey ?? undefined;
+    message.rotation = (object.rotation !== undefined && object.rotation !== null)
+      ? BigInt(object.rotation)
+      : undefined;
     return message;
   },
 };
@@ -4410,13 +4446,16 @@ export const KeyAnnounce: MessageFns<KeyAnnounce> = {
 };
 
 function createBaseKeySwitch(): KeySwitch {
-  return { networkId: "" };
+  return { networkId: "", publicKey: "" };
 }
 
 export const KeySwitch: MessageFns<KeySwitch> = {
   encode(message: KeySwitch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.networkId !== "") {
       writer.uint32(10).string(message.networkId);
+    }
+    if (message.publicKey !== "") {
+      writer.uint32(18).string(message.publicKey);
     }
     return writer;
   },
@@ -4442,6 +4481,14 @@ export const KeySwitch: MessageFns<KeySwitch> = {
             message.networkId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.publicKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4460,6 +4507,7 @@ export const KeySwitch: MessageFns<KeySwitch> = {
   fromPartial(object: DeepPartial<KeySwitch>): KeySwitch {
     const message = createBaseKeySwitch();
     message.networkId = object.networkId ?? "";
+    message.publicKey = object.publicKey ?? "";
     return message;
   },
 };
