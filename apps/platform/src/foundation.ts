@@ -3,7 +3,13 @@ import type { AgentGateway, EnrollmentHandler } from '#agent-gateway';
 import type { AuditOffice } from '#audit';
 import type { EventStore } from '#event-store';
 import { memoryStorage, postgresStorage, ProcessingHost, Transactor } from '#processing';
-import { CursorCodec, MemoryIdempotencyLedger, PostgresIdempotencyLedger, type IdempotencyLedger } from '#tools';
+import {
+  CursorCodec,
+  MemoryIdempotencyLedger,
+  PlanCodec,
+  PostgresIdempotencyLedger,
+  type IdempotencyLedger,
+} from '#tools';
 import type { Closing } from './closing.js';
 import { platformEvents } from './events.js';
 import { Late, LateDispatcher } from './late.js';
@@ -27,6 +33,7 @@ export interface Foundation {
   readonly audit: AuditOffice;
   readonly ledger: IdempotencyLedger;
   readonly cursors: CursorCodec;
+  readonly plans: PlanCodec;
   /** The log for consumers outside: `/events`, Subscribe, webhooks. */
   readonly consumers: OpenedConsumers;
   /** Bound when Nest has made the handlers. */
@@ -64,7 +71,8 @@ export const openFoundation = async ({ config, log, opened, closing }: Foundatio
   closing.add('agent gateway', () => gateway.stop());
   const ledger = postgres === undefined ? new MemoryIdempotencyLedger() : new PostgresIdempotencyLedger(postgres.pool);
   const cursors = new CursorCodec(access.cursorKey);
+  const plans = new PlanCodec(access.cursorKey);
   const consumers = openConsumers({ config, log, opened, catalogue, access, cursors, gateway });
   const parts = { config, log, opened, store, catalogue, transactor, access, processing, gateway, audit, consumers };
-  return { ...parts, ledger, cursors, dispatcher, enrollment };
+  return { ...parts, ledger, cursors, plans, dispatcher, enrollment };
 };

@@ -115,6 +115,7 @@ const registryProvider = (f: Foundation, onBadOutput: 'throw' | 'log'): Provider
       readYourWrites: f.processing,
       ledger: f.ledger,
       cursors: f.cursors,
+      plans: f.plans,
       clock: systemClock,
       ids: systemIds,
       log: f.log.child({ part: 'tools' }),

@@ -65,6 +65,8 @@ export interface Principal {
   readonly permissions: ReadonlySet<string>;
   /** When the token ends, milliseconds since the epoch; absent when it does not. */
   readonly expiresAtMs?: number;
+  /** Made for an AI operator: disruptive tools need a plan, destroying ones a human. */
+  readonly guarded?: boolean;
 }
 
 export interface OperatorAuthenticator {

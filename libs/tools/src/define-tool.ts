@@ -28,6 +28,28 @@ export interface ToolDefinition<I extends z.ZodObject = z.ZodObject, O extends z
   readonly examples?: readonly { readonly title: string; readonly arguments: Readonly<Record<string, unknown>> }[];
   /** The CLI's noun and verb, e.g. ['node', 'create']. */
   readonly cli?: readonly [noun: string, verb: string];
+  /** Moves or interrupts what runs now, though it can be undone (a drain, a failover): guarded tokens need a fresh plan for it. */
+  readonly disruptive?: boolean;
+  /** The argument that names what is ended or moved; the first required one when not given. */
+  readonly target?: string;
+  /** For a change that goes on after its answer: where to look until it has ended. */
+  readonly follow?: ToolFollow;
+}
+
+/** What a call began is followed by reading one thing until its state is one of these. Paths are dotted, into the answers. */
+export interface ToolFollow {
+  /** The reading tool, the argument that names the thing, and where the call's answer holds its id. */
+  readonly tool: string;
+  readonly argument: string;
+  readonly id: string;
+  /** Where the reading tool's answer holds the state. */
+  readonly state: string;
+  /** States on the way, in order; they make the progress. */
+  readonly phases: readonly string[];
+  readonly done: readonly string[];
+  readonly failed: readonly string[];
+  /** Where the reading tool's answer says why it failed. */
+  readonly error?: string;
 }
 
 export const defineTool = <I extends z.ZodObject, O extends z.ZodObject>(tool: ToolDefinition<I, O>) => tool;
@@ -54,6 +76,10 @@ export interface ToolCall {
   /** Waits (2 s at most) until these projections show what the call has written so far; otherwise the answer says `read_model: behind`. */
   settle(...projections: readonly Pick<Projection, 'name'>[]): Promise<void>;
   warn(warning: string): void;
+  /** Aborted when the caller is gone or has cancelled; what is written already stays. */
+  readonly signal: AbortSignal;
+  /** Tells a caller that asked for it how far a long call is. Never fails. */
+  progress(done: number, total: number | undefined, message: string): void;
 }
 
 export type ToolHandler<I extends z.ZodObject, O extends z.ZodObject> = (

@@ -2,52 +2,27 @@ import {
   canonicalJson,
   deterministicUuid,
   errorMessage,
+  failpoint,
   nearest,
   refusal,
   RefusedError,
   sha256Hex,
-  type Clock,
-  type Ids,
-  type Log,
-  type Refusal,
-  failpoint,
 } from '#kernel';
 import { EventStoreUnavailableError } from '#event-store';
-import type { CommandContext, CommandDispatcher, ReadYourWrites } from '#processing';
+import type { CommandContext } from '#processing';
 import { permits, type Principal } from '#access';
 import type { z } from 'zod';
-import type { CursorCodec } from './cursor.js';
-import type { ToolDefinition, ToolHandler, ToolRegistrar } from './define-tool.js';
-import type { IdempotencyLedger } from './idempotency.js';
 import { argumentsInShort } from './arguments-in-short.js';
-import { inputRefusal, normaliseAliases, unknownParameter } from './input-rules.js';
+import type { ToolDefinition, ToolHandler, ToolRegistrar } from './define-tool.js';
+import { climb, needsPlan } from './guard.js';
+import { operationOf } from './operations/operation-id.js';
+import type { PlanAbout } from './plan.js';
+import type { ApprovalGate } from './approvals/gate.js';
+import type { ToolAnswer, ToolRegistryPorts, ToolRequest } from './tool-call.js';
+import { readInput, type ReadInput } from './tool-input.js';
+import { previewAnswer, type ToolPreviews } from './tool-preview.js';
 import { ToolRun } from './tool-run.js';
 import { inputSchema, toolListing, type ToolListing } from './tool-schema.js';
-
-export interface ToolRequest {
-  readonly name: string;
-  readonly arguments: unknown;
-  readonly principal: Principal;
-}
-
-/** `failed` is a bug or an outage, never the caller's fault; what happened is in the log under the correlation id. */
-export type ToolAnswer =
-  | { readonly kind: 'ok'; readonly data: Readonly<Record<string, unknown>> }
-  | { readonly kind: 'refused'; readonly refusal: Refusal }
-  | { readonly kind: 'failed'; readonly correlationId: string };
-
-export interface ToolRegistryPorts {
-  readonly dispatcher: CommandDispatcher;
-  readonly readYourWrites: ReadYourWrites;
-  readonly ledger: IdempotencyLedger;
-  readonly cursors: CursorCodec;
-  readonly clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
-  readonly ids: Ids;
-  readonly log: Log;
-  /** A handler whose answer breaks its own schema: `throw` in tests, `log` where an operator waits for the answer. */
-  readonly onBadOutput: 'throw' | 'log';
-  readonly observe?: (tool: string, outcome: ToolAnswer['kind'], durationMs: number) => void;
-}
 
 interface Entry {
   readonly tool: ToolDefinition;
@@ -59,8 +34,20 @@ interface Entry {
 /** Every operator tool, once: the surfaces (MCP, REST, CLI) only carry requests here and answers back. */
 export class ToolRegistry implements ToolRegistrar {
   private readonly entries = new Map<string, Entry>();
+  private previews: ToolPreviews | undefined;
+  private gate: ApprovalGate | undefined;
 
   constructor(private readonly ports: ToolRegistryPorts) {}
+
+  /** What answers dry runs; it needs the contexts, which need this registry. */
+  usePreviews(previews: ToolPreviews): void {
+    this.previews = previews;
+  }
+
+  /** What decides which calls wait for a human. */
+  useGate(gate: ApprovalGate): void {
+    this.gate = gate;
+  }
 
   add<I extends z.ZodObject, O extends z.ZodObject>(tool: ToolDefinition<I, O>, handler: ToolHandler<I, O>): void {
     if (this.entries.has(tool.name)) throw new Error(`tool defined twice: ${tool.name}`);
@@ -85,14 +72,19 @@ export class ToolRegistry implements ToolRegistrar {
 
   /** One tool as the caller may use it. Throws RefusedError: 404 with the nearest name, or 403. */
   describe(name: string, permissions: ReadonlySet<string>): ToolListing {
-    const entry = this.entry(name.replace(/^platform\./, ''));
+    const entry = this.entry(bare(name));
     requirePermission(entry.tool, { permissions });
     return (entry.listing ??= toolListing(entry.tool));
   }
 
+  /** The definition itself; undefined when there is none of this name. */
+  definition(name: string): ToolDefinition | undefined {
+    return this.entries.get(bare(name))?.tool;
+  }
+
   async call(request: ToolRequest): Promise<ToolAnswer> {
     const started = this.ports.clock.monotonicMs();
-    const name = request.name.replace(/^platform\./, '');
+    const name = bare(request.name);
     const answer = await this.answer(name, request);
     const known = this.entries.has(name) ? name : 'unknown';
     this.ports.observe?.(known, answer.kind, this.ports.clock.monotonicMs() - started);
@@ -100,20 +92,88 @@ export class ToolRegistry implements ToolRegistrar {
   }
 
   private async answer(name: string, request: ToolRequest): Promise<ToolAnswer> {
-    let correlationId = '';
+    const call = { correlationId: '' };
     try {
       const entry = this.entry(name);
       requirePermission(entry.tool, request.principal);
-      const { input, normalised, key } = this.readInput(entry, request.arguments);
-      const context = await this.context(entry.tool, request.principal, input, key);
-      correlationId = context.correlationId;
-      const run = new ToolRun(context, request.principal.permissions, this.ports.dispatcher, this.ports.readYourWrites);
-      const data = this.checkOutput(entry.tool, await entry.handler(input, run));
-      if (entry.tool.danger !== 'read') await failpoint('tool.handled');
-      return { kind: 'ok', data: { ...data, ...this.about(entry.tool, run, normalised) } };
+      const read = readInput(entry.tool, entry.input, request.arguments);
+      return entry.tool.danger === 'read'
+        ? await this.perform(entry, request, read, call)
+        : await this.change(entry, request, read, call);
     } catch (error) {
-      return this.failure(name, error, correlationId);
+      return this.failure(name, error, call.correlationId);
     }
+  }
+
+  /** A change is planned, or has to pass the guard and the gate before it is made. */
+  private async change(entry: Entry, request: ToolRequest, read: ReadInput, call: Correlated): Promise<ToolAnswer> {
+    const { tool } = entry;
+    const { principal, approvalId } = request;
+    if (read.dryRun) return this.dryRun(entry, principal, read);
+    if (approvalId !== undefined) return this.perform(entry, request, { ...read, key: approvalId }, call);
+    const rule = await this.gate?.rule(tool, principal);
+    const plan = this.checkPlan(tool, principal, read);
+    const approvalFollows = rule === 'require_approval';
+    const verdict = climb({ tool, input: read.input, principal, plan, consent: request.consent, approvalFollows });
+    if (verdict.kind === 'ask') return { kind: 'consent', ask: verdict.ask };
+    if (this.gate === undefined || rule === undefined || rule === 'allow') {
+      return this.perform(entry, request, read, call);
+    }
+    const context = await this.context(tool, principal, read);
+    call.correlationId = context.correlationId;
+    const asked = { tool, input: read.input, principal, context };
+    if (rule === 'notify') {
+      const answer = await this.perform(entry, request, read, call, context);
+      await this.gate.notify(asked, answer.kind);
+      return answer;
+    }
+    const { approvalId: id, position } = await this.gate.request(asked);
+    return {
+      kind: 'ok',
+      data: {
+        outcome: 'pending',
+        pending: true,
+        approval_id: id,
+        position: this.ports.cursors.encode(principal.accountId, position),
+        correlation_id: context.correlationId,
+        warnings: [`nothing was done yet: get_approval({approval_id: "${id}"}) tells how it stands`],
+        ...normalisedOf(read),
+      },
+    };
+  }
+
+  private async perform(
+    entry: Entry,
+    { principal, watch }: ToolRequest,
+    read: ReadInput,
+    call: Correlated,
+    given?: CommandContext,
+  ): Promise<ToolAnswer> {
+    const { tool } = entry;
+    const context = given ?? (await this.context(tool, principal, read));
+    call.correlationId = context.correlationId;
+    const { dispatcher, readYourWrites } = this.ports;
+    const run = new ToolRun(context, principal.permissions, dispatcher, readYourWrites, watch);
+    const data = this.checkOutput(tool, await entry.handler(read.input, run));
+    if (tool.danger !== 'read') await failpoint('tool.handled');
+    return { kind: 'ok', data: { ...data, ...this.about(tool, run, data), ...normalisedOf(read) } };
+  }
+
+  private async dryRun({ tool }: Entry, principal: Principal, read: ReadInput): Promise<ToolAnswer> {
+    const { plans, clock, ids } = this.ports;
+    if (this.previews === undefined || plans === undefined) {
+      throw new RefusedError(refusal(422, 'no_dry_run', 'nothing can be tried out here', { field: 'dry_run' }));
+    }
+    const { accountId, operatorId, permissions } = principal;
+    const asked = { tool: tool.name, arguments: read.input, accountId, operatorId, permissions };
+    const preview = await this.previews.preview(asked);
+    const plan = plans.issue(planAbout(tool, principal, read), clock.wallMs());
+    return previewAnswer(preview, plan, { correlation_id: ids.uuid(), ...normalisedOf(read) });
+  }
+
+  private checkPlan(tool: ToolDefinition, principal: Principal, read: ReadInput) {
+    if (!needsPlan(tool) || read.planId === undefined || this.ports.plans === undefined) return 'none';
+    return this.ports.plans.check(planAbout(tool, principal, read), read.planId, this.ports.clock.wallMs());
   }
 
   private entry(name: string): Entry {
@@ -129,32 +189,12 @@ export class ToolRegistry implements ToolRegistrar {
     );
   }
 
-  private readInput(entry: Entry, given: unknown) {
-    const raw = given ?? {};
-    if (typeof raw !== 'object' || Array.isArray(raw)) {
-      throw new RefusedError(refusal(400, 'invalid_arguments', 'arguments must be a JSON object'));
-    }
-    const aliases = entry.tool.aliases ?? {};
-    const known = new Set(Object.keys(entry.input.shape));
-    const { named, normalised } = normaliseAliases(raw as Record<string, unknown>, aliases, known);
-    const unknown = unknownParameter(entry.input, named, aliases);
-    if (unknown !== undefined) throw new RefusedError(unknown);
-    const parsed = entry.input.safeParse(named);
-    if (!parsed.success) throw new RefusedError(inputRefusal(parsed.error, named));
-    const { idempotency_key: key, ...input } = parsed.data as Record<string, unknown> & { idempotency_key?: string };
-    return { input, normalised, key };
-  }
-
-  private async context(
-    tool: ToolDefinition,
-    principal: Principal,
-    input: Record<string, unknown>,
-    key: string | undefined,
-  ): Promise<CommandContext> {
+  private async context(tool: ToolDefinition, principal: Principal, read: ReadInput): Promise<CommandContext> {
+    const { input, key } = read;
     const callId =
       key === undefined ? this.ports.ids.uuid() : deterministicUuid('tool-call', principal.accountId, tool.name, key);
     if (key !== undefined && tool.danger !== 'read') {
-      const claimed = await this.ports.ledger.claim(callId, sha256Hex(canonicalJson(input)));
+      const claimed = await this.ports.ledger.claim(callId, argumentsDigest(input));
       await failpoint('tool.claimed');
       if (claimed === 'different') {
         throw new RefusedError(
@@ -185,20 +225,17 @@ export class ToolRegistry implements ToolRegistrar {
     return data;
   }
 
-  private about(tool: ToolDefinition, run: ToolRun, normalised: Record<string, string>): Record<string, unknown> {
-    const change =
-      tool.danger === 'read'
-        ? {}
-        : {
-            outcome: run.position === undefined ? 'nothing' : 'done',
-            ...(run.position === undefined ? {} : { position: this.ports.cursors.encode(run.accountId, run.position) }),
-            correlation_id: run.context.correlationId,
-            ...(run.behind ? { read_model: 'behind' } : {}),
-          };
+  private about(tool: ToolDefinition, run: ToolRun, data: Record<string, unknown>): Record<string, unknown> {
+    const warnings = run.warnings.length === 0 ? {} : { warnings: run.warnings };
+    if (tool.danger === 'read') return warnings;
+    const operation = operationOf(tool, data, run.context.correlationId);
     return {
-      ...change,
-      ...(run.warnings.length === 0 ? {} : { warnings: run.warnings }),
-      ...(Object.keys(normalised).length === 0 ? {} : { normalised }),
+      outcome: run.position === undefined ? 'nothing' : 'done',
+      ...(run.position === undefined ? {} : { position: this.ports.cursors.encode(run.accountId, run.position) }),
+      correlation_id: run.context.correlationId,
+      ...(run.behind ? { read_model: 'behind' } : {}),
+      ...(operation === undefined ? {} : { operation }),
+      ...warnings,
     };
   }
 
@@ -214,6 +251,24 @@ export class ToolRegistry implements ToolRegistrar {
     return { kind: 'failed', correlationId: id };
   }
 }
+
+/** Known as soon as the call has an id, so that a failure can name it. */
+interface Correlated {
+  correlationId: string;
+}
+
+const bare = (name: string): string => name.replace(/^platform\./, '');
+
+export const argumentsDigest = (input: Readonly<Record<string, unknown>>): string => sha256Hex(canonicalJson(input));
+
+const planAbout = (tool: ToolDefinition, principal: Principal, read: ReadInput): PlanAbout => ({
+  accountId: principal.accountId,
+  operatorId: principal.operatorId,
+  tool: tool.name,
+  argumentsDigest: argumentsDigest(read.input),
+});
+
+const normalisedOf = ({ normalised }: ReadInput) => (Object.keys(normalised).length === 0 ? {} : { normalised });
 
 const requirePermission = (tool: ToolDefinition, principal: Pick<Principal, 'permissions'>): void => {
   if (permits(principal.permissions, tool.permission)) return;

@@ -6,7 +6,8 @@ import type { Principal } from '#access';
 import { CursorCodec } from './cursor.js';
 import { defineTool } from './define-tool.js';
 import { MemoryIdempotencyLedger } from './idempotency.js';
-import { ToolRegistry, type ToolAnswer } from './tool-registry.js';
+import type { ToolAnswer } from './tool-call.js';
+import { ToolRegistry } from './tool-registry.js';
 
 class Rename extends Command<{ name: string }, { name: string }> {
   static readonly type = 'test.rename';

@@ -12,6 +12,14 @@ import type { ToolCall } from './define-tool.js';
 
 type Newable<P extends object, T> = new (payload: P, context: CommandContext) => Command<P, T>;
 
+/** What a surface lets a running call know, and wants to know of it. */
+export interface CallWatch {
+  readonly signal?: AbortSignal;
+  readonly progress?: (done: number, total: number | undefined, message: string) => void;
+}
+
+const NEVER = new AbortController().signal;
+
 /** One call of a tool as its handler sees it: sends commands under derived ids and collects what they did. */
 export class ToolRun implements ToolCall {
   private sent = 0;
@@ -24,7 +32,16 @@ export class ToolRun implements ToolCall {
     readonly permissions: ReadonlySet<string>,
     private readonly dispatcher: CommandDispatcher,
     private readonly readYourWrites: ReadYourWrites,
+    private readonly watch: CallWatch = {},
   ) {}
+
+  get signal(): AbortSignal {
+    return this.watch.signal ?? NEVER;
+  }
+
+  progress(done: number, total: number | undefined, message: string): void {
+    this.watch.progress?.(done, total, message);
+  }
 
   get accountId(): string {
     return this.context.accountId;

@@ -8,13 +8,46 @@ export const idempotencyKey = z
   .max(200)
   .describe('Repeat a call under the same key and it happens once; the answer is the same.');
 
+/** Taken by every changing tool: nothing is kept, and the answer tells what would follow. */
+export const dryRun = z
+  .boolean()
+  .describe('Change nothing; answer what would follow: events, virtual IP moves, changes per node, a plan_id');
+
+export const planId = z
+  .string()
+  .max(100)
+  .describe('plan_id of a dry_run of this very call, at most 10 minutes old; only guarded tokens need one');
+
+const rows = z.array(z.record(z.string(), z.unknown()));
+
 /** Answered by every tool that changes something, beside its own data. */
 export const mutationAnswer = {
-  outcome: z.enum(['done', 'nothing']).describe('nothing: the wanted state held already'),
+  outcome: z
+    .enum(['done', 'nothing', 'planned', 'pending'])
+    .describe('nothing: the wanted state held already. planned: this was a dry run. pending: waits for an approval'),
   position: z.string().optional().describe('Opaque cursor of the last event written'),
   correlation_id: z.string(),
   warnings: z.array(z.string()).optional(),
   read_model: z.literal('behind').optional().describe('Written, but lists may not show it yet'),
+  dry_run: z
+    .object({
+      would_be: z.enum(['done', 'nothing', 'pending', 'unknown']),
+      plan_id: z.string(),
+      plan_expires_at: z.string(),
+      events: rows,
+      vip_moves: rows,
+      nodes_touched: rows,
+      cannot_predict: z.array(z.string()),
+      stopped_early: z.string().optional(),
+    })
+    .optional()
+    .describe('Only of a dry run; ids and tokens in the answer are placeholders then'),
+  operation: z
+    .object({ id: z.string(), url: z.string(), state: z.string() })
+    .optional()
+    .describe('What goes on after this answer: get_operation follows it'),
+  pending: z.boolean().optional().describe('true: an approval is needed, see approval_id'),
+  approval_id: z.string().optional().describe('get_approval tells how it stands'),
 };
 
 const normalised = z
@@ -22,17 +55,22 @@ const normalised = z
   .optional()
   .describe('Arguments brought to their names: alias → name');
 
-/** The whole input of a tool: its own arguments and, when it changes something, the idempotency key. */
-export const inputSchema = (tool: ToolDefinition): z.ZodObject =>
-  tool.danger === 'read' || 'idempotency_key' in tool.input.shape
-    ? tool.input
-    : tool.input.safeExtend({ idempotency_key: idempotencyKey.optional() });
-
-export const outputSchema = (tool: ToolDefinition): z.ZodObject =>
-  tool.output.safeExtend({
-    ...(tool.danger === 'read' ? { warnings: mutationAnswer.warnings } : mutationAnswer),
-    normalised,
+/** The whole input of a tool: its own arguments and, when it changes something, how to call it. */
+export const inputSchema = (tool: ToolDefinition): z.ZodObject => {
+  if (tool.danger === 'read') return tool.input;
+  const needsPlan = tool.danger === 'destroy' || tool.disruptive === true;
+  return tool.input.safeExtend({
+    ...('idempotency_key' in tool.input.shape ? {} : { idempotency_key: idempotencyKey.optional() }),
+    dry_run: dryRun.optional(),
+    ...(needsPlan ? { plan_id: planId.optional() } : {}),
   });
+};
+
+/** A changing tool's own data is absent when nothing was done: in a dry run that could not run it, and while an approval is pending. */
+export const outputSchema = (tool: ToolDefinition): z.ZodObject =>
+  tool.danger === 'read'
+    ? tool.output.safeExtend({ warnings: mutationAnswer.warnings, normalised })
+    : tool.output.partial().safeExtend({ ...mutationAnswer, normalised });
 
 export type JsonSchema = Readonly<Record<string, unknown>> & { readonly type: 'object' };
 
@@ -55,6 +93,7 @@ export interface ToolListing {
   readonly description: string;
   readonly permission: string;
   readonly danger: ToolDefinition['danger'];
+  readonly disruptive: boolean;
   readonly cli?: readonly [noun: string, verb: string];
   readonly aliases: Readonly<Record<string, string>>;
   readonly examples: NonNullable<ToolDefinition['examples']>;
@@ -69,6 +108,7 @@ export const toolListing = (tool: ToolDefinition): ToolListing => ({
   description: tool.description,
   permission: tool.permission,
   danger: tool.danger,
+  disruptive: tool.disruptive === true,
   ...(tool.cli === undefined ? {} : { cli: tool.cli }),
   aliases: tool.aliases ?? {},
   examples: tool.examples ?? [],

@@ -10,6 +10,7 @@ import { fleetStateAt, REGISTERED_PROJECTIONS, type RegisteredProjections } from
 import { fleetStateAtTool } from './fleet-state-definition.js';
 import { whatIfTool } from './what-if/definition.js';
 import { FORKS, type Forks } from './what-if/port.js';
+import { forkPreviews } from './what-if/preview.js';
 import { whatIf } from './what-if/what-if.js';
 
 /** The log as a time machine: what was, why, and what would be. */
@@ -33,5 +34,6 @@ export class TimeTravelModule implements OnModuleInit {
     const managers = () => this.processing.processManagers();
     this.tools.add(explainTool, explain({ store, models: this.models, projections, managers, clock }));
     this.tools.add(whatIfTool, whatIf(this.forks, this.registry, cursors));
+    this.registry.usePreviews(forkPreviews(this.forks));
   }
 }

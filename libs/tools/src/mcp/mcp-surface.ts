@@ -2,7 +2,8 @@ import { createMcpHandler, Server, type McpHttpHandler } from '@modelcontextprot
 import { errorMessage, type Log } from '#kernel';
 import type { Principal } from '#access';
 import { internalError, toolError } from '../rest/envelope.js';
-import type { ToolAnswer, ToolRegistry } from '../tool-registry.js';
+import type { ToolAnswer } from '../tool-call.js';
+import type { ToolRegistry } from '../tool-registry.js';
 import type { ToolListing } from '../tool-schema.js';
 
 const INSTRUCTIONS =
@@ -52,6 +53,7 @@ const mcpTool = (tool: ToolListing) => ({
 
 const mcpResult = (answer: ToolAnswer) => {
   if (answer.kind === 'ok') return { ...text(answer.data), structuredContent: { ...answer.data } };
+  if (answer.kind === 'consent') throw new Error('nobody was offered to be asked');
   const error = answer.kind === 'refused' ? toolError(answer.refusal) : internalError(answer.correlationId);
   return { ...text({ error }), structuredContent: { error }, isError: true };
 };

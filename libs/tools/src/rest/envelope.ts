@@ -1,5 +1,5 @@
 import type { Refusal } from '#kernel';
-import type { ToolAnswer } from '../tool-registry.js';
+import type { ToolAnswer } from '../tool-call.js';
 
 /** What an operator is told of a refusal, the same on every surface. */
 export interface ToolError {
@@ -27,5 +27,6 @@ export const restAnswer = (answer: ToolAnswer): { readonly status: number; reado
   if (answer.kind === 'ok') return { status: 200, body: { success: true, data: answer.data } };
   if (answer.kind === 'failed')
     return { status: 500, body: { success: false, error: internalError(answer.correlationId) } };
+  if (answer.kind === 'consent') throw new Error('REST cannot ask a human');
   return { status: answer.refusal.status, body: { success: false, error: toolError(answer.refusal) } };
 };

@@ -10,7 +10,7 @@ import { vipMoves } from './vip-moves.js';
 type Tool = typeof whatIfTool;
 
 /** Always true of a fork, whatever is tried in it. */
-const ALWAYS = [
+export const ALWAYS = [
   'what nodes report afterwards: installs, phases, keys, health; no agent runs in a fork',
   'ids, tokens and keys that would be made: those shown are placeholders',
 ];
@@ -54,12 +54,13 @@ export const whatIf =
   };
 
 const outcomeOf = (answer: ToolAnswer | { readonly kind: 'pending' }) => {
+  if (answer.kind === 'consent') throw new Error('a fork asks nobody');
   if (answer.kind !== 'ok') return answer.kind;
   return answer.data['outcome'] === 'nothing' ? ('nothing' as const) : ('done' as const);
 };
 
 /** Only of the caller's account: other accounts' virtual IPs may move in a fork as well. */
-const storyOf = (outcome: ForkOutcome, accountId: string) => {
+export const storyOf = (outcome: ForkOutcome, accountId: string) => {
   const own = outcome.events.filter((event) => event.meta.accountId === accountId);
   const isInbox = (event: RecordedEvent) => categoryOf(event.stream).startsWith('pm_');
   const atMs = (event: RecordedEvent) => Math.max(0, Math.round(Date.parse(event.recordedAt) - outcome.startedMs));

@@ -1,0 +1,61 @@
+import { canonicalJson } from '#kernel';
+import { startTestPlatform, type TestPlatform } from '../testing/test-platform.js';
+
+/** What every tool promises, whichever it is: one platform, all tools. */
+let drover: TestPlatform;
+const ok = async (tool: string, args: object = {}, token?: string) => {
+  const { body } = await drover.rest(tool, args, token);
+  if (!body.success) throw new Error(`${tool}: ${canonicalJson(body.error)}`);
+  return body.data as Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any
+};
+const head = () => drover.platform.foundation.store.head();
+
+/** What the examples of the definitions speak of. */
+const makeTheExamplesWorld = async () => {
+  await ok('system_create_template', { name: 'k3s-servers' });
+  await ok('system_create_node', { hostname: 'k3s-server-1', node_template_id: 'k3s-servers' });
+  await ok('system_sdwan_create_network', { name: 'k3s-prod-net' });
+};
+
+beforeAll(async () => {
+  drover = await startTestPlatform();
+  await makeTheExamplesWorld();
+}, 60_000);
+afterAll(() => drover.stop(), 30_000);
+
+describe('a dry run', () => {
+  it('answers what would follow with a plan, and appends nothing', async () => {
+    const before = await head();
+    const answer = await ok('system_create_node', {
+      hostname: 'imagined',
+      node_template_id: 'k3s-servers',
+      dry_run: true,
+      idempotency_key: 'imagined',
+    });
+    expect(answer).toMatchObject({ outcome: 'planned', node: { name: 'imagined' }, dry_run: { would_be: 'done' } });
+    expect(answer['dry_run'].events.map((event: { kind: string }) => event.kind)).toContain('system.node.created');
+    expect(answer['dry_run'].plan_id).toMatch(/^plan_/);
+    expect(answer).not.toHaveProperty('position');
+    expect(await head()).toBe(before);
+    // The key is not claimed either: the real call may differ.
+    await ok('system_create_template', { name: 'x', dry_run: true, idempotency_key: 'k' });
+    expect(await head()).toBe(before);
+  });
+
+  it('is refused in the words of the call itself', async () => {
+    const call = { hostname: 'x', node_template_id: 'k3s-server' };
+    const [real, dry] = [
+      await drover.rest('system_create_node', call),
+      await drover.rest('system_create_node', { ...call, dry_run: true }),
+    ];
+    expect([dry.status, dry.body]).toEqual([real.status, real.body]);
+    expect(dry.body.error.hint).toBe('did you mean k3s-servers?');
+  });
+
+  it('shows no token that looks as if it opened something', async () => {
+    const { node } = await ok('system_create_node', { hostname: 'machine', node_template_id: 'k3s-servers' });
+    const planned = await ok('system_provision_instance', { node_id: node.id, dry_run: true });
+    expect(planned['join'].token).toBe('PLACEHOLDER');
+    expect(JSON.stringify(planned)).not.toMatch(/drvj_/);
+  });
+});
