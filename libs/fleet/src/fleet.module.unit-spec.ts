@@ -50,10 +50,10 @@ describe('the fleet module', () => {
     class Ports {}
     const app = await Test.createTestingModule({ imports: [Ports, FleetModule] }).compile();
     await app.init();
-    expect(added['projection']).toEqual(['fleet_templates', 'fleet_nodes', 'fleet_instances']);
+    expect(added['projection']).toEqual(['fleet_templates', 'fleet_nodes', 'fleet_instances', 'fleet_module_versions']);
     expect(added['manager']).toEqual(['fleet_assignments', 'fleet_provisioning', 'fleet_deadlines']);
     expect(added['command']).toHaveLength(fleetUses.length);
-    expect(added['tool']).toHaveLength(22);
+    expect(added['tool']).toHaveLength(26);
     expect(added['gateway']).toEqual(['fleet', 'observer']);
     expect(app.get(ENROLLMENT_HANDLER, { strict: false })).toBeDefined();
     const result: unknown = await app.get(CommandBus).execute(new CreateTemplate({ name: 'x' }, rig.context()));

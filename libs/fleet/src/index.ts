@@ -1,5 +1,5 @@
 export * from './domain/events.js';
-export { familyOf, MODULES, type Module, type ModuleFamily } from './domain/module-catalogue.js';
+export { artifactOf, familyOf, MODULES, type Module, type ModuleFamily } from './domain/module-catalogue.js';
 export {
   isFinal,
   statusOf,
@@ -12,6 +12,15 @@ export {
 export { evolveInstance } from './domain/instance/evolve.js';
 export { instanceDecider } from './domain/instance/decide.js';
 export { nodeDecider } from './domain/node/decide.js';
+export { moduleVersionsDecider, notInstallable } from './domain/module/decide.js';
+export {
+  evolveModuleVersions,
+  liveVersion,
+  noVersions,
+  type ModuleVersion,
+  type ModuleVersionEvent,
+  type ModuleVersions,
+} from './domain/module/state.js';
 export { templateDecider } from './domain/template/decide.js';
 export { activeAssignments, type Assignment, type TemplateState } from './domain/template/state.js';
 export * from './application/commands.js';
@@ -24,6 +33,7 @@ export { fleetUses } from './application/handlers/index.js';
 export { InstanceIndex, type Standing } from './application/instance-index.js';
 export { LivenessObserver } from './application/liveness.js';
 export { reachableAddress } from './application/join-offer.js';
+export { installableVersion, moduleStream, readModuleVersions } from './application/module-versions.js';
 export * from './application/resolve.js';
 export { FLEET_SERVICES, type FleetServices } from './application/services.js';
 export * from './projections/index.js';

@@ -1,6 +1,8 @@
 import { Command } from '#processing';
 import type { InstanceId, NodeId, TemplateId } from '#kernel';
 import type { NewCertificate, Redemption } from '../domain/instance/enrolment.js';
+import type { ModuleSource } from '../domain/module/events.js';
+import type { VersionState } from '../domain/module/state.js';
 import type { Certificate, InstanceStatus, Presence } from '../domain/instance/state.js';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -46,6 +48,23 @@ export class SuspendAssignment extends Command<
   void
 > {
   static readonly type = 'fleet.suspend_assignment';
+}
+
+interface OnArtifact {
+  readonly artifact: string;
+  readonly version: string;
+}
+export class CreateModuleVersion extends Command<
+  OnArtifact & { readonly source: ModuleSource; readonly sha256: string | null; readonly notes: string },
+  void
+> {
+  static readonly type = 'fleet.create_module_version';
+}
+export class PromoteModuleVersion extends Command<OnArtifact & { readonly to: VersionState | null }, void> {
+  static readonly type = 'fleet.promote_module_version';
+}
+export class RetireModuleVersion extends Command<OnArtifact & { readonly reason: string }, void> {
+  static readonly type = 'fleet.retire_module_version';
 }
 
 export class CreateNode extends Command<

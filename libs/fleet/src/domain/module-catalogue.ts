@@ -42,6 +42,19 @@ export const MODULES: readonly Module[] = [
   },
 ];
 
+/** What versions are kept of: one program may serve several modules. */
+const ARTIFACT_OF: Readonly<Record<string, string>> = {
+  'k3s-server': 'k3s',
+  'k3s-agent': 'k3s',
+  'docker-engine': 'docker-engine',
+};
+export const ARTIFACTS: readonly string[] = [...new Set(Object.values(ARTIFACT_OF))];
+export const modulesOf = (artifact: string): string[] =>
+  Object.keys(ARTIFACT_OF).filter((name) => ARTIFACT_OF[name] === artifact);
+/** A module's artifact; an artifact's own name is taken as well. */
+export const artifactOf = (name: string): string | undefined =>
+  ARTIFACTS.includes(name) ? name : Object.hasOwn(ARTIFACT_OF, name) ? ARTIFACT_OF[name] : undefined;
+
 export const familyOf = (moduleName: string): ModuleFamily =>
   MODULES.find((module) => module.name === moduleName)?.family ?? 'generic';
 

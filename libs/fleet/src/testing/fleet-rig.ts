@@ -20,7 +20,7 @@ import { InstanceIndex } from '../application/instance-index.js';
 import { LivenessObserver } from '../application/liveness.js';
 import type { FleetServices } from '../application/services.js';
 import { fleetEvents } from '../domain/events.js';
-import { fleetInstances, fleetNodes, fleetTemplates } from '../projections/index.js';
+import { fleetInstances, fleetModuleVersions, fleetNodes, fleetTemplates } from '../projections/index.js';
 import { existingMachines, type ProvisioningDriver } from '../provisioning/driver.js';
 import { registerFleetTools } from '../tools/register.js';
 
@@ -71,6 +71,7 @@ export const createFleetRig = async (options: RigOptions = {}) => {
   }
   for (const projection of [fleetTemplates, fleetNodes]) platform.processing.addProjection<object>(projection as never);
   platform.processing.addProjection(fleetInstances);
+  platform.processing.addProjection(fleetModuleVersions);
   if (options.processManagers !== false) {
     platform.processing.addProcessManager(fleetAssignments);
     platform.processing.addProcessManager(fleetProvisioning);

@@ -1,6 +1,7 @@
-import { deterministicId, deterministicUuid } from '#kernel';
+import { deterministicId, deterministicUuid, RefusedError } from '#kernel';
 import { claimName, releaseName } from '#access';
 import type { CommandContext, CommandResult } from '#processing';
+import { artifactOf } from '../../domain/module-catalogue.js';
 import { templateDecider } from '../../domain/template/decide.js';
 import { fleetNodes } from '../../projections/fleet-nodes.js';
 import { unknownDriver } from '../../provisioning/drivers.js';
@@ -14,6 +15,7 @@ import {
 } from '../commands.js';
 import type { FleetServices } from '../services.js';
 import { syncInstancesOf } from '../sync-modules.js';
+import { installableVersion } from '../module-versions.js';
 import { done, latest, markOf, use } from '../use.js';
 
 const checkDriver = (services: FleetServices, driver: string | null | undefined) =>
@@ -86,8 +88,21 @@ const changeModules = async <T>(
   return done(value(assignment ?? ''), latest(markOf(changed), carried));
 };
 
-const assign = use(AssignModule, (services, payload, context) =>
-  changeModules(
+/** A pinned version must exist and be installable; without a pin the live one is taken when it is needed. */
+const checkPin = async (services: FleetServices, name: string, config: object | undefined, accountId: string) => {
+  const version = (config as Record<string, unknown> | undefined)?.['version'];
+  if (version === undefined || version === null || artifactOf(name) === undefined) return;
+  await installableVersion(services.transactor, accountId, name, String(version), 'config.version');
+};
+
+const assign = use(AssignModule, async (services, payload, context) => {
+  try {
+    await checkPin(services, payload.module_name, payload.config, context.accountId);
+  } catch (error) {
+    if (error instanceof RefusedError) return { kind: 'refused', refusal: error.refusal };
+    throw error;
+  }
+  return changeModules(
     services,
     payload.template_id,
     {
@@ -100,8 +115,8 @@ const assign = use(AssignModule, (services, payload, context) =>
     },
     context,
     (assignment_id) => ({ assignment_id }),
-  ),
-);
+  );
+});
 
 const unassign = use(UnassignModule, (services, payload, context) =>
   changeModules(
