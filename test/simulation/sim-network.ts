@@ -33,6 +33,8 @@ export class SimNetwork {
 
   portFor(zone: Zone): Datagrams {
     return {
+      // Only asked about VIPs with one candidate, which have no lease and are not simulated.
+      reaches: async () => false,
       bind: async (address, port, onMessage) => {
         this.bound.set(address, { zone, onMessage, port });
         return {

@@ -6,7 +6,7 @@ import type { LeaseRules } from '../lease/lease.js';
 import { LeaseRunner, type LeaseHooks } from '../lease/lease-runner.js';
 import type { AgentPorts } from '../ports.js';
 import { VipActor } from '../vip/vip-actor.js';
-import { canLookAt, lookAt } from '../vip/witness.js';
+import { isOnlooker, lookAt } from '../vip/witness.js';
 import type { WireGuardDriver } from '../wireguard/driver.js';
 import { NETWORK_PREFIX, parseNetworkSection } from './compose.js';
 import type { LinkOps } from './link-ops.js';
@@ -138,7 +138,7 @@ export class Overlay {
 
   voteRequest(message: agentV1.VoteRequest): void {
     const vip = this.vips.item(message.vipId);
-    if (canLookAt(vip)) {
+    if (isOnlooker(vip)) {
       void lookAt(this.options.ports.datagrams, vip, message.epoch).then((value) =>
         this.options.send({ message: { $case: 'votePromise', value } }),
       );
