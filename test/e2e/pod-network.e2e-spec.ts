@@ -1,21 +1,6 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Operator } from '../../apps/lab/src/demo/operator.js';
-import { Lab } from '../../apps/lab/src/lab.js';
-import { detectNetwork } from '../../apps/lab/src/level.js';
-import { choosePorts, PlatformProcess } from '../../apps/lab/src/platform-process.js';
 import { until } from '../../apps/lab/src/processes.js';
-import { compiledCopy } from '../../apps/platform/src/testing/platform-process.js';
-
-const { encrypted: real, missing } = detectNetwork();
-if (!real) {
-  process.stderr.write(
-    `\n  pod networks over real WireGuard CANNOT RUN here: ${missing}\n  DROVER_REQUIRE_REAL=1 makes this a failure.\n\n`,
-  );
-  if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error(`DROVER_REQUIRE_REAL=1, but: ${missing}`);
-}
+import { LabRig } from './support/lab-rig.js';
+import { describeWithRealParts } from './support/with-real-parts.js';
 
 const SERVER = 'one';
 const WORKER = 'two';
@@ -29,55 +14,35 @@ interface Peer {
   readonly pod_cidrs: readonly string[];
 }
 
-(real ? describe : describe.skip)('pods and networks over real WireGuard', () => {
-  let built: ReturnType<typeof compiledCopy>;
-  let dataDir: string;
-  let lab: Lab;
-  let platform: PlatformProcess;
-  let operator: Operator;
+describeWithRealParts('pods and networks over real WireGuard', {}, () => {
+  let rig: LabRig;
   const instances = new Map<string, string>();
 
   beforeAll(async () => {
-    built = compiledCopy();
-    const k3s = spawnSync(process.execPath, ['test/doubles/k3s/build.mjs', join(built.root, 'dist/doubles/k3s')]);
-    if (k3s.status !== 0) throw new Error(k3s.stderr.toString());
-    dataDir = mkdtempSync(join(tmpdir(), 'drover-e2e-'));
-    const ports = await choosePorts({ http: 0, agents: 0, enroll: 0 });
-    lab = await Lab.create({ hosts: [SERVER, WORKER], platformPorts: Object.values(ports), root: built.root });
-    platform = new PlatformProcess({
-      root: built.root,
-      dataDir,
-      ports,
-      logFile: join(dataDir, 'platform.log'),
-      publicUrl: lab.publicUrl(ports.http),
-      provisionerSocket: lab.provisionerSocket,
-    });
-    await platform.start();
-    operator = await Operator.connect(`${platform.httpUrl}/mcp`, platform.token);
+    rig = await LabRig.create({ hosts: [SERVER, WORKER] });
   }, 120_000);
 
   afterAll(async () => {
-    await operator?.close();
-    await platform?.stop();
-    await lab?.destroy();
-    if (dataDir !== undefined) rmSync(dataDir, { recursive: true, force: true });
-    built?.remove();
+    await rig?.close();
   }, 60_000);
 
   const network = async (name: string, more: object = {}): Promise<{ id: string; handle: string; cidr_64: string }> =>
-    (await operator.call<{ network: { id: string; handle: string; cidr_64: string } }>('system_sdwan_create_network', {
-      name,
-      ...more,
-    }))!.network;
+    (await rig.operator.call<{ network: { id: string; handle: string; cidr_64: string } }>(
+      'system_sdwan_create_network',
+      {
+        name,
+        ...more,
+      },
+    ))!.network;
   const attach = async (networkName: string, host: string): Promise<void> =>
-    void (await operator.call('system_sdwan_attach_peer', {
+    void (await rig.operator.call('system_sdwan_attach_peer', {
       network_id: networkName,
       node_instance_id: instances.get(host),
     }));
   const peers = async (networkName: string): Promise<Peer[]> =>
-    (await operator.call<{ peers: Peer[] }>('system_sdwan_list_peers', { network_id: networkName })).peers;
+    (await rig.operator.call<{ peers: Peer[] }>('system_sdwan_list_peers', { network_id: networkName })).peers;
   const peerOf = async (networkName: string, host: string): Promise<Peer> => {
-    const { instance } = await operator.call<{ instance: { name: string } }>('system_get_instance', {
+    const { instance } = await rig.operator.call<{ instance: { name: string } }>('system_get_instance', {
       id: instances.get(host),
     });
     return (await peers(networkName)).find((peer) => peer.name === instance.name)!;
@@ -90,13 +55,13 @@ interface Peer {
       200,
     );
   const sh = async (host: string, script: string): Promise<string> => {
-    const { code, stdout, stderr } = await lab.exec(host, ['sh', '-c', script]);
+    const { code, stdout, stderr } = await rig.lab.exec(host, ['sh', '-c', script]);
     if (code !== 0) throw new Error(`${host}: ${script}: ${stderr}`);
     return stdout;
   };
   /** Answers of three pings; an error (no route, no key) is none. */
   const answers = async (host: string, from: string, to: string): Promise<number> => {
-    const { stdout } = await lab.exec(host, ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '1', '-I', from, to]);
+    const { stdout } = await rig.lab.exec(host, ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '1', '-I', from, to]);
     return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
   };
 
@@ -106,13 +71,13 @@ interface Peer {
       [SERVER, 'servers', 'k3s-server'],
       [WORKER, 'workers', 'k3s-agent'],
     ] as const) {
-      await operator.call('system_create_template', { name: template });
-      await operator.call('system_assign_module_to_template', { template_id: template, module_name: module });
-      const { node } = await operator.call<{ node: { id: string } }>('system_create_node', {
+      await rig.operator.call('system_create_template', { name: template });
+      await rig.operator.call('system_assign_module_to_template', { template_id: template, module_name: module });
+      const { node } = await rig.operator.call<{ node: { id: string } }>('system_create_node', {
         hostname: host,
         node_template_id: template,
       });
-      const { instance } = await operator.call<{ instance: { id: string } }>('system_provision_instance', {
+      const { instance } = await rig.operator.call<{ instance: { id: string } }>('system_provision_instance', {
         node_id: node.id,
         driver: 'lab',
         cni_plugin: 'flannel',
@@ -167,13 +132,13 @@ interface Peer {
     expect(await answers(SERVER, bHere, aThere)).toBe(0);
     // Not even when somebody sends the other network's packets into the tunnel by hand: they die there.
     const { handle } = (
-      await operator.call<{ network: { handle: string } }>('system_sdwan_get_network', { id: 'pods' })
+      await rig.operator.call<{ network: { handle: string } }>('system_sdwan_get_network', { id: 'pods' })
     ).network;
     const detour = `${bThere}/128 dev wg-sdwan-${handle} metric 1`;
     await sh(SERVER, `ip -6 route add ${detour}`);
     expect(await answers(SERVER, aHere, bThere)).toBe(0);
     await sh(SERVER, `ip -6 route del ${detour}`);
-    const summary = await operator.call<object>('system_sdwan_get_routing_summary', { network_id: 'pods' });
+    const summary = await rig.operator.call<object>('system_sdwan_get_routing_summary', { network_id: 'pods' });
     expect(JSON.stringify(summary)).not.toContain(bHere.split('::')[0]);
   }, 60_000);
 
@@ -181,7 +146,7 @@ interface Peer {
     const [here, there] = [await peerOf('tenant-b', SERVER), await peerOf('tenant-b', WORKER)];
     const ping = () => answers(SERVER, here.host_address, there.host_address);
     expect(await ping()).toBe(3);
-    const { firewall_rule } = await operator.call<{ firewall_rule: { resolves: { source: string[] } } }>(
+    const { firewall_rule } = await rig.operator.call<{ firewall_rule: { resolves: { source: string[] } } }>(
       'system_sdwan_create_firewall_rule',
       { network_id: 'tenant-b', name: 'no-ping', action: 'drop', protocol: 'icmp', src_selector: `peer:${here.name}` },
     );
@@ -189,18 +154,19 @@ interface Peer {
     await until('pings of that peer are dropped', async () => (await ping()) === 0);
     // The other way is open: replies to what was allowed pass.
     expect(await answers(WORKER, there.host_address, here.host_address)).toBe(3);
-    await operator.call('system_sdwan_delete_firewall_rule', { name: 'no-ping' });
+    await rig.operator.call('system_sdwan_delete_firewall_rule', { name: 'no-ping' });
     await until('the rule is gone', async () => (await ping()) === 3);
   }, 40_000);
 
   it('are repaired when somebody changes them by hand, which is written down', async () => {
     const there = await peerOf('pods', WORKER);
-    const { network } = await operator.call<{ network: { interface_name: string } }>('system_sdwan_get_network', {
+    const { network } = await rig.operator.call<{ network: { interface_name: string } }>('system_sdwan_get_network', {
       id: 'pods',
     });
     const device = network.interface_name;
-    const key = (await operator.call<{ peer: { public_key: string } }>('system_sdwan_get_peer', { peer_id: there.id }))
-      .peer.public_key;
+    const key = (
+      await rig.operator.call<{ peer: { public_key: string } }>('system_sdwan_get_peer', { peer_id: there.id })
+    ).peer.public_key;
     const allowed = () => sh(SERVER, `wg show ${device} allowed-ips`);
     expect(await allowed()).toContain(`${there.host_address}/128`);
     await sh(
@@ -216,7 +182,7 @@ interface Peer {
     );
     process.stderr.write(`  drift repaired after ${Math.round(performance.now() - from)} ms\n`);
     await until('the log tells', async () => {
-      const { events } = await operator.call<{ events: { payload: { what: string[] } }[] }>('recent_events', {
+      const { events } = await rig.operator.call<{ events: { payload: { what: string[] } }[] }>('recent_events', {
         kind_prefix: 'system.sdwan.peer.drift_repaired',
       });
       return events.some(
@@ -228,7 +194,7 @@ interface Peer {
   it('are brought back whole when wireguard-go is killed', async () => {
     const [here, there] = [await peerOf('pods', SERVER), await peerOf('pods', WORKER)];
     const { handle } = (
-      await operator.call<{ network: { handle: string } }>('system_sdwan_get_network', { id: 'pods' })
+      await rig.operator.call<{ network: { handle: string } }>('system_sdwan_get_network', { id: 'pods' })
     ).network;
     const pid = (await sh(SERVER, `pgrep -f 'wireguard-go -f wg-sdwan-${handle}'`)).trim().split('\n')[0]!;
     process.kill(Number(pid), 'SIGKILL');
@@ -240,12 +206,12 @@ interface Peer {
   }, 40_000);
 
   it('refuse a prefix that overlaps, with the conflict and a free one named', async () => {
-    const overlapping = operator.call('system_sdwan_create_network', {
+    const overlapping = rig.operator.call('system_sdwan_create_network', {
       name: 'c',
       pod_subnet_prefix: '10.44.128.0/20',
     });
     await expect(overlapping).rejects.toThrow(/pod_subnet_prefix_overlap[\s\S]*10\.44\.0\.0\/16/);
-    const changed = operator.call('system_sdwan_update_network', {
+    const changed = rig.operator.call('system_sdwan_update_network', {
       network_id: 'pods',
       pod_subnet_prefix: '10.50.0.0/16',
     });

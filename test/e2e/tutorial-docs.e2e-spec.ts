@@ -1,20 +1,12 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { detectNetwork } from '../../apps/lab/src/level.js';
 import { run, until } from '../../apps/lab/src/processes.js';
-import { compiledCopy } from '../../apps/platform/src/testing/platform-process.js';
+import { compiledCopy } from '../../apps/platform/src/testing/compiled-copy.js';
+import { describeWithRealParts } from './support/with-real-parts.js';
 
 const DOCUMENT = 'docs/tutorials/04-k3s-cluster.md';
-const network = detectNetwork();
-const possible = network.level !== 'in-process';
-if (!possible) {
-  process.stderr.write(
-    `\n  ${DOCUMENT} CANNOT RUN here: ${network.missing}\n  DROVER_REQUIRE_REAL=1 makes this a failure.\n\n`,
-  );
-  if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error(`DROVER_REQUIRE_REAL=1, but: ${network.missing}`);
-}
 
 interface Block {
   readonly commands: string;
@@ -49,23 +41,19 @@ const scriptOf = (blocks: readonly Block[], root: string): string =>
     '',
   ].join('\n');
 
-(possible ? describe : describe.skip)(DOCUMENT, () => {
+describeWithRealParts(DOCUMENT, { network: 'namespaces' }, () => {
   const markdown = readFileSync(DOCUMENT, 'utf8');
-  let built: ReturnType<typeof compiledCopy>;
+  let root: string;
   let home: string;
   let demo: ChildProcess;
   let said = '';
 
   beforeAll(async () => {
-    built = compiledCopy();
-    const k3s = spawnSync(process.execPath, ['test/doubles/k3s/build.mjs', join(built.root, 'dist/doubles/k3s')], {
-      encoding: 'utf8',
-    });
-    if (k3s.status !== 0) throw new Error(k3s.stderr);
+    root = compiledCopy().root;
     // A folder of its own for temporary files: `drover lab` must find this lab and no other.
     home = mkdtempSync(join(tmpdir(), 'drover-docs-'));
-    demo = spawn(process.execPath, [join(built.root, 'dist/apps/lab/src/demo.js'), '--empty'], {
-      cwd: built.root,
+    demo = spawn(process.execPath, [join(root, 'dist/apps/lab/src/demo.js'), '--empty'], {
+      cwd: root,
       env: { ...process.env, TMPDIR: home },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -84,7 +72,6 @@ const scriptOf = (blocks: readonly Block[], root: string): string =>
       await ended;
     }
     if (home !== undefined) rmSync(home, { recursive: true, force: true });
-    built?.remove();
   }, 60_000);
 
   it('starts as the first terminal does', () => {
@@ -96,7 +83,7 @@ const scriptOf = (blocks: readonly Block[], root: string): string =>
     const blocks = blocksOf(markdown);
     expect(blocks.length).toBeGreaterThan(8);
     const script = join(home, 'tutorial.sh');
-    writeFileSync(script, scriptOf(blocks, built.root));
+    writeFileSync(script, scriptOf(blocks, root));
     const env = { TMPDIR: home, HOME: home, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
     const { code, stdout, stderr } = await run(['bash', script], env, 150_000);
     if (code !== 0) throw new Error(`exit ${code} after:\n${stdout.slice(-3_000)}\n${stderr.slice(-3_000)}`);

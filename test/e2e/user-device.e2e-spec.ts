@@ -1,26 +1,8 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Operator } from '../../apps/lab/src/demo/operator.js';
-import { Lab } from '../../apps/lab/src/lab.js';
-import { detectNetwork } from '../../apps/lab/src/level.js';
-import { choosePorts, PlatformProcess } from '../../apps/lab/src/platform-process.js';
-import { PATH, sleep, until, type Output } from '../../apps/lab/src/processes.js';
-import { compiledCopy } from '../../apps/platform/src/testing/platform-process.js';
-
-const network = detectNetwork();
-const absent = ['wg-quick', 'kubectl', 'ping'].filter(
-  (tool) => spawnSync('sh', ['-c', `command -v ${tool}`], { env: { ...process.env, PATH } }).status !== 0,
-);
-const real = network.encrypted && absent.length === 0;
-const missing = [network.missing, ...absent].filter((what) => what !== '').join(', ');
-if (!real) {
-  process.stderr.write(
-    `\n  a laptop on the overlay over real WireGuard CANNOT RUN here: ${missing}\n  DROVER_REQUIRE_REAL=1 makes this a failure.\n\n`,
-  );
-  if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error(`DROVER_REQUIRE_REAL=1, but: ${missing}`);
-}
+import { sleep, until, type Output } from '../../apps/lab/src/processes.js';
+import { LabRig } from './support/lab-rig.js';
+import { describeWithRealParts } from './support/with-real-parts.js';
 
 const SERVER = 'one';
 const LAPTOP = 'workstation';
@@ -35,61 +17,38 @@ interface Device {
   readonly last_handshake_at: string | null;
 }
 
-(real ? describe : describe.skip)('an operator’s laptop', () => {
-  let built: ReturnType<typeof compiledCopy>;
-  let dir: string;
-  let lab: Lab;
-  let platform: PlatformProcess;
-  let operator: Operator;
+describeWithRealParts('an operator’s laptop', { tools: ['wg-quick', 'kubectl', 'ping'] }, () => {
+  let rig: LabRig;
   let conf: string;
   let url: string;
   let shortLived: string;
 
   beforeAll(async () => {
-    built = compiledCopy();
-    const k3s = spawnSync(process.execPath, ['test/doubles/k3s/build.mjs', join(built.root, 'dist/doubles/k3s')]);
-    if (k3s.status !== 0) throw new Error(k3s.stderr.toString());
-    dir = mkdtempSync(join(tmpdir(), 'drover-e2e-'));
-    conf = join(dir, 'laptop.conf');
-    const ports = await choosePorts({ http: 0, agents: 0, enroll: 0 });
-    lab = await Lab.create({ hosts: [SERVER], platformPorts: Object.values(ports), root: built.root });
-    platform = new PlatformProcess({
-      root: built.root,
-      dataDir: dir,
-      ports,
-      logFile: join(dir, 'platform.log'),
-      publicUrl: lab.publicUrl(ports.http),
-      provisionerSocket: lab.provisionerSocket,
-    });
-    await platform.start();
-    operator = await Operator.connect(`${platform.httpUrl}/mcp`, platform.token);
-    await operator.call('system_sdwan_create_network', { name: 'net' });
+    rig = await LabRig.create({ hosts: [SERVER] });
+    conf = join(rig.dataDir, 'laptop.conf');
+    await rig.operator.call('system_sdwan_create_network', { name: 'net' });
     shortLived = await issue('late', 10);
-    await operator.call('system_create_template', { name: 'servers' });
-    const { node } = await operator.call<{ node: { id: string } }>('system_create_node', {
+    await rig.operator.call('system_create_template', { name: 'servers' });
+    const { node } = await rig.operator.call<{ node: { id: string } }>('system_create_node', {
       hostname: SERVER,
       node_template_id: 'servers',
     });
-    const { instance } = await operator.call<{ instance: { id: string } }>('system_provision_instance', {
+    const { instance } = await rig.operator.call<{ instance: { id: string } }>('system_provision_instance', {
       node_id: node.id,
       driver: 'lab',
     });
-    await operator.call('system_sdwan_attach_peer', { network_id: 'net', node_instance_id: instance.id });
-    await operator.call('system_assign_module_to_template', { template_id: 'servers', module_name: 'k3s-server' });
+    await rig.operator.call('system_sdwan_attach_peer', { network_id: 'net', node_instance_id: instance.id });
+    await rig.operator.call('system_assign_module_to_template', { template_id: 'servers', module_name: 'k3s-server' });
   }, 120_000);
 
   afterAll(async () => {
-    await lab?.exec(LAPTOP, ['wg-quick', 'down', conf]).catch(() => undefined);
-    await operator?.close();
-    await platform?.stop();
-    await lab?.destroy();
-    if (dir !== undefined) rmSync(dir, { recursive: true, force: true });
-    built?.remove();
+    await rig?.lab.exec(LAPTOP, ['wg-quick', 'down', conf]).catch(() => undefined);
+    await rig?.close();
   }, 60_000);
 
   const issue = async (name: string, ttl_seconds = 300): Promise<string> =>
     (
-      await operator.call<{ bootstrap_url: string }>('system_sdwan_issue_user_device', {
+      await rig.operator.call<{ bootstrap_url: string }>('system_sdwan_issue_user_device', {
         network_id: 'net',
         name,
         tags: ['ops'],
@@ -97,12 +56,12 @@ interface Device {
       })
     ).bootstrap_url;
   const devices = async (): Promise<Device[]> =>
-    (await operator.call<{ devices: Device[] }>('system_sdwan_list_user_devices', { network_id: 'net' })).devices;
+    (await rig.operator.call<{ devices: Device[] }>('system_sdwan_list_user_devices', { network_id: 'net' })).devices;
   /** On the laptop, with what is secret on stdin. */
   const drover = (words: readonly string[], input = ''): Promise<Output> =>
     new Promise((resolve) => {
-      const main = join(built.root, 'bin/drover.mjs');
-      const child = lab.spawn(LAPTOP, [process.execPath, main, 'vpn', ...words]);
+      const main = join(rig.root, 'bin/drover.mjs');
+      const child = rig.lab.spawn(LAPTOP, [process.execPath, main, 'vpn', ...words]);
       const said = { stdout: '', stderr: '' };
       for (const stream of ['stdout', 'stderr'] as const)
         child[stream]?.on('data', (chunk: Buffer) => (said[stream] += chunk.toString()));
@@ -110,11 +69,11 @@ interface Device {
       child.stdin?.end(`${input}\n`);
     });
   const sh = async (host: string, script: string): Promise<string> => {
-    const { code, stdout, stderr } = await lab.exec(host, ['sh', '-c', script]);
+    const { code, stdout, stderr } = await rig.lab.exec(host, ['sh', '-c', script]);
     if (code !== 0) throw new Error(`${host}: ${script}: ${stdout}${stderr}`);
     return stdout;
   };
-  const kubectl = () => lab.exec(LAPTOP, ['kubectl', '--request-timeout=2s', 'get', 'nodes']);
+  const kubectl = () => rig.lab.exec(LAPTOP, ['kubectl', '--request-timeout=2s', 'get', 'nodes']);
 
   it('joins with a URL from stdin and keeps its key; the URL is gone after that', async () => {
     url = await issue('laptop');
@@ -127,16 +86,16 @@ interface Device {
     expect(file).toMatch(/Address = \S+\/64, \S+\/\d\d\n/);
     const [laptop] = await devices();
     expect(laptop).toMatchObject({ name: 'laptop', tags: ['ops'], status: 'handshaking' });
-    expect(readFileSync(join(dir, 'platform.log'), 'utf8')).not.toContain(key);
+    expect(readFileSync(join(rig.dataDir, 'platform.log'), 'utf8')).not.toContain(key);
 
-    const again = await drover(['join', '-', '--out', join(dir, 'second.conf')], url);
+    const again = await drover(['join', '-', '--out', join(rig.dataDir, 'second.conf')], url);
     expect([again.code, again.stderr]).toEqual([1, expect.stringMatching(/used already[\s\S]*HTTP 410/)]);
     const unused = await issue('other');
     const other = await drover(['join', '-', '--out', conf], unused);
     expect([other.code, other.stderr]).toEqual([1, expect.stringContaining('is there already')]);
     expect(readFileSync(conf, 'utf8')).toBe(file);
-    await operator.call('system_sdwan_revoke_user_device', { name: 'other' });
-    const revoked = await drover(['join', '-', '--out', join(dir, 'other.conf')], unused);
+    await rig.operator.call('system_sdwan_revoke_user_device', { name: 'other' });
+    const revoked = await drover(['join', '-', '--out', join(rig.dataDir, 'other.conf')], unused);
     expect([revoked.code, revoked.stderr]).toEqual([1, expect.stringMatching(/was revoked[\s\S]*HTTP 410/)]);
   }, 60_000);
 
@@ -147,7 +106,7 @@ interface Device {
     await until(
       'the cluster is active',
       async () => {
-        const { clusters } = await operator.call<{ clusters: { id: string; status: string }[] }>(
+        const { clusters } = await rig.operator.call<{ clusters: { id: string; status: string }[] }>(
           'kubernetes_list_clusters',
         );
         cluster_id = clusters[0]?.id ?? '';
@@ -159,18 +118,18 @@ interface Device {
     // It was made when the laptop had joined: its virtual IP stands in today's configuration only.
     const fresh = await drover(['refresh', conf, '--apply']);
     expect([fresh.code, fresh.stderr]).toEqual([0, '']);
-    const { kubeconfig } = await operator.call<{ kubeconfig: string }>('kubernetes_get_kubeconfig', { cluster_id });
-    writeFileSync(lab.kubeconfig, kubeconfig, { mode: 0o600 });
+    const { kubeconfig } = await rig.operator.call<{ kubeconfig: string }>('kubernetes_get_kubeconfig', { cluster_id });
+    writeFileSync(rig.lab.kubeconfig, kubeconfig, { mode: 0o600 });
     await until('kubectl lists the node', async () => /\sReady/.test((await kubectl()).stdout), 30_000, 200);
     await until('the list has the handshake', async () => (await devices())[0]?.status === 'connected', 30_000, 200);
     expect((await devices())[0]!.last_handshake_at).toMatch(/^20/);
   }, 120_000);
 
   it('is cut within a second of its revocation, and cannot come back', async () => {
-    const { virtual_ip } = await operator.call<{ virtual_ip: { address: string } }>('system_sdwan_get_virtual_ip', {
+    const { virtual_ip } = await rig.operator.call<{ virtual_ip: { address: string } }>('system_sdwan_get_virtual_ip', {
       name: 'k3s_api_endpoint',
     });
-    const ping = lab.spawn(LAPTOP, ['ping', '-D', '-n', '-i', '0.02', virtual_ip.address]);
+    const ping = rig.lab.spawn(LAPTOP, ['ping', '-D', '-n', '-i', '0.02', virtual_ip.address]);
     const answered: number[] = [];
     ping.stdout?.on('data', (chunk: Buffer) => {
       for (const [, at] of chunk.toString().matchAll(/\[(\d+\.\d+)\] .*bytes from/g)) answered.push(Number(at) * 1_000);
@@ -178,14 +137,16 @@ interface Device {
     await until('pings are answered', () => answered.length > 20, 20_000);
     const follow = drover(['refresh', conf, '--follow', '--apply']);
     // Another device comes: the laptop's file and its kernel follow, while the pings go on.
-    const other = await drover(['join', '-', '--out', join(dir, 'other.conf')], await issue('tablet'));
+    const other = await drover(['join', '-', '--out', join(rig.dataDir, 'other.conf')], await issue('tablet'));
     expect([other.code, other.stderr]).toEqual([0, expect.stringContaining('no known endpoint')]);
     await until('the newcomer is a peer of the laptop', async () => {
       return (await sh(LAPTOP, 'wg show laptop peers')).trim().split('\n').length === 2;
     });
     expect(readFileSync(conf, 'utf8').match(/\[Peer\]/g)).toHaveLength(2);
     const calledMs = Date.now();
-    const { device } = await operator.call<{ device: Device }>('system_sdwan_revoke_user_device', { name: 'laptop' });
+    const { device } = await rig.operator.call<{ device: Device }>('system_sdwan_revoke_user_device', {
+      name: 'laptop',
+    });
     const toldMs = Date.now();
     await sleep(2_000);
     ping.kill('SIGKILL');
@@ -201,7 +162,7 @@ interface Device {
     expect([ended.code, ended.stderr]).toEqual([1, expect.stringContaining('HTTP 410')]);
     // A new handshake with the old key is not answered.
     await sh(LAPTOP, `wg-quick down ${conf} && { wg-quick up ${conf} >/run/again.log 2>&1 </dev/null; }`);
-    await lab.exec(LAPTOP, ['ping', '-n', '-c', '3', '-i', '0.3', '-W', '1', virtual_ip.address]);
+    await rig.lab.exec(LAPTOP, ['ping', '-n', '-c', '3', '-i', '0.3', '-W', '1', virtual_ip.address]);
     const handshakes = (await sh(LAPTOP, 'wg show laptop latest-handshakes')).trim().split('\n');
     expect(handshakes.map((line) => line.split('\t')[1])).toEqual(['0', '0']);
     expect((await devices()).map(({ name }) => name)).toEqual(['tablet']);
@@ -209,13 +170,13 @@ interface Device {
 
   it('is refused with 410 after the time of its URL, in words', async () => {
     await until('ten seconds are over', async () => {
-      const { grants } = await operator.call<{ grants: { name: string; status: string }[] }>(
+      const { grants } = await rig.operator.call<{ grants: { name: string; status: string }[] }>(
         'system_sdwan_list_access_grants',
         { network_id: 'net' },
       );
       return grants.find((grant) => grant.name === 'late')?.status === 'expired';
     });
-    const late = await drover(['join', '-', '--out', join(dir, 'late.conf')], shortLived);
+    const late = await drover(['join', '-', '--out', join(rig.dataDir, 'late.conf')], shortLived);
     expect([late.code, late.stderr]).toEqual([1, expect.stringMatching(/expired at 20[\s\S]*HTTP 410/)]);
   }, 30_000);
 });

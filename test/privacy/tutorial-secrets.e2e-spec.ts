@@ -1,12 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Lab } from '../../apps/lab/src/lab.js';
-import { detectNetwork } from '../../apps/lab/src/level.js';
-import { choosePorts, PlatformProcess } from '../../apps/lab/src/platform-process.js';
-import { compiledCopy } from '../../apps/platform/src/testing/platform-process.js';
+import { LabRig } from '../e2e/support/lab-rig.js';
+import { describeWithRealParts } from '../e2e/support/with-real-parts.js';
 import { deviceToken } from '../../libs/sdwan/src/application/grant-token.js';
 import { readDatabase } from './support/database.js';
 import { filesBelow } from './support/files.js';
@@ -36,97 +32,67 @@ const KINDS = [
 /** Times of failover have tests of their own; here a crowded machine must not look like a dead one. */
 const PATIENT = { DROVER_LEASE_MS: '15000', DROVER_VIP_LEASE_MS: '6000' };
 
-const network = detectNetwork();
-const able = network.level !== 'in-process';
-if (!able) {
-  process.stderr.write(`\n  the hunt for secrets of a tutorial run CANNOT RUN here: ${network.missing}\n\n`);
-  if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error(`DROVER_REQUIRE_REAL=1, but: ${network.missing}`);
-}
-
-(able ? describe : describe.skip)('a whole run of the tutorial', () => {
-  let built: ReturnType<typeof compiledCopy>;
-  let dataDir: string;
-  let lab: Lab;
-  let platform: PlatformProcess;
+describeWithRealParts('a whole run of the tutorial', { network: 'namespaces' }, () => {
+  let rig: LabRig;
   const places: Place[] = [];
   const secrets: Secret[] = [];
   let subjects: string[] = [];
 
   beforeAll(async () => {
-    built = compiledCopy();
-    const k3s = spawnSync(process.execPath, ['test/doubles/k3s/build.mjs', join(built.root, 'dist/doubles/k3s')], {
-      encoding: 'utf8',
-    });
-    if (k3s.status !== 0) throw new Error(k3s.stderr);
-    dataDir = mkdtempSync(join(tmpdir(), 'drover-hunt-'));
-    const ports = await choosePorts({ http: 0, agents: 0, enroll: 0 });
-    lab = await Lab.create({ hosts: MACHINES, platformPorts: Object.values(ports), root: built.root });
-    platform = new PlatformProcess({
-      root: built.root,
-      dataDir,
-      ports,
-      logFile: join(dataDir, 'platform.log'),
-      publicUrl: lab.publicUrl(ports.http),
-      provisionerSocket: lab.provisionerSocket,
-      env: { ...PATIENT, DROVER_LOG_LEVEL: 'debug' },
-    });
-    await platform.start();
+    rig = await LabRig.create({ hosts: MACHINES, platformEnv: { ...PATIENT, DROVER_LOG_LEVEL: 'debug' } });
     await play();
   }, 300_000);
 
   afterAll(async () => {
     if (process.env['DROVER_KEEP_EVIDENCE'] !== undefined) {
       const to = process.env['DROVER_KEEP_EVIDENCE'];
-      cpSync(join(dataDir, 'platform.log'), join(to, 'platform.log'));
-      cpSync(join(lab.dir, 'logs'), join(to, 'logs'), { recursive: true });
+      cpSync(join(rig.dataDir, 'platform.log'), join(to, 'platform.log'));
+      cpSync(join(rig.lab.dir, 'logs'), join(to, 'logs'), { recursive: true });
     }
-    await platform?.stop();
-    await lab?.destroy();
-    if (dataDir !== undefined) rmSync(dataDir, { recursive: true, force: true });
-    built?.remove();
+    await rig?.close();
   }, 60_000);
 
   const play = async () => {
     const watch = new ProcessWatch();
     const client = new TellingClient(
-      () => platform.httpUrl,
-      () => platform.token,
+      () => rig.platform.httpUrl,
+      () => rig.platform.token,
     );
-    const made = await playShortTutorial(client, lab);
-    for (const host of [...MACHINES, 'workstation']) secrets.push(...(await secretsOfMachine(lab, host)));
+    const made = await playShortTutorial(client, rig.lab);
+    for (const host of [...MACHINES, 'workstation']) secrets.push(...(await secretsOfMachine(rig.lab, host)));
     await provoke(client, made.bootstrapUrl);
-    const admin = platform.token;
-    const masterKey = Buffer.from(readFileSync(join(dataDir, 'master.key'), 'utf8').trim(), 'hex');
+    const admin = rig.platform.token;
+    const masterKey = Buffer.from(readFileSync(join(rig.dataDir, 'master.key'), 'utf8').trim(), 'hex');
     secrets.push(
       textSecret('admin token', secretHalf(admin)),
       bytesSecret('master key', masterKey),
       bytesSecret('cursor key', createHmac('sha256', masterKey).update('drover position cursors').digest()),
-      ...keySecrets('CA key', readFileSync(join(dataDir, 'ca/ca.key'), 'utf8')),
+      ...keySecrets('CA key', readFileSync(join(rig.dataDir, 'ca/ca.key'), 'utf8')),
       textSecret('grant token', secretHalf(made.grantToken)),
       textSecret('device token', deviceToken(made.grantToken, made.devicePublicKey)),
       ...MACHINES.map((host) =>
-        textSecret('join token', secretHalf(readFileSync(join(lab.dir, 'tokens', host), 'utf8'))),
+        textSecret('join token', secretHalf(readFileSync(join(rig.lab.dir, 'tokens', host), 'utf8'))),
       ),
       ...kubeconfigKeys(made.kubeconfig),
     );
-    await platform.stop();
-    const before = await readDatabase(dataDir, masterKey);
+    await rig.platform.stop();
+    const before = await readDatabase(rig.dataDir, masterKey);
     for (const { name, plaintext } of before.kept) secrets.push(...ofStore(name, plaintext));
-    await platform.start();
+    await rig.platform.start();
     await endShortTutorial(client);
     await client.request('metrics', '/metrics');
-    await platform.stop();
-    const after = await readDatabase(dataDir, masterKey);
+    await rig.platform.stop();
+    const after = await readDatabase(rig.dataDir, masterKey);
     subjects = after.subjects;
     expect(before.kept.map(({ name }) => name)).toEqual(expect.arrayContaining(['kubeconfig', 'server_token']));
     expect(after.kept.map(({ name }) => name)).not.toContain('kubeconfig');
     places.push(...before.places, ...after.places, ...client.heard, ...watch.stop());
-    places.push(...filesBelow(dataDir, 'data').flatMap(withoutBanner), ...filesBelow(lab.dir, 'lab'));
+    places.push(...filesBelow(rig.dataDir, 'data').flatMap(withoutBanner), ...filesBelow(rig.lab.dir, 'lab'));
   };
 
   /** Calls that are wrong in a way that could make an answer, or a log line, repeat what it was given. */
   const provoke = async (client: TellingClient, bootstrapUrl: string) => {
-    const token = platform.token;
+    const token = rig.platform.token;
     const post = (body: string) => ({ method: 'POST', body });
     const tool = '/api/v1/tools/system_list_nodes';
     await client.request('error: unknown bearer', tool, {

@@ -1,18 +1,19 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { KURRENT_FOLDERS, KurrentProcess } from '../../../test/doubles/kurrentdb/process.js';
+import { KurrentProcess } from '../../../test/doubles/kurrentdb/process.js';
 import { until } from '../../lab/src/processes.js';
-import { compiledCopy, startProcess, type PlatformProcess } from './testing/platform-process.js';
+import { compiledCopy } from './testing/compiled-copy.js';
+import { startProcess, type PlatformProcess } from './testing/platform-process.js';
 
-let built: ReturnType<typeof compiledCopy>;
+let root: string;
 let dir: string;
 let kurrent: KurrentProcess;
 let platform: PlatformProcess;
 let url: string;
 
 const start = async (env: Record<string, string> = {}): Promise<PlatformProcess> => {
-  const one = startProcess(built.root, {
+  const one = startProcess(root, {
     DROVER_DATA_DIR: join(dir, 'data'),
     DROVER_HTTP_ADDR: '127.0.0.1:0',
     DROVER_EVENT_STORE: 'kurrentdb',
@@ -26,9 +27,9 @@ const ready = async () => {
   url = await (await start()).ready();
 };
 beforeAll(async () => {
-  built = compiledCopy(KURRENT_FOLDERS);
+  root = compiledCopy().root;
   dir = mkdtempSync(join(tmpdir(), 'drover-on-kurrentdb-'));
-  kurrent = await KurrentProcess.start(built.root, join(dir, 'kurrentdb.jsonl'));
+  kurrent = await KurrentProcess.start(root, join(dir, 'kurrentdb.jsonl'));
   await ready();
 }, 90_000);
 afterAll(async () => {
@@ -36,7 +37,6 @@ afterAll(async () => {
   await platform.exited;
   await kurrent.kill();
   rmSync(dir, { recursive: true, force: true });
-  built.remove();
 }, 30_000);
 
 interface Body {

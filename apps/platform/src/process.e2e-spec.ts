@@ -3,15 +3,15 @@ import { createServer, type AddressInfo } from 'node:net';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compiledCopy, startProcess, type PlatformProcess } from './testing/platform-process.js';
+import { compiledCopy } from './testing/compiled-copy.js';
+import { startProcess, type PlatformProcess } from './testing/platform-process.js';
 
-let built: ReturnType<typeof compiledCopy>;
+let root: string;
 let dataDir: string;
 const started: PlatformProcess[] = [];
 beforeAll(() => {
-  built = compiledCopy();
+  root = compiledCopy().root;
 }, 60_000);
-afterAll(() => built.remove());
 beforeEach(() => {
   dataDir = mkdtempSync(join(tmpdir(), 'drover-process-'));
 });
@@ -24,7 +24,7 @@ afterEach(async () => {
 }, 30_000);
 
 const start = (env: Record<string, string> = {}) => {
-  const one = startProcess(built.root, { DROVER_DATA_DIR: dataDir, DROVER_HTTP_ADDR: '127.0.0.1:0', ...env });
+  const one = startProcess(root, { DROVER_DATA_DIR: dataDir, DROVER_HTTP_ADDR: '127.0.0.1:0', ...env });
   started.push(one);
   return one;
 };
@@ -37,7 +37,6 @@ const call = async (url: string, name: string, args: object) => {
   });
   return ((await response.json()) as { data: Record<string, never> }).data;
 };
-const readyMs = (p: PlatformProcess) => Number(/ready in (\d+) ms/.exec(p.output())![1]);
 
 it('shows the first token once, keeps it in a private file, and logs it nowhere', async () => {
   const first = start();
@@ -57,8 +56,6 @@ it('shows the first token once, keeps it in a private file, and logs it nowhere'
   const second = start({ DROVER_LOG_LEVEL: 'debug' });
   await call(await second.ready(), 'recent_events', {});
   expect(second.output()).not.toContain(token);
-  expect(readyMs(first)).toBeLessThan(12_000);
-  expect(readyMs(second)).toBeLessThan(6_000);
 }, 60_000);
 
 it('is killed and comes back: nothing lost, nothing doubled, Postgres adopted or recovered', async () => {
@@ -123,7 +120,7 @@ it('refuses to share a data directory with a platform that lives', async () => {
 describe('drover', () => {
   const drover = (url: string, ...args: string[]) => {
     const env = { PATH: process.env.PATH, HOME: dataDir, DROVER_URL: url, DROVER_DATA_DIR: dataDir };
-    const done = spawnSync(process.execPath, [join(built.root, 'bin/drover.mjs'), ...args], { env, encoding: 'utf8' });
+    const done = spawnSync(process.execPath, [join(root, 'bin/drover.mjs'), ...args], { env, encoding: 'utf8' });
     return { code: done.status, out: done.stdout, err: done.stderr };
   };
 

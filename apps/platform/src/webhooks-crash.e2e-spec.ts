@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sleep, systemTimers } from '#kernel';
 import { testDatabase, type TestDatabase } from '#event-store';
-import { compiledCopy, startProcess, type PlatformProcess } from './testing/platform-process.js';
+import { compiledCopy } from './testing/compiled-copy.js';
+import { startProcess, type PlatformProcess } from './testing/platform-process.js';
 
 /** Two platform processes on one database, a webhook, and kill -9 of the one that delivers. */
 describe('webhooks when the platform process that delivers is killed', () => {
-  let built: ReturnType<typeof compiledCopy>;
+  let root: string;
   let database: TestDatabase;
   let endpoint: Server;
   const dataDir = mkdtempSync(join(tmpdir(), 'drover-hooks-'));
@@ -18,7 +19,7 @@ describe('webhooks when the platform process that delivers is killed', () => {
   const received: { readonly id: string; readonly stream: string }[] = [];
 
   beforeAll(async () => {
-    built = compiledCopy();
+    root = compiledCopy().root;
     database = await testDatabase();
     endpoint = createServer((request, response) => {
       let body = '';
@@ -39,12 +40,11 @@ describe('webhooks when the platform process that delivers is killed', () => {
     }
     endpoint.closeAllConnections();
     endpoint.close();
-    built.remove();
     rmSync(dataDir, { recursive: true, force: true });
   }, 30_000);
 
   const start = async () => {
-    const process = startProcess(built.root, {
+    const process = startProcess(root, {
       DROVER_DATA_DIR: dataDir,
       DROVER_HTTP_ADDR: '127.0.0.1:0',
       DATABASE_URL: database.connectionString,

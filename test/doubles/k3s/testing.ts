@@ -1,11 +1,9 @@
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Lab } from '../../../apps/lab/src/lab.js';
 import { detectNetwork } from '../../../apps/lab/src/level.js';
 import { underlayOf } from '../../../apps/lab/src/namespace.js';
 import { childrenOf, run, signal, until, type Output } from '../../../apps/lab/src/processes.js';
-import { compiledCopy } from '../../../apps/platform/src/testing/platform-process.js';
+import { compiledCopy } from '../../../apps/platform/src/testing/compiled-copy.js';
 
 /** Set when the real k3s is under test: it takes longer, and has none of the stand-in's knobs. */
 export const REAL_K3S = process.env['DROVER_K3S_BIN'];
@@ -30,17 +28,11 @@ export class Cluster {
   private constructor(
     readonly lab: Lab,
     readonly bin: string,
-    private readonly built: ReturnType<typeof compiledCopy>,
   ) {}
 
   static async create(machines: readonly string[]): Promise<Cluster> {
-    const built = compiledCopy();
-    const bin = REAL_K3S ?? join(built.root, 'dist/doubles/k3s');
-    const made = spawnSync(process.execPath, ['test/doubles/k3s/build.mjs', join(built.root, 'dist/doubles/k3s')], {
-      encoding: 'utf8',
-    });
-    if (made.status !== 0) throw new Error(made.stderr);
-    return new Cluster(await Lab.create({ hosts: machines, platformPorts: [9], root: built.root }), bin, built);
+    const { root, k3s } = compiledCopy();
+    return new Cluster(await Lab.create({ hosts: machines, platformPorts: [9], root }), REAL_K3S ?? k3s);
   }
 
   ip(machine: string): string {
@@ -100,6 +92,5 @@ export class Cluster {
 
   async end(): Promise<void> {
     await this.lab.destroy();
-    this.built.remove();
   }
 }

@@ -3,9 +3,6 @@ import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
-/** What a compiled copy of the repository needs beside the product to run the stand-in. */
-export const KURRENT_FOLDERS = ['test/doubles/kurrentdb'];
-
 interface StoredEvent {
   readonly stream: string;
   readonly id: string;

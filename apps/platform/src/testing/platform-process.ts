@@ -1,23 +1,5 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import { ROOT } from '../version.js';
-
-/** The repository compiled into a folder of its own, so that a test can run it as real processes whatever dist/ holds. */
-export const compiledCopy = (more: readonly string[] = []): { readonly root: string; remove(): void } => {
-  const root = mkdtempSync(join(tmpdir(), 'drover-built-'));
-  for (const name of ['node_modules', 'migrations']) symlinkSync(join(ROOT, name), join(root, name));
-  cpSync(join(ROOT, 'package.json'), join(root, 'package.json'));
-  cpSync(join(ROOT, 'bin'), join(root, 'bin'), { recursive: true });
-  const swc = join(ROOT, 'node_modules/@swc/cli/bin/swc.js');
-  const all = ['apps', 'libs', 'proto', 'agent', 'scripts', ...more];
-  const folders = all.filter((folder) => existsSync(join(ROOT, folder)));
-  const args = [swc, ...folders, '-d', join(root, 'dist'), '--extensions', '.ts', '--quiet'];
-  const built = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' });
-  if (built.status !== 0) throw new Error(`the build failed: ${built.stdout}${built.stderr}`);
-  return { root, remove: () => rmSync(root, { recursive: true, force: true }) };
-};
 
 export interface PlatformProcess {
   readonly child: ChildProcess;

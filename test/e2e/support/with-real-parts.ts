@@ -1,0 +1,31 @@
+import { spawnSync } from 'node:child_process';
+import { detectNetwork } from '../../../apps/lab/src/level.js';
+import { PATH } from '../../../apps/lab/src/processes.js';
+
+export interface Needs {
+  /** `encrypted` is WireGuard itself; `namespaces` is content with plain routes between network namespaces. */
+  readonly network?: 'encrypted' | 'namespaces';
+  /** Programs that must be on the PATH. */
+  readonly tools?: readonly string[];
+}
+
+const missingOf = ({ network = 'encrypted', tools = [] }: Needs): string => {
+  const found = detectNetwork();
+  const enough = network === 'encrypted' ? found.encrypted : found.level !== 'in-process';
+  const absent = tools.filter(
+    (tool) => spawnSync('sh', ['-c', `command -v ${tool}`], { env: { ...process.env, PATH } }).status !== 0,
+  );
+  return [...(enough ? [] : [found.missing]), ...absent].join(', ');
+};
+
+/** `describe` for what runs on real parts only. Where they are missing it says so loudly, and fails under DROVER_REQUIRE_REAL=1. */
+export const describeWithRealParts = (title: string, needs: Needs, tests: () => void): void => {
+  const missing = missingOf(needs);
+  if (missing !== '') {
+    process.stderr.write(
+      `\n  ${title}: CANNOT RUN here: ${missing}\n  DROVER_REQUIRE_REAL=1 makes this a failure.\n\n`,
+    );
+    if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error(`DROVER_REQUIRE_REAL=1, but: ${missing}`);
+  }
+  (missing === '' ? describe : describe.skip)(title, tests);
+};
