@@ -10,6 +10,10 @@ export interface Files {
   removeTree(path: string): Promise<void>;
   /** Copies an executable into place atomically, mode 0755. */
   installExecutable(from: string, to: string): Promise<void>;
+  /** Hex sha256 of a file's content; undefined when there is no such file. */
+  digest(path: string): Promise<string | undefined>;
+  /** Makes `path` a symbolic link to `target`, atomically, whatever it was before. */
+  link(target: string, path: string): Promise<void>;
 }
 
 export interface RunResult {

@@ -197,6 +197,8 @@ export class SimMachine {
       remove: async (path) => void files.delete(path),
       removeTree: async () => undefined,
       installExecutable: async () => undefined,
+      digest: async () => undefined,
+      link: async () => undefined,
     };
   }
 

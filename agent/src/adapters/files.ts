@@ -1,5 +1,8 @@
-import { copyFile, chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { copyFile, chmod, mkdir, open, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import type { Files } from '../ports.js';
 import { errorCode } from './error-code.js';
 
@@ -52,5 +55,23 @@ export const systemFiles: Files = {
     await copyFile(from, temp);
     await chmod(temp, 0o755);
     await rename(temp, to);
+    await syncFolder(to);
+  },
+  async digest(path) {
+    const hash = createHash('sha256');
+    try {
+      await pipeline(createReadStream(path), hash);
+    } catch (error) {
+      if (missing(error)) return undefined;
+      throw error;
+    }
+    return hash.digest('hex');
+  },
+  async link(target, path) {
+    await mkdir(dirname(path), { recursive: true });
+    const temp = temporary(path);
+    await symlink(target, temp);
+    await rename(temp, path);
+    await syncFolder(path);
   },
 };

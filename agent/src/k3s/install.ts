@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { AgentPorts } from '../ports.js';
 import type { K3sPaths } from './paths.js';
 import type { K3sSpec } from './render.js';
@@ -11,7 +12,10 @@ export const installK3s = async (
   fallback: string | undefined,
   stateDir: string,
 ): Promise<string> => {
-  const { path, url, sha256 } = spec.binary;
+  const { path, url, sha256, version } = spec.binary;
+  if (version !== undefined && sha256 !== undefined)
+    return installDigest(ports, { path, url, sha256: sha256.toLowerCase(), version }, paths, stateDir);
+  if (version !== undefined) return rightVersion(ports, path ?? paths.binary, version);
   if (path !== undefined) return present(ports, path, 'the module names');
   if (url !== undefined) return download(ports, url, sha256, paths, stateDir);
   if (fallback !== undefined) return present(ports, fallback, '--k3s-bin names');
@@ -46,6 +50,58 @@ const download = async (
     await ports.files.remove(temporary);
   }
   return paths.binary;
+};
+
+interface Wanted {
+  readonly path: string | undefined;
+  readonly url: string | undefined;
+  readonly sha256: string;
+  readonly version: string;
+}
+
+const rightVersion = async (ports: AgentPorts, path: string, version: string): Promise<string> => {
+  await present(ports, path, 'the module version names');
+  const reported = await k3sVersion(ports, path);
+  if (reported !== version) throw new Error(`${path} reports version ${reported || '(none)'}, not ${version}`);
+  return path;
+};
+
+const keptFile = z.object({ current: z.string(), previous: z.string().nullable() });
+
+/**
+ * A program under its digest. It becomes visible whole or not at all, is verified before each life of the agent, and the one
+ * before it stays, so that a rollback needs neither network nor luck. `k3s` on the PATH follows.
+ */
+const installDigest = async (ports: AgentPorts, wanted: Wanted, paths: K3sPaths, stateDir: string): Promise<string> => {
+  const { files } = ports;
+  const place = join(paths.versions, wanted.sha256, 'k3s');
+  if ((await files.digest(place)) !== wanted.sha256) await fetchDigest(ports, wanted, place, stateDir);
+  await rightVersion(ports, place, wanted.version);
+  await files.link(place, paths.binary);
+  const note = join(stateDir, 'k3s-versions.json');
+  const text = (await files.read(note))?.toString('utf8');
+  const kept = text === undefined ? undefined : keptFile.parse(JSON.parse(text));
+  if (kept?.current === wanted.sha256) return place;
+  await files.write(note, JSON.stringify({ current: wanted.sha256, previous: kept?.current ?? null }));
+  const gone = kept?.previous;
+  if (gone !== undefined && gone !== null && gone !== wanted.sha256) await files.removeTree(join(paths.versions, gone));
+  return place;
+};
+
+const fetchDigest = async (ports: AgentPorts, wanted: Wanted, place: string, stateDir: string): Promise<void> => {
+  const { path, url, sha256 } = wanted;
+  const temporary = join(stateDir, `k3s.${sha256.slice(0, 16)}.download`);
+  try {
+    if (url === undefined) await ports.files.installExecutable(path ?? '', temporary);
+    else if (url.startsWith('https://')) await ports.http.download(url, temporary);
+    else throw new Error('a k3s download needs an https URL');
+    // Of the copy that will be installed: what lies at the source may change meanwhile.
+    const digest = await ports.files.digest(temporary);
+    if (digest !== sha256) throw new Error(`${url ?? path} has sha256 ${digest ?? '(none)'}, not ${sha256}`);
+    await ports.files.installExecutable(temporary, place);
+  } finally {
+    await ports.files.remove(temporary);
+  }
 };
 
 /** `v1.30.5+k3s1` out of `k3s --version`; empty when it says something else. */

@@ -151,9 +151,11 @@ export class K3sDriver {
         spec.kind === 'k3s_agent' && grant !== undefined ? { K3S_URL: grant.apiEndpoint, K3S_TOKEN: grant.token } : {},
     };
     const digest = configDigest(`${binary}\n${config}`);
-    const { started } = phases.get(spec.assignment_id);
+    const { started, life } = phases.get(spec.assignment_id);
     if (started !== '' && started !== digest) {
       ports.log.info({ assignment: spec.assignment_id }, 'k3s configuration changed, restarting it');
+      // It is another runtime now: the platform is told anew when it is ready, as a new life of the assignment.
+      await phases.set(spec.assignment_id, { ready: false, life: life + 1 });
       await services.restart(service);
     } else await services.ensure(service);
     await failpoint('agent.k3s_started');

@@ -188,6 +188,24 @@ describe('k3s on the node', () => {
     expect(new Set(joins).size).toBe(2);
   });
 
+  it('tells anew that it is ready when it runs another version, also when that is one it ran before', async () => {
+    const other = join(dir, 'bin/k3s-next');
+    await writeFile(other, FAKE.replace('v1.30.5', 'v1.31.2'));
+    await chmod(other, 0o755);
+    const at = (path: string, version: string) => server({ binary: { path, version } });
+    platform.onHello = (_h, s) => s.write({ message: modules(1, at(join(dir, 'bin/k3s'), 'v1.30.5+k3s1')) });
+    await start();
+    const readies = () => platform.phases.filter((p) => p.phase === Phase.PHASE_READY);
+    await eventually('ready', () => readies().length === 1);
+    platform.send(modules(2, at(other, 'v1.31.2+k3s1')));
+    await eventually('ready again', () => readies().length === 2);
+    platform.send(modules(3, at(join(dir, 'bin/k3s'), 'v1.30.5+k3s1')));
+    await eventually('ready after the rollback', () => readies().length === 3);
+    expect(readies().map((p) => p.version)).toEqual(['v1.30.5+k3s1', 'v1.31.2+k3s1', 'v1.30.5+k3s1']);
+    expect(new Set(readies().map((p) => p.requestId)).size).toBe(3);
+    expect(await runs()).toHaveLength(3);
+  });
+
   it('says why k3s cannot be brought up, goes on trying, and honours a refusal', async () => {
     await writeFile(join(dir, 'bin/k3s'), '#!/bin/sh\necho broken >&2; exit 3\n');
     platform.onHello = (_h, s) => s.write({ message: modules(1, server()) });

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 
 export interface K3sPaths {
   readonly binary: string;
+  /** Programs by digest: `<versions>/<sha256>/k3s`. */
+  readonly versions: string;
   readonly config: string;
   readonly dataDir: string;
   readonly kubeconfig: string;
@@ -16,6 +18,7 @@ export const k3sPaths = (root: string): K3sPaths => {
   const dataDir = join(root, 'var/lib/rancher/k3s');
   return {
     binary: join(root, 'usr/local/bin/k3s'),
+    versions: join(root, 'usr/local/lib/drover/k3s'),
     config: join(root, 'etc/rancher/k3s/config.yaml'),
     dataDir,
     kubeconfig: join(root, 'etc/rancher/k3s/k3s.yaml'),

@@ -6,7 +6,7 @@ import { z } from 'zod';
  * fields are ignored, so that an older agent can live with a newer platform.
  *
  *   section                 items
- *   network/<network id>    interface · peer/<peer id> · route/<prefix> · vip/<virtual ip id> · firewall/<rule id>
+ *   network/<network id>    interface · peer/<peer id> · route/<prefix> · vip/<virtual ip id> · firewall/<rule id> · bgp
  *   modules                 module/<module name>
  */
 export const interfaceItem = z.object({
@@ -110,6 +110,31 @@ export const firewallItem = z.object({
 });
 export type FirewallItem = z.infer<typeof firewallItem>;
 
+/** Lines of the routing daemon's configuration under a path of contexts. Printable ASCII: a line is a line. */
+const configBlock = z.object({
+  path: z.array(z.string().regex(/^[!-~]+( [!-~]+)*$/)),
+  lines: z.array(z.string().regex(/^[!-~]+( [!-~]+)*$/)),
+});
+export type ConfigBlock = z.infer<typeof configBlock>;
+
+/** Present in ibgp networks: what the node's routing daemon (FRR) is to run with, and whose word counts for what. */
+export const bgpItem = z.object({
+  network_id: z.string(),
+  asn: z.number().int(),
+  port: z.number().int(),
+  /** The node's own overlay address, on which the daemon listens. */
+  address: z.string(),
+  role: z.enum(['peer', 'client', 'reflector']),
+  neighbors: z.array(z.object({ peer_id: z.string(), address: z.string() })),
+  /** Inside it a node may announce what nobody else has, before the platform has told. */
+  pod_prefix: z.string().nullable(),
+  /** Only a candidate may announce a virtual IP. */
+  virtual_ips: z.array(z.object({ vip_id: z.string(), address: z.string(), candidates: z.array(z.string()) })),
+  bfdd: z.array(configBlock),
+  bgpd: z.array(configBlock),
+});
+export type BgpItem = z.infer<typeof bgpItem>;
+
 const k3sCommon = {
   assignment_id: z.string(),
   /** `wait`: something is missing, `reason` says what; `stop`: decommissioned or suspended. */
@@ -121,8 +146,16 @@ const k3sCommon = {
   node_ips: z.array(z.string()),
   /** Further command line arguments, e.g. flannel's. */
   args: z.array(z.string()),
-  /** Where the binary comes from when it is not on the node: an absolute path, or an https URL with its sha256. */
-  binary: z.object({ path: z.string().optional(), url: z.string().optional(), sha256: z.string().optional() }),
+  /**
+   * Where the binary comes from when it is not on the node: an absolute path, or an https URL with its sha256. With `version`
+   * it is a version of the catalogue: the program must report it, and with a digest it is kept under that.
+   */
+  binary: z.object({
+    path: z.string().optional(),
+    url: z.string().optional(),
+    sha256: z.string().optional(),
+    version: z.string().optional(),
+  }),
 };
 
 export const k3sServerSpec = z.object({

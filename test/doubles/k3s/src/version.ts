@@ -1,4 +1,5 @@
-export const K3S_VERSION = 'v1.30.5+k3s1';
+/** Another one makes it another release, for tests of upgrades. */
+export const K3S_VERSION = process.env['K3S_DOUBLE_VERSION'] ?? 'v1.30.5+k3s1';
 export const GIT_COMMIT = '9b58670433c3d4b1a1d3d1f1e3a5f0e5d8e3f1a2';
 
 /** Knobs that shorten waits in tests; the real binary has none of them, so nothing but tests may set them. */
