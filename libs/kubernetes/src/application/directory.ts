@@ -50,6 +50,9 @@ export class KubernetesDirectory {
   /** Assignments whose runtime must stop until an operator assigns again. */
   readonly suspended = new Set<string>();
 
+  /** Instances that are being drained. */
+  readonly draining = new Set<string>();
+
   private readonly watchers = new Set<() => void>();
 
   /** Folds one event; answers the instances for which something may have changed. */
@@ -99,8 +102,16 @@ export class KubernetesDirectory {
         return this.instance(event.data.instance_id, { memoryBytes: event.data.memory_bytes, online: true });
       case 'system.instance.lost':
         return this.instance(event.data.instance_id, { online: false });
+      case 'system.instance.drain_requested':
+        this.draining.add(event.data.instance_id);
+        return [];
+      case 'system.instance.drained':
+      case 'system.instance.uncordoned':
+        this.draining.delete(event.data.instance_id);
+        return [];
       case 'system.instance.terminated':
       case 'system.instance.forgotten':
+        this.draining.delete(event.data.instance_id);
         this.instances.delete(event.data.instance_id);
         this.peers.delete(event.data.instance_id);
         return [event.data.instance_id];
@@ -197,7 +208,7 @@ export class KubernetesDirectory {
     // Events of other streams may carry a cluster id as well (virtual IPs do); those are about something else.
     if (!('cluster_id' in event.data) || recorded.stream !== event.data.cluster_id) return [];
     const known = this.clusters.get(event.data.cluster_id);
-    const next = evolveCluster(known ?? absent, event);
+    const next = evolveCluster(known ?? absent, event, recorded.meta.occurredAt);
     if (next.status === 'absent') return [];
     this.clusters.set(next.id, { ...next, accountId: known?.accountId ?? recorded.meta.accountId });
     return [

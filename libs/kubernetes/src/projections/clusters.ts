@@ -23,7 +23,7 @@ const toState = (doc: ClusterDoc): Cluster => ({
 
 const fold = (doc: ClusterDoc | undefined, event: RecordedEvent): ClusterDoc | undefined => {
   const known = { type: event.type, data: event.data } as unknown as ClusterEvent;
-  const next = evolveCluster(doc === undefined ? absent : toState(doc), known);
+  const next = evolveCluster(doc === undefined ? absent : toState(doc), known, event.meta.occurredAt);
   if (next.status === 'absent') return undefined;
   return {
     ...next,
@@ -35,7 +35,7 @@ const fold = (doc: ClusterDoc | undefined, event: RecordedEvent): ClusterDoc | u
 
 export const clustersProjection = defineProjection<ClusterDoc>({
   name: 'kubernetes_clusters',
-  version: 1,
+  version: 2,
   keys: (event) =>
     typeof event.data['cluster_id'] === 'string' && isClusterEvent(event) ? [event.data['cluster_id']] : [],
   fold: (doc, event) => fold(doc, event),
@@ -50,9 +50,9 @@ export const clusterWarnings = (doc: ClusterDoc): string[] => {
   const servers = doc.nodes.filter((node) => node.role === 'server').length;
   const warnings: string[] = [];
   if (faultTolerance(toState(doc)) === 0 && doc.status !== 'decommissioned') {
-    warnings.push(
-      `fault_tolerance is 0 with ${servers} server${servers === 1 ? '' : 's'}: etcd survives a loss from three on`,
-    );
+    const cure =
+      doc.datastore === 'external' ? 'a second server survives the first' : 'etcd survives a loss from three on';
+    warnings.push(`fault_tolerance is 0 with ${servers} server${servers === 1 ? '' : 's'}: ${cure}`);
   }
   if (doc.failover === 'none') warnings.push('failover: none; the endpoint is one instance’s own address');
   return warnings;

@@ -67,7 +67,7 @@ export const listNodes = defineTool({
         instance_id: z.string(),
         name: z.string().nullable(),
         role: z.enum(['control-plane', 'worker']),
-        status: z.enum(['joining', 'ready', 'not_ready', 'draining']),
+        status: z.enum(['joining', 'ready', 'not_ready', 'draining', 'orphaned']),
         version: z.string().nullable(),
       }),
     ),

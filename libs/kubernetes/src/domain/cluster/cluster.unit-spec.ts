@@ -131,9 +131,23 @@ describe('a cluster', () => {
     });
   });
 
-  it('tolerates no loss with one or two servers and one loss with three', () => {
-    const node = { role: 'server', status: 'ready', version: null, nodeName: null } as const;
-    const withServers = (n: number) => ({ nodes: new Map(Array.from({ length: n }, (_, i) => [`i${i}`, node])) });
-    expect([1, 2, 3, 5].map((n) => faultTolerance(withServers(n)))).toEqual([0, 0, 1, 2]);
+  it('tolerates what its datastore tolerates, counted with the servers that are alive', () => {
+    const server = (status: 'ready' | 'not_ready' | 'joining') =>
+      ({ role: 'server', status, version: null, nodeName: null }) as const;
+    const tolerance = (datastore: 'etcd' | 'external', ...states: ('ready' | 'not_ready' | 'joining')[]) =>
+      faultTolerance({ datastore, nodes: new Map(states.map((s, i) => [`i${i}`, server(s)])) });
+    expect([1, 2, 3, 4, 5].map((n) => tolerance('etcd', ...Array<'ready'>(n).fill('ready')))).toEqual([0, 0, 1, 1, 2]);
+    expect(tolerance('etcd', 'ready', 'ready', 'not_ready')).toBe(0);
+    expect(tolerance('etcd', 'ready', 'ready', 'joining')).toBe(0);
+    expect([1, 2, 3].map((n) => tolerance('external', ...Array<'ready'>(n).fill('ready')))).toEqual([0, 1, 2]);
+  });
+
+  it('refuses to let its only server join when that server has lost its disk', () => {
+    const again: ClusterCommand = { type: 'request_join', instanceId: INSTANCE_A, role: 'server', target: null };
+    const alone = play(claim, bootstrap(INSTANCE_A), bootstrapped, ready(INSTANCE_A), again);
+    expect(alone.last).toMatchObject({ kind: 'reject', refusal: { code: 'no_server_to_join', status: 409 } });
+    const second: ClusterCommand = { ...again, instanceId: INSTANCE_B };
+    const both = play(claim, bootstrap(INSTANCE_A), bootstrapped, ready(INSTANCE_A), second, ready(INSTANCE_B), again);
+    expect(both.last).toMatchObject({ kind: 'accept' });
   });
 });

@@ -18,13 +18,20 @@ import {
   NodeUncordoned,
   PodSubnetPrefixIgnored,
 } from './events.js';
+import { decideCare, decideMigration, type CareCommand, type MigrationCommand } from './decide-care.js';
 import { absent, evolveCluster, type Cluster, type ClusterEvent, type ClusterState, type NodeRole } from './state.js';
 
 type ClaimData = Parameters<typeof ClusterClaimed>[0];
 
 export type ClusterCommand =
   | { readonly type: 'claim'; readonly claim: ClaimData; readonly ignoredPodPrefix: string | null }
-  | { readonly type: 'move_claim'; readonly to: string; readonly reason: string }
+  | {
+      readonly type: 'move_claim';
+      /** The claimant that it was decided about; another one meanwhile keeps the claim. */
+      readonly from?: string;
+      readonly to: string;
+      readonly reason: string;
+    }
   | {
       readonly type: 'bootstrap';
       readonly instanceId: string;
@@ -59,7 +66,9 @@ export type ClusterCommand =
   | { readonly type: 'not_ready' | 'remove_node'; readonly instanceId: string; readonly reason: string }
   | { readonly type: 'degrade'; readonly reason: string }
   | { readonly type: 'recover' }
-  | { readonly type: 'decommission' };
+  | { readonly type: 'decommission' }
+  | CareCommand
+  | MigrationCommand;
 
 type As<T extends string> = T & string;
 const id = <P extends string>(value: string) => value as As<P> as never;
@@ -147,7 +156,12 @@ const decideReady = (c: Extract<ClusterCommand, { type: 'ready' }>, state: Clust
   );
 };
 
-const decideNode = (c: Extract<ClusterCommand, { instanceId: string }>, state: Cluster): Decision<ClusterEvent> => {
+type NodeCommand = Extract<
+  ClusterCommand,
+  { type: 'stopped' | 'draining' | 'uncordoned' | 'ready_again' | 'not_ready' | 'remove_node' }
+>;
+
+const decideNode = (c: NodeCommand, state: Cluster): Decision<ClusterEvent> => {
   const data = { cluster_id: id<'cluster'>(state.id), instance_id: id<'instance'>(c.instanceId) };
   const links = { links: linksOf(state, c.instanceId) };
   const node = state.nodes.get(c.instanceId);
@@ -170,9 +184,20 @@ const decideNode = (c: Extract<ClusterCommand, { instanceId: string }>, state: C
     case 'remove_node':
       return accept(NodeRemoved({ ...data, reason: c.reason }, links));
     default:
-      return nothing('not_a_node_command');
+      return assertNever(c);
   }
 };
+
+/** A server that lost its disk comes back as one that joins. With nobody left to join it would make a second cluster. */
+const hasServerToJoin = (state: Cluster, instanceId: string): boolean =>
+  state.datastore === 'external' ||
+  [...state.nodes].some(([member, node]) => member !== instanceId && node.role === 'server');
+
+const noServerToJoin = (state: Cluster) =>
+  refusal(409, 'no_server_to_join', `${state.name} has no other server that this one could join`, {
+    field: 'cluster_id',
+    hint: 'restore a snapshot (kubernetes_restore_snapshot), or decommission the cluster and make a new one',
+  });
 
 const decideJoin = (
   c: Extract<ClusterCommand, { type: 'request_join' | 'issue_join_token' }>,
@@ -186,6 +211,7 @@ const decideJoin = (
     );
   }
   const node = state.nodes.get(c.instanceId);
+  if (c.role === 'server' && !hasServerToJoin(state, c.instanceId)) return reject(noServerToJoin(state));
   if (node !== undefined && node.role === c.role && node.status === 'joining') return nothing('already_joining');
   return accept(HandshakeJoinRequest({ ...ids, role: c.role, target_cluster_id: c.target }, links));
 };
@@ -196,6 +222,7 @@ const decideLive = (c: Exclude<ClusterCommand, { type: 'claim' }>, state: Cluste
   switch (c.type) {
     case 'move_claim':
       if (state.kubeconfigDigest !== null || state.claimant === c.to) return nothing('bootstrapped_or_same');
+      if (c.from !== undefined && c.from !== state.claimant) return nothing('moved_meanwhile');
       return accept(
         ClusterClaimMoved(
           { cluster_id, from_instance_id: id(state.claimant), to_instance_id: id(c.to), reason: c.reason },
@@ -237,8 +264,14 @@ const decideLive = (c: Exclude<ClusterCommand, { type: 'claim' }>, state: Cluste
     case 'not_ready':
     case 'remove_node':
       return decideNode(c, state);
+    case 'cluster_overdue':
+    case 'node_overdue':
+    case 'orphan':
+    case 'reap_orphan':
+    case 'set_policy':
+      return decideCare(c, state);
     default:
-      return assertNever(c);
+      return decideMigration(c, state);
   }
 };
 
@@ -254,6 +287,6 @@ const decide = (c: ClusterCommand, state: ClusterState): Decision<ClusterEvent> 
 
 export const clusterDecider: Decider<ClusterState, ClusterCommand, ClusterEvent> = {
   initial: absent,
-  evolve: evolveCluster,
+  evolve: (state, event) => evolveCluster(state, event),
   decide,
 };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineEvent, idSchema } from '#kernel';
+import { lifecyclePolicyFields } from './policy.js';
 
 const cluster_id = idSchema('cluster');
 const instance_id = idSchema('instance');
@@ -20,6 +21,12 @@ export const ClusterClaimed = defineEvent(
     vip: z.string().nullable(),
     cni_plugin: z.enum(['flannel', 'ovn_kubernetes']),
     pod_cidr: z.string().nullable(),
+    /** `external` is an SQL database that any number of servers share. Absent in older events: embedded etcd. */
+    datastore: z.enum(['etcd', 'external']).optional(),
+    /** Where the secret store keeps the endpoint; the endpoint itself is in no event. */
+    datastore_ref: z.string().nullable().optional(),
+    /** External datastores only: every server has to start with the same token, whichever comes first. */
+    server_token_ref: z.string().nullable().optional(),
   }),
 );
 /** The claimant was lost before it bootstrapped; another server instance takes its place. */
@@ -115,6 +122,73 @@ export const PodSubnetPrefixIgnored = defineEvent(
   { severity: 'warning' },
 );
 
+const overdue = {
+  state: z.string(),
+  since: z.iso.datetime(),
+  bound_seconds: z.number().int(),
+  reason: z.string(),
+  next_action: z.string(),
+};
+/** A state lasted longer than it should. Once per stay; leaving the state clears it. */
+export const ClusterOverdue = defineEvent('system.k3s.cluster.overdue', 1, z.object({ cluster_id, ...overdue }), {
+  severity: 'high',
+});
+export const NodeOverdue = defineEvent(
+  'system.k3s.node.overdue',
+  1,
+  z.object({ cluster_id, instance_id, ...overdue }),
+  {
+    severity: 'high',
+  },
+);
+/** Nothing on the platform's side belongs to this cluster node any more; it is reaped when its deadline passes. */
+export const NodeOrphaned = defineEvent(
+  'system.k3s.node.orphaned',
+  1,
+  z.object({ cluster_id, instance_id, reason: z.string() }),
+  { severity: 'warning' },
+);
+export const NodeOrphanReaped = defineEvent(
+  'system.k3s.node.orphan_reaped',
+  1,
+  z.object({ cluster_id, instance_id, reason: z.string() }),
+  { severity: 'warning' },
+);
+/** What happens to whatever is stuck in this cluster, and after how long. What is absent stays as it was. */
+export const LifecyclePolicySet = defineEvent(
+  'system.k3s.cluster.lifecycle_policy_set',
+  1,
+  z.object({ cluster_id, ...lifecyclePolicyFields }),
+);
+
+const progress = { cluster_id, instance_id, done: z.number().int(), total: z.number().int() };
+/** From here on the pods of this cluster move over to the overlay, node by node. */
+export const MigrationStarted = defineEvent(
+  'system.k3s.pod_network.migration_started',
+  1,
+  z.object({
+    cluster_id,
+    network_id: idSchema('sdwan_network'),
+    pod_cidr: z.string(),
+    instance_ids: z.array(instance_id),
+  }),
+  { severity: 'warning' },
+);
+export const MigrationNodeStarted = defineEvent('system.k3s.pod_network.node_started', 1, z.object(progress));
+export const MigrationNodeDone = defineEvent('system.k3s.pod_network.node_migrated', 1, z.object(progress));
+export const MigrationPaused = defineEvent(
+  'system.k3s.pod_network.migration_paused',
+  1,
+  z.object({ cluster_id, instance_id: instance_id.nullable(), reason: z.string() }),
+  { severity: 'high' },
+);
+export const MigrationResumed = defineEvent('system.k3s.pod_network.migration_resumed', 1, z.object({ cluster_id }));
+export const MigrationCompleted = defineEvent(
+  'system.k3s.pod_network.migration_completed',
+  1,
+  z.object({ cluster_id, pod_cidr: z.string() }),
+);
+
 export const clusterEvents = [
   ClusterClaimed,
   ClusterClaimMoved,
@@ -134,4 +208,15 @@ export const clusterEvents = [
   ClusterRecovered,
   ClusterDecommissioned,
   PodSubnetPrefixIgnored,
+  ClusterOverdue,
+  NodeOverdue,
+  NodeOrphaned,
+  NodeOrphanReaped,
+  LifecyclePolicySet,
+  MigrationStarted,
+  MigrationNodeStarted,
+  MigrationNodeDone,
+  MigrationPaused,
+  MigrationResumed,
+  MigrationCompleted,
 ] as const;

@@ -1,14 +1,21 @@
 import { assertNever, type EventOf } from '#kernel';
 import type { clusterEvents } from './events.js';
+import { evolveMigration, type Migration } from './migration-state.js';
+import { DEFAULT_POLICY, withPolicy, type LifecyclePolicy } from './policy.js';
 
 export type ClusterEvent = EventOf<(typeof clusterEvents)[number]>;
 export type NodeRole = 'server' | 'agent';
 
 export interface ClusterNode {
   readonly role: NodeRole;
-  readonly status: 'joining' | 'ready' | 'not_ready' | 'draining';
+  readonly status: 'joining' | 'ready' | 'not_ready' | 'draining' | 'orphaned';
   readonly version: string | null;
   readonly nodeName: string | null;
+  /** When it came into this state; null where the fold was not told the time. */
+  readonly since?: string | null;
+  /** It was reported as being in this state for too long. */
+  readonly overdue?: boolean;
+  readonly lastError?: string | null;
 }
 
 export interface Cluster {
@@ -32,19 +39,32 @@ export interface Cluster {
   /** Null until the cluster is bootstrapped. */
   readonly apiEndpoint: string | null;
   readonly failover: 'vip' | 'none';
+  readonly datastore: 'etcd' | 'external';
+  readonly datastoreRef: string | null;
   readonly nodes: ReadonlyMap<string, ClusterNode>;
+  readonly since: string | null;
+  readonly overdue: boolean;
+  readonly lastError: string | null;
+  readonly policy: LifecyclePolicy;
+  /** The move of its pods to the overlay, the last one that was begun. */
+  readonly migration: Migration | null;
 }
 
 export type ClusterState = { readonly status: 'absent' } | Cluster;
 export const absent: ClusterState = { status: 'absent' };
 
-const withNode = (
-  state: Cluster,
-  instanceId: string,
-  change: Partial<ClusterNode>,
-  role: NodeRole = 'server',
-): Cluster => {
-  const known = state.nodes.get(instanceId) ?? { role, status: 'joining' as const, version: null, nodeName: null };
+const newNode = {
+  role: 'server',
+  status: 'joining',
+  version: null,
+  nodeName: null,
+  since: null,
+  overdue: false,
+  lastError: null,
+} as const satisfies ClusterNode;
+
+const withNode = (state: Cluster, instanceId: string, change: Partial<ClusterNode>): Cluster => {
+  const known = state.nodes.get(instanceId) ?? newNode;
   return { ...state, nodes: new Map(state.nodes).set(instanceId, { ...known, ...change }) };
 };
 
@@ -68,20 +88,57 @@ const claimed = (data: Extract<ClusterEvent, { type: 'system.cluster.claimed' }>
   podCidr: data.pod_cidr,
   kubeconfigRef: null,
   kubeconfigDigest: null,
-  serverTokenRef: null,
+  serverTokenRef: data.server_token_ref ?? null,
   caPem: null,
   version: null,
   apiEndpoint: null,
   failover: data.vip === null ? 'none' : 'vip',
+  datastore: data.datastore ?? 'etcd',
+  datastoreRef: data.datastore_ref ?? null,
   nodes: new Map(),
+  since: null,
+  overdue: false,
+  lastError: null,
+  policy: DEFAULT_POLICY,
+  migration: null,
 });
 
-export const evolveCluster = (state: ClusterState, event: ClusterEvent): ClusterState => {
-  if (event.type === 'system.cluster.claimed') return claimed(event.data);
+/** Whatever has another state than before is in it since `at`, and what was said of the former one is over. */
+const stamped = (before: ClusterState, after: Cluster, at: string | null): Cluster => {
+  const known = before.status === 'absent' ? undefined : before;
+  const nodes = new Map(after.nodes);
+  for (const [id, node] of after.nodes) {
+    const was = known?.nodes.get(id);
+    if (was?.status === node.status) continue;
+    const kept = node.lastError === was?.lastError ? null : (node.lastError ?? null);
+    nodes.set(id, { ...node, since: at, overdue: false, lastError: kept });
+  }
+  if (known?.status === after.status) return { ...after, nodes };
+  const kept = after.lastError === known?.lastError ? null : after.lastError;
+  return { ...after, nodes, since: at, overdue: false, lastError: kept };
+};
+
+/** `at` is when it happened; deciders leave it out, because nothing is decided by it. */
+export const evolveCluster = (state: ClusterState, event: ClusterEvent, at: string | null = null): ClusterState => {
+  if (event.type === 'system.cluster.claimed') return { ...claimed(event.data), since: at };
   if (state.status === 'absent') return state;
+  const next = evolveKnown(state, event, at);
+  return next === state ? state : stamped(state, next, at);
+};
+
+const evolveKnown = (state: Cluster, event: ClusterEvent, at: string | null): Cluster => {
   switch (event.type) {
+    case 'system.cluster.claimed':
+      return state;
     case 'system.cluster.claim_moved':
-      return { ...state, claimant: event.data.to_instance_id };
+      // The next claimant has as long as the first one had.
+      return {
+        ...state,
+        claimant: event.data.to_instance_id,
+        since: at,
+        overdue: false,
+        lastError: event.data.reason,
+      };
     case 'system.k3s.handshake.bootstrap':
       return withNode(
         {
@@ -110,18 +167,8 @@ export const evolveCluster = (state: ClusterState, event: ClusterEvent): Cluster
           nodeName: event.data.node_name,
         },
       );
-    case 'system.k3s.handshake.stopped':
-    case 'system.k3s.node.not_ready':
-      return withNode(state, event.data.instance_id, { status: 'not_ready' });
-    case 'system.k3s.node.ready':
-    case 'system.k3s.node.uncordoned':
-      return withNode(state, event.data.instance_id, { status: 'ready' });
-    case 'system.k3s.node.draining':
-      return withNode(state, event.data.instance_id, { status: 'draining' });
-    case 'system.k3s.node.removed':
-      return withoutNode(state, event.data.instance_id);
     case 'system.k3s.cluster.degraded':
-      return { ...state, status: 'degraded' };
+      return { ...state, status: 'degraded', lastError: event.data.reason };
     case 'system.k3s.cluster.recovered':
       return { ...state, status: 'active' };
     case 'system.k3s.cluster.decommissioned':
@@ -131,12 +178,76 @@ export const evolveCluster = (state: ClusterState, event: ClusterEvent): Cluster
     case 'system.cluster_bootstrap.pod_subnet_prefix_ignored':
       return state;
     default:
+      return evolveNodes(state, event);
+  }
+};
+
+type LaterEvent = Extract<
+  ClusterEvent,
+  {
+    type:
+      | `system.k3s.${'node' | 'pod_network'}.${string}`
+      | `${string}.stopped`
+      | `${string}.${'overdue' | 'lifecycle_policy_set'}`;
+  }
+>;
+
+const evolveNodes = (state: Cluster, event: LaterEvent): Cluster => {
+  switch (event.type) {
+    case 'system.k3s.handshake.stopped':
+      return withNode(state, event.data.instance_id, { status: 'not_ready', lastError: 'k3s was stopped' });
+    case 'system.k3s.node.not_ready':
+      return withNode(state, event.data.instance_id, { status: 'not_ready', lastError: event.data.reason });
+    case 'system.k3s.node.ready':
+    case 'system.k3s.node.uncordoned':
+      return withNode(state, event.data.instance_id, { status: 'ready' });
+    case 'system.k3s.node.draining':
+      return withNode(state, event.data.instance_id, { status: 'draining' });
+    case 'system.k3s.node.removed':
+    case 'system.k3s.node.orphan_reaped':
+      return evolveMigrationOf(withoutNode(state, event.data.instance_id), event);
+    case 'system.k3s.node.overdue':
+      return withNode(state, event.data.instance_id, { overdue: true, lastError: event.data.reason });
+    case 'system.k3s.node.orphaned':
+      return withNode(state, event.data.instance_id, { status: 'orphaned', lastError: event.data.reason });
+    default:
+      return evolveCare(state, event);
+  }
+};
+
+type CareEvent = Extract<LaterEvent, { type: `system.k3s.${'cluster' | 'pod_network'}.${string}` }>;
+
+const evolveCare = (state: Cluster, event: CareEvent): Cluster => {
+  switch (event.type) {
+    case 'system.k3s.cluster.overdue':
+      return { ...state, overdue: true, lastError: event.data.reason };
+    case 'system.k3s.cluster.lifecycle_policy_set':
+      return { ...state, policy: withPolicy(state.policy, event.data) };
+    case 'system.k3s.pod_network.migration_started':
+      return evolveMigrationOf({ ...state, podCidr: event.data.pod_cidr }, event);
+    case 'system.k3s.pod_network.node_started':
+    case 'system.k3s.pod_network.node_migrated':
+    case 'system.k3s.pod_network.migration_paused':
+    case 'system.k3s.pod_network.migration_resumed':
+    case 'system.k3s.pod_network.migration_completed':
+      return evolveMigrationOf(state, event);
+    default:
       return assertNever(event);
   }
 };
 
-/** How many servers may be lost before the API is gone: etcd needs a majority of its members. */
-export const faultTolerance = (cluster: Pick<Cluster, 'nodes'>): number => {
-  const servers = [...cluster.nodes.values()].filter((node) => node.role === 'server').length;
-  return Math.max(0, Math.ceil(servers / 2) - 1);
+const evolveMigrationOf = (state: Cluster, event: Parameters<typeof evolveMigration>[1]): Cluster => {
+  const migration = evolveMigration(state.migration, event);
+  return migration === state.migration ? state : { ...state, migration };
+};
+
+/**
+ * How many servers may be lost before the API is gone. Embedded etcd needs a majority of its members, and a member that is
+ * down already counts against it; servers on an external datastore only need one of them to be left.
+ */
+export const faultTolerance = (cluster: Pick<Cluster, 'nodes' | 'datastore'>): number => {
+  const servers = [...cluster.nodes.values()].filter((node) => node.role === 'server' && node.status !== 'joining');
+  const alive = servers.filter((node) => node.status === 'ready' || node.status === 'draining').length;
+  const needed = cluster.datastore === 'external' ? 1 : Math.floor(servers.length / 2) + 1;
+  return Math.max(0, alive - needed);
 };
