@@ -165,6 +165,12 @@ export const k3sServerSpec = z.object({
   role: z.enum(['init', 'join']),
   tls_san: z.array(z.string()),
   api_endpoint: z.string().nullable(),
+  /** The cluster exists already: a server that has lost its disk joins it and never makes another, whatever its role. */
+  bootstrapped: z.boolean().default(false),
+  /** `external`: the endpoint comes with the answer to join_request, which the claimant asks for as well. */
+  datastore: z.enum(['etcd', 'external']).default('etcd'),
+  /** Changes when the endpoint does, so that it is asked for again. */
+  datastore_version: z.string().default(''),
 });
 export type K3sServerSpec = z.infer<typeof k3sServerSpec>;
 
@@ -184,6 +190,9 @@ export const moduleItem = z.object({
   runtime: z.discriminatedUnion('kind', [k3sServerSpec, k3sAgentSpec]).nullable(),
 });
 export type ModuleItem = z.infer<typeof moduleItem>;
+
+/** Tells arguments apart without repeating them. */
+export const argsDigest = (args: readonly string[]): string => hash('sha256', JSON.stringify(args)).slice(0, 16);
 
 export type SectionItems = ReadonlyMap<string, Uint8Array>;
 

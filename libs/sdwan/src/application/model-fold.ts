@@ -13,6 +13,8 @@ import {
   PeerKeyAnnounced,
   PeerPodCidrAssigned,
   PeerPodCidrUnassigned,
+  PeerRoutingStarted,
+  PeerRoutingStatic,
   PeerSilent,
 } from '../domain/events.js';
 import {
@@ -147,6 +149,11 @@ const changePeer = (network: MutableNetwork, peer: PeerView, event: RecordedEven
       const { pod_cidr } = event.data as Data<typeof PeerPodCidrUnassigned>;
       return { ...peer, podCidrs: peer.podCidrs.filter((cidr) => cidr !== pod_cidr) };
     }
+    // Who runs a routing daemon is asked for sessions.
+    case PeerRoutingStarted.type:
+      return { ...peer, routing: 'running' };
+    case PeerRoutingStatic.type:
+      return { ...peer, routing: 'static' };
     // Only a hub's silence changes what others are told: its standby takes over.
     case PeerConnected.type:
       return peer.silent && peer.publiclyReachable ? { ...peer, silent: false } : undefined;

@@ -9,6 +9,7 @@ import {
   seesEverybody,
   type PeerItems,
 } from '../domain/wireguard-compiler/compile.js';
+import { compileBgp, planBgp, type BgpPlan } from '../domain/ibgp/compile.js';
 import { compileFirewall } from '../domain/wireguard-compiler/firewall.js';
 import { compileVips } from '../domain/wireguard-compiler/virtual-ips.js';
 import type {
@@ -103,6 +104,8 @@ export class SdwanModel implements DesiredStateSource, FoldedState {
       const key = `vip/${vip.vip_id}`;
       own.set(key, vip.role === 'member' ? this.shared(network, `${key} by ${vip.route_peer_id}`, vip) : vip);
     }
+    const bgp = compileBgp(network, self, () => (this.common(network).bgp ??= planBgp(network)));
+    if (bgp !== undefined) own.set('bgp', bgp);
     return everybody ? new SharedSection(this.commonItems(network), `peer/${peerId}`, own) : own;
   }
 
@@ -143,4 +146,5 @@ interface Common {
   readonly revision: number;
   readonly peers: Map<string, unknown>;
   readonly others: Map<string, object>;
+  bgp?: BgpPlan;
 }

@@ -113,6 +113,8 @@ export interface PhaseAck {
   role: string;
   certificatePem: string;
   caChainPem: string;
+  /** The external datastore of a K3s server; a secret. */
+  datastoreEndpoint: string;
 }
 
 /** An operator-readable refusal; `status` is the HTTP status of the same refusal on the tool surfaces. */
@@ -223,6 +225,36 @@ export enum VipAck_Role {
 export interface Observed {
   networkId: string;
   peers: ObservedPeer[];
+  /** In ibgp networks only. */
+  routing: Routing | undefined;
+}
+
+/** The node's routing daemon in one network, as it says itself. */
+export interface Routing {
+  /** Name and version, e.g. "frr 8.4.4"; empty when none runs. */
+  daemon: string;
+  sessions: RoutingSession[];
+  learned: LearnedPrefix[];
+  /** Why none runs, or what is wrong with it; empty when nothing is. */
+  error: string;
+}
+
+export interface RoutingSession {
+  peerId: string;
+  /** As the daemon calls it, e.g. Established, Active, Idle. */
+  state: string;
+  /** State of the session's BFD: up, down, ...; empty when unknown. */
+  bfd: string;
+  prefixes: number;
+}
+
+export interface LearnedPrefix {
+  prefix: string;
+  peerId: string;
+  /** Of a virtual IP; 0 for anything else. */
+  epoch: bigint;
+  /** It was learned before, and its owner is not heard of any more: packets to it are not sent. */
+  withdrawn: boolean;
 }
 
 export interface ObservedPeer {
@@ -264,6 +296,8 @@ export interface RuntimeHealth {
   runtime: Runtime;
   ready: boolean;
   detail: string;
+  /** Of the arguments that the running service was started with (proto/agent/v1/sections.ts, argsDigest). */
+  argsDigest: string;
 }
 
 /** The holder's lease beat for VIPs on which the platform votes (an even number of candidates). */
@@ -1062,6 +1096,7 @@ function createBasePhaseAck(): PhaseAck {
     role: "",
     certificatePem: "",
     caChainPem: "",
+    datastoreEndpoint: "",
   };
 }
 
@@ -1099,6 +1134,9 @@ export const PhaseAck: MessageFns<PhaseAck> = {
     }
     if (message.caChainPem !== "") {
       writer.uint32(90).string(message.caChainPem);
+    }
+    if (message.datastoreEndpoint !== "") {
+      writer.uint32(98).string(message.datastoreEndpoint);
     }
     return writer;
   },
@@ -1204,6 +1242,14 @@ export const PhaseAck: MessageFns<PhaseAck> = {
             message.caChainPem = reader.string();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.datastoreEndpoint = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1232,6 +1278,7 @@ export const PhaseAck: MessageFns<PhaseAck> = {
     message.role = object.role ?? "";
     message.certificatePem = object.certificatePem ?? "";
     message.caChainPem = object.caChainPem ?? "";
+    message.datastoreEndpoint = object.datastoreEndpoint ?? "";
     return message;
   },
 };
@@ -2416,7 +2463,7 @@ export const VipAck: MessageFns<VipAck> = {
 };
 
 function createBaseObserved(): Observed {
-  return { networkId: "", peers: [] };
+  return { networkId: "", peers: [], routing: undefined };
 }
 
 export const Observed: MessageFns<Observed> = {
@@ -2426,6 +2473,9 @@ export const Observed: MessageFns<Observed> = {
     }
     for (const v of message.peers) {
       ObservedPeer.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.routing !== undefined) {
+      Routing.encode(message.routing, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -2459,6 +2509,14 @@ export const Observed: MessageFns<Observed> = {
             message.peers.push(ObservedPeer.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.routing = Routing.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2478,6 +2536,285 @@ export const Observed: MessageFns<Observed> = {
     const message = createBaseObserved();
     message.networkId = object.networkId ?? "";
     message.peers = object.peers?.map((e) => ObservedPeer.fromPartial(e)) || [];
+    message.routing = (object.routing !== undefined && object.routing !== null)
+      ? Routing.fromPartial(object.routing)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRouting(): Routing {
+  return { daemon: "", sessions: [], learned: [], error: "" };
+}
+
+export const Routing: MessageFns<Routing> = {
+  encode(message: Routing, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.daemon !== "") {
+      writer.uint32(10).string(message.daemon);
+    }
+    for (const v of message.sessions) {
+      RoutingSession.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.learned) {
+      LearnedPrefix.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.error !== "") {
+      writer.uint32(34).string(message.error);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Routing {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRouting();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.daemon = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sessions.push(RoutingSession.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.learned.push(LearnedPrefix.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Routing>): Routing {
+    return Routing.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Routing>): Routing {
+    const message = createBaseRouting();
+    message.daemon = object.daemon ?? "";
+    message.sessions = object.sessions?.map((e) => RoutingSession.fromPartial(e)) || [];
+    message.learned = object.learned?.map((e) => LearnedPrefix.fromPartial(e)) || [];
+    message.error = object.error ?? "";
+    return message;
+  },
+};
+
+function createBaseRoutingSession(): RoutingSession {
+  return { peerId: "", state: "", bfd: "", prefixes: 0 };
+}
+
+export const RoutingSession: MessageFns<RoutingSession> = {
+  encode(message: RoutingSession, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peerId !== "") {
+      writer.uint32(10).string(message.peerId);
+    }
+    if (message.state !== "") {
+      writer.uint32(18).string(message.state);
+    }
+    if (message.bfd !== "") {
+      writer.uint32(26).string(message.bfd);
+    }
+    if (message.prefixes !== 0) {
+      writer.uint32(32).uint32(message.prefixes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RoutingSession {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRoutingSession();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peerId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.bfd = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.prefixes = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RoutingSession>): RoutingSession {
+    return RoutingSession.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RoutingSession>): RoutingSession {
+    const message = createBaseRoutingSession();
+    message.peerId = object.peerId ?? "";
+    message.state = object.state ?? "";
+    message.bfd = object.bfd ?? "";
+    message.prefixes = object.prefixes ?? 0;
+    return message;
+  },
+};
+
+function createBaseLearnedPrefix(): LearnedPrefix {
+  return { prefix: "", peerId: "", epoch: 0n, withdrawn: false };
+}
+
+export const LearnedPrefix: MessageFns<LearnedPrefix> = {
+  encode(message: LearnedPrefix, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prefix !== "") {
+      writer.uint32(10).string(message.prefix);
+    }
+    if (message.peerId !== "") {
+      writer.uint32(18).string(message.peerId);
+    }
+    if (message.epoch !== 0n) {
+      if (BigInt.asUintN(64, message.epoch) !== message.epoch) {
+        throw new globalThis.Error("value provided for field message.epoch of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.epoch);
+    }
+    if (message.withdrawn !== false) {
+      writer.uint32(32).bool(message.withdrawn);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LearnedPrefix {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLearnedPrefix();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.peerId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.epoch = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.withdrawn = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LearnedPrefix>): LearnedPrefix {
+    return LearnedPrefix.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LearnedPrefix>): LearnedPrefix {
+    const message = createBaseLearnedPrefix();
+    message.prefix = object.prefix ?? "";
+    message.peerId = object.peerId ?? "";
+    message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
+    message.withdrawn = object.withdrawn ?? false;
     return message;
   },
 };
@@ -2870,7 +3207,7 @@ export const LogLine: MessageFns<LogLine> = {
 };
 
 function createBaseRuntimeHealth(): RuntimeHealth {
-  return { runtime: 0, ready: false, detail: "" };
+  return { runtime: 0, ready: false, detail: "", argsDigest: "" };
 }
 
 export const RuntimeHealth: MessageFns<RuntimeHealth> = {
@@ -2883,6 +3220,9 @@ export const RuntimeHealth: MessageFns<RuntimeHealth> = {
     }
     if (message.detail !== "") {
       writer.uint32(26).string(message.detail);
+    }
+    if (message.argsDigest !== "") {
+      writer.uint32(34).string(message.argsDigest);
     }
     return writer;
   },
@@ -2924,6 +3264,14 @@ export const RuntimeHealth: MessageFns<RuntimeHealth> = {
             message.detail = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.argsDigest = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2944,6 +3292,7 @@ export const RuntimeHealth: MessageFns<RuntimeHealth> = {
     message.runtime = object.runtime ?? 0;
     message.ready = object.ready ?? false;
     message.detail = object.detail ?? "";
+    message.argsDigest = object.argsDigest ?? "";
     return message;
   },
 };

@@ -21,6 +21,8 @@ export interface PeerView {
   readonly tags: readonly string[];
   /** No word from it: another hub takes over. */
   readonly silent: boolean;
+  /** What its node said of its routing daemon, in ibgp networks. */
+  readonly routing?: 'running' | 'static' | null;
 }
 
 export interface NetworkView {

@@ -3,7 +3,8 @@ import type { NetworkView, PeerView } from './model.js';
 
 /**
  * Mesh unless a node is publicly reachable, then hub. `hub` without any such node has nothing to go through, so it is a
- * mesh until there is one. `ibgp` is compiled as a mesh: peer to peer, without a routing daemon.
+ * mesh until there is one. `ibgp` is a mesh in which nodes learn from each other who has what (../ibgp): WireGuard picks the
+ * peer by AllowedIPs, never by next hop, so what a mesh compiles is what may be learned.
  */
 export const effectiveMode = (network: NetworkView): 'mesh' | 'hub' => {
   if (network.routingMode === 'mesh' || network.routingMode === 'ibgp') return 'mesh';
