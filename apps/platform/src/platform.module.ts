@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
@@ -44,7 +45,7 @@ import { CERTIFICATE_AUTHORITY, OPERATOR_AUTHENTICATOR, SECRET_STORE } from '#ac
 import { AGENT_LINK, GATEWAY_REGISTRAR } from '#agent-gateway';
 import { FLEET_SERVICES, type FleetServices } from '#fleet';
 import { FailoverService } from '#sdwan';
-import { CURSOR_CODEC, IDEMPOTENCY_LEDGER, TOOL_REGISTRAR, ToolRegistry } from '#tools';
+import { CURSOR_CODEC, IDEMPOTENCY_LEDGER, STATE_KEY, TOOL_REGISTRAR, ToolRegistry } from '#tools';
 import { NestCommandDispatcher } from './adapters/nest-dispatcher.js';
 import { CONTEXTS } from './contexts.js';
 import { PlatformForks } from './fork/forks.js';
@@ -95,6 +96,7 @@ const ports = (f: Foundation): Provider[] => [
   value(AGENT_LINK, f.gateway),
   value(GATEWAY_REGISTRAR, f.gateway),
   value(CURSOR_CODEC, f.cursors),
+  value(STATE_KEY, createHmac('sha256', f.access.cursorKey).update('drover surface state').digest()),
   value(EVENT_STREAM, f.consumers.stream),
   value(WEBHOOK_ROWS, f.consumers.rows),
   value(WEBHOOK_TRANSPORT, f.consumers.transport),

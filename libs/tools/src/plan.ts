@@ -46,3 +46,6 @@ export class PlanCodec {
     return createHmac('sha256', this.key).update(text).digest().subarray(0, 24).toString('base64url');
   }
 }
+
+/** 32 secret bytes for what surfaces seal and get back, the same on every platform process. */
+export const STATE_KEY = Symbol('StateKey');
