@@ -27,6 +27,7 @@ import { fleetAssignments } from './application/fleet-assignments.js';
 import { fleetDeadlines } from './application/fleet-deadlines.js';
 import { fleetProvisioning } from './application/fleet-provisioning.js';
 import { fleetUses } from './application/handlers/index.js';
+import { fleetTermination } from './application/fleet-termination.js';
 import { InstanceIndex } from './application/instance-index.js';
 import { LivenessObserver } from './application/liveness.js';
 import { FLEET_SERVICES, type FleetServices } from './application/services.js';
@@ -106,6 +107,7 @@ export class FleetModule implements OnModuleInit {
     this.processing.addProjection(fleetModuleVersions);
     this.processing.addProcessManager(fleetAssignments);
     this.processing.addProcessManager(fleetProvisioning);
+    this.processing.addProcessManager(fleetTermination);
     this.processing.addProcessManager(fleetDeadlines);
     for (const { command } of fleetUses) this.processing.addCommand(command);
     this.gateway.addSource(this.index);

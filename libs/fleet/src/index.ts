@@ -24,7 +24,7 @@ export {
 export { templateDecider } from './domain/template/decide.js';
 export { activeAssignments, type Assignment, type TemplateState } from './domain/template/state.js';
 export * from './application/commands.js';
-export { DrainAdvice, type DrainAdvisor } from './application/drain-advice.js';
+export { DrainAdvice, type DrainAdvisor, type EndAdvisor } from './application/drain-advice.js';
 export { FleetEnrollment } from './application/enrollment.js';
 export { fleetAssignments } from './application/fleet-assignments.js';
 export { fleetDeadlines } from './application/fleet-deadlines.js';

@@ -136,6 +136,10 @@ export const FAILPOINTS = {
   ...points('libs/fleet/src/application/handlers/instance-uses.ts', {
     'provision.asking': 'a machine has been decided on, its driver has not been asked',
     'provision.asked': 'the driver has made a machine and nobody has recorded it',
+    'terminate.left': 'an instance has left its cluster and is not terminated',
+  }),
+  ...points('libs/kubernetes/src/application/clean-up-node.handler.ts', {
+    'node.cleaned_up': 'nothing of a removed member is left in Kubernetes and nobody has recorded it',
   }),
   ...points('libs/sdwan/src/application/device-service.ts', {
     'device.redeemed': 'an access grant is redeemed and the device has no answer',

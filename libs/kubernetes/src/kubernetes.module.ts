@@ -26,7 +26,11 @@ import { ClaimClusterHandler } from './application/claim.handler.js';
 import { Clusters } from './application/clusters.js';
 import * as commands from './application/commands.js';
 import { KubernetesDirectory } from './application/directory.js';
-import { DrainNodeHandler, UncordonNodeHandler } from './application/drain.handler.js';
+import { CleanUpNodeHandler, RecordCleanUpFailedHandler } from './application/clean-up-node.handler.js';
+import { departureManager } from './application/departure-manager.js';
+import { Departures } from './application/departures.js';
+import { DrainNodeHandler } from './application/drain.handler.js';
+import { UncordonNodeHandler } from './application/uncordon.handler.js';
 import { K3sHandshake } from './application/handshake.js';
 import { Joins } from './application/joins.js';
 import { KUBE_APIS, KubeApis, type KubeApiSource } from './application/kube-api.js';
@@ -57,6 +61,9 @@ import { KubernetesTools } from './tools/handlers.js';
     DrainNodeHandler,
     UncordonNodeHandler,
     RemoveNodeHandler,
+    Departures,
+    CleanUpNodeHandler,
+    RecordCleanUpFailedHandler,
     SyncVipCandidatesHandler,
     DecommissionClusterHandler,
     KubernetesTools,
@@ -76,6 +83,7 @@ export class KubernetesModule implements OnModuleInit {
     @Inject(FLEET_SERVICES) private readonly fleet: FleetServices,
     private readonly directory: KubernetesDirectory,
     private readonly apis: KubeApis,
+    private readonly departures: Departures,
   ) {}
 
   onModuleInit(): void {
@@ -83,19 +91,23 @@ export class KubernetesModule implements OnModuleInit {
     const log = this.log.child({ context: 'kubernetes' });
     const clusters = new Clusters(transactor);
     const tokens = new WorkerTokens(this.apis, clock, this.random);
-    const joins = new Joins({ directory, clusters, tokens, secrets, transactor, clock, log });
+    const joins = new Joins({ departures: this.departures, directory, clusters, tokens, secrets, transactor, clock, log });
     this.gateway.addSource(new ModulesSource(directory, this.config.DROVER_K3S_BIN));
     this.gateway.addPhaseHandler(new K3sHandshake({ directory, clusters, joins, secrets, dispatcher, clock }));
     this.gateway.addObserver(new NodeHealth(directory, clusters, clock));
     this.fleet.drainAdvice.add(async (instanceId) => directory.drainWarnings(instanceId));
+    this.fleet.drainAdvice.addEnd(this.departures);
     this.processing.addProjection(clustersProjection);
     this.processing.addProcessManager(instanceManager);
     this.processing.addProcessManager(candidatesManager);
+    this.processing.addProcessManager(departureManager);
     this.processing.addCommand(commands.ClaimCluster);
     this.processing.addCommand(commands.SyncVipCandidates);
     this.processing.addCommand(commands.DrainNode);
     this.processing.addCommand(commands.UncordonNode);
     this.processing.addCommand(commands.RemoveNode);
+    this.processing.addCommand(commands.CleanUpNode);
+    this.processing.addCommand(commands.RecordCleanUpFailed);
     this.processing.addCommand(commands.DecommissionCluster);
   }
 }

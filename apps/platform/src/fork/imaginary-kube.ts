@@ -11,6 +11,8 @@ const obliging = {
   listPodForAllNamespaces: async () => ({ items: [] }),
   createNamespacedPodEviction: async () => ({}),
   deleteNode: async () => ({}),
+  deleteNamespacedSecret: async () => ({}),
+  readNode: async () => ({ metadata: {} }),
 };
 
 /** The Kubernetes API of a fork: whether one could be reached is known, what it would answer is assumed and said so. */

@@ -164,6 +164,11 @@ export class MarkDrained extends Command<
 export class Uncordon extends Command<OnInstance, void> {
   static readonly type = 'fleet.uncordon';
 }
+/** The end of an instance after its drain. */
+export class RequestTermination extends Command<OnInstance & { readonly timeout_seconds: number }, void> {
+  static readonly type = 'fleet.request_termination';
+}
+/** The end of an instance now, drained or not. */
 export class TerminateInstance extends Command<OnInstance, void> {
   static readonly type = 'fleet.terminate_instance';
 }

@@ -15,6 +15,7 @@ import { FleetEnrollment } from '../application/enrollment.js';
 import { fleetAssignments } from '../application/fleet-assignments.js';
 import { fleetDeadlines } from '../application/fleet-deadlines.js';
 import { fleetProvisioning } from '../application/fleet-provisioning.js';
+import { fleetTermination } from '../application/fleet-termination.js';
 import { fleetUses } from '../application/handlers/index.js';
 import { InstanceIndex } from '../application/instance-index.js';
 import { LivenessObserver } from '../application/liveness.js';
@@ -75,6 +76,7 @@ export const createFleetRig = async (options: RigOptions = {}) => {
   if (options.processManagers !== false) {
     platform.processing.addProcessManager(fleetAssignments);
     platform.processing.addProcessManager(fleetProvisioning);
+    platform.processing.addProcessManager(fleetTermination);
     platform.processing.addProcessManager(fleetDeadlines);
   }
   const tools = registryOf(platform, services, options);

@@ -119,8 +119,15 @@ export const terminateInstance = defineTool({
   name: 'system_terminate_instance',
   group: 'nodes',
   summary: 'End an instance for good',
-  description: 'Its agent is told to wipe, its certificate is void, and a driver that made the machine takes it back.',
-  input: z.object({ id }),
+  description:
+    'A member of a cluster is drained first (terminated: false; the state goes draining → terminated): virtual IPs and pods ' +
+    'move, its etcd member and its Node object are removed. force ends it now, and also where the cluster would lose its quorum. ' +
+    'Its agent is told to wipe, its certificate is void, and a driver that made the machine takes it back.',
+  input: z.object({
+    id,
+    force: z.boolean().default(false).describe('Now, without a drain'),
+    timeout_seconds: z.number().int().min(1).max(86_400).default(600).describe('Of the drain'),
+  }),
   output: z.object({ terminated: z.boolean(), instance: instanceShape }),
   permission: write,
   danger: 'destroy',

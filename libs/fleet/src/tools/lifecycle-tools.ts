@@ -1,7 +1,15 @@
-import type { InstanceId, TemplateId } from '#kernel';
+import { RefusedError, type InstanceId, type TemplateId } from '#kernel';
 import type { ToolCall, ToolRegistrar } from '#tools';
-import { ChangeTemplate, ForgetInstance, RequestDrain, TerminateInstance, Uncordon } from '../application/commands.js';
+import {
+  ChangeTemplate,
+  ForgetInstance,
+  RequestDrain,
+  RequestTermination,
+  TerminateInstance,
+  Uncordon,
+} from '../application/commands.js';
 import type { FleetServices } from '../application/services.js';
+import { statusOf } from '../domain/instance/state.js';
 import { fleetInstances, fleetNodes } from '../projections/index.js';
 import { documentOf } from './answers.js';
 import { findInstance, findTemplate } from './find.js';
@@ -37,9 +45,18 @@ export const registerLifecycleTools = (registrar: ToolRegistrar, services: Fleet
     return answer(id, call);
   });
   registrar.add(tools.terminateInstance, async (input, call) => {
-    const id = await idOf(input.id, call);
-    await call.run(TerminateInstance, { instance_id: id });
-    return { terminated: true, ...(await answer(id, call)) };
+    const { instance } = await findInstance(readModels, call.accountId, input.id);
+    const id = instance.instanceId as InstanceId;
+    const objection = input.force ? undefined : services.drainAdvice.objection(id);
+    if (objection !== undefined) throw new RefusedError(objection);
+    const status = statusOf(instance);
+    const first = !input.force && services.drainAdvice.isOccupied(id) && ['running', 'draining'].includes(status);
+    if (first) {
+      const warnings = await services.drainAdvice.ask(id);
+      await call.run(RequestTermination, { instance_id: id, timeout_seconds: input.timeout_seconds });
+      warnings.forEach((warning) => call.warn(warning));
+    } else await call.run(TerminateInstance, { instance_id: id });
+    return { terminated: !first, ...(await answer(id, call)) };
   });
   registrar.add(tools.forgetInstance, async (input, call) => {
     const id = await idOf(input.id, call);

@@ -22,7 +22,10 @@ export class SyncVipCandidates extends Command<OnCluster, void> {
 }
 
 /** VIP away first, then cordon and evict, then the instance is drained. Safe to repeat. */
-export class DrainNode extends Command<OnInstance & { readonly timeout_seconds: number }, void> {
+export class DrainNode extends Command<
+  OnInstance & { readonly timeout_seconds: number; readonly requested_at_ms?: number },
+  void
+> {
   static readonly type = 'kubernetes.drain_node';
 }
 
@@ -33,6 +36,17 @@ export class UncordonNode extends Command<OnInstance, void> {
 /** The instance is gone for good: its VIPs move, its cluster node is removed. */
 export class RemoveNode extends Command<OnInstance & { readonly reason: string }, void> {
   static readonly type = 'kubernetes.remove_node';
+}
+
+/** Removes what a removed member left in Kubernetes: etcd member, Node object, node password. Safe to repeat. */
+export class CleanUpNode extends Command<OnInstance & OnCluster & { readonly node_name: string }, void> {
+  static readonly type = 'kubernetes.clean_up_node';
+}
+export class RecordCleanUpFailed extends Command<
+  OnInstance & OnCluster & { readonly node_name: string; readonly reason: string },
+  void
+> {
+  static readonly type = 'kubernetes.record_clean_up_failed';
 }
 
 export class DecommissionCluster extends Command<OnCluster, { readonly freed: readonly string[] }> {

@@ -23,16 +23,21 @@ import {
 } from '#processing';
 import { MoveVirtualIpAway, type MoveAnswer } from '#sdwan';
 import type { Cluster } from '../domain/cluster/state.js';
+import { NodeDrainProgress } from '../domain/node-work/events.js';
+import { tellNodeWork } from './clean-up-node.handler.js';
 import { Clusters } from './clusters.js';
-import { DrainNode, UncordonNode } from './commands.js';
+import { DrainNode } from './commands.js';
 import { derive } from './derive.js';
 import { KubernetesDirectory } from './directory.js';
-import { evictPods, setUnschedulable } from './evict.js';
+import { evictPods, setUnschedulable, type Evicted, type EvictProgress } from './evict.js';
 import { KubeApis } from './kube-api.js';
 
 /** How long agents get to come back after a restart of the platform; the gateway gives them 30 s. */
 const AGENTS_RETURN_MS = 45_000;
 const RETRY_MS = 500;
+const DIRECTORY_BOUND_MS = 2_000;
+/** However long the platform was away, a drain that it finds unfinished gets this much. */
+const LEAST_MS = 5_000;
 
 const stayed = (move: MoveAnswer) => move.outcome === 'no_candidate' || move.outcome === 'failed';
 
@@ -42,7 +47,7 @@ export class DrainNodeHandler implements ICommandHandler<DrainNode> {
   private readonly clusters: Clusters;
 
   constructor(
-    @Inject(TRANSACTOR) transactor: Transactor,
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
     @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(TIMERS) private readonly timers: Timers,
@@ -54,26 +59,26 @@ export class DrainNodeHandler implements ICommandHandler<DrainNode> {
   }
 
   async execute({ payload, context }: DrainNode): Promise<CommandResult<void>> {
-    const member = this.directory.clusterOfMember(payload.instance_id);
+    const { instance_id } = payload;
+    const member = this.directory.clusterOfMember(instance_id);
     const cluster = member === undefined ? undefined : await this.clusters.read(member.id);
-    const warnings = await this.moveAway(payload.instance_id, cluster, context);
+    const warnings = await this.moveAway(instance_id, cluster, context);
     let evicted = 0;
     if (cluster !== undefined && cluster.kubeconfigRef !== null) {
-      await this.clusters.apply(
-        cluster.id,
-        { type: 'draining', instanceId: payload.instance_id },
-        derive(context, 'draining'),
+      await this.clusters.apply(cluster.id, { type: 'draining', instanceId: instance_id }, derive(context, 'draining'));
+      // Folded here a moment later, maybe; from then on its absence means that the drain was called off.
+      await this.directory.until(
+        () => this.directory.draining.has(instance_id) || undefined,
+        this.timers,
+        DIRECTORY_BOUND_MS,
       );
-      const result = await this.evict(cluster, payload.instance_id, payload.timeout_seconds);
+      const result = await this.evict(cluster, payload, context);
       evicted = result.evicted;
       warnings.push(...result.warnings);
     }
     await failpoint('drain.evicted');
     return this.dispatcher.dispatch(
-      new MarkDrained(
-        { instance_id: payload.instance_id, evicted_pods: evicted, warnings },
-        derive(context, 'drained'),
-      ),
+      new MarkDrained({ instance_id, evicted_pods: evicted, warnings }, derive(context, 'drained')),
     );
   }
 
@@ -101,58 +106,40 @@ export class DrainNodeHandler implements ICommandHandler<DrainNode> {
     }
   }
 
-  private async evict(cluster: Cluster, instanceId: string, timeoutSeconds: number) {
-    const node = cluster.nodes.get(instanceId)?.nodeName ?? this.directory.instances.get(instanceId)?.name;
-    const servers = [...Clusters.servers(cluster, instanceId), instanceId];
+  private async evict(cluster: Cluster, payload: DrainNode['payload'], context: CommandContext): Promise<Evicted> {
+    const { instance_id, timeout_seconds } = payload;
+    const node = cluster.nodes.get(instance_id)?.nodeName ?? this.directory.instances.get(instance_id)?.name;
+    const servers = [...Clusters.servers(cluster, instance_id), instance_id];
+    // The time was asked for once; a platform that was restarted meanwhile does not start it anew.
+    const spentMs = payload.requested_at_ms === undefined ? 0 : this.clock.wallMs() - payload.requested_at_ms;
     try {
       const target = { clusterName: cluster.name, kubeconfigRef: cluster.kubeconfigRef!, servers };
       const api = await this.apis.open(target);
       try {
         await setUnschedulable(api, node!, true);
-        return await evictPods(api, node!, timeoutSeconds * 1_000, this.clock, this.timers);
+        return await evictPods(api, node!, {
+          timeoutMs: Math.max(LEAST_MS, timeout_seconds * 1_000 - Math.max(0, spentMs)),
+          clock: this.clock,
+          timers: this.timers,
+          cancelled: () => !this.directory.draining.has(instance_id),
+          onProgress: (progress) => this.tell(cluster.id, instance_id, progress, context),
+        });
       } finally {
         await api.close();
       }
     } catch (error) {
-      this.log.warn({ cluster: cluster.id, instance: instanceId, error: errorMessage(error) }, 'pods were not evicted');
+      this.log.warn(
+        { cluster: cluster.id, instance: instance_id, error: errorMessage(error) },
+        'pods were not evicted',
+      );
       return { evicted: 0, warnings: [`pods were not evicted: ${errorMessage(error)}`] };
     }
   }
-}
 
-@CommandHandler(UncordonNode)
-export class UncordonNodeHandler implements ICommandHandler<UncordonNode> {
-  private readonly clusters: Clusters;
-
-  constructor(
-    @Inject(TRANSACTOR) transactor: Transactor,
-    private readonly directory: KubernetesDirectory,
-    private readonly apis: KubeApis,
-  ) {
-    this.clusters = new Clusters(transactor);
-  }
-
-  /** Throws while no server can be reached, so that the process manager tries again: a node must not stay cordoned. */
-  async execute({ payload, context }: UncordonNode): Promise<CommandResult<void>> {
-    const member = this.directory.clusterOfMember(payload.instance_id);
-    const cluster = member === undefined ? undefined : await this.clusters.read(member.id);
-    const node = cluster?.nodes.get(payload.instance_id);
-    // Terminated meanwhile: trying on would hold up its removal.
-    if (!this.directory.instances.has(payload.instance_id)) return { kind: 'done', value: undefined };
-    if (cluster === undefined || node?.nodeName == null || cluster.kubeconfigRef === null)
-      return { kind: 'done', value: undefined };
-    const servers = Clusters.servers(cluster);
-    const api = await this.apis.open({ clusterName: cluster.name, kubeconfigRef: cluster.kubeconfigRef, servers });
-    try {
-      await setUnschedulable(api, node.nodeName, false);
-    } finally {
-      await api.close();
-    }
-    const done = await this.clusters.apply(
-      cluster.id,
-      { type: 'uncordoned', instanceId: payload.instance_id },
-      derive(context, 'uncordoned'),
-    );
-    return { kind: 'done', value: undefined, position: done.position };
+  private async tell(clusterId: string, instance_id: InstanceId, progress: EvictProgress, context: CommandContext) {
+    const data = { cluster_id: clusterId as never, instance_id, ...progress, blocked: [...progress.blocked] };
+    const event = NodeDrainProgress(data, { links: { cluster: clusterId, instance: instance_id } });
+    const nowMs = this.clock.wallMs();
+    await tellNodeWork(this.transactor, event, { ...derive(context, 'progress', JSON.stringify(progress)), nowMs });
   }
 }

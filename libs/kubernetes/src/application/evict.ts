@@ -1,8 +1,12 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import { sleep, type Clock, type Timers } from '#kernel';
+import { drainPlan, podName } from './drain-plan.js';
 import type { KubeApi } from './kube-api.js';
 
 const RETRY_MS = 1_000;
+/** A budget that does not allow it now is asked again after as long as kubectl waits. */
+const BUDGET_RETRY_MS = 5_000;
+const AT_ONCE = 8;
 
 /** Cordons or uncordons a node. A strategic merge patch, as kubectl sends it. */
 export const setUnschedulable = async (api: KubeApi, node: string, unschedulable: boolean): Promise<void> => {
@@ -13,46 +17,91 @@ export const setUnschedulable = async (api: KubeApi, node: string, unschedulable
   );
 };
 
-/** DaemonSet and mirror pods come back by themselves; finished pods hold nothing. `kubectl drain` skips the same. */
-const evictable = (pod: V1Pod): boolean =>
-  !(pod.metadata?.ownerReferences ?? []).some((owner) => owner.kind === 'DaemonSet') &&
-  pod.metadata?.annotations?.['kubernetes.io/config.mirror'] === undefined &&
-  !['Succeeded', 'Failed'].includes(pod.status?.phase ?? '');
+export interface EvictProgress {
+  readonly evicted: number;
+  readonly remaining: number;
+  /** Pods that a disruption budget keeps for now. */
+  readonly blocked: readonly string[];
+}
+
+export interface EvictOptions {
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Told at the start and whenever the numbers changed. */
+  readonly onProgress?: (progress: EvictProgress) => Promise<void>;
+  /** Asked between rounds: an operator may have thought better of it. */
+  readonly cancelled?: () => boolean;
+}
+
+export interface Evicted {
+  readonly evicted: number;
+  readonly warnings: readonly string[];
+}
 
 /** Evicts through the eviction API, so that disruption budgets hold; bounded by `timeoutMs`. */
-export const evictPods = async (
-  api: KubeApi,
-  node: string,
-  timeoutMs: number,
-  clock: Clock,
-  timers: Timers,
-): Promise<{ evicted: number; warnings: string[] }> => {
+export const evictPods = async (api: KubeApi, node: string, options: EvictOptions): Promise<Evicted> => {
+  const { clock, timers, timeoutMs } = options;
   const deadline = clock.monotonicMs() + timeoutMs;
   const evicted = new Set<string>();
+  const blockedUntil = new Map<string, number>();
+  const notes = new Set<string>();
+  let told = '';
   for (;;) {
     const pods = await api.core.listPodForAllNamespaces({ fieldSelector: `spec.nodeName=${node}` });
-    const left = pods.items.filter(evictable);
-    if (left.length === 0) return { evicted: evicted.size, warnings: [] };
-    if (clock.monotonicMs() >= deadline) {
-      const names = left.map((pod) => `${pod.metadata?.namespace}/${pod.metadata?.name}`);
-      return { evicted: evicted.size, warnings: [`still running after ${timeoutMs / 1000} s: ${names.join(', ')}`] };
-    }
-    for (const pod of left) {
-      const { name, namespace, deletionTimestamp } = pod.metadata!;
-      if (deletionTimestamp === undefined && (await evict(api, name!, namespace!))) evicted.add(`${namespace}/${name}`);
-    }
+    const { leaving, notes: fresh } = drainPlan(pods.items);
+    if (told === '') fresh.forEach((note) => notes.add(note));
+    if (leaving.length === 0) return { evicted: evicted.size, warnings: [...notes] };
+    const blocked = leaving.map(podName).filter((name) => blockedUntil.has(name));
+    const progress = { evicted: evicted.size, remaining: leaving.length, blocked };
+    if (JSON.stringify(progress) !== told) await options.onProgress?.(progress);
+    told = JSON.stringify(progress);
+    const end = ended(options, deadline, leaving, blocked);
+    if (end !== undefined) return { evicted: evicted.size, warnings: [...notes, end] };
+    const due = leaving.filter(
+      (pod) =>
+        pod.metadata?.deletionTimestamp === undefined && (blockedUntil.get(podName(pod)) ?? 0) <= clock.monotonicMs(),
+    );
+    await sideBySide(due, async (pod) => {
+      if (await evict(api, pod)) {
+        evicted.add(podName(pod));
+        blockedUntil.delete(podName(pod));
+      } else blockedUntil.set(podName(pod), clock.monotonicMs() + BUDGET_RETRY_MS);
+    });
     await sleep(timers, RETRY_MS);
   }
 };
 
-/** False when a disruption budget does not allow it now (429) or the pod has gone (404). */
-const evict = async (api: KubeApi, name: string, namespace: string): Promise<boolean> => {
+const ended = (
+  { clock, timeoutMs, cancelled }: EvictOptions,
+  deadline: number,
+  leaving: readonly V1Pod[],
+  blocked: readonly string[],
+): string | undefined => {
+  if (cancelled?.() === true) return 'the drain was called off';
+  if (clock.monotonicMs() < deadline) return undefined;
+  const budget = blocked.length === 0 ? '' : `; kept by disruption budgets: ${blocked.join(', ')}`;
+  return `still running after ${Math.round(timeoutMs / 1_000)} s: ${leaving.map(podName).join(', ')}${budget}`;
+};
+
+const sideBySide = async (pods: readonly V1Pod[], act: (pod: V1Pod) => Promise<void>): Promise<void> => {
+  const queue = [...pods];
+  const work = async () => {
+    for (let pod = queue.shift(); pod !== undefined; pod = queue.shift()) await act(pod);
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, work));
+};
+
+/** False when it is not allowed now (429: a disruption budget, or a busy API server). A pod that has gone (404) is evicted. */
+const evict = async (api: KubeApi, pod: V1Pod): Promise<boolean> => {
+  const { name, namespace } = { name: pod.metadata!.name!, namespace: pod.metadata!.namespace! };
   try {
     await api.core.createNamespacedPodEviction({ name, namespace, body: { metadata: { name, namespace } } });
     return true;
   } catch (error) {
     const code = (error as { code?: number }).code;
-    if (code === 429 || code === 404) return false;
+    if (code === 404) return true;
+    if (code === 429) return false;
     throw error;
   }
 };

@@ -6,6 +6,7 @@ import { joinMismatch, networkProfile } from '../domain/cni.js';
 import type { Cluster, NodeRole } from '../domain/cluster/state.js';
 import { resolveTarget } from '../domain/join-target.js';
 import { Clusters } from './clusters.js';
+import type { Departures } from './departures.js';
 import { derive } from './derive.js';
 import type { AssignedModule, KubernetesDirectory } from './directory.js';
 import { joinRefusals } from './join-refusals.js';
@@ -29,6 +30,8 @@ export class Joins {
     private readonly deps: {
       readonly directory: KubernetesDirectory;
       readonly clusters: Clusters;
+      /** Absent where there is no Kubernetes API to ask. */
+      readonly departures?: Pick<Departures, 'clearName'>;
       readonly tokens: WorkerTokens;
       readonly secrets: SecretStore;
       readonly transactor: Transactor;
@@ -60,6 +63,7 @@ export class Joins {
       throw new RefusedError(refused);
     }
     if (role === 'server' && !this.mayJoinNow(cluster, agent.instanceId)) return { retryAfterMs: RETRY_MS };
+    if (!(await this.clearName(cluster, agent.instanceId, role))) return { retryAfterMs: RETRY_MS };
     await this.deps.clusters.apply(
       cluster.id,
       { type: 'request_join', instanceId: agent.instanceId, role, target },
@@ -92,6 +96,20 @@ export class Joins {
       return missingPeer(agent.instanceId);
     const memory = this.deps.directory.instances.get(agent.instanceId)?.memoryBytes ?? null;
     return joinMismatch(cluster.cniPlugin, networkProfile(memory));
+  }
+
+  /** A machine that was installed anew joins under its old name: nothing of its earlier life may be in the way. */
+  private async clearName(cluster: Cluster, instanceId: string, role: NodeRole): Promise<boolean> {
+    try {
+      await this.deps.departures?.clearName(cluster, instanceId, role);
+      return true;
+    } catch (error) {
+      this.deps.log.warn(
+        { cluster: cluster.id, instance: instanceId, error: errorMessage(error) },
+        'its name is not free yet',
+      );
+      return false;
+    }
   }
 
   private mayJoinNow(cluster: Cluster, instanceId: string): boolean {

@@ -1,7 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import {
-  errorMessage,
   LOG,
   refusal,
   RefusedError,
@@ -26,7 +25,6 @@ import { Clusters } from './clusters.js';
 import { DecommissionCluster, RemoveNode, SyncVipCandidates } from './commands.js';
 import { derive } from './derive.js';
 import { KubernetesDirectory } from './directory.js';
-import { KubeApis } from './kube-api.js';
 import { passClaim } from './pass-claim.js';
 
 const DIRECTORY_BOUND_MS = 2_000;
@@ -79,7 +77,6 @@ export class RemoveNodeHandler implements ICommandHandler<RemoveNode> {
     @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
     @Inject(LOG) private readonly log: Log,
     readonly directory: KubernetesDirectory,
-    private readonly apis: KubeApis,
   ) {
     this.clusters = new Clusters(transactor);
   }
@@ -96,33 +93,12 @@ export class RemoveNodeHandler implements ICommandHandler<RemoveNode> {
     const cluster = member === undefined ? undefined : await this.clusters.read(member.id);
     if (cluster?.claimant === payload.instance_id) await passClaim(this, cluster, context);
     if (cluster?.nodes.has(payload.instance_id) !== true) return { kind: 'done', value: undefined };
-    await this.deleteKubernetesNode(cluster, payload.instance_id);
     const done = await this.clusters.apply(
       cluster.id,
       { type: 'remove_node', instanceId: payload.instance_id, reason: payload.reason },
       derive(context, 'remove_node'),
     );
     return { kind: 'done', value: undefined, position: done.position };
-  }
-
-  /** Best effort: the cluster may be gone with its last server, and the node is removed from our books either way. */
-  private async deleteKubernetesNode(cluster: Cluster, instanceId: string): Promise<void> {
-    const name = cluster.nodes.get(instanceId)?.nodeName;
-    if (name == null || cluster.kubeconfigRef === null) return;
-    try {
-      const servers = Clusters.servers(cluster, instanceId);
-      const api = await this.apis.open({ clusterName: cluster.name, kubeconfigRef: cluster.kubeconfigRef, servers });
-      try {
-        await api.core.deleteNode({ name });
-      } finally {
-        await api.close();
-      }
-    } catch (error) {
-      this.log.warn(
-        { cluster: cluster.id, node: name, error: errorMessage(error) },
-        'the Kubernetes node was not deleted',
-      );
-    }
   }
 }
 

@@ -92,6 +92,7 @@ const lifecycle = (event: RecordedEvent, instanceId: string): ProcessOutput[] =>
       return command('kubernetes.drain_node', {
         instance_id: instanceId,
         timeout_seconds: event.data['timeout_seconds'],
+        requested_at_ms: Date.parse(event.meta.occurredAt),
       });
     case 'system.instance.uncordoned':
       return command('kubernetes.uncordon_node', { instance_id: instanceId });

@@ -1,4 +1,6 @@
 import { clusterEvents } from './cluster/events.js';
+import { nodeWorkEvents } from './node-work/events.js';
 
 export * from './cluster/events.js';
-export const kubernetesEvents = [...clusterEvents] as const;
+export * from './node-work/events.js';
+export const kubernetesEvents = [...clusterEvents, ...nodeWorkEvents] as const;

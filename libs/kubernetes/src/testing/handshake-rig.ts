@@ -38,7 +38,6 @@ import { KubernetesDirectory } from '../application/directory.js';
 import { K3sHandshake } from '../application/handshake.js';
 import { Joins } from '../application/joins.js';
 import { candidatesManager, instanceManager } from '../application/managers.js';
-import type { KubeApis } from '../application/kube-api.js';
 import { RemoveNodeHandler, SyncVipCandidatesHandler } from '../application/lifecycle.handlers.js';
 import { ModulesSource } from '../application/modules-source.js';
 import type { WorkerTokens } from '../application/worker-tokens.js';
@@ -102,7 +101,7 @@ export const handshakeRig = () => {
   const candidates = new SyncVipCandidatesHandler(transactor, dispatcher, clock, directory);
   platform.handle(SyncVipCandidates, (c) => candidates.execute(c));
   platform.handle(MoveVirtualIpAway, async () => ({ kind: 'done', value: { moves: [] } }));
-  const removal = new RemoveNodeHandler(transactor, dispatcher, silentLog, directory, {} as unknown as KubeApis);
+  const removal = new RemoveNodeHandler(transactor, dispatcher, silentLog, directory);
   platform.handle(RemoveNode, (c) => removal.execute(c));
   platform.processing.addCommand(ClaimCluster);
   platform.processing.addCommand(RemoveNode);

@@ -70,6 +70,20 @@ const releaseMachine = use(commands.ReleaseMachine, async (services, payload) =>
   }
 });
 
+/** As long as the machine lives, it can leave what it is a member of; what it cannot leave is cleaned up behind it. */
+const terminate = use(commands.TerminateInstance, async ({ transactor, drainAdvice }, payload, context) => {
+  const { instance_id: id } = payload;
+  const found = await transactor.read(id, instanceDecider);
+  const lives = found?.state.kind === 'known' && found.state.phase === 'running' && !found.state.lost;
+  const warnings = lives ? await drainAdvice.leave(id, context) : [];
+  await failpoint('terminate.left');
+  const ended = resultOf(
+    await transactor.transact(id, instanceDecider, { kind: 'terminate' }, context),
+    () => undefined,
+  );
+  return ended.kind === 'done' ? { ...ended, warnings } : ended;
+});
+
 const sync = use(commands.SyncInstanceModules, async (services, payload, context) =>
   done(undefined, await syncInstances(services, payload.template_id, payload.instance_ids, context)),
 );
@@ -80,6 +94,7 @@ export const instanceUses = [
   runProvisioner,
   releaseMachine,
   sync,
+  terminate,
   onInstance(commands.RecordProvisionFailed, (p) => ({ kind: 'provision_failed', reason: p.reason })),
   onInstance(commands.IssueJoinToken, (p) => ({
     kind: 'issue_token',
@@ -107,7 +122,10 @@ export const instanceUses = [
     warnings: p.warnings,
   })),
   onInstance(commands.Uncordon, () => ({ kind: 'uncordon' })),
-  onInstance(commands.TerminateInstance, () => ({ kind: 'terminate' })),
+  onInstance(commands.RequestTermination, (p) => ({
+    kind: 'request_termination',
+    timeoutSeconds: p.timeout_seconds,
+  })),
   onInstance(commands.ForgetInstance, () => ({ kind: 'forget' })),
   onInstance(commands.RecordInstalling, (p) => ({ kind: 'installing', moduleName: p.module_name })),
   onInstance(commands.RecordRuntimeFailed, (p) => ({

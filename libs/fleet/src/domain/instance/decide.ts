@@ -5,6 +5,7 @@ import * as modules from './modules.js';
 import * as presence from './presence.js';
 import * as provisioning from './provisioning.js';
 import { instanceGone, instanceNotFound } from './refusals.js';
+import * as termination from './termination.js';
 import { noInstance, type InstanceEvent, type InstanceState, type KnownInstance } from './state.js';
 
 /** What is decided over the whole life of the stream, also before it exists and after the instance is gone. */
@@ -22,7 +23,8 @@ type LiveCommand =
   | enrolment.Revoke
   | presence.RecordOnline
   | presence.RequestDrain
-  | presence.Uncordon;
+  | presence.Uncordon
+  | termination.RequestTermination;
 
 /** Reports and repairs: late ones about an instance that is gone are answered with nothing, not with a refusal. */
 type Report =
@@ -76,6 +78,8 @@ const onLive = (state: KnownInstance, command: LiveCommand): Decision<InstanceEv
       return presence.requestDrain(state, command);
     case 'uncordon':
       return presence.uncordon(state);
+    case 'request_termination':
+      return termination.requestTermination(state, command);
     default:
       return assertNever(command);
   }

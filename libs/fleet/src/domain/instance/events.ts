@@ -107,6 +107,12 @@ export const InstanceDrained = defineEvent(
   z.object({ instance_id, evicted_pods: z.number().int(), warnings: z.array(z.string()) }),
 );
 export const InstanceUncordoned = defineEvent('system.instance.uncordoned', 1, z.object({ instance_id }));
+/** It ends for good as soon as it is drained. Uncordoned before, it stays. */
+export const InstanceTerminateRequested = defineEvent(
+  'system.instance.terminate_requested',
+  1,
+  z.object({ instance_id, timeout_seconds: z.number().int() }),
+);
 export const InstanceTerminated = defineEvent(
   'system.instance.terminated',
   1,
@@ -186,6 +192,7 @@ export const instanceEvents = [
   InstanceDrainRequested,
   InstanceDrained,
   InstanceUncordoned,
+  InstanceTerminateRequested,
   InstanceTerminated,
   InstanceForgotten,
   InstanceCloned,

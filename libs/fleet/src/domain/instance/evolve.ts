@@ -153,7 +153,9 @@ const evolveKnown = (state: KnownInstance, event: InstanceEvent): KnownInstance 
     case 'system.instance.drained':
       return { ...state, drain: 'drained' };
     case 'system.instance.uncordoned':
-      return { ...state, drain: 'none' };
+      return { ...state, drain: 'none', terminating: false };
+    case 'system.instance.terminate_requested':
+      return { ...state, terminating: true };
     case 'system.instance.terminated':
       return { ...state, phase: 'terminated', lost: false, modules: {} };
     case 'system.instance.forgotten':

@@ -53,6 +53,8 @@ export interface KnownInstance {
   readonly phase: InstancePhase;
   readonly drain: 'none' | 'draining' | 'drained';
   readonly lost: boolean;
+  /** Its end was asked for and waits for the drain. */
+  readonly terminating?: boolean;
   /** By digest. */
   readonly tokens: Readonly<Record<string, JoinToken>>;
   readonly certificate: Certificate | null;

@@ -1,0 +1,36 @@
+import type { ClusterNode } from './cluster/state.js';
+import { quorumAfterLeaving, quorumOf } from './quorum.js';
+
+const server = (status: ClusterNode['status']): ClusterNode => ({
+  role: 'server',
+  status,
+  version: null,
+  nodeName: null,
+});
+const cluster = (...states: ClusterNode['status'][]) => ({
+  name: 'c',
+  nodes: new Map(states.map((status, i) => [`s${i}`, server(status)])),
+});
+
+describe('leaving a cluster', () => {
+  it('needs a majority of the members that stay', () => {
+    expect([1, 2, 3, 4, 5].map(quorumOf)).toEqual([1, 2, 2, 3, 3]);
+  });
+
+  it('is refused to a server whose going would leave dead members in the majority, and the dead are named', () => {
+    expect(quorumAfterLeaving(cluster('ready', 'ready', 'ready'), 's0')).toBeUndefined();
+    expect(quorumAfterLeaving(cluster('ready', 'ready', 'not_ready'), 's0')).toMatchObject({
+      code: 'quorum_at_risk',
+      candidates: [{ id: 's2' }],
+    });
+    expect(quorumAfterLeaving(cluster('ready', 'ready', 'not_ready'), 's2')).toBeUndefined();
+    expect(quorumAfterLeaving(cluster('ready', 'not_ready'), 's0')).toMatchObject({ status: 409 });
+  });
+
+  it('is never refused to a worker, to the last server, or for a server that has not joined yet', () => {
+    expect(quorumAfterLeaving(cluster('ready'), 's0')).toBeUndefined();
+    expect(quorumAfterLeaving(cluster('ready', 'joining'), 's0')).toBeUndefined();
+    const worker = { name: 'c', nodes: new Map([['w', { ...server('ready'), role: 'agent' as const }]]) };
+    expect(quorumAfterLeaving(worker, 'w')).toBeUndefined();
+  });
+});
