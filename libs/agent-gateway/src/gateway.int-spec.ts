@@ -18,6 +18,7 @@ const failure = (run: (done: (error: ServiceError | null) => void) => unknown): 
 describe('the agent gateway over real TLS', () => {
   let rig: Rig;
   const lost: string[] = [];
+  const [suspected, trusted]: [string[], string[]] = [[], []];
   const returned: string[] = [];
   const cloned: (readonly string[])[] = [];
   const settled: string[] = [];
@@ -26,6 +27,8 @@ describe('the agent gateway over real TLS', () => {
     rig = await startRig({}, (gateway) => {
       gateway.addObserver({
         onLost: (agent) => void lost.push(agent.instanceId),
+        onSuspected: (agent) => void suspected.push(agent.instanceId),
+        onTrusted: (agent) => void trusted.push(agent.instanceId),
         onReturned: (agent) => void returned.push(agent.instanceId),
         onCloned: (_, boots) => void cloned.push(boots),
         onSettled: (event) => void settled.push(`${event.section}:${event.applied}:${event.behind.length}`),
@@ -314,7 +317,7 @@ describe('the agent gateway over real TLS', () => {
     await until('back', () => anew.of('snapshot').length === 1);
   });
 
-  it('judges leases: lost once when beats stop, returned once when they come back; a VIP candidate fast', async () => {
+  it('judges leases: lost once when beats stop, returned once when they come back; a VIP candidate is suspected fast', async () => {
     const identity = await enrolled();
     const id = identity.instanceId;
     const count = (list: string[]) => list.filter((i) => i === id).length;
@@ -332,8 +335,13 @@ describe('the agent gateway over real TLS', () => {
     agent.beatEvery(30);
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     agent.stopBeating();
-    expect(await until('lost fast', () => count(lost) === 2)).toBeLessThan(400);
-    expect(rig.gateway.liveness(id)).toMatchObject({ connected: true, lost: true });
+    expect(await until('suspected', () => count(suspected) === 1)).toBeLessThan(400);
+    expect(rig.gateway.liveness(id)).toMatchObject({ connected: true, suspected: true, lost: false });
+    agent.beat();
+    await until('trusted', () => count(trusted) === 1);
+    expect(rig.gateway.liveness(id)).toMatchObject({ suspected: false });
+    await until('lost', () => count(lost) === 2);
+    expect(rig.gateway.liveness(id)).toMatchObject({ connected: true, suspected: true, lost: true });
   });
 
   it('answers beats, and ends nothing when an unknown message comes', async () => {

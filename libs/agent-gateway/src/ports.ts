@@ -57,6 +57,10 @@ export interface AgentObserver {
   /** Edge-triggered liveness, decided by the gateway: a lease passed without a beat, or beats came back. */
   onLost?(agent: AgentIdentity, silentMs: number): Promise<void> | void;
   onReturned?(agent: AgentIdentity): Promise<void> | void;
+  /** A VIP candidate was silent for its short lease: reason to ask others, not to write anything down. */
+  onSuspected?(agent: AgentIdentity): Promise<void> | void;
+  /** A suspected one was heard again on the same stream, and was never lost. */
+  onTrusted?(agent: AgentIdentity): Promise<void> | void;
   onPeerKey?(agent: AgentIdentity, message: agentV1.PeerKey): Promise<void> | void;
   onObserved?(agent: AgentIdentity, message: agentV1.Observed): Promise<void> | void;
   onDriftRepaired?(agent: AgentIdentity, message: agentV1.DriftRepaired): Promise<void> | void;
@@ -86,6 +90,8 @@ export interface AgentLiveness {
   readonly connected: boolean;
   /** Milliseconds since the last beat; Infinity when there was none since the platform started. */
   readonly silentMs: number;
+  /** A VIP candidate that was silent for its short lease; nobody else is. */
+  readonly suspected?: boolean;
   readonly lost: boolean;
   /** Highest generation applied per section. */
   readonly applied: ReadonlyMap<string, bigint>;

@@ -7,45 +7,61 @@ export interface Beats {
   readonly vipLeaseMs: number;
 }
 
-/**
- * This many fast beats show that the agent heard of its new rate and keeps it: 4 s at 200 ms. Right after a stream is up
- * agent and platform have much to do at once, and a beat may be late for no fault of the node.
- */
-export const FAST_BEATS = 20;
+/** This many fast beats show that the agent heard of its new rate and keeps it. */
+export const FAST_BEATS = 5;
 
-/** Fast judgement needs both: the platform asked for fast beats, and the agent sends them. */
-export const leaseOf = (record: AgentRecord, beats: Beats): number =>
+/** Beats that waited in a socket while this process slept come all at once; as many beats of their own show a live stream. */
+const STEADY_BEATS = 3;
+
+/**
+ * For how long a VIP candidate may be silent before others are asked whether it is still there. Fast needs both: the platform
+ * asked for fast beats, and the agent sends them. To be suspected costs a question to witnesses; to be lost is an event.
+ */
+const suspicionOf = (record: AgentRecord, beats: Beats): number =>
   record.vipCandidate && record.fastBeats >= FAST_BEATS ? beats.vipLeaseMs : beats.leaseMs;
+
+/** How often the agent beats now. */
+export const beatOf = (record: AgentRecord, beats: Beats): number =>
+  suspicionOf(record, beats) === beats.vipLeaseMs ? beats.vipBeatMs : beats.beatMs;
 
 export const beat = (record: AgentRecord, nowMs: number, beats: Beats): void => {
   const gap = record.lastBeatMs === undefined ? Infinity : nowMs - record.lastBeatMs;
   const fast = gap <= (beats.vipBeatMs + beats.vipLeaseMs) / 2;
-  if (record.vipCandidate) record.fastBeats = fast ? record.fastBeats + 1 : Math.min(record.fastBeats, FAST_BEATS);
+  const own = gap >= beats.vipBeatMs / 4 ? 1 : 0;
+  if (record.vipCandidate) record.fastBeats = fast ? record.fastBeats + own : Math.min(record.fastBeats, FAST_BEATS);
   else record.fastBeats = 0;
+  record.steadyBeats += own;
   record.lastBeatMs = nowMs;
-  record.leaseFromMs = nowMs;
+  record.suspectFromMs = nowMs;
+  // Time to come back that was given after a sleep or a start is used up by a stream that stays, not by an old one's last words.
+  record.leaseFromMs = record.steadyBeats >= STEADY_BEATS ? nowMs : Math.max(nowMs, record.leaseFromMs);
   record.doubted = false;
 };
 
 /** As long as agents get to come back after a restart: their backoff between tries included. */
 const REUNION_MS = 30_000;
 
+/** After a sleep of a lease or more, for as long VIP candidates are not even suspected. */
+const AWAKE_MS = 5_000;
+
 export interface Judgement {
+  /** VIP candidates that were silent for the short lease at this tick: worth asking witnesses. They are marked so. */
+  readonly suspected: readonly AgentRecord[];
   /** Records whose lease ran out at this tick. They are marked lost. */
   readonly lost: readonly AgentRecord[];
   /** Records that were as good as lost, but too many at once to believe it. They got one more lease, of the slow kind. */
   readonly doubted: readonly AgentRecord[];
 }
 
-const NOTHING: Judgement = { lost: [], doubted: [] };
+const NOTHING: Judgement = { suspected: [], lost: [], doubted: [] };
 
 /**
  * Judges leases at each tick. A tick that comes late says that this process was asleep, not that the agents were: beats may
  * be waiting in the sockets, so all leases are extended by the delay and nothing is judged until the next tick. After a
  * sleep of a lease or more agents may have hung up, which they could not tell; they get as long as after a restart.
- * When more than half of the agents that are judged alike (VIP candidates, others) fall silent together, the likelier
- * fault is this machine's or its network's: each gets one more slow lease before it counts as lost. Of VIP candidates that
- * many would be no majority anyway, so nothing is lost by waiting.
+ * When more than half of the agents that are judged alike (VIP candidates by their short lease, all by the long one) fall
+ * silent together, the likelier fault is this machine's or its network's: each gets one more slow lease before it is judged.
+ * Of VIP candidates that many would be no majority anyway, so nothing is lost by waiting.
  */
 export class LeaseJudge {
   private lastTickMs: number;
@@ -62,40 +78,54 @@ export class LeaseJudge {
     const lateMs = nowMs - this.lastTickMs - this.tickMs;
     this.lastTickMs = nowMs;
     if (lateMs > this.toleranceMs) {
-      for (const record of records) record.leaseFromMs = this.extended(record, lateMs, nowMs, beats);
+      for (const record of records) extend(record, lateMs, nowMs, beats);
       return NOTHING;
     }
     const standing = [...records].filter((record) => !record.lost);
-    const lapsed = standing.filter((record) => nowMs - record.leaseFromMs > leaseOf(record, beats));
-    if (lapsed.length === 0) return NOTHING;
-    const doubted = [...new Set([beats.vipLeaseMs, beats.leaseMs])].flatMap((lease) => {
-      const alike = standing.filter((record) => leaseOf(record, beats) === lease);
-      const silent = alike.filter((record) => isSilent(record, nowMs, beats));
-      return isMass(silent.length, alike.length) ? silent.filter((record) => !record.doubted) : [];
-    });
+    const silent = standing.filter((record) => isSuspect(record, nowMs, beats) || isLapsed(record, nowMs, beats));
+    if (silent.length === 0) return NOTHING;
+    const fast = standing.filter((record) => suspicionOf(record, beats) === beats.vipLeaseMs);
+    const doubted = new Set([
+      ...mass(fast, (record) => nowMs - record.suspectFromMs > beats.vipLeaseMs - beats.vipBeatMs),
+      ...mass(standing, (record) => nowMs - record.leaseFromMs > beats.leaseMs - beats.beatMs),
+    ]);
     for (const record of doubted) doubt(record, nowMs);
-    const lost = lapsed.filter((record) => !doubted.includes(record));
+    const suspected = silent.filter((record) => isSuspect(record, nowMs, beats));
+    for (const record of suspected) record.suspected = true;
+    const lost = silent.filter((record) => isLapsed(record, nowMs, beats));
     for (const record of lost) record.lost = true;
-    return { lost, doubted };
-  }
-
-  private extended(record: AgentRecord, lateMs: number, nowMs: number, beats: Beats): number {
-    const reunion = nowMs + REUNION_MS - leaseOf(record, beats);
-    return lateMs < beats.leaseMs ? Math.min(nowMs, record.leaseFromMs + lateMs) : reunion;
+    return { suspected, lost, doubted: [...doubted] };
   }
 }
 
-/** Within a beat of losing its lease: those that fell silent together do not lapse at the same tick. */
-const isSilent = (record: AgentRecord, nowMs: number, beats: Beats): boolean => {
-  const lease = leaseOf(record, beats);
-  const beatMs = lease === beats.vipLeaseMs ? beats.vipBeatMs : beats.beatMs;
-  return nowMs - record.leaseFromMs > lease - beatMs;
+const isSuspect = (record: AgentRecord, nowMs: number, beats: Beats): boolean =>
+  record.vipCandidate && !record.suspected && nowMs - record.suspectFromMs > suspicionOf(record, beats);
+
+const isLapsed = (record: AgentRecord, nowMs: number, beats: Beats): boolean =>
+  nowMs - record.leaseFromMs > beats.leaseMs;
+
+const extend = (record: AgentRecord, lateMs: number, nowMs: number, beats: Beats): void => {
+  if (lateMs < beats.leaseMs) {
+    record.suspectFromMs = Math.min(nowMs, record.suspectFromMs + lateMs);
+    // Time to come back that still runs is not shortened by that.
+    record.leaseFromMs = Math.max(record.leaseFromMs, Math.min(nowMs, record.leaseFromMs + lateMs));
+    return;
+  }
+  record.fastBeats = 0;
+  record.steadyBeats = 0;
+  record.suspectFromMs = nowMs + AWAKE_MS - beats.leaseMs;
+  record.leaseFromMs = nowMs + REUNION_MS - beats.leaseMs;
 };
 
-const isMass = (silent: number, standing: number): boolean => silent >= 2 && silent * 2 > standing;
+/** Within a beat of losing its lease: those that fell silent together do not lapse at the same tick. */
+const mass = (alike: readonly AgentRecord[], isSilent: (record: AgentRecord) => boolean): readonly AgentRecord[] => {
+  const silent = alike.filter(isSilent);
+  return silent.length >= 2 && silent.length * 2 > alike.length ? silent.filter((record) => !record.doubted) : [];
+};
 
 const doubt = (record: AgentRecord, nowMs: number): void => {
   record.doubted = true;
   record.fastBeats = 0;
+  record.suspectFromMs = nowMs;
   record.leaseFromMs = nowMs;
 };

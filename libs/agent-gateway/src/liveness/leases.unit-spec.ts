@@ -7,11 +7,12 @@ const beats: Beats = { beatMs: 1_000, leaseMs: 3_000, vipBeatMs: 200, vipLeaseMs
 const record = (atMs = 0) =>
   new AgentRecord({ instanceId: 'i', accountId: 'a', certificateSerial: '1' }, atMs, [], silentLog);
 
-/** Ticks every 50 ms from `from` to `to`; answers when the record was found lost. */
-const run = (judge: LeaseJudge, one: AgentRecord, from: number, to: number): number | undefined => {
-  for (let t = from; t <= to; t += 50) if (judge.tick([one], t, beats).lost.length > 0) return t;
+/** Ticks every 50 ms from `from` to `to`; answers when the record was found lost, or suspected. */
+const run = (judge: LeaseJudge, one: AgentRecord, from: number, to: number, what: 'lost' | 'suspected' = 'lost') => {
+  for (let t = from; t <= to; t += 50) if (judge.tick([one], t, beats)[what].length > 0) return t;
   return undefined;
 };
+const candidate = (atMs = 0) => Object.assign(record(atMs), { vipCandidate: true });
 
 describe('leases', () => {
   it('run out after their length without a beat, once', () => {
@@ -21,19 +22,39 @@ describe('leases', () => {
     expect(run(judge, one, 4_100, 9_000)).toBeUndefined();
   });
 
-  it('are short only for a candidate that was seen to beat fast', () => {
-    const [judge, one] = [new LeaseJudge(50, 100, 0), record()];
-    one.vipCandidate = true;
+  const beatFast = (judge: LeaseJudge, one: AgentRecord, from: number): number => {
+    for (let n = 0; n < FAST_BEATS; n++) {
+      beat(one, from + n * 200, beats);
+      expect(run(judge, one, from + 50 + n * 200, from + (n + 1) * 200, 'suspected')).toBeUndefined();
+    }
+    beat(one, from + FAST_BEATS * 200, beats);
+    return from + FAST_BEATS * 200;
+  };
+
+  it('make a candidate that was seen to beat fast suspected after the short one, and lost only after the long one', () => {
+    const [judge, one] = [new LeaseJudge(50, 100, 0), candidate()];
     beat(one, 0, beats);
     beat(one, 1_000, beats);
-    expect(run(judge, one, 50, 2_000)).toBeUndefined();
-    for (let n = 1; n <= FAST_BEATS; n++) {
-      beat(one, 2_000 + (n - 1) * 200, beats);
-      expect(run(judge, one, 2_050 + (n - 1) * 200, 2_000 + n * 200)).toBeUndefined();
-    }
-    const last = 2_000 + FAST_BEATS * 200;
-    beat(one, last, beats);
-    expect(run(judge, one, last + 50, last + 7_000)).toBe(last + 650);
+    expect(run(judge, one, 50, 2_000, 'suspected')).toBeUndefined();
+    const last = beatFast(judge, one, 2_000);
+    expect(run(judge, one, last + 50, last + 2_000, 'suspected')).toBe(last + 650);
+    expect(run(judge, one, last + 700, last + 7_000)).toBe(last + 3_050);
+  });
+
+  it('make nobody suspected who is no candidate, however it beats', () => {
+    const [judge, one] = [new LeaseJudge(50, 100, 0), record()];
+    const last = beatFast(judge, one, 0);
+    expect(run(judge, one, last + 50, last + 7_000, 'suspected')).toBeUndefined();
+  });
+
+  it('are not made short by beats that waited in the socket of a platform that was asleep', () => {
+    const [judge, one] = [new LeaseJudge(50, 100, 0), candidate()];
+    const last = beatFast(judge, one, 0);
+    expect(judge.tick([one], last + 60_000, beats)).toMatchObject({ suspected: [], lost: [] });
+    // The agent has hung up meanwhile; what it had said before is still read.
+    for (let n = 0; n < 30; n++) beat(one, last + 60_001 + n / 10, beats);
+    expect(run(judge, one, last + 60_050, last + 63_000, 'suspected')).toBeUndefined();
+    expect(run(judge, one, last + 63_050, last + 120_000)).toBe(last + 90_050);
   });
 
   it('are extended by the delay of a tick that comes late, and nothing is judged at that tick', () => {
@@ -59,50 +80,65 @@ describe('leases', () => {
     expect(run(gone.judge, gone.one, 9_100, 60_000)).toBe(39_100);
     const back = asleep();
     expect(run(back.judge, back.one, 9_100, 20_000)).toBeUndefined();
-    beat(back.one, 20_000, beats);
-    // Not beating fast for long enough to be judged fast.
-    expect(run(back.judge, back.one, 20_050, 60_000)).toBe(23_050);
+    for (const t of [20_000, 20_200, 20_400]) beat(back.one, t, beats);
+    expect(run(back.judge, back.one, 20_050, 60_000)).toBe(23_450);
+  });
+
+  it('leave a candidate in peace for five seconds after a sleep, and then suspect who has not come back', () => {
+    const [judge, one] = [new LeaseJudge(50, 100, 0), candidate()];
+    const last = beatFast(judge, one, 0);
+    expect(judge.tick([one], last + 8_000, beats).suspected).toEqual([]);
+    expect(run(judge, one, last + 8_050, last + 30_000, 'suspected')).toBe(last + 13_050);
   });
 });
 
 describe('many leases at once', () => {
-  /** Agents, beating fast until they fall silent; answers when each was found lost. */
+  /** Agents, beating fast until they fall silent; answers when each was suspected and when found lost. */
   const fleet = (silentFrom: readonly (number | undefined)[], to: number) => {
     const judge = new LeaseJudge(50, 100, 0);
-    const records = silentFrom.map(() => Object.assign(record(), { vipCandidate: true }));
-    const lostAt = silentFrom.map((): number | undefined => undefined);
+    const records = silentFrom.map(() => candidate());
+    const suspectedAt = silentFrom.map((): number | undefined => undefined);
+    const lostAt = [...suspectedAt];
     for (let t = 50; t <= to; t += 50) {
       records.forEach((one, n) => {
         if ((t + n * 50) % 200 === 0 && t < (silentFrom[n] ?? Infinity)) beat(one, t, beats);
       });
-      for (const one of judge.tick(records, t, beats).lost) lostAt[records.indexOf(one)] = t;
+      const { suspected, lost } = judge.tick(records, t, beats);
+      for (const one of suspected) suspectedAt[records.indexOf(one)] ??= t;
+      for (const one of lost) lostAt[records.indexOf(one)] = t;
     }
-    return lostAt;
+    return { suspectedAt, lostAt };
   };
 
   it('of which few run out are judged at their length', () => {
-    const [a, b, ...others] = fleet([5_000, 5_000, undefined, undefined, undefined], 9_000);
-    expect([a, b].every((t) => t! <= 5_700)).toBe(true);
-    expect(others).toEqual([undefined, undefined, undefined]);
+    const { suspectedAt, lostAt } = fleet([5_000, 5_000, undefined, undefined, undefined], 9_000);
+    expect(suspectedAt.slice(0, 2).every((t) => t! <= 5_700)).toBe(true);
+    expect(lostAt.slice(0, 2).every((t) => t! >= 7_700 && t! <= 8_100)).toBe(true);
+    for (const others of [suspectedAt, lostAt]) expect(others.slice(2)).toEqual([undefined, undefined, undefined]);
   });
 
   it('are counted among those that are judged alike: two of three candidates are most of them', () => {
     const judge = new LeaseJudge(50, 100, 0);
-    const candidates = Array.from({ length: 3 }, () => Object.assign(record(), { vipCandidate: true }));
+    const candidates = Array.from({ length: 3 }, () => candidate());
     const worker = record();
     const lost = [];
     for (let t = 50; t <= 7_500; t += 50) {
       if (t % 200 === 0) for (const one of candidates) if (t < 5_000 || one === candidates[0]) beat(one, t, beats);
       if (t % 1_000 === 0) beat(worker, t, beats);
-      lost.push(...judge.tick([...candidates, worker], t, beats).lost);
+      const judgement = judge.tick([...candidates, worker], t, beats);
+      lost.push(...judgement.lost, ...judgement.suspected);
     }
     expect(lost).toEqual([]);
   });
 
   it('of which most run out together get one more, slow one, and no second', () => {
-    const [a, b, c, d] = fleet([5_000, 5_000, 5_000, undefined], 15_000);
-    for (const t of [a, b, c]) expect(t! > 8_000 && t! < 9_000).toBe(true);
-    expect(d).toBeUndefined();
+    const { suspectedAt, lostAt } = fleet([5_000, 5_000, 5_000, undefined], 15_000);
+    for (const t of [...suspectedAt, ...lostAt].filter((at) => at !== undefined))
+      expect(t > 8_000 && t < 9_000).toBe(true);
+    expect([suspectedAt, lostAt].map((at) => at.map((t) => t !== undefined))).toEqual([
+      [true, true, true, false],
+      [true, true, true, false],
+    ]);
   });
 
   it('are forgotten by a beat in time', () => {

@@ -28,12 +28,18 @@ export class AgentRecord {
   lastBeatMs: number | undefined;
   /** From here on the lease runs; moved on when the platform itself was late. */
   leaseFromMs: number;
+  /** As leaseFromMs, for the short lease of VIP candidates. */
+  suspectFromMs: number;
+  /** A VIP candidate that was silent for its short lease; the next beat clears it. */
+  suspected = false;
   lost = false;
   /** It fell silent together with most others and was given one more lease; the next beat clears it. */
   doubted = false;
   vipCandidate = false;
   /** Beats in a row that came at the VIP candidates' rate: only who beats fast is judged fast. */
   fastBeats = 0;
+  /** Beats since the stream began, or since the platform was asleep, those not counted that came in one go. */
+  steadyBeats = 0;
   /** Serial of the certificate that two machines used at once. */
   quarantinedSerial: string | undefined;
   readonly receipts = new Map<string, Receipt>();
@@ -50,6 +56,7 @@ export class AgentRecord {
     private readonly log: Log,
   ) {
     this.leaseFromMs = nowMs;
+    this.suspectFromMs = nowMs;
     this.news = new Budget(NEWS.burst, NEWS.perSecond, nowMs);
     this.logLines = new Budget(LOG_LINES.burst, LOG_LINES.perSecond, nowMs);
   }

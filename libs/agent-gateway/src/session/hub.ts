@@ -2,7 +2,7 @@ import { errorMessage, type Cancel, type Clock, type Log, type Timers } from '#k
 import type { agentV1 } from '#proto';
 import type { CompiledState } from '../desired/compiled.js';
 import type { Plan } from '../desired/plan.js';
-import { beat, LeaseJudge, leaseOf, type Beats } from '../liveness/leases.js';
+import { beat, beatOf, LeaseJudge, type Beats } from '../liveness/leases.js';
 import { Settling } from '../liveness/settling.js';
 import type { AgentIdentity, AgentLiveness, AgentObserver, EnrollmentHandler } from '../ports.js';
 import { admit } from './admission.js';
@@ -160,9 +160,11 @@ export class SessionHub implements SessionHost {
 
   liveness(instanceId: string): AgentLiveness {
     const record = this.records.get(instanceId);
-    if (record === undefined) return { connected: false, silentMs: Infinity, lost: false, applied: new Map() };
+    if (record === undefined)
+      return { connected: false, silentMs: Infinity, suspected: false, lost: false, applied: new Map() };
     const silentMs = record.lastBeatMs === undefined ? Infinity : this.deps.clock.monotonicMs() - record.lastBeatMs;
-    return { connected: record.session !== undefined, silentMs, lost: record.lost, applied: record.applied };
+    const { session, suspected, lost, applied } = record;
+    return { connected: session !== undefined, silentMs, suspected, lost, applied };
   }
 
   setVipCandidate(instanceId: string, isCandidate: boolean): void {
@@ -171,6 +173,7 @@ export class SessionHub implements SessionHost {
     const record = this.records.get(instanceId);
     if (record === undefined || record.vipCandidate === isCandidate) return;
     record.vipCandidate = isCandidate;
+    record.suspected = false;
     record.fastBeats = 0;
     record.session?.priority(this.welcomeOf(record));
   }
@@ -209,10 +212,7 @@ export class SessionHub implements SessionHost {
     record.challenger?.bye('superseded', 'a later stream of this agent has connected');
     record.challenger = session;
     const since = this.deps.clock.monotonicMs();
-    const beatMs =
-      leaseOf(record, this.deps.beats) === this.deps.beats.vipLeaseMs
-        ? this.deps.beats.vipBeatMs
-        : this.deps.beats.beatMs;
+    const beatMs = beatOf(record, this.deps.beats);
     this.after(CHALLENGE_BEATS * beatMs, () => {
       if (record.challenger !== session || record.session !== old) return;
       // A beat that was on its way when the newcomer called proves nothing.
@@ -240,19 +240,23 @@ export class SessionHub implements SessionHost {
     if (record.quarantinedSerial !== session.peer.certificateSerial) record.quarantinedSerial = undefined;
     record.adopt(hello);
     record.fastBeats = 0;
+    record.steadyBeats = 0;
+    // Whoever hears of the new stream knows that.
+    record.suspected = false;
     this.beat(record, session);
     record.notify((o, agent) => o.onConnected?.({ hello, agent }), session);
     session.welcome(this.welcomeOf(record).message.value);
   }
 
-  /** A beat on a live stream: the lease starts anew, and who was lost has returned. */
+  /** A beat on a live stream: the lease starts anew, who was lost has returned, and who was suspected was so wrongly. */
   beat(record: AgentRecord, session: Session): void {
     const now = this.deps.clock.monotonicMs();
     session.lastBeatMs = now;
     beat(record, now, this.deps.beats);
-    if (!record.lost) return;
-    record.lost = false;
-    record.notify((o, agent) => o.onReturned?.(agent), session);
+    const { suspected, lost } = record;
+    record.suspected = record.lost = false;
+    if (lost) record.notify((o, agent) => o.onReturned?.(agent), session);
+    else if (suspected) record.notify((o, agent) => o.onTrusted?.(agent), session);
   }
 
   private welcomeOf(record: AgentRecord) {
@@ -264,9 +268,10 @@ export class SessionHub implements SessionHost {
 
   private tick(): void {
     const now = this.deps.clock.monotonicMs();
-    const { lost, doubted } = this.judge.tick(this.records.values(), now, this.deps.beats);
+    const { suspected, lost, doubted } = this.judge.tick(this.records.values(), now, this.deps.beats);
     if (doubted.length > 0)
       this.deps.log.warn({ agents: doubted.length }, 'most agents fell silent at once: waiting for one more lease');
+    for (const record of suspected) record.notify((o, agent) => o.onSuspected?.(agent));
     for (const record of lost) {
       const silentMs = Math.round(now - (record.lastBeatMs ?? record.leaseFromMs));
       this.deps.log.warn({ instanceId: record.agent.instanceId, silentMs }, 'agent lost');

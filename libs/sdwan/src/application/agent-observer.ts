@@ -45,6 +45,14 @@ export class SdwanObserver implements AgentObserver {
     this.deps.coordinator.onConnected(agent.instanceId);
   }
 
+  onSuspected(agent: AgentIdentity): void {
+    this.deps.coordinator.onSuspected(agent.instanceId);
+  }
+
+  onTrusted(agent: AgentIdentity): void {
+    this.deps.coordinator.onTrusted(agent.instanceId);
+  }
+
   async onPeerKey(agent: AgentIdentity, message: agentV1.PeerKey): Promise<void> {
     const peerId = this.peersOf(agent.instanceId).find(
       (id) => this.deps.model.networkOfPeer.get(id) === message.networkId,

@@ -24,7 +24,7 @@ import { SdwanModel } from '../application/sdwan-model.js';
 import { sdwanProjections } from '../projections/index.js';
 import { handleSdwanCommands } from './handlers.js';
 import { ManualLead } from './manual-lead.js';
-import { TestAgent } from './test-agent.js';
+import { heardMsAgo, roleOf, TestAgent, TestGateway } from './test-agent.js';
 
 const { VipAck_Role: Role } = agentV1;
 const LEASE = { beatMs: 200, ttlMs: 600 };
@@ -47,7 +47,7 @@ export class OverlayWorld {
   readonly leadership = new ManualLead();
   private serial = 0;
   private folded: Position = START;
-  private readonly lost = new Set<string>();
+  private readonly gateway = new TestGateway(LEASE);
 
   constructor() {
     for (const projection of sdwanProjections) projection.register(this.platform.processing);
@@ -64,7 +64,7 @@ export class OverlayWorld {
   boot(): void {
     this.service?.onModuleDestroy();
     this.folded = START;
-    this.lost.clear();
+    this.gateway.forget();
     for (const agent of this.agents.values())
       if (agent.alive && agent.linked) agent.lastBeatMs = this.clock.monotonicMs();
     this.model = new SdwanModel(LEASE);
@@ -220,12 +220,7 @@ export class OverlayWorld {
       const known = agent.items.filter((i) => i.vip_id === item.vip_id).at(-1);
       if (!agent.alive || agent.deaf || (known !== undefined && known.epoch > item.epoch)) return;
       agent.items.push(item);
-      const role =
-        item.role === 'holder'
-          ? Role.ROLE_HOLDER
-          : item.release_after_move || known?.role === 'member'
-            ? Role.ROLE_ROUTED
-            : Role.ROLE_RELEASED;
+      const role = roleOf(item, known);
       this.clock.after(1, () =>
         this.observer.onVipAck(this.identity(id), { vipId: item.vip_id, epoch: BigInt(item.epoch), role, error: '' }),
       );
@@ -256,15 +251,7 @@ export class OverlayWorld {
     this.clock.after(1, () => {
       const granted = Number(epoch) >= agent.promised;
       agent.promised = Math.max(agent.promised, Number(epoch));
-      const holder = [...this.agents.values()].find(
-        (a) => a.items.filter((i) => i.vip_id === vipId).at(-1)?.role === 'holder',
-      );
-      const heard =
-        holder === undefined
-          ? -1
-          : holder.alive
-            ? this.clock.monotonicMs() % LEASE.beatMs
-            : this.clock.monotonicMs() - holder.lastBeatMs;
+      const heard = heardMsAgo(this.agents.values(), vipId, this.clock.monotonicMs(), LEASE.beatMs);
       const value = {
         vipId,
         epoch,
@@ -279,22 +266,15 @@ export class OverlayWorld {
   }
 
   private liveness(id: string): AgentLiveness {
-    const agent = this.agents.get(id);
-    const connected = agent !== undefined && agent.linked && !this.lost.has(id);
-    const silentMs = agent === undefined ? Infinity : this.clock.monotonicMs() - agent.lastBeatMs;
-    return { connected, silentMs, lost: this.lost.has(id), applied: new Map() };
+    return this.gateway.liveness(id, this.agents.get(id), this.clock.monotonicMs());
   }
 
   /** The gateway's part: beats, leases, and their edges. */
   private judge(): void {
     for (const agent of this.agents.values()) {
-      if (agent.alive && agent.linked) {
-        agent.lastBeatMs = this.clock.monotonicMs();
-        if (this.lost.delete(agent.instanceId)) this.observer.onReturned(this.identity(agent.instanceId));
-      } else if (!this.lost.has(agent.instanceId) && this.clock.monotonicMs() - agent.lastBeatMs > LEASE.ttlMs) {
-        this.lost.add(agent.instanceId);
-        void this.observer.onLost(this.identity(agent.instanceId));
-      }
+      const id = agent.instanceId;
+      const edge = this.gateway.judge(agent, this.clock.monotonicMs(), this.fastBeats.has(id));
+      if (edge !== undefined) void this.observer[edge](this.identity(id));
     }
   }
 }

@@ -9,11 +9,13 @@ import { sameMember, type LiveVirtualIp, type Member } from '../../domain/virtua
 import { aborted, causeOf, FAILOVER, NOT_LEADING, type CoordinatorDeps } from './coordinator-deps.js';
 import { AgentFacts } from './facts.js';
 import { MoveRun, type MoveCause, type MoveDeps, type MoveResult } from './move-run.js';
+import { planMove } from './plan-move.js';
 import { PlatformVoter } from './platform-voter.js';
 
 const TICK_MS = 1_000;
 /** A move that the log shows as running but nobody here runs: an earlier life's. It gets this long to end by itself. */
 const RETRY_MS = 1_000;
+const LOOK_AGAIN_MS = 5_000;
 
 /**
  * Owns virtual IP moves: looks at every VIP when something about it changes and once a second, and runs at most one move
@@ -96,15 +98,33 @@ export class FailoverCoordinator {
     }
   }
 
+  onSuspected(instanceId: string): void {
+    this.facts.markSuspected(instanceId);
+    this.lookAnew(instanceId);
+  }
+
   onLost(instanceId: string): void {
     this.facts.markLost(instanceId);
+    this.lookAnew(instanceId);
+  }
+
+  private lookAnew(instanceId: string): void {
     this.retryAt.clear();
     this.onInstance(instanceId);
+  }
+
+  onTrusted(instanceId: string): void {
+    this.facts.markTrusted(instanceId);
+    this.heardAgain(instanceId);
   }
 
   onConnected(instanceId: string): void {
     this.facts.markConnected(instanceId);
     if (this.candidates.has(instanceId)) this.deps.link.setVipCandidate(instanceId, true);
+    this.heardAgain(instanceId);
+  }
+
+  private heardAgain(instanceId: string): void {
     for (const run of this.runs.values()) {
       if (this.deps.model.virtualIp(run.vipId)?.vip.holder?.instance_id === instanceId)
         run.input({ kind: 'holder_back' });
@@ -151,7 +171,7 @@ export class FailoverCoordinator {
       this.retryAt.set(vip.virtualIpId, this.deps.clock.monotonicMs() + RETRY_MS);
       return aborted(vip, 'candidates are just coming back');
     }
-    return this.run(vip, reason, this.plan(vip, order, planned, reason), causedBy);
+    return this.run(vip, reason, planMove(this.deps, vip, order, planned, reason), causedBy);
   }
 
   private look(vip: LiveVirtualIp, cause?: MoveCause): void {
@@ -162,7 +182,15 @@ export class FailoverCoordinator {
     const verdict = this.assess(vip, now);
     if (verdict.kind === 'stay' || this.isUnheard(vip, verdict.kind === 'resume')) return;
     if (verdict.kind === 'resume') return this.resume(vip);
+    if (verdict.kind === 'strand') return this.background(vip, this.strand(vip, cause));
     this.background(vip, this.move(vip, verdict.reason, verdict.planned, undefined, cause));
+  }
+
+  /** Only if nobody else sees the lone holder either; as long as somebody does, that is asked again now and then. */
+  private async strand(vip: LiveVirtualIp, cause?: MoveCause): Promise<MoveResult> {
+    const result = await this.run(vip, 'lease_lost', planMove(this.deps, vip, [], false, 'lease_lost'), cause);
+    this.retryAt.set(vip.virtualIpId, this.deps.clock.monotonicMs() + LOOK_AGAIN_MS);
+    return result;
   }
 
   private background(vip: LiveVirtualIp, move: Promise<MoveResult>): void {
@@ -192,41 +220,16 @@ export class FailoverCoordinator {
   private isUnheard(vip: LiveVirtualIp, begun: boolean): boolean {
     const candidates = vip.candidates.map((member) => this.facts.of(member));
     if (candidates.some(({ live }) => live)) return false;
-    return begun || candidates.some(({ lost, gone }) => !lost && !gone);
+    return begun || candidates.some(({ suspected, gone }) => !suspected && !gone);
   }
 
   private resume(vip: LiveVirtualIp): void {
     const { move } = vip;
     if (move === null) return;
     const planned = vip.holder !== null && this.facts.of(vip.holder).live && !sameMember(vip.holder, move.to);
-    const base = this.plan(vip, this.choice(vip, move.reason).order, planned, move.reason);
+    const base = planMove(this.deps, vip, this.choice(vip, move.reason).order, planned, move.reason);
     const plan = move.failed ? base : { ...base, resume: { epoch: move.epoch, to: move.to } };
     this.background(vip, this.run(vip, move.reason, plan));
-  }
-
-  private plan(vip: LiveVirtualIp, order: readonly Member[], willing: boolean, reason: MoveReason): MovePlan {
-    const network = this.deps.model.virtualIp(vip.virtualIpId)?.network;
-    const members = [...(network?.peers.values() ?? [])].flatMap((peer) =>
-      peer.instanceId !== null && this.deps.link.liveness(peer.instanceId).connected
-        ? [{ instance_id: peer.instanceId, peer_id: peer.peerId } as Member]
-        : [],
-    );
-    const voters = vip.candidates.filter((c) => network?.peers.has(c.peer_id));
-    const silent = vip.holder === null ? 0 : this.deps.link.liveness(vip.holder.instance_id).silentMs;
-    // Detached already, it cannot be told anything any more.
-    const planned = willing && vip.holder !== null && network?.peers.has(vip.holder.peer_id) === true;
-    return {
-      epoch: vip.epoch,
-      from: vip.holder,
-      order,
-      voters,
-      platformVotes: voters.length % 2 === 0,
-      members,
-      planned,
-      ordered: reason !== 'lease_lost' && reason !== 'health',
-      ttlMs: this.deps.lease.ttlMs,
-      downForMs: planned || !Number.isFinite(silent) ? 0 : silent,
-    };
   }
 
   private async run(vip: LiveVirtualIp, reason: MoveReason, plan: MovePlan, causedBy?: MoveCause): Promise<MoveResult> {

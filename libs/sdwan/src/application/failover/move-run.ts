@@ -232,6 +232,7 @@ export class MoveRun {
       from: instanceId,
       epoch: Number(promise.epoch),
       heardMsAgo: Number(promise.holderHeardMsAgo),
+      looked: promise.granted,
     });
   }
 }

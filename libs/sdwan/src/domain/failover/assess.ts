@@ -5,7 +5,9 @@ import type { CandidateFacts } from './choose.js';
 export interface HolderFacts extends CandidateFacts {
   /** Times in a row that its API server said it was not ready. */
   readonly notReadyStreak: number;
-  /** The gateway declared it lost: a lease passed without a beat. Merely not having been heard yet is not that. */
+  /** Silent for the short lease, or lost: witnesses are asked. Merely not having been heard yet is not that. */
+  readonly suspected: boolean;
+  /** The gateway declared it lost: the long lease passed without a beat. */
   readonly lost: boolean;
 }
 
@@ -22,6 +24,8 @@ export type Assessment =
   | { readonly kind: 'stay' }
   /** `planned`: the old holder is there and takes part (make before break). */
   | { readonly kind: 'move'; readonly reason: MoveReason; readonly planned: boolean }
+  /** Its only candidate holds it and is lost: if nobody else sees it either, it is stranded. */
+  | { readonly kind: 'strand' }
   /** A move that an earlier life of the platform began. */
   | { readonly kind: 'resume' };
 
@@ -38,8 +42,8 @@ export const assess = ({ vip, holder, others, nowMs, lastMovedMs }: Situation): 
   const listed = vip.candidates.some((candidate) => sameMember(candidate, vip.holder));
   if (holder === undefined || holder.gone || !listed)
     return { kind: 'move', reason: 'holder_removed', planned: holder !== undefined && holder.live };
-  if (!anyLive) return { kind: 'stay' };
-  if (holder.lost) return { kind: 'move', reason: holder.draining ? 'drain' : 'lease_lost', planned: false };
+  if (!anyLive) return holder.lost && vip.candidates.length === 1 ? { kind: 'strand' } : { kind: 'stay' };
+  if (holder.suspected) return { kind: 'move', reason: holder.draining ? 'drain' : 'lease_lost', planned: false };
   const eligible = others.some((facts) => facts.live && !facts.gone && !facts.draining && facts.health !== 'not_ready');
   if (holder.draining) return eligible ? { kind: 'move', reason: 'drain', planned: holder.live } : { kind: 'stay' };
   const better = others.some((facts) => facts.live && !facts.gone && !facts.draining && facts.health === 'ready');

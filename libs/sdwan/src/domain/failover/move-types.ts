@@ -18,6 +18,10 @@ export interface MovePlan {
   /** Somebody wants the holder gone, dead or alive: no witness has to confirm its death, what it was granted runs out. */
   readonly ordered: boolean;
   readonly ttlMs: number;
+  /** Where there is no lease: members that are asked whether the VIP still answers them. */
+  readonly onlookers: readonly Member[];
+  /** For how long the platform has heard nothing of the old holder; Infinity when it never did. */
+  readonly unheardMs: number;
   /** For how long the VIP had not answered when the move began. */
   readonly downForMs: number;
   /** The move was started in the log by an earlier life of the platform. */
@@ -69,6 +73,8 @@ export type MoveInput =
       readonly epoch: number;
       /** -1 when never. */
       readonly heardMsAgo: number;
+      /** False of a VIP without a lease: it could not look. */
+      readonly looked?: boolean;
     }
   | { readonly kind: 'timer'; readonly step: number }
   | { readonly kind: 'appended' }
@@ -110,6 +116,10 @@ export interface MoveStep {
 }
 
 export const ASK_MS = 300;
+/** An onlooker tries for 1.5 s to get an answer from the VIP. */
+export const LOOK_MS = 2_000;
+/** A lone holder that nobody can look at is believed to be gone after this. */
+export const UNHEARD_LIMIT_MS = 30_000;
 export const HOLDER_DEADLINE_MS = 1_000;
 export const RESET_MS = 100;
 export const SPREAD_DEADLINE_MS = 1_000;

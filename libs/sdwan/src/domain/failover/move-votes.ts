@@ -1,6 +1,14 @@
 import { sameMember } from '../virtual-ip/state.js';
 import { enter, finish } from './move-steps.js';
-import { ASK_MS, type MoveEffect, type MoveInput, type MoveState, type MoveStep } from './move-types.js';
+import {
+  ASK_MS,
+  LOOK_MS,
+  UNHEARD_LIMIT_MS,
+  type MoveEffect,
+  type MoveInput,
+  type MoveState,
+  type MoveStep,
+} from './move-types.js';
 
 const RECHECK_MARGIN_MS = 10;
 /** Two rounds may place the same beat this far apart: the answers travel. */
@@ -13,9 +21,16 @@ const hasLease = (state: MoveState): boolean => state.plan.voters.length >= 2;
 const quorum = (state: MoveState): number =>
   Math.floor((state.plan.voters.length + (state.plan.platformVotes ? 1 : 0)) / 2) + 1;
 
-/** In a crash the silent holder is not asked; in a planned move it promises like everybody else. */
+/**
+ * In a crash the silent holder is not asked; in a planned move it promises like everybody else. A lone holder has no voters:
+ * other members of the network are asked whether its VIP answers them.
+ */
 const asked = (state: MoveState) =>
-  state.plan.planned ? state.plan.voters : state.plan.voters.filter((voter) => !sameMember(voter, state.plan.from));
+  !hasLease(state)
+    ? state.plan.onlookers
+    : state.plan.planned
+      ? state.plan.voters
+      : state.plan.voters.filter((voter) => !sameMember(voter, state.plan.from));
 
 /**
  * Voters are asked at the epoch in force, which changes nothing at them: it only tells whether they are there and whether they
@@ -23,9 +38,24 @@ const asked = (state: MoveState) =>
  * its part; so a platform that dies before has changed nothing, and one that dies after is not needed any more.
  */
 export const askWitnesses = (state: MoveState): MoveStep => {
-  if (!hasLease(state)) return start(state);
+  if (!hasLease(state)) return state.order.length > 0 ? start(state) : askOnlookers(state);
   const ask = { kind: 'ask', epoch: state.plan.epoch, to: asked(state) } as const;
   return enter({ ...state, replies: new Map(), rounds: state.rounds + 1 }, 'witnessing', [ask], ASK_MS);
+};
+
+const askOnlookers = (state: MoveState): MoveStep => {
+  const ask = { kind: 'ask', epoch: state.plan.epoch, to: asked(state) } as const;
+  const next = enter({ ...state, replies: new Map() }, 'witnessing', [ask], LOOK_MS);
+  return ask.to.length === 0 ? evaluateOnlookers(next.state, true) : next;
+};
+
+/** Whoever gets an answer from the VIP saves it. If nobody could look, silence has to last longer to be believed. */
+const evaluateOnlookers = (state: MoveState, deadline: boolean): MoveStep => {
+  const looks = [...state.replies.values()];
+  if (looks.some(({ heardAtMs }) => heardAtMs !== -Infinity)) return finish(state, 'aborted', 'holder_alive');
+  if (looks.length < asked(state).length && !deadline) return { state, effects: [] };
+  const believed = looks.length > 0 || state.plan.unheardMs >= UNHEARD_LIMIT_MS;
+  return believed ? strand(state) : finish(state, 'aborted', 'no_witness');
 };
 
 /** Nobody has to be dead here, but a majority has to be there, and all should know what is coming. */
@@ -50,6 +80,7 @@ export const onReply = (state: MoveState, input: Extract<MoveInput, { kind: 'pro
   const asking = state.phase === 'witnessing' || state.phase === 'preparing';
   if (!asking || input.epoch !== state.plan.epoch || !asked(state).some((voter) => voter.instance_id === input.from))
     return { state, effects: [] };
+  if (!hasLease(state) && input.looked === false) return { state, effects: [] };
   const heardAtMs = input.heardMsAgo < 0 ? -Infinity : nowMs - input.heardMsAgo;
   const next = { ...state, replies: new Map(state.replies).set(input.from, { heardAtMs }) };
   return state.phase === 'witnessing' ? evaluateWitnesses(next, nowMs, false) : evaluatePrepared(next, false);
@@ -69,6 +100,7 @@ export const evaluatePrepared = (state: MoveState, deadline: boolean): MoveStep 
 
 /** Every voter that can answer has the say; at the deadline those that did. */
 export const evaluateWitnesses = (state: MoveState, nowMs: number, deadline: boolean): MoveStep => {
+  if (!hasLease(state)) return evaluateOnlookers(state, deadline);
   const answers = [...state.replies.values()];
   if (answers.length < asked(state).length && !deadline) return { state, effects: [] };
   if (answers.length === 0 || answers.length + (state.plan.platformVotes ? 1 : 0) < quorum(state))

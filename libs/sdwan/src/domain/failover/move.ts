@@ -91,7 +91,7 @@ const withoutCandidate = (state: MoveState): MoveStep => {
   const { from, planned, ordered, voters } = state.plan;
   if (from === null || planned) return finish(state, 'aborted', 'no_candidate');
   if (ordered && !voters.some((voter) => sameMember(voter, from))) return strand(state);
-  return voters.length < 2 ? finish(state, 'aborted', 'no_candidate') : askWitnesses(state);
+  return askWitnesses(state);
 };
 
 const target = (state: MoveState) => state.order[state.candidate]!;

@@ -16,6 +16,8 @@ const plan = (more: Partial<MovePlan> = {}): MovePlan => ({
   planned: false,
   ordered: false,
   ttlMs: 600,
+  onlookers: [],
+  unheardMs: 620,
   downForMs: 620,
   ...more,
 });
@@ -221,8 +223,15 @@ describe('a move of a virtual IP', () => {
     const alive = play(nobody, agents({ dead: [A.instance_id], heardMsAgo: (now) => now % 200 }));
     expect(alive.end?.effect).toMatchObject({ outcome: 'aborted', detail: 'holder_alive' });
     expect(play(nobody, agents({ dead: [A.instance_id] })).end?.effect).toMatchObject({ outcome: 'stranded' });
-    const alone = play(plan({ order: [], voters: [A] }), agents({ dead: [A.instance_id] }));
-    expect(alone.end?.effect).toMatchObject({ outcome: 'aborted', detail: 'no_candidate' });
+    const lone = (heardMsAgo: number, more: Partial<MovePlan> = {}) =>
+      play(
+        plan({ order: [], voters: [A], onlookers: [worker], ...more }),
+        agents({ dead: [A.instance_id], heardMsAgo: () => heardMsAgo }),
+      ).end?.effect;
+    expect(lone(0)).toMatchObject({ outcome: 'aborted', detail: 'holder_alive' });
+    expect(lone(-1)).toMatchObject({ outcome: 'stranded' });
+    expect(lone(-1, { onlookers: [] })).toMatchObject({ outcome: 'aborted', detail: 'no_witness' });
+    expect(lone(-1, { onlookers: [], unheardMs: 30_000 })).toMatchObject({ outcome: 'stranded' });
     const removed = play(plan({ order: [], ordered: true, voters: [] }), agents({}));
     expect(removed.end?.effect).toMatchObject({ outcome: 'stranded' });
   });

@@ -10,6 +10,7 @@ import {
   VirtualIpStranded,
   type MoveReason,
 } from './events.js';
+import { strandedAction } from './outlook.js';
 import {
   evolveVirtualIp,
   initialVirtualIp,
@@ -207,6 +208,7 @@ const failMove = (command: Extract<VirtualIpCommand, { kind: 'fail_move' }>, sta
 const strand = (reason: string, state: LiveVirtualIp): D => {
   if (state.status === 'stranded') return nothing('already_stranded');
   if (state.status === 'reserved') return nothing('not_allocated');
-  const data = { ...idsOf(state), epoch: state.epoch, last_holder: state.holder, reason };
+  const next_action = strandedAction(state.name, state.candidates, state.holder);
+  const data = { ...idsOf(state), epoch: state.epoch, last_holder: state.holder, reason, next_action };
   return accept(VirtualIpStranded(data, linksOf(state)));
 };

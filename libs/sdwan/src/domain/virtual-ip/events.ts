@@ -83,6 +83,7 @@ export const VirtualIpStranded = defineEvent(
     epoch: z.number().int(),
     last_holder: member.nullable(),
     reason: z.string(),
+    next_action: z.string().optional(),
   }),
   { severity: 'critical' },
 );
