@@ -18,3 +18,4 @@ export * from './webhooks/rows.js';
 export * from './webhooks/runner.js';
 export * from './webhooks/signature.js';
 export * from './webhooks/transport.js';
+export * from './projections/webhooks.js';

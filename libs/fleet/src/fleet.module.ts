@@ -32,7 +32,7 @@ import { InstanceIndex } from './application/instance-index.js';
 import { LivenessObserver } from './application/liveness.js';
 import { FLEET_SERVICES, type FleetServices } from './application/services.js';
 import { handlerFor } from './application/use.js';
-import { fleetInstances, fleetModuleVersions, fleetNodes, fleetTemplates } from './projections/index.js';
+import { fleetProjections } from './projections/index.js';
 import { PROVISIONING_DRIVERS, type ProvisioningDriver } from './provisioning/driver.js';
 import { configuredDrivers } from './provisioning/drivers.js';
 import { registerFleetTools } from './tools/register.js';
@@ -101,10 +101,7 @@ export class FleetModule implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.processing.addProjection(fleetTemplates);
-    this.processing.addProjection(fleetNodes);
-    this.processing.addProjection(fleetInstances);
-    this.processing.addProjection(fleetModuleVersions);
+    for (const projection of fleetProjections) projection.register(this.processing);
     this.processing.addProcessManager(fleetAssignments);
     this.processing.addProcessManager(fleetProvisioning);
     this.processing.addProcessManager(fleetTermination);

@@ -44,7 +44,7 @@ import { ModulesSource } from './application/modules-source.js';
 import { NodeHealth } from './application/node-health.js';
 import { PodRanges } from './application/pod-ranges.js';
 import { WorkerTokens } from './application/worker-tokens.js';
-import { clustersProjection } from './projections/clusters.js';
+import { kubernetesProjections } from './projections/index.js';
 import { KubernetesTools } from './tools/handlers.js';
 
 @Module({
@@ -97,7 +97,7 @@ export class KubernetesModule implements OnModuleInit {
     this.gateway.addObserver(new NodeHealth(directory, clusters, clock));
     this.fleet.drainAdvice.add(async (instanceId) => directory.drainWarnings(instanceId));
     this.fleet.drainAdvice.addEnd(this.departures);
-    this.processing.addProjection(clustersProjection);
+    for (const projection of kubernetesProjections) projection.register(this.processing);
     this.processing.addProcessManager(instanceManager);
     this.processing.addProcessManager(candidatesManager);
     this.processing.addProcessManager(departureManager);

@@ -9,6 +9,15 @@ export interface ProcessingRegistrar {
   /** Commands that process managers may send, by their static `type`. */
   addCommand<P extends object, T>(type: CommandClass<P, T>): void;
 }
+
+/** In a list of projections of different documents each registers itself, so that none loses its type. */
+export interface ListedProjection {
+  register(registrar: Pick<ProcessingRegistrar, 'addProjection'>): void;
+}
+export const listed = <D extends object>(projection: Projection<D>): ListedProjection => ({
+  register: (registrar) => registrar.addProjection(projection),
+});
+
 export const PROCESSING_REGISTRAR = Symbol('ProcessingRegistrar');
 
 /** For work that only one process may do: who writes about the world does it where the lead is. */

@@ -1,23 +1,13 @@
 import type pg from 'pg';
 import { canonicalJson, EventCatalogue, sha256Hex } from '#kernel';
 import type { RecordedEvent } from '#event-store';
-import { fleetInstances, fleetNodes, fleetTemplates } from '#fleet';
-import { clustersProjection } from '#kubernetes';
-import { InMemoryReadModels, processDecisions, type Projection } from '#processing';
-import { sdwanProjections } from '#sdwan';
+import { InMemoryReadModels, type Projection } from '#processing';
 import { platformEvents } from '../../../apps/platform/src/events.js';
-import { webhooks } from '../../../libs/consumers/src/projections/webhooks.js';
+import { platformProjections } from '../../../apps/platform/src/projection-list.js';
 
 const projections = (): readonly Projection[] => {
-  const all = [
-    processDecisions,
-    fleetTemplates,
-    fleetNodes,
-    fleetInstances,
-    clustersProjection,
-    webhooks,
-  ] as unknown as Projection[];
-  for (const entry of sdwanProjections)
+  const all: Projection[] = [];
+  for (const entry of platformProjections)
     entry.register({ addProjection: (projection) => void all.push(projection as unknown as Projection) });
   return all;
 };

@@ -1,4 +1,4 @@
-import type { ProcessingRegistrar, Projection } from '#processing';
+import { listed, type ListedProjection } from '#processing';
 import { sdwanAccessGrants } from './access-grants.js';
 import { clusterReferences } from './cluster-references.js';
 import { sdwanFirewallRules } from './firewall-rules.js';
@@ -8,16 +8,11 @@ import { sdwanVirtualIps } from './virtual-ips.js';
 
 export { clusterReferences, sdwanAccessGrants, sdwanFirewallRules, sdwanNetworks, sdwanPeers, sdwanVirtualIps };
 
-/** A list of projections of different documents: each registers itself, so that none loses its type. */
-const entry = <D extends object>(projection: Projection<D>) => ({
-  register: (registrar: Pick<ProcessingRegistrar, 'addProjection'>) => registrar.addProjection(projection),
-});
-
-export const sdwanProjections = [
-  entry(sdwanNetworks),
-  entry(sdwanPeers),
-  entry(sdwanVirtualIps),
-  entry(sdwanAccessGrants),
-  entry(sdwanFirewallRules),
-  entry(clusterReferences),
+export const sdwanProjections: readonly ListedProjection[] = [
+  listed(sdwanNetworks),
+  listed(sdwanPeers),
+  listed(sdwanVirtualIps),
+  listed(sdwanAccessGrants),
+  listed(sdwanFirewallRules),
+  listed(clusterReferences),
 ];

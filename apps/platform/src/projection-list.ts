@@ -1,0 +1,14 @@
+import { fleetProjections } from '#fleet';
+import { kubernetesProjections } from '#kubernetes';
+import { listed, processDecisions, type ListedProjection } from '#processing';
+import { sdwanProjections } from '#sdwan';
+import { webhooks } from '#consumers';
+
+/** Every read model of the platform, for what checks or rebuilds them all. */
+export const platformProjections: readonly ListedProjection[] = [
+  listed(processDecisions),
+  ...fleetProjections,
+  ...sdwanProjections,
+  ...kubernetesProjections,
+  listed(webhooks),
+];
