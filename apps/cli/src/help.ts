@@ -6,6 +6,7 @@ export const USAGE = `drover: operate a Drover platform
   drover tool NAME [ARGUMENTS]     any operator tool by name
   drover tools                     all tools and their commands
   drover recent-events [PREFIX]    what happened, newest last
+  drover event watch [PREFIX]      events as they happen (see event watch --help; also: drover events --watch)
   drover explain SUBJECT           why an instance, cluster or virtual IP is as it is (also: drover why)
   drover what-if TOOL [ARGUMENTS]  what a call would do; also drover what-if NOUN VERB …
   drover fleet at TIME             the fleet as it was

@@ -36,6 +36,11 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     const code = await vpn({ flags, help, words: words.slice(1) });
     if (code !== undefined) return code;
   }
+  if (words[0] === 'event' && words[1] === 'watch') return watchEvents({ flags, help, words: words.slice(2) });
+  if (words[0] === 'events') {
+    if (words.includes('--watch')) return watchEvents({ flags, help, words: words.slice(1) });
+    return say(await runCommand(resolveSettings(flags, process.env), ['recent-events', ...words.slice(1)], help));
+  }
   return say(await runCommand(resolveSettings(flags, process.env), words, help));
 };
 
@@ -58,6 +63,19 @@ const vpn = async (command: { flags: GlobalFlags; help: boolean; words: readonly
     progress: (text: string) => void process.stderr.write(`${text}\n`),
   };
   return runVpn({ ...command, env: process.env, output, stdin: process.stdin, colours: process.stdout.isTTY === true });
+};
+
+/** Ctrl-C ends a watch in order: the line that is being written is whole, and it is no failure. */
+const watchEvents = async (command: { flags: GlobalFlags; help: boolean; words: readonly string[] }) => {
+  const { runEventWatch } = await import('./event-watch.js');
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  process.once('SIGINT', end);
+  process.once('SIGTERM', end);
+  const out = (text: string) => new Promise<void>((resolve) => process.stdout.write(`${text}\n`, () => resolve()));
+  const progress = (text: string) => void process.stderr.write(`${text}\n`);
+  const terminal = process.stdout.isTTY === true;
+  return runEventWatch({ ...command, env: process.env, out, progress, terminal, end: ending.signal });
 };
 
 const say = (text: string, code = 0): number => {
