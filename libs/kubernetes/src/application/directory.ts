@@ -53,9 +53,6 @@ export class KubernetesDirectory {
   /** Instances that are being drained. */
   readonly draining = new Set<string>();
 
-  /** Instances that are being drained. */
-  readonly draining = new Set<string>();
-
   private readonly watchers = new Set<() => void>();
 
   /** Folds one event; answers the instances for which something may have changed. */
@@ -112,16 +109,8 @@ export class KubernetesDirectory {
       case 'system.instance.uncordoned':
         this.draining.delete(event.data.instance_id);
         return [];
-      case 'system.instance.drain_requested':
-        this.draining.add(event.data.instance_id);
-        return [];
-      case 'system.instance.drained':
-      case 'system.instance.uncordoned':
-        this.draining.delete(event.data.instance_id);
-        return [];
       case 'system.instance.terminated':
       case 'system.instance.forgotten':
-        this.draining.delete(event.data.instance_id);
         this.draining.delete(event.data.instance_id);
         this.instances.delete(event.data.instance_id);
         this.peers.delete(event.data.instance_id);
