@@ -23,7 +23,10 @@ import {
   type Transactor,
 } from '#processing';
 import { ClaimClusterHandler } from './application/claim.handler.js';
+import { clusterHealthManager } from './application/cluster-health-manager.js';
+import { ClusterWatches } from './application/cluster-watches.js';
 import { Clusters } from './application/clusters.js';
+import { JudgeClusterHandler } from './application/judge-cluster.handler.js';
 import * as commands from './application/commands.js';
 import { KubernetesDirectory } from './application/directory.js';
 import { CleanUpNodeHandler, RecordCleanUpFailedHandler } from './application/clean-up-node.handler.js';
@@ -62,6 +65,8 @@ import { KubernetesTools } from './tools/handlers.js';
     UncordonNodeHandler,
     RemoveNodeHandler,
     Departures,
+    ClusterWatches,
+    JudgeClusterHandler,
     CleanUpNodeHandler,
     RecordCleanUpFailedHandler,
     SyncVipCandidatesHandler,
@@ -101,12 +106,14 @@ export class KubernetesModule implements OnModuleInit {
     this.processing.addProcessManager(instanceManager);
     this.processing.addProcessManager(candidatesManager);
     this.processing.addProcessManager(departureManager);
+    this.processing.addProcessManager(clusterHealthManager);
     this.processing.addCommand(commands.ClaimCluster);
     this.processing.addCommand(commands.SyncVipCandidates);
     this.processing.addCommand(commands.DrainNode);
     this.processing.addCommand(commands.UncordonNode);
     this.processing.addCommand(commands.RemoveNode);
     this.processing.addCommand(commands.CleanUpNode);
+    this.processing.addCommand(commands.JudgeCluster);
     this.processing.addCommand(commands.RecordCleanUpFailed);
     this.processing.addCommand(commands.DecommissionCluster);
   }

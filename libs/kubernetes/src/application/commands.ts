@@ -49,6 +49,11 @@ export class RecordCleanUpFailed extends Command<
   static readonly type = 'kubernetes.record_clean_up_failed';
 }
 
+/** Makes the cluster's state what its nodes' states say: degraded, or recovered. Level-triggered. */
+export class JudgeCluster extends Command<OnCluster, void> {
+  static readonly type = 'kubernetes.judge_cluster';
+}
+
 export class DecommissionCluster extends Command<OnCluster, { readonly freed: readonly string[] }> {
   static readonly type = 'kubernetes.decommission_cluster';
 }

@@ -85,7 +85,7 @@ export class Joins {
       clusters.map((c) => ({
         id: c.id,
         name: c.name,
-        joinable: c.status === 'active' || c.status === 'bootstrapping',
+        joinable: c.status !== 'decommissioned',
       })),
     );
     return resolved.ok ? { ok: true as const, id: resolved.clusterId } : resolved;

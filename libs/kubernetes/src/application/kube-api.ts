@@ -31,17 +31,21 @@ export interface KubeApiTarget {
 
 /** Optional port: where Kubernetes APIs come from in place of the agents' tunnels, for a fork of the platform. */
 export const KUBE_APIS = Symbol('KubeApis');
-export type KubeApiSource = Pick<KubeApis, 'open'>;
+export type KubeApiSource = Pick<KubeApis, 'open'> & { readonly watches?: boolean };
 
 /** Opens the official client over the Tunnel of the first server whose agent is connected. */
 export class KubeApis {
+  /** There is a real API behind it, which changes by itself. */
+  readonly watches?: boolean = true;
+
   constructor(
     private readonly link: AgentLink,
     private readonly secrets: SecretStore,
     private readonly timers: Timers,
   ) {}
 
-  async open(target: KubeApiTarget): Promise<KubeApi> {
+  /** `quietMs`: for how long the API may say nothing within one answer, as it does on a watch. */
+  async open(target: KubeApiTarget, options: { readonly quietMs?: number } = {}): Promise<KubeApi> {
     const kubeconfig = await this.secrets.get(target.kubeconfigRef);
     if (kubeconfig === undefined) {
       throw new RefusedError(
@@ -60,7 +64,7 @@ export class KubeApis {
     const { CoreV1Api, KubeConfig } = await import('@kubernetes/client-node');
     const config = new KubeConfig();
     config.loadFromString(kubeconfig);
-    const dispatcher = this.dispatcher(server, config);
+    const dispatcher = this.dispatcher(server, config, options.quietMs ?? ANSWER_MS);
     // The kubeconfig names the VIP, which is on the overlay; through the tunnel it is the node's own loopback.
     config.clusters = config.clusters.map((cluster) => ({ ...cluster, server: `https://127.0.0.1:${API_PORT}` }));
     config.applySecurityAuthentication = async (context) => context.setDispatcher(dispatcher as never);
@@ -72,7 +76,7 @@ export class KubeApis {
     };
   }
 
-  private dispatcher(instanceId: string, config: KubeConfig): Agent {
+  private dispatcher(instanceId: string, config: KubeConfig, quietMs: number): Agent {
     const decode = (value: string | undefined) => (value === undefined ? undefined : Buffer.from(value, 'base64'));
     const ca = decode(config.getCurrentCluster()?.caData);
     const user = config.getCurrentUser();
@@ -80,7 +84,7 @@ export class KubeApis {
     return new Agent({
       connections: 4,
       headersTimeout: ANSWER_MS,
-      bodyTimeout: ANSWER_MS,
+      bodyTimeout: quietMs,
       maxResponseSize: MAX_ANSWER_BYTES,
       connect: (_options, callback) => {
         this.link.openTunnel(instanceId, API_PORT).then(

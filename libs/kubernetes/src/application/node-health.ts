@@ -4,8 +4,12 @@ import type { CommandContext } from '#processing';
 import type { agentV1 } from '#proto';
 import type { Clusters } from './clusters.js';
 import type { KubernetesDirectory } from './directory.js';
+import { API_PREFIX } from './node-conditions.js';
 
-/** Turns what agents see of their own K3s, and agents that fall silent, into not_ready and ready transitions. */
+/**
+ * Turns what is seen of nodes into not_ready and ready transitions. Two see them: the agent (its runtime does not answer, or it
+ * is silent itself) and the Kubernetes API. Either may call a node not ready; only who did so takes it back.
+ */
 export class NodeHealth implements AgentObserver {
   constructor(
     private readonly directory: KubernetesDirectory,
@@ -14,36 +18,43 @@ export class NodeHealth implements AgentObserver {
   ) {}
 
   onRuntimeHealth(agent: AgentIdentity, health: agentV1.RuntimeHealth): Promise<void> {
-    return this.record(agent, health.ready ? undefined : health.detail.slice(0, 300) || 'the runtime is not ready');
+    const problem = health.ready ? undefined : health.detail.slice(0, 300) || 'the runtime is not ready';
+    return this.record(agent.instanceId, problem, 'agent');
   }
 
   onLost(agent: AgentIdentity, silentMs: number): Promise<void> {
-    return this.record(agent, `no sign of life for ${Math.round(silentMs)} ms`);
+    return this.record(agent.instanceId, `no sign of life for ${Math.round(silentMs)} ms`, 'agent');
+  }
+
+  /** What Kubernetes says of a member; undefined when it says that it is Ready. */
+  onApi(instanceId: string, problem: string | undefined): Promise<void> {
+    return this.record(instanceId, problem === undefined ? undefined : `${API_PREFIX}${problem}`, 'api');
   }
 
   /** Transitions only: the directory tells whether anything would change before a stream is touched. */
-  private async record(agent: AgentIdentity, problem: string | undefined): Promise<void> {
-    const cluster = this.directory.clusterOfMember(agent.instanceId);
-    const node = cluster?.nodes.get(agent.instanceId);
+  private async record(instanceId: string, problem: string | undefined, by: 'agent' | 'api'): Promise<void> {
+    const cluster = this.directory.clusterOfMember(instanceId);
+    const node = cluster?.nodes.get(instanceId);
     if (cluster === undefined || node === undefined) return;
     if (problem === undefined ? node.status !== 'not_ready' : node.status !== 'ready') return;
-    const instanceId = agent.instanceId;
+    const saidByApi = node.lastError?.startsWith(API_PREFIX) ?? false;
+    if (problem === undefined && saidByApi !== (by === 'api')) return;
     await this.clusters.apply(
       cluster.id,
       problem === undefined ? { type: 'ready_again', instanceId } : { type: 'not_ready', instanceId, reason: problem },
-      this.context(agent),
+      this.context(instanceId, cluster.accountId, by),
     );
   }
 
-  private context(agent: AgentIdentity): CommandContext {
+  private context(instanceId: string, accountId: string, by: 'agent' | 'api'): CommandContext {
     const nowMs = this.clock.wallMs();
-    const commandId = deterministicUuid('node_health', agent.instanceId, nowMs);
+    const commandId = deterministicUuid('node_health', by, instanceId, nowMs);
     return {
       commandId,
       correlationId: commandId,
       causationId: commandId,
-      accountId: agent.accountId,
-      actor: { kind: 'agent', id: agent.instanceId },
+      accountId,
+      actor: by === 'agent' ? { kind: 'agent', id: instanceId } : { kind: 'system', id: 'kubernetes_api' },
       nowMs,
     };
   }
