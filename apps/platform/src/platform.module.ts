@@ -55,6 +55,7 @@ import { EventsController } from './http/events.controller.js';
 import { HealthController } from './http/health.controller.js';
 import { McpController } from './http/mcp.controller.js';
 import { RefusalFilter } from './http/refusal.filter.js';
+import { ResourcesController } from './http/resources.controller.js';
 import { ToolsController } from './http/tools.controller.js';
 import { Metrics } from './metrics.js';
 import { Readiness } from './readiness.js';
@@ -157,7 +158,7 @@ export class PlatformModule {
         ProjectionsModule,
         ConsumersModule,
       ],
-      controllers: [ToolsController, McpController, EventsController, HealthController],
+      controllers: [ToolsController, ResourcesController, McpController, EventsController, HealthController],
       providers: [
         ...shared,
         { provide: APP_GUARD, useClass: AuthGuard },

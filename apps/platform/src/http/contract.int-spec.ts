@@ -1,4 +1,6 @@
 import { canonicalJson } from '#kernel';
+import { mcpCases } from './testing/mcp-cases.js';
+import { restCases } from './testing/rest-cases.js';
 import { startTestPlatform, type TestPlatform } from '../testing/test-platform.js';
 
 /** What every tool promises, whichever it is: one platform, all tools. */
@@ -59,3 +61,6 @@ describe('a dry run', () => {
     expect(JSON.stringify(planned)).not.toMatch(/drvj_/);
   });
 });
+
+describe('REST', () => restCases(() => drover));
+describe('MCP', () => mcpCases(() => drover));

@@ -1,8 +1,9 @@
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
-import type { Response } from 'express';
+import type { Request, Response } from 'express';
 import { errorMessage, IDS, LOG, refusal, RefusedError, type Ids, type Log } from '#kernel';
 import { EventStoreUnavailableError } from '#event-store';
 import { internalError, restAnswer, type Envelope } from '#tools';
+import { sendEnvelope } from './answer.js';
 
 /** Whatever a route throws becomes the one envelope; the inside of a failure stays in the log. */
 @Catch()
@@ -13,11 +14,12 @@ export class RefusalFilter implements ExceptionFilter {
   ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const response = host.switchToHttp().getResponse<Response>();
+    const http = host.switchToHttp();
+    const response = http.getResponse<Response>();
     if (response.headersSent) return void response.destroy();
     const { status, body } = this.answer(error);
     if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer realm="drover"');
-    response.status(status).json(body);
+    sendEnvelope(http.getRequest<Request>(), response, status, body);
   }
 
   private answer(error: unknown): { status: number; body: Envelope } {

@@ -1,8 +1,11 @@
-import { Body, Controller, Get, Inject, Param, Post, Res } from '@nestjs/common';
-import type { Response } from 'express';
+import { Body, Controller, Get, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
 import type { Principal } from '#access';
-import { restAnswer, ToolRegistry, type Envelope } from '#tools';
+import { catalogueDigest, restArguments, ToolRegistry, type Envelope } from '#tools';
+import { sendAnswer } from './answer.js';
 import { CallerPrincipal } from './principal.js';
+
+const ALL: ReadonlySet<string> = new Set(['*']);
 
 /** Every operator tool over REST: the body is the arguments. */
 @Controller('api/v1/tools')
@@ -11,7 +14,8 @@ export class ToolsController {
 
   @Get()
   list(@CallerPrincipal() principal: Principal): Envelope {
-    return { success: true, data: { tools: this.registry.list(principal.permissions) } };
+    const tools = this.registry.list(principal.permissions);
+    return { success: true, data: { tools, digest: catalogueDigest(this.registry.list(ALL)) } };
   }
 
   @Post(':name')
@@ -19,9 +23,16 @@ export class ToolsController {
     @CallerPrincipal() principal: Principal,
     @Param('name') name: string,
     @Body() body: unknown,
+    @Req() request: Request,
     @Res() response: Response,
   ): Promise<void> {
-    const answer = restAnswer(await this.registry.call({ name, arguments: body, principal }));
-    response.status(answer.status).json(answer.body);
+    const danger = this.registry.definition(name)?.danger ?? 'read';
+    const idempotencyKey = request.get('idempotency-key');
+    const args =
+      idempotencyKey === undefined || danger === 'read'
+        ? body
+        : restArguments({ danger, input_schema: { type: 'object' } }, { path: {}, query: {}, body, idempotencyKey });
+    const answer = await this.registry.call({ name, arguments: args, principal });
+    sendAnswer(request, response, answer, { read: danger === 'read', resource: false });
   }
 }

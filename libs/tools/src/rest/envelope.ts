@@ -30,3 +30,12 @@ export const restAnswer = (answer: ToolAnswer): { readonly status: number; reado
   if (answer.kind === 'consent') throw new Error('REST cannot ask a human');
   return { status: answer.refusal.status, body: { success: false, error: toolError(answer.refusal) } };
 };
+
+/** RFC 9457, for who asks for it. */
+export const problemOf = (status: number, { message, ...error }: ToolError) => ({
+  type: `urn:drover:error:${error.code}`,
+  title: error.code.replaceAll('_', ' '),
+  status,
+  detail: message,
+  ...error,
+});

@@ -1,0 +1,66 @@
+import { Validator } from '@seriousme/openapi-schema-validator';
+import type { TestPlatform } from '../../testing/test-platform.js';
+
+/** REST as its callers see it. */
+export const restCases = (platform: () => TestPlatform): void => {
+  const send = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
+    const response = await fetch(`${platform().url}/api/v1/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${platform().token}`, 'content-type': 'application/json', ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) };
+  };
+
+  describe('the OpenAPI document', () => {
+    it('is valid 3.1 and has every tool', async () => {
+      const { body } = await send('GET', 'openapi.json');
+      const result = await new Validator().validate(body);
+      expect(result).toMatchObject({ valid: true });
+      const { body: list } = await send('GET', 'tools');
+      for (const { name } of list.data.tools) expect(body.paths).toHaveProperty([`/api/v1/tools/${name}`]);
+    });
+  });
+
+  describe('resources', () => {
+    it('are made, shown with an ETag, changed and removed', async () => {
+      const made = await send('POST', 'templates', { name: 'web' }, { 'idempotency-key': 'web' });
+      expect([made.status, made.body.data.template.name]).toEqual([200, 'web']);
+      expect(made.headers.get('drover-position')).toBe(made.body.data.position);
+      const again = await send('POST', 'templates', { name: 'web' }, { 'idempotency-key': 'web' });
+      expect(again.body).toEqual(made.body);
+      const shown = await send('GET', 'templates/web');
+      const tag = shown.headers.get('etag')!;
+      expect((await send('GET', 'templates/web', undefined, { 'if-none-match': tag })).status).toBe(304);
+      await send('PATCH', 'templates/web', { description: 'of the web' });
+      expect((await send('GET', 'templates/web', undefined, { 'if-none-match': tag })).status).toBe(200);
+      expect((await send('GET', 'templates?limit=1')).body.data.templates).toHaveLength(1);
+      expect((await send('DELETE', 'templates/web?dry_run=true')).body.data.outcome).toBe('planned');
+      expect((await send('DELETE', 'templates/web')).status).toBe(200);
+      expect((await send('GET', 'templates/web')).status).toBe(404);
+    });
+
+    it('refuse in the envelope, or as a problem for who asks for one', async () => {
+      const problem = { accept: 'application/problem+json, application/json' };
+      const plain = await send('GET', 'templates?limit=none');
+      expect([plain.status, plain.body.error.field]).toEqual([400, 'limit']);
+      const told = await send('GET', 'templates/nowhere', undefined, problem);
+      expect(told.headers.get('content-type')).toContain('application/problem+json');
+      expect(told.body).toMatchObject({
+        type: 'urn:drover:error:template_not_found',
+        status: 404,
+        detail: expect.any(String),
+      });
+      expect((await send('GET', 'nowhere', undefined, problem)).body).toMatchObject({ status: 404, code: 'not_found' });
+      expect((await send('PATCH', 'templates/web', {}, { 'if-match': '"x"' })).body.error.code).toBe(
+        'unsupported_precondition',
+      );
+      const unauthorised = { ...problem, authorization: 'Bearer drv_x' };
+      expect((await send('GET', 'nodes', undefined, unauthorised)).body).toMatchObject({
+        status: 401,
+        code: 'invalid_token',
+      });
+    });
+  });
+};
