@@ -6,22 +6,26 @@ import { FAILPOINTS, isFailpoint, nearest, type FailpointName } from '#kernel';
 import type { SoakValues } from '../soak.js';
 import { undoLater } from './support/cleanup.js';
 import { DatabaseServer } from './support/database-server.js';
-import { FailpointRig, type Action, type Armed, type Played } from './support/failpoint-rig.js';
+import { FailpointRig, type Action, type Armed, type Engine, type Played } from './support/failpoint-rig.js';
 import { say, wholeNumber } from './support/numbers.js';
+import { shortly, StoryLog, type Told } from './support/story-log.js';
 
 export const about = `For each failpoint (or so many together): plays a shortened tutorial with real agents while it ends (kill)
   or stalls (sleep, 1 s) the process that reaches it, on the embedded Postgres and on a server. Then the log, its chain, every
-  acknowledged call, the process managers' inboxes and the read models are checked. One that is never reached is a failure.`;
+  acknowledged call, the process managers' inboxes and the read models are checked. One that is never reached is a failure.
+  Without --together several share a story (each acts once in it, wherever it is reached); when such a story breaks, each of its
+  failpoints is played alone, and only what breaks alone or does not break alone is told as such. --resume FILE keeps what
+  has been played there, and goes on with the rest the next time.`;
 export const options = {
   list: { type: 'boolean' },
   engine: { type: 'string', default: 'both' },
   action: { type: 'string', default: 'both' },
   only: { type: 'string', default: '' },
-  together: { type: 'string', default: '1' },
+  together: { type: 'string', default: 'auto' },
   keep: { type: 'string', default: '' },
+  resume: { type: 'string', default: '' },
 } as const;
 
-type Engine = 'embedded' | 'server';
 const ROOT = join(import.meta.dirname, '../../..');
 
 const choice = <T extends string>(values: SoakValues, name: string, all: readonly T[]): readonly T[] => {
@@ -88,28 +92,62 @@ const reasonOf = (error: unknown): string =>
     ? `${error.message}${error.cause === undefined ? '' : `:\n  ${reasonOf(error.cause)}`}`
     : String(error);
 
+/** A killed process starts again each time, and a story has only so much patience; standstills hardly disturb one another. */
+const AUTO: Readonly<Record<Action, number>> = { kill: 8, sleep: 23 };
+
 class Matrix {
   readonly failures: string[] = [];
   private readonly total = { stories: 0, reached: 0, deaths: 0, repeats: 0, events: 0 };
 
-  constructor(private readonly keep: string) {}
+  constructor(
+    private readonly keep: string,
+    private readonly server: DatabaseServer | undefined,
+    private readonly log: StoryLog,
+  ) {}
 
-  async play(engine: Engine, armed: Omit<Armed, 'databaseUrl'>, server: DatabaseServer | undefined): Promise<void> {
+  async play(engine: Engine, action: Action, names: readonly FailpointName[], size: number): Promise<void> {
+    const left = this.log.left(engine, action, names);
+    for (const failpoints of groups(left, size)) {
+      const broke = await this.story(engine, { failpoints, action });
+      if (broke === undefined) continue;
+      if (failpoints.length === 1) {
+        this.failures.push(broke);
+        continue;
+      }
+      const before = this.failures.length;
+      for (const one of failpoints) {
+        const alone = await this.story(engine, { failpoints: [one], action });
+        if (alone !== undefined) this.failures.push(alone);
+      }
+      if (this.failures.length === before) this.failures.push(`only together: ${broke}`);
+    }
+  }
+
+  /** Answers why it did not hold. */
+  private async story(engine: Engine, armed: Omit<Armed, 'databaseUrl'>): Promise<string | undefined> {
     const started = performance.now();
-    const databaseUrl = engine === 'server' ? await server!.freshDatabase() : undefined;
+    const databaseUrl = engine === 'server' ? await this.server!.freshDatabase() : undefined;
     const label = `${engine} ${armed.action} ${named(armed.failpoints)}`;
     const dir = this.keep === '' ? '' : join(this.keep, label.replaceAll(/[^a-z0-9_.]+/g, '-').slice(0, 80));
     try {
       const one = await playOne(ROOT, { ...armed, ...(databaseUrl === undefined ? {} : { databaseUrl }) }, dir);
-      this.total.stories++;
-      this.total.reached += one.reached.length;
-      for (const key of ['deaths', 'repeats', 'events'] as const) this.total[key] += one[key];
-      const seconds = ((performance.now() - started) / 1_000).toFixed(1);
-      say(`  held  ${label}: ${one.deaths} deaths, ${one.repeats} calls repeated, ${one.events} events, ${seconds} s`);
+      const seconds = (performance.now() - started) / 1_000;
+      const told = { engine, action: armed.action, failpoints: armed.failpoints, seconds, ...shortly(one) };
+      this.count(told);
+      this.log.held(told);
+      say(
+        `  held  ${label}: ${one.deaths} deaths, ${one.repeats} calls repeated, ${one.events} events, ${seconds.toFixed(1)} s`,
+      );
+      return undefined;
     } catch (cause) {
-      this.failures.push(reasonOf(cause));
       say(`  BROKE ${label}: ${reasonOf(cause)}`);
+      return reasonOf(cause);
     }
+  }
+
+  count(one: Pick<Told, 'deaths' | 'repeats' | 'events' | 'reached'>): void {
+    this.total.stories++;
+    for (const key of ['deaths', 'repeats', 'events', 'reached'] as const) this.total[key] += one[key];
   }
 
   result() {
@@ -125,15 +163,15 @@ export const run = async (values: SoakValues) => {
   const engines = choice<Engine>(values, 'engine', ['embedded', 'server']);
   const actions = choice<Action>(values, 'action', ['kill', 'sleep']);
   const names = chosen(String(values['only']));
-  const matrix = new Matrix(String(values['keep']));
+  const size = (action: Action) => (values['together'] === 'auto' ? AUTO[action] : wholeNumber(values, 'together'));
+  const log = new StoryLog(String(values['resume']));
   const dir = mkdtempSync(join(tmpdir(), 'drover-server-'));
   const remove = undoLater(async () => rmSync(dir, { recursive: true, force: true }));
   const server = engines.includes('server') ? await DatabaseServer.start(dir) : undefined;
+  const matrix = new Matrix(String(values['keep']), server, log);
+  for (const story of log.before) matrix.count(story);
   try {
-    for (const engine of engines)
-      for (const action of actions)
-        for (const failpoints of groups(names, wholeNumber(values, 'together')))
-          await matrix.play(engine, { failpoints, action }, server);
+    for (const engine of engines) for (const action of actions) await matrix.play(engine, action, names, size(action));
   } finally {
     await server?.stop();
     await remove();

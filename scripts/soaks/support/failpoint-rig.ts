@@ -17,6 +17,7 @@ import { SHORT_SERVERS, SHORT_WORKER, ShortStory } from './short-story.js';
 import { problemsOfShortStory } from './short-story-log.js';
 
 export type Action = 'kill' | 'sleep';
+export type Engine = 'embedded' | 'server';
 export interface Armed {
   readonly failpoints: readonly FailpointName[];
   readonly action: Action;

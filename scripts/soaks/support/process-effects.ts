@@ -1,23 +1,12 @@
 import { EventCatalogue, categoryOf } from '#kernel';
-import { secretShredder } from '#access';
 import type { RecordedEvent } from '#event-store';
-import { fleetAssignments, fleetDeadlines, fleetProvisioning } from '#fleet';
-import { sdwanManager } from '#sdwan';
-import { pmInputReceived, pmStream, type ProcessManager, type StoredInput, type StoredOutput } from '#processing';
+import { pmInputReceived, pmStream, type StoredInput, type StoredOutput } from '#processing';
 import { platformEvents } from '../../../apps/platform/src/events.js';
-import { candidatesManager, instanceManager } from '../../../libs/kubernetes/src/application/managers.js';
+import { registeredManagers } from './managers.js';
 
 const catalogue = new EventCatalogue(platformEvents);
 
-const MANAGERS = [
-  fleetAssignments,
-  fleetDeadlines,
-  fleetProvisioning,
-  sdwanManager,
-  instanceManager,
-  candidatesManager,
-  secretShredder(catalogue),
-] as unknown as readonly ProcessManager[];
+const MANAGERS = registeredManagers();
 
 interface Entry {
   readonly event: RecordedEvent;
