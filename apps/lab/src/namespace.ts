@@ -117,7 +117,8 @@ export class Host {
     await this.base.exec([
       'sh',
       '-ec',
-      `ip link add p${this.index} type veth peer name eth0 netns ${this.init}; ip link set p${this.index} master br0 up`,
+      // A namespace that just died may still be on its way out, and its end of the link with it.
+      `ip link del p${this.index} 2>/dev/null || true; ip link add p${this.index} type veth peer name eth0 netns ${this.init}; ip link set p${this.index} master br0 up`,
     ]);
     const first = this.v6Only ? '' : `ip addr add ${v4}/16 dev eth0; `;
     await must(this.wrap(['sh', '-ec', `${first}ip addr add ${v6}/64 dev eth0 nodad; ip link set eth0 up`]));
