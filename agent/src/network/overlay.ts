@@ -127,7 +127,7 @@ export class Overlay {
   /** This node is to take up the key that it has announced; whatever comes of it, the platform hears which one is in use. */
   async switchKey({ networkId, publicKey }: agentV1.KeySwitch): Promise<void> {
     const network = this.networks.get(networkId);
-    if (network === undefined) return;
+    if (network === undefined || publicKey === undefined) return;
     try {
       await network.switchKey(publicKey);
     } catch (error) {

@@ -44,6 +44,12 @@ import {
   RedeemAccessGrantHandler,
   RevokeAccessGrantHandler,
 } from './application/grant-handlers.js';
+import {
+  AnnounceNextPeerKeyHandler,
+  OrderPeerKeySwitchHandler,
+  RetirePeerKeyHandler,
+  RotatePeerKeyHandler,
+} from './application/key-handlers.js';
 import { lateAgentLink } from './application/late-agent-link.js';
 import {
   DetachInstanceHandler,
@@ -69,6 +75,7 @@ import {
   ReserveVirtualIpHandler,
   SetVirtualIpCandidatesHandler,
 } from './application/virtual-ip-handlers.js';
+import { UpdatePeerHandler } from './application/update-peer-handler.js';
 import { DetachInstance, MoveVirtualIpAway } from './application/commands.js';
 import { DevicesController } from './http/devices.controller.js';
 import { sdwanProjections } from './projections/index.js';
@@ -83,6 +90,11 @@ const handlers: Type<ICommandHandler>[] = [
   DetachInstanceHandler,
   AnnouncePeerKeyHandler,
   ReportPeerEndpointsHandler,
+  UpdatePeerHandler,
+  RotatePeerKeyHandler,
+  AnnounceNextPeerKeyHandler,
+  OrderPeerKeySwitchHandler,
+  RetirePeerKeyHandler,
   AssignPeerPodCidrHandler,
   RecordPeerDriftHandler,
   RecordPeerLivenessHandler,

@@ -43,10 +43,44 @@ export class AttachPeer extends Command<
     readonly endpoint_port?: number | null;
     readonly listen_port?: number;
     readonly tags?: readonly string[];
+    readonly lan_subnets?: readonly string[];
+    readonly lan_masquerade?: boolean;
   },
   { readonly peer_id: string; readonly address_v6: string; readonly address_v4: string }
 > {
   static readonly type = 'sdwan.attach_peer';
+}
+/** What is left out stays. */
+export class UpdatePeer extends Command<
+  OnPeer & {
+    readonly endpoint_host?: string | null;
+    readonly endpoint_port?: number | null;
+    readonly lan_subnets?: readonly string[];
+    readonly lan_masquerade?: boolean;
+  },
+  void
+> {
+  static readonly type = 'sdwan.update_peer';
+}
+/** The node is to change its WireGuard key; while a change runs, that one goes on. */
+export class RotatePeerKey extends Command<OnPeer & { readonly reason: 'operator' | 'age' }, void> {
+  static readonly type = 'sdwan.rotate_peer_key';
+}
+export class AnnounceNextPeerKey extends Command<
+  OnPeer & { readonly rotation: number; readonly public_key: string },
+  void
+> {
+  static readonly type = 'sdwan.announce_next_peer_key';
+}
+export class OrderPeerKeySwitch extends Command<
+  OnPeer & { readonly public_key: string; readonly held_by: number; readonly absent: readonly string[] },
+  void
+> {
+  static readonly type = 'sdwan.order_peer_key_switch';
+}
+/** Nobody has the peer's former key any more. */
+export class RetirePeerKey extends Command<OnPeer & { readonly public_key: string }, void> {
+  static readonly type = 'sdwan.retire_peer_key';
 }
 /** Moves the virtual IPs that the peer holds away first, where another candidate can take them. */
 export class DetachPeer extends Command<OnPeer & { readonly reason: string }, void> {

@@ -7,9 +7,12 @@ import { claimName, releaseName } from '#access';
 import { accessGrantDecider, goneGrant, type AccessGrantCommand } from '../domain/access-grant/decide.js';
 import type { AccessGrantState } from '../domain/access-grant/state.js';
 import { claimLedgerDecider, keyRefusal } from '../domain/claim-ledger/decide.js';
-import { badKey, isPublicKey, peerDecider } from '../domain/peer/decide.js';
+import { peerDecider } from '../domain/peer/decide.js';
+import { badKey, isPublicKey } from '../domain/peer/public-key.js';
 import { CreateAccessGrant, RedeemAccessGrant, RevokeAccessGrant } from './commands.js';
 import { DEFAULT_LISTEN_PORT } from '../domain/port-ledger/decide.js';
+import { FailoverService } from './failover/failover-service.js';
+import { adoptKeysAndRanges } from './old-claims.js';
 import { allocateAddress, claimKey, releaseAddress } from './peer-handlers.js';
 import { ledgerStreamOf, refusable, Writes } from './writes.js';
 
@@ -46,6 +49,7 @@ export class RedeemAccessGrantHandler implements ICommandHandler<RedeemAccessGra
   constructor(
     @Inject(TRANSACTOR) private readonly transactor: Transactor,
     @Inject(EVENT_STORE) private readonly store: EventStore,
+    @Inject(FailoverService) private readonly service: FailoverService,
   ) {}
 
   execute({ payload: p, context }: RedeemAccessGrant): Promise<CommandResult<{ peer_id: string; network_id: string }>> {
@@ -64,6 +68,8 @@ export class RedeemAccessGrantHandler implements ICommandHandler<RedeemAccessGra
         deviceTokenDigest: p.device_token_digest,
         nowMs: context.nowMs,
       } as const;
+      const { networkId } = network;
+      await adoptKeysAndRanges(writes, this.transactor, this.service, networkId as `sdwan_network-${string}`);
       await this.refuseTakenKey(known.networkId, peerId, p.public_key);
       const halfway = isMine(known, redeem) && (await writes.peer(peerId)) === undefined;
       const grant = halfway ? known : await writes.step('redeem', p.grant_id, accessGrantDecider, redeem);

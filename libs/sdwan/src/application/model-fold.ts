@@ -15,7 +15,10 @@ import {
   PeerPodCidrUnassigned,
   PeerRoutingStarted,
   PeerRoutingStatic,
+  PeerKeySwitched,
+  PeerNextKeyAnnounced,
   PeerSilent,
+  PeerUpdated,
 } from '../domain/events.js';
 import {
   evolveVirtualIp,
@@ -26,6 +29,7 @@ import {
 import { withPodCidr } from '../domain/peer/state.js';
 import type { FirewallRuleView, NetworkView, PeerView } from '../domain/wireguard-compiler/model.js';
 import { effectiveMode, isHub } from '../domain/wireguard-compiler/topology.js';
+import { changeQuietly, OWN_AFFAIRS, ownKey, updated, withKeys } from './model-keys.js';
 
 export interface MutableNetwork extends NetworkView {
   readonly accountId: string;
@@ -54,7 +58,6 @@ export interface FoldedState {
 }
 
 const networkFor = (model: FoldedState, peerId: string) => model.networks.get(model.networkOfPeer.get(peerId) ?? '');
-
 type Data<D> = EventOf<D>['data'];
 
 export const foldEvent = (model: FoldedState, event: RecordedEvent): Iterable<string> => {
@@ -122,22 +125,33 @@ const instancesOf = (network: NetworkView): Set<string> =>
   new Set([...network.peers.values()].flatMap((peer) => (peer.instanceId === null ? [] : [peer.instanceId])));
 
 const foldPeer = (model: FoldedState, event: RecordedEvent): Iterable<string> => {
-  if (event.type === PeerAttached.type) return attach(model, event.data as Data<typeof PeerAttached>);
+  if (event.type === PeerAttached.type) return attach(model, event);
   const peerId = event.data.peer_id as string;
   const network = networkFor(model, peerId);
   const peer = network?.peers.get(peerId);
   if (network === undefined || peer === undefined) return [];
   if (event.type === PeerDetached.type) return detach(model, network, peer);
+  if (OWN_AFFAIRS.has(event.type)) return changeQuietly(network, peer, event);
   const changed = changePeer(network, peer, event);
-  return changed === undefined ? [] : replacePeer(network, peer, changed);
+  if (changed === undefined) return [];
+  if (changed.lanSubnets === peer.lanSubnets) return replacePeer(network, peer, changed);
+  // What a peer's endpoints are worth depends on everybody's LANs: no item of before may be used again.
+  for (const [id, other] of network.peers) network.peers.set(id, { ...other });
+  replacePeer(network, peer, changed);
+  return instancesOf(network);
 };
 
 const changePeer = (network: MutableNetwork, peer: PeerView, event: RecordedEvent): PeerView | undefined => {
   switch (event.type) {
     case PeerKeyAnnounced.type: {
       const d = event.data as Data<typeof PeerKeyAnnounced>;
-      return { ...peer, publicKey: ownKey(network, peer.peerId, d.public_key), listenPort: d.listen_port };
+      return { ...withKeys(network, peer, event), listenPort: d.listen_port };
     }
+    case PeerNextKeyAnnounced.type:
+    case PeerKeySwitched.type:
+      return withKeys(network, peer, event);
+    case PeerUpdated.type:
+      return updated(peer, event.data as Data<typeof PeerUpdated>);
     case PeerEndpointsReported.type:
       return { ...peer, underlay: (event.data as Data<typeof PeerEndpointsReported>).underlay_addresses };
     case PeerPodCidrAssigned.type:
@@ -164,16 +178,6 @@ const changePeer = (network: MutableNetwork, peer: PeerView, event: RecordedEven
   }
 };
 
-/**
- * The first peer with a key keeps it, in a log from before keys were claimed as well: WireGuard keeps one peer for a key, so
- * a second one would take the first one's allowed addresses away.
- */
-const ownKey = (network: MutableNetwork, peerId: string, key: string | null): string | null => {
-  if (key === null) return null;
-  for (const other of network.peers.values()) if (other.publicKey === key && other.peerId !== peerId) return null;
-  return key;
-};
-
 const replacePeer = (network: MutableNetwork, before: PeerView, after: PeerView): Set<string> => {
   const mode = effectiveMode(network);
   network.peers.set(after.peerId, after);
@@ -181,7 +185,9 @@ const replacePeer = (network: MutableNetwork, before: PeerView, after: PeerView)
   return affectedBy(network, before, mode);
 };
 
-const attach = (model: FoldedState, d: Data<typeof PeerAttached>): Iterable<string> => {
+const attach = (model: FoldedState, event: RecordedEvent): Iterable<string> => {
+  const d = event.data as Data<typeof PeerAttached>;
+  const now = Date.parse(event.recordedAt);
   const network = model.networks.get(d.network_id);
   if (network === undefined) return [];
   const peer: PeerView = {
@@ -196,8 +202,11 @@ const attach = (model: FoldedState, d: Data<typeof PeerAttached>): Iterable<stri
     endpointPort: d.endpoint_port,
     listenPort: d.listen_port,
     publicKey: ownKey(network, d.peer_id, d.public_key),
+    keys: { rotation: null, rotations: 0, at: event.position, atMs: now, sinceMs: now },
     underlay: model.instances.get(d.instance_id ?? '')?.underlay ?? [],
     podCidrs: [],
+    lanSubnets: [],
+    lanMasquerade: false,
     tags: d.tags,
     silent: false,
   };

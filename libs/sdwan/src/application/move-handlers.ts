@@ -9,6 +9,7 @@ import { peerDecider } from '../domain/peer/decide.js';
 import { sameMember, type LiveVirtualIp, type Member } from '../domain/virtual-ip/state.js';
 import { DetachInstance, DetachPeer, FailoverVirtualIp, MoveVirtualIpAway, type MoveAnswer } from './commands.js';
 import { FailoverService } from './failover/failover-service.js';
+import { claimLan } from './lan-claims.js';
 import { releaseAddress } from './peer-handlers.js';
 import { portStreamOf, refusable, Writes } from './writes.js';
 
@@ -159,6 +160,7 @@ const detach = async (writes: Writes, peerId: string, reason: string): Promise<v
   await releaseAddress(writes, peer.attached.network_id, peerId);
   const { instance_id: instanceId } = peer.attached;
   if (instanceId === null) return;
+  await claimLan(writes, peer.attached.network_id, peerId, []);
   const command = { kind: 'release', instanceId, peerId: peer.attached.peer_id } as const;
   await writes.step(`port ${peerId}`, portStreamOf(instanceId), portLedgerDecider, command);
 };

@@ -7,7 +7,12 @@ import { addressLedgerDecider } from '../domain/address-ledger/decide.js';
 import { claimLedgerDecider } from '../domain/claim-ledger/decide.js';
 import { peerDecider, type PeerCommand } from '../domain/peer/decide.js';
 import { AnnouncePeerKey, AttachPeer, RecordPeerDrift, RecordPeerLiveness, ReportPeerEndpoints } from './commands.js';
+import { endpointRefusal } from '../domain/peer/endpoint.js';
+import { nextKeyOf } from '../domain/peer/key-rotation.js';
 import { portLedgerDecider } from '../domain/port-ledger/decide.js';
+import { FailoverService } from './failover/failover-service.js';
+import { claimLan, refuseTakenLan } from './lan-claims.js';
+import { adoptKeysAndRanges, adoptPorts } from './old-claims.js';
 import { ledgerStreamOf, portStreamOf, refusable, Writes, type ActiveNetwork } from './writes.js';
 
 @CommandHandler(AttachPeer)
@@ -15,6 +20,7 @@ export class AttachPeerHandler implements ICommandHandler<AttachPeer> {
   constructor(
     @Inject(TRANSACTOR) private readonly transactor: Transactor,
     @Inject(EVENT_STORE) private readonly store: EventStore,
+    @Inject(FailoverService) private readonly service: FailoverService,
   ) {}
 
   execute(command: AttachPeer): Promise<CommandResult<{ peer_id: string; address_v6: string; address_v4: string }>> {
@@ -24,10 +30,16 @@ export class AttachPeerHandler implements ICommandHandler<AttachPeer> {
       const network = await writes.network(payload.network_id);
       const name = await this.instanceName(writes, payload.instance_id);
       const peerId = await this.livePeerId(writes, payload.network_id, payload.instance_id);
+      const bad = payload.endpoint_host == null ? undefined : endpointRefusal(payload.endpoint_host);
+      if (bad !== undefined) throw new RefusedError(bad);
+      const { lan_subnets = [], lan_masquerade: masquerade = false } = payload;
+      await refuseTakenLan(this.transactor, context.accountId, payload.network_id, peerId, lan_subnets);
       const port = await this.claimPort(writes, payload.instance_id, peerId, payload.listen_port);
+      const subnets = lan_subnets.length === 0 ? [] : await claimLan(writes, payload.network_id, peerId, lan_subnets);
       const address = await allocateAddress(writes, network, peerId, 'node');
       const state = await writes.step('attach', peerId, peerDecider, {
         kind: 'attach',
+        lan: { subnets, masquerade },
         data: {
           peer_id: peerId,
           network_id: payload.network_id as `sdwan_network-${string}`,
@@ -63,6 +75,7 @@ export class AttachPeerHandler implements ICommandHandler<AttachPeer> {
   ): Promise<number> {
     const attached = await writes.peer(peerId);
     if (attached !== undefined) return attached.attached.listen_port;
+    await adoptPorts(writes, this.transactor, this.service, instanceId);
     const ids = { instanceId: instanceId as `instance-${string}`, peerId };
     const command = { kind: 'claim', ...ids, wanted } as const;
     const ports = await writes.step(`port ${peerId}`, portStreamOf(instanceId), portLedgerDecider, command);
@@ -117,8 +130,10 @@ export const claimKey = async (
   networkId: `sdwan_network-${string}`,
   peerId: `sdwan_peer-${string}`,
   publicKey: string,
+  beside?: string,
 ): Promise<void> => {
-  const command = { kind: 'claim_key', networkId, peerId, publicKey } as const;
+  const more = beside === undefined ? {} : { beside };
+  const command = { kind: 'claim_key', networkId, peerId, publicKey, ...more } as const;
   await writes.step(`key ${peerId}`, ledgerStreamOf(networkId), claimLedgerDecider, command);
 };
 
@@ -146,6 +161,14 @@ export abstract class OnPeerHandler {
 
 @CommandHandler(AnnouncePeerKey)
 export class AnnouncePeerKeyHandler extends OnPeerHandler implements ICommandHandler<AnnouncePeerKey> {
+  constructor(
+    @Inject(TRANSACTOR) transactor: Transactor,
+    @Inject(EVENT_STORE) store: EventStore,
+    @Inject(FailoverService) private readonly service: FailoverService,
+  ) {
+    super(transactor, store);
+  }
+
   execute({ payload: p, context }: AnnouncePeerKey): Promise<CommandResult<void>> {
     const command = { kind: 'announce_key', publicKey: p.public_key, listenPort: p.listen_port } as const;
     return refusable(async () => {
@@ -155,7 +178,12 @@ export class AnnouncePeerKeyHandler extends OnPeerHandler implements ICommandHan
       // What the peer itself refuses must not leave a claim behind.
       const decision = peerDecider.decide(command, peer ?? peerDecider.initial);
       if (decision.kind === 'reject') throw new RefusedError(decision.refusal);
-      await claimKey(writes, peer!.attached.network_id, peer!.attached.peer_id, p.public_key);
+      const { network_id: networkId, peer_id: peerId } = peer!.attached;
+      if (peer!.publicKey !== p.public_key) await adoptKeysAndRanges(writes, this.transactor, this.service, networkId);
+      // A change of key has claimed it beside the old one, which others still have.
+      const { rotation, publicKey } = peer!;
+      const isKept = rotation?.phase === 'switched' && publicKey === p.public_key;
+      if (!isKept && nextKeyOf(rotation) !== p.public_key) await claimKey(writes, networkId, peerId, p.public_key);
       await writes.step(command.kind, p.peer_id, peerDecider, command);
       return writes.done(undefined);
     });

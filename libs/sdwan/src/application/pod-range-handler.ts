@@ -7,6 +7,8 @@ import { canonical, claimLedgerDecider } from '../domain/claim-ledger/decide.js'
 import { contains, mustCidr, parseCidr, type Cidr } from '../domain/ip.js';
 import { peerDecider } from '../domain/peer/decide.js';
 import { AssignPeerPodCidr } from './commands.js';
+import { FailoverService } from './failover/failover-service.js';
+import { adoptKeysAndRanges } from './old-claims.js';
 import { ledgerStreamOf, refusable, Writes, type KnownPeer } from './writes.js';
 
 /**
@@ -18,6 +20,7 @@ export class AssignPeerPodCidrHandler implements ICommandHandler<AssignPeerPodCi
   constructor(
     @Inject(TRANSACTOR) private readonly transactor: Transactor,
     @Inject(EVENT_STORE) private readonly store: EventStore,
+    @Inject(FailoverService) private readonly service: FailoverService,
   ) {}
 
   execute({ payload: p, context }: AssignPeerPodCidr): Promise<CommandResult<void>> {
@@ -38,6 +41,7 @@ export class AssignPeerPodCidrHandler implements ICommandHandler<AssignPeerPodCi
 
   private async claim(writes: Writes, peer: KnownPeer, range: Cidr): Promise<void> {
     const { peer_id: peerId, network_id: networkId } = peer.attached;
+    await adoptKeysAndRanges(writes, this.transactor, this.service, networkId);
     const stream = ledgerStreamOf(networkId);
     const ledger = (await this.transactor.read(stream, claimLedgerDecider))?.state ?? claimLedgerDecider.initial;
     const from = ledger.ranges.get(canonical(range)) ?? null;

@@ -2,10 +2,12 @@ import type { InMemoryPlatform } from '#processing';
 import * as commands from '../application/commands.js';
 import type { FailoverService } from '../application/failover/failover-service.js';
 import * as grants from '../application/grant-handlers.js';
+import * as keys from '../application/key-handlers.js';
 import * as moves from '../application/move-handlers.js';
 import * as networks from '../application/network-handlers.js';
 import * as peers from '../application/peer-handlers.js';
 import { AssignPeerPodCidrHandler } from '../application/pod-range-handler.js';
+import { UpdatePeerHandler } from '../application/update-peer-handler.js';
 import * as vips from '../application/virtual-ip-handlers.js';
 
 /** Every command of the context to its real handler, in place of Nest's CommandBus. */
@@ -21,12 +23,27 @@ export const handleSdwanCommands = (platform: InMemoryPlatform, service: () => F
   on(commands.DeleteNetwork, (c) =>
     new networks.DeleteNetworkHandler(transactor, store, readModels).execute(c as commands.DeleteNetwork),
   );
-  on(commands.AttachPeer, (c) => new peers.AttachPeerHandler(transactor, store).execute(c as commands.AttachPeer));
+  on(commands.AttachPeer, (c) =>
+    new peers.AttachPeerHandler(transactor, store, service()).execute(c as commands.AttachPeer),
+  );
   on(commands.AnnouncePeerKey, (c) =>
-    new peers.AnnouncePeerKeyHandler(transactor, store).execute(c as commands.AnnouncePeerKey),
+    new peers.AnnouncePeerKeyHandler(transactor, store, service()).execute(c as commands.AnnouncePeerKey),
+  );
+  on(commands.UpdatePeer, (c) => new UpdatePeerHandler(transactor, store).execute(c as commands.UpdatePeer));
+  on(commands.RotatePeerKey, (c) =>
+    new keys.RotatePeerKeyHandler(transactor, store).execute(c as commands.RotatePeerKey),
+  );
+  on(commands.AnnounceNextPeerKey, (c) =>
+    new keys.AnnounceNextPeerKeyHandler(transactor, store).execute(c as commands.AnnounceNextPeerKey),
+  );
+  on(commands.OrderPeerKeySwitch, (c) =>
+    new keys.OrderPeerKeySwitchHandler(transactor, store).execute(c as commands.OrderPeerKeySwitch),
+  );
+  on(commands.RetirePeerKey, (c) =>
+    new keys.RetirePeerKeyHandler(transactor, store).execute(c as commands.RetirePeerKey),
   );
   on(commands.AssignPeerPodCidr, (c) =>
-    new AssignPeerPodCidrHandler(transactor, store).execute(c as commands.AssignPeerPodCidr),
+    new AssignPeerPodCidrHandler(transactor, store, service()).execute(c as commands.AssignPeerPodCidr),
   );
   on(commands.ReportPeerEndpoints, (c) =>
     new peers.ReportPeerEndpointsHandler(transactor, store).execute(c as commands.ReportPeerEndpoints),
@@ -50,7 +67,7 @@ export const handleSdwanCommands = (platform: InMemoryPlatform, service: () => F
     new grants.CreateAccessGrantHandler(transactor, store).execute(c as commands.CreateAccessGrant),
   );
   on(commands.RedeemAccessGrant, (c) =>
-    new grants.RedeemAccessGrantHandler(transactor, store).execute(c as commands.RedeemAccessGrant),
+    new grants.RedeemAccessGrantHandler(transactor, store, service()).execute(c as commands.RedeemAccessGrant),
   );
   on(commands.RevokeAccessGrant, (c) =>
     new grants.RevokeAccessGrantHandler(transactor, store).execute(c as commands.RevokeAccessGrant),

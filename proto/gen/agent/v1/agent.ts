@@ -426,7 +426,7 @@ export interface KeyAnnounce {
 export interface KeySwitch {
   networkId: string;
   /** The announced key; nothing happens when the node has another one by now. */
-  publicKey: string;
+  publicKey?: string | undefined;
 }
 
 /** The platform ends the stream and says why. `wipe` is sent to a forgotten instance. */
@@ -4795,7 +4795,7 @@ export const KeyAnnounce: MessageFns<KeyAnnounce> = {
 };
 
 function createBaseKeySwitch(): KeySwitch {
-  return { networkId: "", publicKey: "" };
+  return { networkId: "", publicKey: undefined };
 }
 
 export const KeySwitch: MessageFns<KeySwitch> = {
@@ -4803,7 +4803,7 @@ export const KeySwitch: MessageFns<KeySwitch> = {
     if (message.networkId !== "") {
       writer.uint32(10).string(message.networkId);
     }
-    if (message.publicKey !== "") {
+    if (message.publicKey !== undefined) {
       writer.uint32(18).string(message.publicKey);
     }
     return writer;
@@ -4856,7 +4856,7 @@ export const KeySwitch: MessageFns<KeySwitch> = {
   fromPartial(object: DeepPartial<KeySwitch>): KeySwitch {
     const message = createBaseKeySwitch();
     message.networkId = object.networkId ?? "";
-    message.publicKey = object.publicKey ?? "";
+    message.publicKey = object.publicKey ?? undefined;
     return message;
   },
 };

@@ -1,6 +1,6 @@
 import { accept, assertNever, isoTime, nothing, refusal, reject, type Decider, type Decision } from '#kernel';
 import { AccessGrantCreated, AccessGrantRedeemed, AccessGrantRevoked } from './events.js';
-import { badKey, isPublicKey } from '../peer/decide.js';
+import { badKey, isPublicKey } from '../peer/public-key.js';
 import { evolveGrant, initialGrant, type AccessGrantEvent, type AccessGrantState } from './state.js';
 
 export type AccessGrantCommand =

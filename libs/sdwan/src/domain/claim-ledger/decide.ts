@@ -46,6 +46,8 @@ export interface ClaimKey {
   readonly networkId: NetworkId;
   readonly peerId: PeerId;
   readonly publicKey: string;
+  /** The key that stays the peer's own as well. */
+  readonly beside?: string;
 }
 export type ClaimLedgerCommand = ClaimRange | ClaimKey;
 
@@ -61,8 +63,8 @@ export const claimLedgerDecider: Decider<ClaimLedgerState, ClaimLedgerCommand, C
     if (event.type === AddressAllocated.type) claims.owners.add(event.data.owner_id);
     else if (event.type === AddressReleased.type) release(claims, event.data.owner_id);
     else if (event.type === PeerKeyClaimed.type) {
-      const { peer_id, public_key } = event.data as EventOf<typeof PeerKeyClaimed>['data'];
-      forget(claims.keys, peer_id);
+      const { peer_id, public_key, beside } = event.data as EventOf<typeof PeerKeyClaimed>['data'];
+      for (const [key, owner] of claims.keys) if (owner === peer_id && key !== beside) claims.keys.delete(key);
       claims.keys.set(public_key, peer_id as PeerId);
     } else if (event.type === PodRangeClaimed.type) {
       const { peer_id, pod_cidr } = event.data as EventOf<typeof PodRangeClaimed>['data'];
@@ -106,11 +108,14 @@ export const keyRefusal = (state: ClaimLedgerState, peerId: string, publicKey: s
         hint: 'make a key pair of its own for every peer (`wg genkey`)',
       });
 
-const claimKey = ({ networkId, peerId, publicKey }: ClaimKey, state: ClaimLedgerState): Decision<ClaimLedgerEvent> => {
+const claimKey = (command: ClaimKey, state: ClaimLedgerState): Decision<ClaimLedgerEvent> => {
+  const { networkId: network_id, peerId, publicKey, beside } = command;
   const taken = keyRefusal(state, peerId, publicKey);
   if (taken !== undefined) return reject(taken);
-  if (state.keys.get(publicKey) === peerId) return nothing('already_claimed');
-  return accept(PeerKeyClaimed({ peer_id: peerId, network_id: networkId, public_key: publicKey }));
+  const others = [...state.keys].filter(([key, owner]) => owner === peerId && key !== publicKey && key !== beside);
+  if (state.keys.get(publicKey) === peerId && others.length === 0) return nothing('already_claimed');
+  const claim = { peer_id: peerId, network_id, public_key: publicKey };
+  return accept(PeerKeyClaimed(beside === undefined ? claim : { ...claim, beside }));
 };
 
 const claimRange = (command: ClaimRange, state: ClaimLedgerState): Decision<ClaimLedgerEvent> => {

@@ -20,11 +20,17 @@ export const PodRangeClaimed = defineEvent(
   }),
 );
 
-/** Of the peer's keys only the latest is its own. */
+/** Of the peer's keys only the latest is its own, and the one that is named beside. */
 export const PeerKeyClaimed = defineEvent(
   'system.sdwan.peer_key.claimed',
   1,
-  z.object({ peer_id, network_id, public_key: z.string() }),
+  z.object({
+    peer_id,
+    network_id,
+    public_key: z.string(),
+    /** While it changes its key the peer has two: the one that it keeps beside. */
+    beside: z.string().optional(),
+  }),
 );
 
 export const claimLedgerEvents = [PodRangeClaimed, PeerKeyClaimed] as const;

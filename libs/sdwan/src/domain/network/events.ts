@@ -20,6 +20,13 @@ export const PrefixClaimed = defineEvent(
 );
 export const PrefixReleased = defineEvent('system.sdwan.prefix_released', 1, z.object({ network_id }));
 
+/** On the same stream: the LANs behind a peer, in place of those it had before; none when it has none any more. */
+export const LanClaimed = defineEvent(
+  'system.sdwan.lan_claimed',
+  1,
+  z.object({ network_id, peer_id: idSchema('sdwan_peer'), subnets: z.array(z.string()) }),
+);
+
 export const NetworkCreated = defineEvent(
   'system.sdwan.network.created',
   1,
@@ -64,6 +71,7 @@ export const NetworkGenerationSettled = defineEvent(
 export const networkEvents = [
   PrefixClaimed,
   PrefixReleased,
+  LanClaimed,
   NetworkCreated,
   NetworkUpdated,
   NetworkDeleted,

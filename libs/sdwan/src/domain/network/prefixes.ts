@@ -10,7 +10,8 @@ import {
   type Refusal,
 } from '#kernel';
 import { contains, formatCidr, mustCidr, network, nth, overlaps, parseCidr, sizeOf, type Cidr } from '../ip.js';
-import { PrefixClaimed, PrefixReleased } from './events.js';
+import { LanClaimed, PrefixClaimed, PrefixReleased } from './events.js';
+import { checkLan, type Named } from './lan.js';
 
 /**
  * The account's prefixes, on the account's stream: every network's /64, IPv4 range, pod prefix and handle. Allocation
@@ -22,8 +23,14 @@ export interface PrefixClaim {
   readonly cidr_v4: string;
   readonly pod_subnet_prefix: string | null;
 }
+export interface LanClaim {
+  readonly networkId: string;
+  readonly subnets: readonly string[];
+}
 export interface PrefixState {
   readonly claims: ReadonlyMap<string, PrefixClaim>;
+  /** By peer. */
+  readonly lans: ReadonlyMap<string, LanClaim>;
 }
 export type PrefixCommand =
   | {
@@ -33,13 +40,19 @@ export type PrefixCommand =
       readonly podSubnetPrefix: string | null;
     }
   | { readonly kind: 'change_pod_prefix'; readonly networkId: string; readonly podSubnetPrefix: string | null }
+  | {
+      readonly kind: 'claim_lan';
+      readonly networkId: string;
+      readonly peerId: string;
+      readonly subnets: readonly string[];
+    }
   | { readonly kind: 'release'; readonly networkId: string };
-export type PrefixEvent = EventOf<typeof PrefixClaimed | typeof PrefixReleased>;
+export type PrefixEvent = EventOf<typeof PrefixClaimed | typeof PrefixReleased | typeof LanClaimed>;
 
 const OVERLAY_V4 = mustCidr('100.64.0.0/10');
 const V4_LENGTH = 20;
 /** What K3s gives to Services unless told otherwise; a pod prefix over it would swallow them. */
-const SERVICE_CIDR = mustCidr('10.43.0.0/16');
+const SERVICES: Named = { what: "Kubernetes' service range", cidr: mustCidr('10.43.0.0/16') };
 
 export const handleOf = (networkId: string): string => sha256Hex(networkId).slice(0, 6);
 
@@ -50,8 +63,15 @@ export const accountPrefix = (accountId: string): Cidr => {
 };
 
 export const prefixDecider: Decider<PrefixState, PrefixCommand, PrefixEvent> = {
-  initial: { claims: new Map() },
+  initial: { claims: new Map(), lans: new Map() },
   evolve(state, event) {
+    if (event.type === LanClaimed.type) {
+      const { network_id: networkId, peer_id, subnets } = event.data as EventOf<typeof LanClaimed>['data'];
+      const lans = new Map(state.lans);
+      if (subnets.length === 0) lans.delete(peer_id);
+      else lans.set(peer_id, { networkId, subnets });
+      return { ...state, lans };
+    }
     const claims = new Map(state.claims);
     if (event.type === PrefixClaimed.type) {
       const { network_id, ...claim } = event.data as EventOf<typeof PrefixClaimed>['data'];
@@ -59,7 +79,7 @@ export const prefixDecider: Decider<PrefixState, PrefixCommand, PrefixEvent> = {
     } else if (event.type === PrefixReleased.type) claims.delete(event.data.network_id);
     // The account's stream holds other contexts' claims too; they are none of this decider's business.
     else return state;
-    return { claims };
+    return { ...state, claims };
   },
   decide(command, state) {
     switch (command.kind) {
@@ -67,6 +87,8 @@ export const prefixDecider: Decider<PrefixState, PrefixCommand, PrefixEvent> = {
         return claim(command, state);
       case 'change_pod_prefix':
         return changePodPrefix(command, state);
+      case 'claim_lan':
+        return claimLan(command, state);
       case 'release':
         return state.claims.has(command.networkId)
           ? accept(PrefixReleased({ network_id: command.networkId as `sdwan_network-${string}` }))
@@ -77,6 +99,27 @@ export const prefixDecider: Decider<PrefixState, PrefixCommand, PrefixEvent> = {
   },
 };
 
+const claimLan = (command: Extract<PrefixCommand, { kind: 'claim_lan' }>, state: PrefixState) => {
+  const { networkId, peerId, subnets } = command;
+  const others = new Map([...state.lans].filter(([id]) => id !== peerId));
+  const used = [...state.claims.values()].flatMap(named);
+  const checked = checkLan(subnets, [...used, ...namedLans(others), SERVICES]);
+  if (checked.kind === 'refused') return reject(checked.refusal);
+  if (checked.subnets.join() === (state.lans.get(peerId)?.subnets ?? []).join()) return nothing('unchanged');
+  return accept(
+    LanClaimed({
+      network_id: networkId as `sdwan_network-${string}`,
+      peer_id: peerId as `sdwan_peer-${string}`,
+      subnets: [...checked.subnets],
+    }),
+  );
+};
+
+const namedLans = (lans: PrefixState['lans']): Named[] =>
+  [...lans].flatMap(([peerId, { subnets }]) =>
+    subnets.map((text) => ({ what: `the LAN behind ${peerId}`, cidr: mustCidr(text) })),
+  );
+
 const claim = (command: Extract<PrefixCommand, { kind: 'claim' }>, state: PrefixState) => {
   if (state.claims.has(command.networkId)) return nothing('already_claimed');
   const claims = [...state.claims.values()];
@@ -85,13 +128,14 @@ const claim = (command: Extract<PrefixCommand, { kind: 'claim' }>, state: Prefix
     return reject(refusal(409, 'handle_taken', `handle ${handle} is taken by another network`, { hint: 'call again' }));
   const seed = sha256Hex(command.networkId);
   const cidr64 = allocate64(command.accountId, seed, claims);
-  const cidrV4 = allocateV4(seed, claims);
+  const cidrV4 = allocateV4(seed, claims, namedLans(state.lans));
   if (cidr64 === undefined || cidrV4 === undefined)
     return reject(
       refusal(409, 'prefixes_exhausted', 'every prefix of the account is in use', { hint: 'delete a network' }),
     );
   const pod = checkPodPrefix(command.podSubnetPrefix, [
     ...claims.flatMap(named),
+    ...namedLans(state.lans),
     { what: 'this network', cidr: cidr64 },
     { what: 'this network', cidr: cidrV4 },
   ]);
@@ -112,7 +156,11 @@ const changePodPrefix = (command: Extract<PrefixCommand, { kind: 'change_pod_pre
   if (own === undefined)
     return reject(refusal(404, 'network_not_found', `no network ${command.networkId}`, { field: 'network_id' }));
   const others = [...state.claims].filter(([id]) => id !== command.networkId).flatMap(([, c]) => named(c));
-  const pod = checkPodPrefix(command.podSubnetPrefix, [...others, ...named({ ...own, pod_subnet_prefix: null })]);
+  const pod = checkPodPrefix(command.podSubnetPrefix, [
+    ...others,
+    ...namedLans(state.lans),
+    ...named({ ...own, pod_subnet_prefix: null }),
+  ]);
   if (pod.kind === 'refused') return reject(pod.refusal);
   if (pod.value === own.pod_subnet_prefix) return nothing('unchanged');
   return accept(
@@ -131,10 +179,11 @@ const allocate64 = (accountId: string, seed: string, claims: readonly PrefixClai
   return undefined;
 };
 
-const allocateV4 = (seed: string, claims: readonly PrefixClaim[]): Cidr | undefined => {
+const allocateV4 = (seed: string, claims: readonly PrefixClaim[], lans: readonly Named[]): Cidr | undefined => {
   const taken = claims
     .flatMap((c) => [c.cidr_v4, ...(c.pod_subnet_prefix === null ? [] : [c.pod_subnet_prefix])])
-    .map(mustCidr);
+    .map(mustCidr)
+    .concat(lans.map((lan) => lan.cidr));
   const count = 2 ** (V4_LENGTH - OVERLAY_V4.length);
   const start = parseInt(seed.slice(10, 14), 16);
   for (let i = 0; i < count; i++) {
@@ -145,10 +194,6 @@ const allocateV4 = (seed: string, claims: readonly PrefixClaim[]): Cidr | undefi
   return undefined;
 };
 
-interface Named {
-  readonly what: string;
-  readonly cidr: Cidr;
-}
 const named = (c: PrefixClaim): Named[] => [
   { what: `the /64 of network ${c.handle}`, cidr: mustCidr(c.cidr_64) },
   { what: `the IPv4 range of network ${c.handle}`, cidr: mustCidr(c.cidr_v4) },
@@ -179,7 +224,7 @@ const checkPodPrefix = (text: string | null, used: readonly Named[]): Checked =>
       `/${cidr.length} is out of bounds: each node takes a ${cidr.family === 4 ? '/24' : '/64'} of it`,
       `use a length from 8 to ${max}`,
     );
-  const all = [...used, { what: "Kubernetes' service range", cidr: SERVICE_CIDR }];
+  const all = [...used, SERVICES];
   const conflict = all.find((other) => overlaps(other.cidr, cidr));
   if (conflict === undefined) return { kind: 'ok', value: formatCidr(clean) };
   return {

@@ -9,11 +9,16 @@ import {
   PeerPodCidrAssigned,
   PeerPodCidrUnassigned,
   PeerSilent,
+  PeerUpdated,
 } from './events.js';
+import { decideRotation, switchedTo, type RotationCommand } from './key-rotation.js';
+import { badKey, isPublicKey } from './public-key.js';
 import { evolvePeer, initialPeer, type PeerAttachedData, type PeerEvent, type PeerState } from './state.js';
 
 export type PeerCommand =
-  | { readonly kind: 'attach'; readonly data: PeerAttachedData }
+  | { readonly kind: 'attach'; readonly data: PeerAttachedData; readonly lan?: Lan }
+  | { readonly kind: 'update'; readonly change: PeerChange }
+  | RotationCommand
   | { readonly kind: 'announce_key'; readonly publicKey: string; readonly listenPort: number }
   | { readonly kind: 'report_endpoints'; readonly underlay: readonly string[] }
   | { readonly kind: 'assign_pod_cidr'; readonly podCidr: string }
@@ -23,11 +28,23 @@ export type PeerCommand =
   | { readonly kind: 'silent' }
   | { readonly kind: 'detach'; readonly reason: string };
 
+export interface Lan {
+  /** Canonical; claimed already. */
+  readonly subnets: readonly string[];
+  readonly masquerade: boolean;
+}
+export interface PeerChange {
+  readonly endpointHost?: string | null;
+  readonly endpointPort?: number | null;
+  readonly lanSubnets?: readonly string[];
+  readonly lanMasquerade?: boolean;
+}
+
 export const peerDecider: Decider<PeerState, PeerCommand, PeerEvent> = {
   initial: initialPeer,
   evolve: evolvePeer,
   decide(command, state): Decision<PeerEvent> {
-    if (command.kind === 'attach') return attach(command.data, state);
+    if (command.kind === 'attach') return attach(command, state);
     if (state.status === 'none' || state.status === 'removed')
       return command.kind === 'detach'
         ? nothing('not_attached')
@@ -37,6 +54,13 @@ export const peerDecider: Decider<PeerState, PeerCommand, PeerEvent> = {
     switch (command.kind) {
       case 'announce_key':
         return announceKey(command, state, more);
+      case 'request_rotation':
+      case 'announce_next_key':
+      case 'order_switch':
+      case 'retire_key':
+        return decideRotation(command, state, state.attached.kind, ids, more);
+      case 'update':
+        return update(command.change, state, ids, more);
       case 'report_endpoints':
         if (JSON.stringify(command.underlay) === JSON.stringify(state.underlay)) return nothing('unchanged');
         return accept(PeerEndpointsReported({ ...ids, underlay_addresses: [...command.underlay] }, more));
@@ -71,11 +95,39 @@ const linksOf = (a: PeerAttachedData) => ({
   links: { network: a.network_id, ...(a.instance_id === null ? {} : { instance: a.instance_id }) },
 });
 
-const attach = (data: PeerAttachedData, state: PeerState): Decision<PeerEvent> => {
-  if (state.status === 'none') return accept(PeerAttached(data, linksOf(data)));
+const attach = ({ data, lan }: Extract<PeerCommand, { kind: 'attach' }>, state: PeerState): Decision<PeerEvent> => {
+  const { peer_id, network_id } = data;
+  const more = linksOf(data);
+  const behind = lan === undefined || lan.subnets.length === 0 ? [] : [lan];
+  if (state.status === 'none')
+    return accept<PeerEvent>(
+      PeerAttached(data, more),
+      ...behind.map(({ subnets, masquerade }) =>
+        PeerUpdated({ peer_id, network_id, lan_subnets: [...subnets], lan_masquerade: masquerade }, more),
+      ),
+    );
   return state.status === 'removed'
     ? reject(refusal(409, 'peer_removed', 'this incarnation of the peer was detached', { hint: 'attach again' }))
     : nothing('already_attached');
+};
+
+/** Only what is different is written down. */
+const update = (
+  change: PeerChange,
+  state: Exclude<PeerState, { status: 'none' }>,
+  ids: { readonly peer_id: `sdwan_peer-${string}`; readonly network_id: `sdwan_network-${string}` },
+  more: ReturnType<typeof linksOf>,
+): Decision<PeerEvent> => {
+  const { endpointHost: host, endpointPort: port, lanSubnets: lan, lanMasquerade: masquerade } = change;
+  const { endpoint_host, endpoint_port } = state.attached;
+  const changed = {
+    ...(host !== undefined && host !== endpoint_host ? { endpoint_host: host } : {}),
+    ...(port !== undefined && port !== endpoint_port ? { endpoint_port: port } : {}),
+    ...(lan !== undefined && lan.join() !== state.lanSubnets.join() ? { lan_subnets: [...lan] } : {}),
+    ...(masquerade !== undefined && masquerade !== state.lanMasquerade ? { lan_masquerade: masquerade } : {}),
+  };
+  if (Object.keys(changed).length === 0) return nothing('unchanged');
+  return accept(PeerUpdated({ ...ids, ...changed }, more));
 };
 
 const announceKey = (
@@ -87,6 +139,9 @@ const announceKey = (
   if (!Number.isInteger(command.listenPort) || command.listenPort < 1 || command.listenPort > 65_535)
     return reject(refusal(400, 'listen_port_invalid', 'listen_port must be from 1 to 65535', { field: 'listen_port' }));
   if (command.publicKey === state.publicKey && command.listenPort === state.listenPort) return nothing('unchanged');
+  const { peer_id, network_id } = state.attached;
+  const switched = switchedTo(command.publicKey, state, { peer_id, network_id }, more);
+  if (switched !== undefined && command.listenPort === state.listenPort) return switched;
   return accept(
     PeerKeyAnnounced(
       {
@@ -99,13 +154,3 @@ const announceKey = (
     ),
   );
 };
-
-/** 32 bytes in base64, and not the all-zero point. */
-export const isPublicKey = (text: string): boolean =>
-  /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(text) && !/^A{43}=$/.test(text);
-
-export const badKey = (field: string) =>
-  refusal(400, 'public_key_invalid', 'not a WireGuard public key', {
-    field,
-    hint: '32 bytes in base64, 44 characters, as `wg pubkey` prints it',
-  });

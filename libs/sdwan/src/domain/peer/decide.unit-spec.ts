@@ -1,4 +1,5 @@
-import { isPublicKey, peerDecider } from './decide.js';
+import { peerDecider } from './decide.js';
+import { isPublicKey } from './public-key.js';
 import { drive, code, uuid, net } from '../testing/drive.js';
 
 describe('a peer', () => {

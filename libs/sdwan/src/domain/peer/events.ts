@@ -31,6 +31,58 @@ export const PeerKeyAnnounced = defineEvent(
   1,
   z.object({ peer_id, network_id, public_key: z.string(), listen_port: z.number().int() }),
 );
+/** Somebody, or the age of its key, wants the node to change it. The number counts the changes of this peer, from 1. */
+export const PeerKeyRotationRequested = defineEvent(
+  'system.sdwan.peer.key_rotation_requested',
+  1,
+  z.object({ peer_id, network_id, rotation: z.number().int(), reason: z.enum(['operator', 'age']) }),
+);
+/** The node has made the key to come. Every other peer makes room for it; nothing is sent to it yet. */
+export const PeerNextKeyAnnounced = defineEvent(
+  'system.sdwan.peer.next_key_announced',
+  1,
+  z.object({ peer_id, network_id, rotation: z.number().int(), public_key: z.string() }),
+);
+/** Every peer that is there holds the key to come: the node is told to take it up. From here on there is no way back. */
+export const PeerKeySwitchOrdered = defineEvent(
+  'system.sdwan.peer.key_switch_ordered',
+  1,
+  z.object({
+    peer_id,
+    network_id,
+    public_key: z.string(),
+    held_by: z.number().int(),
+    /** Peers that could not be waited for, because nothing was heard of them; they catch up. */
+    absent: z.array(peer_id),
+  }),
+);
+/** The node runs the new key and says so. */
+export const PeerKeySwitched = defineEvent(
+  'system.sdwan.peer.key_switched',
+  1,
+  z.object({ peer_id, network_id, public_key: z.string(), instead_of: z.string() }),
+);
+/** Nobody that is there has the old key in its tables any more. */
+export const PeerKeyRetired = defineEvent(
+  'system.sdwan.peer.key_retired',
+  1,
+  z.object({ peer_id, network_id, public_key: z.string() }),
+);
+/** What an operator changed about an attached peer; what is left out stays. */
+export const PeerUpdated = defineEvent(
+  'system.sdwan.peer.updated',
+  1,
+  z.object({
+    peer_id,
+    network_id,
+    endpoint_host: z.string().nullable().optional(),
+    endpoint_port: z.number().int().nullable().optional(),
+    /** Canonical prefixes behind the node. */
+    lan_subnets: z.array(z.string()).optional(),
+    /** Whether packets into them carry the node's own address there. */
+    lan_masquerade: z.boolean().optional(),
+  }),
+);
 export const PeerEndpointsReported = defineEvent(
   'system.sdwan.peer.endpoints_reported',
   1,
@@ -68,6 +120,12 @@ export const PeerDetached = defineEvent(
 export const peerEvents = [
   PeerAttached,
   PeerKeyAnnounced,
+  PeerKeyRotationRequested,
+  PeerNextKeyAnnounced,
+  PeerKeySwitchOrdered,
+  PeerKeySwitched,
+  PeerKeyRetired,
+  PeerUpdated,
   PeerEndpointsReported,
   PeerPodCidrAssigned,
   PeerPodCidrUnassigned,

@@ -8,23 +8,27 @@ import {
   PeerPodCidrAssigned,
   PeerPodCidrUnassigned,
   PeerSilent,
+  PeerUpdated,
   type peerEvents,
 } from './events.js';
+import { evolveKeys, type PeerKeys } from './key-rotation.js';
 
 export type PeerEvent = EventOf<(typeof peerEvents)[number]>;
 export type PeerAttachedData = EventOf<typeof PeerAttached>['data'];
 
 export type PeerState =
   | { readonly status: 'none' }
-  | {
+  | (PeerKeys & {
       readonly status: 'pending' | 'handshaking' | 'connected' | 'silent' | 'removed';
+      /** With the operator's later changes. */
       readonly attached: PeerAttachedData;
-      readonly publicKey: string | null;
       readonly listenPort: number;
       readonly underlay: readonly string[];
       /** At most one of each family. */
       readonly podCidrs: readonly string[];
-    };
+      readonly lanSubnets: readonly string[];
+      readonly lanMasquerade: boolean;
+    });
 
 export const initialPeer: PeerState = { status: 'none' };
 
@@ -40,16 +44,33 @@ export const evolvePeer = (state: PeerState, event: PeerEvent): PeerState => {
       status,
       attached,
       publicKey: attached.public_key,
+      rotation: null,
+      rotations: 0,
       listenPort: attached.listen_port,
       underlay: [],
       podCidrs: [],
+      lanSubnets: [],
+      lanMasquerade: false,
     };
   }
-  if (state.status === 'none') return state;
+  return state.status === 'none' ? state : evolveAttached({ ...state, ...evolveKeys(state, event) }, event);
+};
+
+const evolveAttached = (state: Exclude<PeerState, { status: 'none' }>, event: PeerEvent): PeerState => {
   switch (event.type) {
     case PeerKeyAnnounced.type: {
       const d = event.data as EventOf<typeof PeerKeyAnnounced>['data'];
-      return { ...state, status: 'handshaking', publicKey: d.public_key, listenPort: d.listen_port };
+      return { ...state, status: 'handshaking', listenPort: d.listen_port };
+    }
+    case PeerUpdated.type: {
+      const d = event.data as EventOf<typeof PeerUpdated>['data'];
+      const { endpoint_host = state.attached.endpoint_host, endpoint_port = state.attached.endpoint_port } = d;
+      return {
+        ...state,
+        attached: { ...state.attached, endpoint_host, endpoint_port },
+        lanSubnets: d.lan_subnets ?? state.lanSubnets,
+        lanMasquerade: d.lan_masquerade ?? state.lanMasquerade,
+      };
     }
     case PeerEndpointsReported.type:
       return { ...state, underlay: (event.data as EventOf<typeof PeerEndpointsReported>['data']).underlay_addresses };

@@ -1,4 +1,5 @@
 import { hostCidr } from '../ip.js';
+import { nextKeyOf } from '../peer/key-rotation.js';
 import type {
   CompiledInterface,
   CompiledNetwork,
@@ -43,8 +44,21 @@ export const compileInterface = (network: NetworkView, self: PeerView): Compiled
   addresses: ownAddresses(self),
   listen_port: self.listenPort,
   mtu: MTU,
-  forwarding: isHub(self) && effectiveMode(network) === 'hub',
+  forwarding: (isHub(self) && effectiveMode(network) === 'hub') || self.lanSubnets.length > 0,
+  ...rotationOf(self),
+  ...lanOf(network, self),
 });
+
+/** Until it has taken the key up, the node is asked to have one ready. */
+const rotationOf = ({ keys: { rotation } }: PeerView): { rotation?: number } =>
+  rotation === null || rotation.phase === 'switched' ? {} : { rotation: rotation.number };
+
+/** A gateway forwards to and from its LANs, and what it forwarded before: pods. Nothing else passes through it. */
+const lanOf = ({ podSubnetPrefix }: NetworkView, self: PeerView): Pick<CompiledInterface, 'lan'> => {
+  if (self.lanSubnets.length === 0) return {};
+  const also = [...new Set([...(podSubnetPrefix === null ? [] : [podSubnetPrefix]), ...self.podCidrs])];
+  return { lan: { subnets: self.lanSubnets, also, masquerade: self.lanMasquerade } };
+};
 
 /** In a mesh everybody, in hub mode the hubs. */
 export const seesEverybody = (network: NetworkView, self: PeerView): boolean =>
@@ -56,11 +70,14 @@ export const compilePeers = (network: NetworkView, self: PeerView, items: PeerIt
   if (seesEverybody(network, self)) return compileDirect(network, self, items);
   const [primary, ...standby] = hubsOf(network);
   if (primary === undefined) return [];
+  // Everything, but for what is the spoke's own or reached through a standby directly.
+  const apart = new Set([self, ...standby].map((peer) => peer.peerId));
   const behind = [
     network.cidr64,
     network.cidrV4,
     ...(network.podSubnetPrefix === null ? [] : [network.podSubnetPrefix]),
-  ];
+    ...[...network.peers.values()].filter((peer) => !apart.has(peer.peerId)).flatMap((peer) => peer.lanSubnets),
+  ].sort();
   return [item(network, primary, behind), ...standby.map((hub) => items(hub, () => item(network, hub, whatIsAt(hub))))];
 };
 
@@ -74,16 +91,22 @@ export const compileDirect = (network: NetworkView, self: PeerView | undefined, 
   return result;
 };
 
-const whatIsAt = (peer: PeerView): string[] => [...ownAddresses(peer), ...peer.podCidrs];
+const whatIsAt = (peer: PeerView): string[] => [...ownAddresses(peer), ...peer.podCidrs, ...peer.lanSubnets];
 
 const item = (network: NetworkView, peer: PeerView, allowed: readonly string[]): CompiledPeer => ({
   peer_id: peer.peerId,
   instance_id: peer.instanceId,
   public_key: peer.publicKey!,
+  ...nextKeyItem(peer),
   endpoints: endpointsOf(peer, network),
   allowed_ips: allowed,
   persistent_keepalive: KEEPALIVE_S,
 });
+
+const nextKeyItem = ({ keys: { rotation } }: PeerView): { next_public_key?: string } => {
+  const next = nextKeyOf(rotation);
+  return next === null ? {} : { next_public_key: next };
+};
 
 export const compileRoutes = (network: NetworkView): CompiledRoute[] => [
   { prefix: network.cidr64, kind: 'device' },

@@ -3,6 +3,7 @@ import { contains, mustCidr, mustIp, type Ip } from '../ip.js';
 import { compileNetwork } from './compile.js';
 import type { CompiledNetwork, NetworkView, PeerView } from './model.js';
 import { effectiveMode, reachOf } from './topology.js';
+import type { Rotation } from '../peer/key-rotation.js';
 import type { LiveVirtualIp, Member } from '../virtual-ip/state.js';
 
 const LEASE = { beatMs: 200, ttlMs: 600 };
@@ -16,6 +17,9 @@ interface Shape {
     pods: boolean;
     silent: boolean;
     endpoint: boolean;
+    /** Gateway to two LANs, one of each family. */
+    lan: boolean;
+    changing: 'requested' | 'ordered' | 'switched' | null;
   }[];
   readonly mode: 'mesh' | 'hub' | 'ibgp' | null;
   readonly podsV6?: boolean;
@@ -31,6 +35,8 @@ const shape = fc.record({
       pods: fc.boolean(),
       silent: fc.boolean(),
       endpoint: fc.boolean(),
+      lan: fc.boolean(),
+      changing: fc.constantFrom('requested' as const, 'ordered' as const, 'switched' as const, null),
     }),
     { minLength: 2, maxLength: 7 },
   ),
@@ -38,6 +44,13 @@ const shape = fc.record({
   podsV6: fc.boolean(),
   vips: fc.array(fc.record({ holder: fc.nat(6), moving: fc.option(fc.nat(6)) }), { maxLength: 3 }),
 });
+
+const rotationOf = (phase: Shape['peers'][number]['changing'], n: number): Rotation | null => {
+  const start = { number: 1, reason: 'operator' as const };
+  if (phase === 'requested') return { ...start, phase };
+  if (phase === 'ordered') return { ...start, phase, nextKey: key(n + 100) };
+  return phase === null ? null : { ...start, phase, previousKey: key(n + 200) };
+};
 
 const build = (s: Shape, subnet = 1): NetworkView => {
   const id = (n: number) => `sdwan_peer-${subnet}-${n}` as const;
@@ -55,8 +68,11 @@ const build = (s: Shape, subnet = 1): NetworkView => {
       endpointPort: null,
       listenPort: 51820,
       publicKey: p.keyed ? key(n) : null,
+      keys: { rotation: rotationOf(p.keyed ? p.changing : null, n), rotations: 1, at: 1n, atMs: 0, sinceMs: 0 },
       underlay: p.endpoint ? [`192.0.2.${n + 1}`] : [],
       podCidrs: p.pods && !p.device ? [s.podsV6 ? `fd42:0:0:${n}::/64` : `10.42.${n}.0/24`] : [],
+      lanSubnets: p.lan && !p.device ? [`192.168.${n}.0/24`, `fd77:0:0:${n}::/64`] : [],
+      lanMasquerade: false,
       tags: [],
       silent: p.silent,
     }),
@@ -127,7 +143,7 @@ class Node {
     const host = { ...ip, length: ip.family === 4 ? 32 : 128 };
     return (
       mine.some((a) => mustIp(a).family === ip.family && mustIp(a).value === ip.value) ||
-      this.self.podCidrs.some((cidr) => contains(mustCidr(cidr), host))
+      [...this.self.podCidrs, ...this.self.lanSubnets].some((cidr) => contains(mustCidr(cidr), host))
     );
   }
 }
@@ -150,6 +166,7 @@ const walk = (nodes: ReadonlyMap<string, Node>, from: string, source: string, ta
   return undefined;
 };
 
+const hostIn = (cidr: string, host: number) => cidr.replace(/0\/24$|\/64$/, String(host));
 const podIn = (cidr: string, host: number) => cidr.replace(/0\/24$|\/64$/, String(host));
 
 const keyed = (network: NetworkView) => [...network.peers.values()].filter((p) => p.publicKey !== null);
@@ -158,7 +175,7 @@ const connected = (network: NetworkView, a: PeerView, b: PeerView) =>
   effectiveMode(network) === 'mesh';
 
 describe('the WireGuard compiler, on every topology', () => {
-  it('lets every keyed peer reach every other, its IPv4 and its pods, there and back', () => {
+  it('lets every keyed peer reach every other, its IPv4, its pods and the LANs behind it, there and back', () => {
     fc.assert(
       fc.property(shape, (s) => {
         const network = build(s as Shape);
@@ -173,6 +190,14 @@ describe('the WireGuard compiler, on every topology', () => {
             for (const [n, from] of a.podCidrs.entries())
               if (b.podCidrs.length > 0)
                 expect(walk(nodes, a.peerId, podIn(from, 7), podIn(b.podCidrs[n]!, 9))).toBe(b.peerId);
+            for (const lan of b.lanSubnets)
+              expect(walk(nodes, a.peerId, lan.includes(':') ? a.addressV6 : a.addressV4, hostIn(lan, 9))).toBe(
+                b.peerId,
+              );
+            // From a machine in one LAN to a machine in another, each behind its gateway.
+            for (const [n, from] of a.lanSubnets.entries())
+              if (b.lanSubnets.length > 0)
+                expect(walk(nodes, a.peerId, hostIn(from, 7), hostIn(b.lanSubnets[n]!, 9))).toBe(b.peerId);
           }
       }),
       { numRuns: 300 },
@@ -260,7 +285,7 @@ describe('the WireGuard compiler, on every topology', () => {
   });
 
   it('hands over to the standby hub when the primary falls silent', () => {
-    const base = { keyed: true, device: false, pods: false, endpoint: true };
+    const base = { keyed: true, device: false, pods: false, endpoint: true, lan: false, changing: null };
     const peers = [
       { ...base, hub: true, silent: true },
       { ...base, hub: true, silent: false },
@@ -274,7 +299,8 @@ describe('the WireGuard compiler, on every topology', () => {
   });
 
   it('names a pair that cannot reach each other', () => {
-    const base = { keyed: true, device: false, pods: false, endpoint: false, hub: false, silent: false };
+    const bare = { keyed: true, device: false, pods: false, lan: false, changing: null };
+    const base = { ...bare, endpoint: false, hub: false, silent: false };
     const network = build({ peers: [base, base], mode: null, vips: [] });
     const [a, b] = [...network.peers.values()];
     expect(reachOf(network, a!, b!)).toEqual({

@@ -1,6 +1,7 @@
 import type { LiveVirtualIp } from '../virtual-ip/state.js';
 import type { FirewallRuleSpec } from '../firewall/events.js';
 import type { RoutingMode } from '../network/events.js';
+import type { Rotation } from '../peer/key-rotation.js';
 
 /** What the compiler reads: one network with its peers and virtual IPs, as the events left them. */
 export interface PeerView {
@@ -15,14 +16,30 @@ export interface PeerView {
   readonly endpointPort: number | null;
   readonly listenPort: number;
   readonly publicKey: string | null;
+  readonly keys: KeysView;
   readonly underlay: readonly string[];
   /** What Kubernetes gave to the node's pods, at most one range of each family. */
   readonly podCidrs: readonly string[];
+  /** LANs that it is the gateway to. */
+  readonly lanSubnets: readonly string[];
+  readonly lanMasquerade: boolean;
   readonly tags: readonly string[];
   /** No word from it: another hub takes over. */
   readonly silent: boolean;
   /** What its node said of its routing daemon, in ibgp networks. */
   readonly routing?: 'running' | 'static' | null;
+}
+
+/** How far a change of the peer's key has come, and where in the log that stands. */
+export interface KeysView {
+  readonly rotation: Rotation | null;
+  readonly rotations: number;
+  /** Position of the event with which the phase began: who has applied that much knows what it says. */
+  readonly at: bigint;
+  /** When the phase began, in milliseconds since the epoch. */
+  readonly atMs: number;
+  /** Since when the key is in use. */
+  readonly sinceMs: number;
 }
 
 export interface NetworkView {
@@ -59,11 +76,18 @@ export interface CompiledInterface {
   readonly listen_port: number;
   readonly mtu: number;
   readonly forwarding: boolean;
+  readonly rotation?: number;
+  readonly lan?: {
+    readonly subnets: readonly string[];
+    readonly also: readonly string[];
+    readonly masquerade: boolean;
+  };
 }
 export interface CompiledPeer {
   readonly peer_id: string;
   readonly instance_id: string | null;
   readonly public_key: string;
+  readonly next_public_key?: string;
   readonly endpoints: readonly string[];
   readonly allowed_ips: readonly string[];
   readonly persistent_keepalive: number;

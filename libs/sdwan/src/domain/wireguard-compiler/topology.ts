@@ -1,4 +1,4 @@
-import { contains, mustCidr, mustIp, parseIp } from '../ip.js';
+import { contains, hostCidr, mustCidr, mustIp, parseIp } from '../ip.js';
 import type { NetworkView, PeerView } from './model.js';
 
 /**
@@ -25,12 +25,18 @@ export const hubsOf = (network: NetworkView): PeerView[] =>
 const UNUSABLE = ['127.0.0.0/8', '169.254.0.0/16', '0.0.0.0/8', '::1/128', 'fe80::/10', '::/128'].map(mustCidr);
 
 /** Where others may find a peer, best first: the operator's word, then what its agent reported. */
-export const endpointsOf = (peer: PeerView, network: Pick<NetworkView, 'cidr64' | 'cidrV4'>): string[] => {
+export const endpointsOf = (peer: PeerView, network: Pick<NetworkView, 'cidr64' | 'cidrV4' | 'peers'>): string[] => {
   const own = [...UNUSABLE, mustCidr(network.cidr64), mustCidr(network.cidrV4)];
   const reported = peer.underlay.filter((address) => {
     const ip = parseIp(address);
     return ip !== undefined && !own.some((cidr) => contains(cidr, { ...ip, length: ip.family === 4 ? 32 : 128 }));
   });
+  // Where a LAN of the network is the way to itself, other ways are tried first.
+  const inside = (address: string) =>
+    [...network.peers.values()].some((other) =>
+      other.lanSubnets.some((lan) => contains(mustCidr(lan), mustCidr(hostCidr(address)))),
+    );
+  reported.sort((a, b) => Number(inside(a)) - Number(inside(b)));
   const operator =
     peer.endpointHost === null ? [] : [hostPort(peer.endpointHost, peer.endpointPort ?? peer.listenPort)];
   return [...new Set([...operator, ...reported.map((address) => hostPort(address, peer.listenPort))])];
