@@ -46,13 +46,16 @@ import { candidatesManager, instanceManager } from './application/managers.js';
 import { ModulesSource } from './application/modules-source.js';
 import { NodeHealth } from './application/node-health.js';
 import { PodRanges } from './application/pod-ranges.js';
+import { upgradeParts, VersionDirectory } from './application/upgrade/parts.js';
 import { WorkerTokens } from './application/worker-tokens.js';
 import { kubernetesProjections } from './projections/index.js';
 import { KubernetesTools } from './tools/handlers.js';
+import { UpgradeTools } from './tools/upgrade-handlers.js';
 
 @Module({
   providers: [
     KubernetesDirectory,
+    ...upgradeParts,
     {
       provide: KubeApis,
       inject: [AGENT_LINK, SECRET_STORE, TIMERS, { token: KUBE_APIS, optional: true }],
@@ -72,6 +75,7 @@ import { KubernetesTools } from './tools/handlers.js';
     SyncVipCandidatesHandler,
     DecommissionClusterHandler,
     KubernetesTools,
+    UpgradeTools,
   ],
 })
 export class KubernetesModule implements OnModuleInit {
@@ -89,6 +93,7 @@ export class KubernetesModule implements OnModuleInit {
     private readonly directory: KubernetesDirectory,
     private readonly apis: KubeApis,
     private readonly departures: Departures,
+    private readonly versions: VersionDirectory,
   ) {}
 
   onModuleInit(): void {
@@ -97,7 +102,7 @@ export class KubernetesModule implements OnModuleInit {
     const clusters = new Clusters(transactor);
     const tokens = new WorkerTokens(this.apis, clock, this.random);
     const joins = new Joins({ departures: this.departures, directory, clusters, tokens, secrets, transactor, clock, log });
-    this.gateway.addSource(new ModulesSource(directory, this.config.DROVER_K3S_BIN));
+    this.gateway.addSource(new ModulesSource(directory, this.config.DROVER_K3S_BIN, this.versions));
     this.gateway.addPhaseHandler(new K3sHandshake({ directory, clusters, joins, secrets, dispatcher, clock }));
     this.gateway.addObserver(new NodeHealth(directory, clusters, clock));
     this.fleet.drainAdvice.add(async (instanceId) => directory.drainWarnings(instanceId));

@@ -6,6 +6,7 @@ import { webhookDecider } from '../../../libs/consumers/src/domain/webhook/decid
 import { joinRefusals } from '../../../libs/kubernetes/src/application/join-refusals.js';
 import { clusterDecider } from '../../../libs/kubernetes/src/domain/cluster/decide.js';
 import { nodeWorkDecider } from '../../../libs/kubernetes/src/domain/node-work/decide.js';
+import { rolloutDecider } from '../../../libs/kubernetes/src/domain/upgrade/decide.js';
 import { accessGrantDecider } from '../../../libs/sdwan/src/domain/access-grant/decide.js';
 import { addressLedgerDecider } from '../../../libs/sdwan/src/domain/address-ledger/decide.js';
 import { claimLedgerDecider } from '../../../libs/sdwan/src/domain/claim-ledger/decide.js';
@@ -44,6 +45,7 @@ export const STREAM_FOLDS: Readonly<Record<string, readonly StreamFold[]>> = {
   audit_keys: [fold(signingKeysDecider)],
   cluster: [fold(clusterDecider)],
   k3s_node: [fold(nodeWorkDecider)],
+  cluster_rollout: [fold(rolloutDecider)],
   // Orders are for the platform itself: nothing folds their stream.
   projection: [],
   // An inbox is folded by its process manager; those are tried with every event.

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineTool } from '#tools';
+import { upgradeTools } from './upgrade-definitions.js';
 
 const clusterId = z.string().min(1).max(200).describe('Cluster id, slug or name');
 
@@ -108,4 +109,11 @@ export const decommissionCluster = defineTool({
   cli: ['cluster', 'decommission'],
 });
 
-export const kubernetesTools = [listClusters, getCluster, listNodes, getKubeconfig, decommissionCluster] as const;
+export const kubernetesTools = [
+  listClusters,
+  getCluster,
+  listNodes,
+  getKubeconfig,
+  decommissionCluster,
+  ...upgradeTools,
+] as const;

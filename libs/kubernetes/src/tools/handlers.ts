@@ -1,11 +1,12 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import { nearest, refusal, RefusedError, type ClusterId } from '#kernel';
+import { refusal, RefusedError, type ClusterId } from '#kernel';
 import { SECRET_STORE, shreddedRefusal, type SecretStore } from '#access';
 import { READ_MODELS, type ReadModels } from '#processing';
 import { TOOL_REGISTRAR, type ToolCall, type ToolRegistrar } from '#tools';
 import { DecommissionCluster } from '../application/commands.js';
 import { clustersProjection, clusterWarnings, toleranceOf, type ClusterDoc } from '../projections/clusters.js';
 import * as tools from './definitions.js';
+import { findCluster } from './find-cluster.js';
 
 /** The operator's tools for clusters. Reads come from the read model, confined to the caller's account. */
 @Injectable()
@@ -63,25 +64,8 @@ export class KubernetesTools implements OnModuleInit {
     );
   }
 
-  private async resolve(wanted: string, call: ToolCall): Promise<ClusterDoc> {
-    const byId = await this.readModels.get(clustersProjection, wanted);
-    if (byId !== undefined && byId.accountId === call.accountId) return byId;
-    const all = await this.readModels.find(clustersProjection, { where: { account: call.accountId } });
-    const named = all.filter((doc) => doc.name === wanted);
-    const living = named.filter((doc) => doc.status !== 'decommissioned');
-    const found = living[0] ?? named.at(-1);
-    if (found !== undefined && living.length < 2) return found;
-    const near = nearest(
-      wanted,
-      all.flatMap((doc) => [doc.name, doc.id]),
-    );
-    throw new RefusedError(
-      refusal(404, 'cluster_not_found', `no cluster ${JSON.stringify(wanted)}`, {
-        field: 'cluster_id',
-        hint: near === undefined ? 'kubernetes_list_clusters lists them' : `did you mean ${near}?`,
-        candidates: all.filter((doc) => doc.status !== 'decommissioned').map(({ id, name }) => ({ id, name })),
-      }),
-    );
+  private resolve(wanted: string, call: ToolCall): Promise<ClusterDoc> {
+    return findCluster(this.readModels, wanted, call);
   }
 }
 

@@ -1,0 +1,146 @@
+import { Inject } from '@nestjs/common';
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { assertNever, CLOCK, type Clock, type InstanceId } from '#kernel';
+import { instanceDecider, RequestDrain, Uncordon } from '#fleet';
+import {
+  COMMAND_DISPATCHER,
+  TRANSACTOR,
+  type CommandContext,
+  type CommandDispatcher,
+  type CommandResult,
+  type Transactor,
+} from '#processing';
+import type { Cluster } from '../../domain/cluster/state.js';
+import { needsFacts, nextActions, type Action, type NodeFacts } from '../../domain/upgrade/next.js';
+import { planNodes } from '../../domain/upgrade/plan.js';
+import { isFinished, isKnown, type Rollout, type RolloutNode } from '../../domain/upgrade/state.js';
+import { Clusters } from '../clusters.js';
+import { derive } from '../derive.js';
+import { AdvanceRollout } from './commands.js';
+import { NodeProbe, type Probed } from './node-probe.js';
+import { applyRollout, membersOf, readRollout } from './rollouts.js';
+import { VersionDirectory } from './version-directory.js';
+
+/** One look and one round of a rollout. Everything durable is in streams, so that it may die between any two of its lines. */
+@CommandHandler(AdvanceRollout)
+export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
+  private readonly clusters: Clusters;
+
+  constructor(
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
+    @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly versions: VersionDirectory,
+    private readonly probe: NodeProbe,
+  ) {
+    this.clusters = new Clusters(transactor);
+  }
+
+  async execute({ payload, context }: AdvanceRollout): Promise<CommandResult<void>> {
+    const state = await readRollout(this.transactor, payload.cluster_id);
+    const done = { kind: 'done', value: undefined } as const;
+    if (!isKnown(state) || state.run !== payload.run || isFinished(state)) return done;
+    const cluster = await this.clusters.read(payload.cluster_id);
+    if (cluster === undefined || cluster.status === 'decommissioned') {
+      await applyRollout(this.transactor, state.clusterId, { kind: 'abort' }, derive(context, 'gone'));
+      return done;
+    }
+    const facts = await this.facts(state, cluster);
+    for (const [n, action] of nextActions(state, facts, this.clock.wallMs()).entries()) {
+      const ends = action.kind === 'finish' && action.outcome === 'completed';
+      if (ends && (await this.addLate(state, cluster, derive(context, 'late')))) return done;
+      await this.act(state, action, derive(context, 'action', String(n)));
+    }
+    return done;
+  }
+
+  private async act(state: Rollout, action: Action, context: CommandContext): Promise<void> {
+    switch (action.kind) {
+      case 'drain': {
+        const instance_id = action.node.instanceId as InstanceId;
+        const timeout_seconds = state.options.drain_timeout_seconds;
+        // Refused when the instance is going: the next look sees it.
+        await this.dispatcher.dispatch(new RequestDrain({ instance_id, timeout_seconds }, context));
+        return;
+      }
+      case 'uncordon':
+        await this.dispatcher.dispatch(new Uncordon({ instance_id: action.node.instanceId as InstanceId }, context));
+        return;
+      case 'phase':
+      case 'fail':
+      case 'finish': {
+        const command = { kind: 'step', run: state.run, action, atMs: this.clock.wallMs() } as const;
+        await applyRollout(this.transactor, state.clusterId, command, context);
+        return;
+      }
+      default:
+        assertNever(action);
+    }
+  }
+
+  /** Nodes that joined while the rollout went on, with what the cluster had before. True when there were any. */
+  private async addLate(state: Rollout, cluster: Cluster, context: CommandContext): Promise<boolean> {
+    const members = await membersOf(this.transactor, this.versions, cluster);
+    const target = state.change.kind === 'upgrade' ? state.change.version : null;
+    const known = new Set(state.nodes.map((n) => n.instanceId));
+    const late = members.filter(
+      (m) => !known.has(m.instanceId) && (m.role === 'server' || state.change.kind !== 'server_token'),
+    );
+    const { nodes } = planNodes(late, target, 0);
+    if (nodes.length === 0 || state.change.kind !== 'upgrade') return false;
+    const done = await applyRollout(this.transactor, cluster.id, { kind: 'add_nodes', run: state.run, nodes }, context);
+    return done.kind === 'accepted';
+  }
+
+  private async facts(state: Rollout, cluster: Cluster): Promise<Map<string, NodeFacts>> {
+    const nodes = needsFacts(state);
+    const probed = await this.probe.look(
+      cluster,
+      nodes.filter((n) => cluster.nodes.has(n.instanceId)),
+    );
+    const facts = new Map<string, NodeFacts>();
+    for (const node of nodes)
+      facts.set(node.instanceId, await this.factsOf(state, cluster, node, probed.get(node.instanceId)));
+    return facts;
+  }
+
+  private async factsOf(state: Rollout, cluster: Cluster, node: RolloutNode, seen: Probed | undefined) {
+    const instance = (await this.transactor.read(node.instanceId, instanceDecider))?.state;
+    const member = cluster.nodes.get(node.instanceId);
+    const living = instance?.kind === 'known' && instance.phase !== 'terminated' && instance.phase !== 'forgotten';
+    const goal = goalOf(state, node);
+    const reported = goal === null || member?.version === goal;
+    const asTold = state.change.kind === 'upgrade' || node.reported;
+    const runs =
+      goal === null || (seen?.kubeletVersion === goal && (node.role === 'agent' || seen.serverVersion === goal));
+    const answers = node.role === 'agent' || (seen?.serverVersion ?? null) !== null;
+    const failed =
+      instance?.kind === 'known' ? Object.values(instance.modules).find((m) => m.status === 'failed') : undefined;
+    return {
+      member: living && member !== undefined,
+      drain: instance?.kind === 'known' ? instance.drain : ('none' as const),
+      cordoned: seen?.cordoned ?? false,
+      changed: reported && asTold && member?.status !== 'not_ready' && member?.status !== 'joining',
+      healthy: seen?.ready === true && runs && answers,
+      detail: describe(seen, goal, runs, answers),
+      failure: failed?.error ?? null,
+    };
+  }
+}
+
+/** The version that the node should report; null where versions are not the point, and for nodes that were not reached yet. */
+const goalOf = (state: Rollout, node: RolloutNode): string | null => {
+  if (state.change.kind !== 'upgrade') return null;
+  const reached = node.phase !== 'pending' && node.phase !== 'draining' && node.phase !== 'skipped';
+  if (!reached) return null;
+  return state.direction === 'forward' ? state.change.version : node.fromVersion;
+};
+
+const describe = (seen: Probed | undefined, goal: string | null, runs: boolean, answers: boolean): string => {
+  if (seen === undefined) return 'not a member of the cluster';
+  if (!seen.ready) return seen.detail || 'the node is not Ready';
+  if (!answers) return 'its API server does not answer';
+  return runs
+    ? ''
+    : `kubelet reports ${seen.kubeletVersion ?? 'nothing'}, API ${seen.serverVersion ?? '-'}, not ${goal}`;
+};

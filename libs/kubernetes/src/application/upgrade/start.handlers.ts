@@ -1,0 +1,124 @@
+import { Inject } from '@nestjs/common';
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { CLOCK, refusal, RefusedError, type Clock } from '#kernel';
+import { installableVersion } from '#fleet';
+import { TRANSACTOR, type CommandContext, type CommandResult, type Transactor } from '#processing';
+import type { Cluster } from '../../domain/cluster/state.js';
+import type { RolloutChange, RolloutOptions } from '../../domain/upgrade/events.js';
+import { planNodes, type ClusterMember } from '../../domain/upgrade/plan.js';
+import { checkSkew } from '../../domain/upgrade/skew.js';
+import { Clusters } from '../clusters.js';
+import { ControlRollout, StartRotation, StartUpgrade, type StartedRollout } from './commands.js';
+import { applyRollout, membersOf } from './rollouts.js';
+import { VersionDirectory } from './version-directory.js';
+
+const refused = (error: unknown): { kind: 'refused'; refusal: RefusedError['refusal'] } => {
+  if (error instanceof RefusedError) return { kind: 'refused', refusal: error.refusal };
+  throw error;
+};
+
+const readyCluster = async (clusters: Clusters, id: string): Promise<Cluster> => {
+  const cluster = await clusters.read(id);
+  if (cluster?.kubeconfigRef != null && cluster.status !== 'decommissioned' && cluster.status !== 'bootstrapping')
+    return cluster;
+  throw new RefusedError(
+    refusal(409, 'cluster_not_active', `the cluster is ${cluster?.status ?? 'unknown'}`, {
+      field: 'cluster_id',
+      hint: 'wait until kubernetes_get_cluster shows it active',
+    }),
+  );
+};
+
+/** A control plane that is not whole loses its API when another server is restarted. */
+const wholeControlPlane = (members: readonly ClusterMember[]): void => {
+  const away = members.filter((m) => m.role === 'server' && m.status !== 'ready' && !m.drained);
+  if (away.length === 0) return;
+  throw new RefusedError(
+    refusal(409, 'servers_not_ready', `${away.map((m) => `${m.name} is ${m.status}`).join(', ')}`, {
+      field: 'cluster_id',
+      hint: 'bring these servers back, or forget them (system_forget_instance)',
+      candidates: away.map((m) => ({ id: m.instanceId, name: m.name })),
+    }),
+  );
+};
+
+abstract class Start {
+  protected readonly clusters: Clusters;
+
+  constructor(
+    @Inject(TRANSACTOR) protected readonly transactor: Transactor,
+    @Inject(CLOCK) protected readonly clock: Clock,
+    @Inject(VersionDirectory) protected readonly versions: VersionDirectory,
+  ) {
+    this.clusters = new Clusters(transactor);
+  }
+
+  protected async begin(
+    cluster: Cluster,
+    change: RolloutChange,
+    options: RolloutOptions,
+    members: readonly ClusterMember[],
+    context: CommandContext,
+  ): Promise<CommandResult<StartedRollout>> {
+    wholeControlPlane(members);
+    const target = change.kind === 'upgrade' ? change.version : null;
+    const { nodes, left } = planNodes(members, target, options.canary);
+    if (nodes.length === 0) return { kind: 'done', value: { run: 0, nodes, left } };
+    const plan = { cluster_id: cluster.id as never, at_ms: this.clock.wallMs(), change, options, nodes: [...nodes] };
+    const done = await applyRollout(this.transactor, cluster.id, { kind: 'start', plan }, context);
+    const value = { run: done.state.run, nodes, left };
+    return { kind: 'done', value, ...(done.position === undefined ? {} : { position: done.position }) };
+  }
+}
+
+@CommandHandler(StartUpgrade)
+export class StartUpgradeHandler extends Start implements ICommandHandler<StartUpgrade> {
+  async execute({ payload, context }: StartUpgrade): Promise<CommandResult<StartedRollout>> {
+    try {
+      const cluster = await readyCluster(this.clusters, payload.cluster_id);
+      const { accountId } = context;
+      const to = await installableVersion(this.transactor, accountId, 'k3s-server', payload.version, 'version');
+      const members = await membersOf(this.transactor, this.versions, cluster);
+      const skew = checkSkew(to.version, members);
+      if (skew !== undefined) return { kind: 'refused', refusal: skew };
+      const change = {
+        kind: 'upgrade' as const,
+        version: to.version,
+        version_id: to.versionId,
+        from_version_id: this.versions.baseOf(cluster.id),
+      };
+      return await this.begin(cluster, change, payload.options, members, context);
+    } catch (error) {
+      return refused(error);
+    }
+  }
+}
+
+@CommandHandler(StartRotation)
+export class StartRotationHandler extends Start implements ICommandHandler<StartRotation> {
+  async execute({ payload, context }: StartRotation): Promise<CommandResult<StartedRollout>> {
+    try {
+      const cluster = await readyCluster(this.clusters, payload.cluster_id);
+      const all = await membersOf(this.transactor, this.versions, cluster);
+      // Workers have no server token.
+      const members = payload.what === 'server_token' ? all.filter((m) => m.role === 'server') : all;
+      return await this.begin(cluster, { kind: payload.what }, payload.options, members, context);
+    } catch (error) {
+      return refused(error);
+    }
+  }
+}
+
+@CommandHandler(ControlRollout)
+export class ControlRolloutHandler implements ICommandHandler<ControlRollout> {
+  constructor(@Inject(TRANSACTOR) private readonly transactor: Transactor) {}
+
+  async execute({ payload, context }: ControlRollout): Promise<CommandResult<void>> {
+    try {
+      const done = await applyRollout(this.transactor, payload.cluster_id, { kind: payload.action }, context);
+      return { kind: 'done', value: undefined, ...(done.kind === 'accepted' ? { position: done.position } : {}) };
+    } catch (error) {
+      return refused(error);
+    }
+  }
+}

@@ -1,0 +1,207 @@
+import { accept, assertNever, nothing, refusal, reject, type Decider, type Decision, type EventLinks } from '#kernel';
+import {
+  RolloutAbortRequested,
+  RolloutFinished,
+  RolloutNodeFailed,
+  RolloutNodeProgressed,
+  RolloutNodeReported,
+  RolloutNodesAdded,
+  RolloutPaused,
+  RolloutResumed,
+  RolloutRollbackStarted,
+  RolloutStarted,
+  type PlannedNode,
+} from './events.js';
+import type { Action } from './next.js';
+import { mayBegin } from './order.js';
+import {
+  evolveRollout,
+  isActive,
+  isFinished,
+  isKnown,
+  noRollout,
+  progressOf,
+  type Rollout,
+  type RolloutEvent,
+  type RolloutState,
+} from './state.js';
+
+type Started = Parameters<typeof RolloutStarted>[0];
+type Doing = Exclude<Action, { kind: 'drain' | 'uncordon' }>;
+
+export type RolloutCommand =
+  | { readonly kind: 'start'; readonly plan: Omit<Started, 'run'> }
+  | { readonly kind: 'add_nodes'; readonly run: number; readonly nodes: readonly PlannedNode[] }
+  | { readonly kind: 'pause' | 'resume' | 'abort' | 'rollback' }
+  | {
+      readonly kind: 'report';
+      readonly run: number;
+      readonly instanceId: string;
+      readonly certificatesEndMs: number | null;
+    }
+  /** A step that `nextActions` proposed for this run. */
+  | { readonly kind: 'step'; readonly run: number; readonly action: Doing; readonly atMs: number };
+
+const wrong = (state: Rollout, what: string, hint: string): Decision<never> =>
+  reject(
+    refusal(409, 'upgrade_state', `the rollout is ${labelOf(state)}: it cannot be ${what}`, {
+      field: 'cluster_id',
+      hint,
+    }),
+  );
+
+export const labelOf = (state: Rollout): string =>
+  state.direction === 'back' && !isFinished(state)
+    ? state.status === 'running'
+      ? 'rolling_back'
+      : `${state.status} (rolling back)`
+    : state.status;
+
+const nextFor = (state: Rollout): string => {
+  switch (state.status) {
+    case 'running':
+      return 'it can be paused, aborted or rolled back';
+    case 'paused':
+    case 'stopped':
+      return 'it can be resumed, aborted or rolled back';
+    case 'aborting':
+      return 'the nodes under way end first; then it can be rolled back';
+    case 'completed':
+    case 'aborted':
+      return 'it can be rolled back, or a new one started';
+    case 'rolled_back':
+      return 'start a new one';
+    default:
+      return assertNever(state.status);
+  }
+};
+
+const start = (c: Extract<RolloutCommand, { kind: 'start' }>, state: RolloutState): Decision<RolloutEvent> => {
+  if (isKnown(state) && !isFinished(state)) {
+    return reject(
+      refusal(409, 'upgrade_in_progress', `a rollout of this cluster is ${labelOf(state)}`, {
+        field: 'cluster_id',
+        hint: `${nextFor(state)}; one at a time`,
+      }),
+    );
+  }
+  return accept(RolloutStarted({ ...c.plan, run: state.run + 1 }, { links: { cluster: c.plan.cluster_id } }));
+};
+
+interface About {
+  readonly data: { cluster_id: never; run: number };
+  readonly links: { readonly links: EventLinks };
+}
+const aboutOf = (state: Rollout): About => ({
+  data: { cluster_id: state.clusterId as never, run: state.run },
+  links: { links: { cluster: state.clusterId } },
+});
+
+const rollback = (state: Rollout): Decision<RolloutEvent> => {
+  if (state.change.kind !== 'upgrade')
+    return wrong(state, 'rolled back', `${state.change.kind} were made anew; the old ones do not come back`);
+  if (state.status === 'aborting' || state.status === 'rolled_back') return wrong(state, 'rolled back', nextFor(state));
+  if (state.direction === 'back') return nothing('rolling_back_already');
+  // A node that was only being drained goes through it as well: it ends uncordoned, with what it had.
+  const nodes = state.nodes.filter((n) => n.phase !== 'skipped' && (n.touched || isActive(n)));
+  const { data, links } = aboutOf(state);
+  return accept(RolloutRollbackStarted({ ...data, nodes: nodes.map((n) => n.instanceId as never) }, links));
+};
+
+const control = (kind: 'pause' | 'resume' | 'abort', state: Rollout): Decision<RolloutEvent> => {
+  const { data, links } = aboutOf(state);
+  if (isFinished(state)) return wrong(state, `${kind}d`.replace('abortd', 'aborted'), nextFor(state));
+  switch (kind) {
+    case 'pause':
+      if (state.status === 'paused') return nothing('paused_already');
+      return state.status === 'running' ? accept(RolloutPaused(data, links)) : wrong(state, 'paused', nextFor(state));
+    case 'resume': {
+      if (state.status === 'running') return nothing('running_already');
+      if (state.status === 'aborting') return wrong(state, 'resumed', nextFor(state));
+      const retried = state.nodes.filter((n) => n.phase === 'failed').map((n) => n.instanceId as never);
+      return accept(RolloutResumed({ ...data, retried }, links));
+    }
+    case 'abort':
+      return state.status === 'aborting' ? nothing('aborting_already') : accept(RolloutAbortRequested(data, links));
+    default:
+      return assertNever(kind);
+  }
+};
+
+const AFTER = { draining: 'changing', changing: 'verifying', verifying: 'done' } as const;
+
+/** Only what still follows from the state: of two platforms that saw the same, one makes the step. */
+const step = (c: Extract<RolloutCommand, { kind: 'step' }>, state: Rollout): Decision<RolloutEvent> => {
+  if (c.run !== state.run || isFinished(state)) return nothing('another_run');
+  const { data, links } = aboutOf(state);
+  const { action } = c;
+  if (action.kind === 'finish') {
+    const open = state.nodes.some((n) => isActive(n) || (state.status === 'running' && n.phase === 'pending'));
+    return open
+      ? nothing('not_finished')
+      : accept(RolloutFinished({ ...data, outcome: action.outcome, ...progressOf(state) }, links));
+  }
+  const node = state.nodes.find((n) => n.instanceId === action.node.instanceId);
+  if (node === undefined || node.phase !== action.node.phase) return nothing('not_in_that_phase');
+  const about = { links: { ...links.links, instance: node.instanceId } };
+  const ids = { ...data, instance_id: node.instanceId as never, direction: state.direction };
+  if (action.kind === 'fail') {
+    return accept(RolloutNodeFailed({ ...ids, reason: action.reason.slice(0, 1_000), ...progressOf(state) }, about));
+  }
+  const begins = action.phase === 'draining';
+  if (begins && !mayBegin(state).includes(node)) return nothing('not_its_turn');
+  if (!begins && action.phase !== 'skipped' && AFTER[node.phase as keyof typeof AFTER] !== action.phase)
+    return nothing('not_the_next_phase');
+  const event = { ...ids, phase: action.phase, at_ms: c.atMs, detail: action.detail };
+  const after = evolveRollout(state, RolloutNodeProgressed({ ...event, percent: 0, done: 0, total: 0 })) as Rollout;
+  return accept(RolloutNodeProgressed({ ...event, ...progressOf(after) }, about));
+};
+
+const addNodes = (c: Extract<RolloutCommand, { kind: 'add_nodes' }>, state: Rollout): Decision<RolloutEvent> => {
+  const added = c.nodes.filter((n) => !state.nodes.some((known) => known.instanceId === n.instance_id));
+  if (c.run !== state.run || state.status !== 'running' || state.direction === 'back' || added.length === 0)
+    return nothing('nothing_to_add');
+  const { data, links } = aboutOf(state);
+  return accept(RolloutNodesAdded({ ...data, nodes: [...added] }, links));
+};
+
+const report = (c: Extract<RolloutCommand, { kind: 'report' }>, state: Rollout): Decision<RolloutEvent> => {
+  const node = state.nodes.find((n) => n.instanceId === c.instanceId);
+  if (c.run !== state.run || node === undefined || node.reported) return nothing('not_awaited');
+  const { data, links } = aboutOf(state);
+  const told = { ...data, instance_id: node.instanceId as never, certificates_end_ms: c.certificatesEndMs };
+  return accept(RolloutNodeReported(told, { links: { ...links.links, instance: node.instanceId } }));
+};
+
+const decide = (c: RolloutCommand, state: RolloutState): Decision<RolloutEvent> => {
+  if (c.kind === 'start') return start(c, state);
+  if (!isKnown(state))
+    return reject(
+      refusal(404, 'no_upgrade', 'this cluster has had no rollout yet', {
+        field: 'cluster_id',
+        hint: 'kubernetes_upgrade_cluster starts one',
+      }),
+    );
+  switch (c.kind) {
+    case 'add_nodes':
+      return addNodes(c, state);
+    case 'rollback':
+      return rollback(state);
+    case 'step':
+      return step(c, state);
+    case 'report':
+      return report(c, state);
+    case 'pause':
+    case 'resume':
+    case 'abort':
+      return control(c.kind, state);
+    default:
+      return assertNever(c);
+  }
+};
+
+export const rolloutDecider: Decider<RolloutState, RolloutCommand, RolloutEvent> = {
+  initial: noRollout,
+  evolve: evolveRollout,
+  decide,
+};

@@ -1,0 +1,145 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { isoTime, refusal, RefusedError, type ClusterId } from '#kernel';
+import {
+  PROCESSING_REGISTRAR,
+  READ_MODELS,
+  TRANSACTOR,
+  type ProcessingRegistrar,
+  type ReadModels,
+  type Transactor,
+} from '#processing';
+import { TOOL_REGISTRAR, type ToolCall, type ToolRegistrar } from '#tools';
+import {
+  AdvanceRollout,
+  ControlRollout,
+  StartRotation,
+  StartUpgrade,
+  type StartedRollout,
+} from '../application/upgrade/commands.js';
+import { rolloutManager } from '../application/upgrade/manager.js';
+import { readRollout } from '../application/upgrade/rollouts.js';
+import { labelOf } from '../domain/upgrade/decide.js';
+import { isKnown, progressOf, type Rollout } from '../domain/upgrade/state.js';
+import { findCluster } from './find-cluster.js';
+import * as tools from './upgrade-definitions.js';
+
+/** Upgrades and rotations of clusters: tools, commands and the process that carries them on. */
+@Injectable()
+export class UpgradeTools implements OnModuleInit {
+  constructor(
+    @Inject(TOOL_REGISTRAR) private readonly registrar: ToolRegistrar,
+    @Inject(READ_MODELS) private readonly readModels: ReadModels,
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
+    @Inject(PROCESSING_REGISTRAR) private readonly processing: ProcessingRegistrar,
+  ) {}
+
+  onModuleInit(): void {
+    this.processing.addProcessManager(rolloutManager);
+    this.processing.addCommand(AdvanceRollout);
+    const { registrar } = this;
+    registrar.add(tools.upgradeCluster, async ({ cluster_id: wanted, version, ...options }, call) => {
+      const cluster_id = await this.idOf(wanted, call);
+      const started = await call.run(StartUpgrade, { cluster_id, version, options });
+      if (started.run === 0) return { upgrade: nothingToDo(cluster_id, version, started) };
+      started.left.forEach((node) => call.warn(`${node.name} is left out: ${node.reason}`));
+      if (started.nodes.filter((n) => n.role === 'server').length === 1) call.warn('outage_expected');
+      return { upgrade: await this.view(cluster_id, started.left) };
+    });
+    registrar.add(tools.getUpgrade, async (input, call) => ({
+      upgrade: await this.view(await this.idOf(input.cluster_id, call)),
+    }));
+    for (const [tool, action] of [
+      [tools.pauseUpgrade, 'pause'],
+      [tools.resumeUpgrade, 'resume'],
+      [tools.abortUpgrade, 'abort'],
+      [tools.rollbackUpgrade, 'rollback'],
+    ] as const)
+      registrar.add(tool, async (input, call) => {
+        const cluster_id = await this.idOf(input.cluster_id, call);
+        await call.run(ControlRollout, { cluster_id, action });
+        return { upgrade: await this.view(cluster_id) };
+      });
+    for (const [tool, what] of [
+      [tools.rotateCertificates, 'certificates'],
+      [tools.rotateServerToken, 'server_token'],
+    ] as const)
+      registrar.add(tool, async ({ cluster_id: wanted, ...pace }, call) => {
+        const cluster_id = await this.idOf(wanted, call);
+        const options = { ...pace, canary: 0, canary_soak_seconds: 0 };
+        const started = await call.run(StartRotation, { cluster_id, what, options });
+        started.left.forEach((node) => call.warn(`${node.name} is left out: ${node.reason}`));
+        return { upgrade: await this.view(cluster_id, started.left) };
+      });
+  }
+
+  private async idOf(wanted: string, call: ToolCall): Promise<ClusterId> {
+    return (await findCluster(this.readModels, wanted, call)).id as ClusterId;
+  }
+
+  /** From the rollout's own stream: a look at a rollout must not be behind it. */
+  private async view(clusterId: ClusterId, left: StartedRollout['left'] = []): Promise<tools.RolloutOutput> {
+    const state = await readRollout(this.transactor, clusterId);
+    if (isKnown(state)) return rolloutOutput(state, left);
+    throw new RefusedError(
+      refusal(404, 'no_upgrade', 'this cluster has had no rollout yet', {
+        field: 'cluster_id',
+        hint: 'kubernetes_upgrade_cluster starts one',
+      }),
+    );
+  }
+}
+
+const leftOut = (left: StartedRollout['left']) =>
+  left.map(({ instanceId: instance_id, name, reason }) => ({ instance_id, name, reason }));
+
+const nothingToDo = (cluster_id: string, version: string, started: StartedRollout): tools.RolloutOutput => ({
+  cluster_id,
+  run: 0,
+  kind: 'upgrade',
+  state: 'completed',
+  to_version: version,
+  percent: 100,
+  nodes_done: 0,
+  nodes_total: 0,
+  nodes: [],
+  left_out: leftOut(started.left),
+  max_unavailable: 0,
+  canary: 0,
+  last_error: null,
+  next_action: null,
+});
+
+const ACTIONS: Readonly<Partial<Record<Rollout['status'], string>>> = {
+  stopped:
+    'look at last_error, then kubernetes_resume_upgrade, kubernetes_rollback_upgrade or kubernetes_abort_upgrade',
+  paused: 'kubernetes_resume_upgrade',
+};
+
+const rolloutOutput = (state: Rollout, left: StartedRollout['left']): tools.RolloutOutput => {
+  const { percent, done, total } = progressOf(state);
+  return {
+    cluster_id: state.clusterId,
+    run: state.run,
+    kind: state.change.kind,
+    state: labelOf(state).replace(/ .*/, ''),
+    to_version: state.change.kind === 'upgrade' ? state.change.version : null,
+    percent,
+    nodes_done: done,
+    nodes_total: total,
+    nodes: state.nodes.map((n) => ({
+      instance_id: n.instanceId,
+      name: n.name,
+      role: n.role === 'server' ? 'control-plane' : 'worker',
+      canary: n.canary,
+      from_version: n.fromVersion,
+      phase: n.phase,
+      since: n.sinceMs === 0 ? null : isoTime(n.sinceMs),
+      error: n.error,
+    })),
+    left_out: leftOut(left),
+    max_unavailable: state.options.max_unavailable,
+    canary: state.options.canary,
+    last_error: state.nodes.findLast((n) => n.error !== null)?.error ?? null,
+    next_action: ACTIONS[state.status] ?? null,
+  };
+};
