@@ -8,6 +8,8 @@ export interface Files {
   write(path: string, data: string | Uint8Array, mode?: number): Promise<void>;
   remove(path: string): Promise<void>;
   removeTree(path: string): Promise<void>;
+  /** A file or a folder, within one file system. */
+  move(from: string, to: string): Promise<void>;
   /** Copies an executable into place atomically, mode 0755. */
   installExecutable(from: string, to: string): Promise<void>;
   /** Hex sha256 of a file's content; undefined when there is no such file. */

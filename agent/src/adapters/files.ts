@@ -49,6 +49,10 @@ export const systemFiles: Files = {
   async removeTree(path) {
     await rm(path, { force: true, recursive: true });
   },
+  async move(from, to) {
+    await rename(from, to);
+    await syncFolder(to);
+  },
   async installExecutable(from, to) {
     await mkdir(dirname(to), { recursive: true });
     const temp = temporary(to);

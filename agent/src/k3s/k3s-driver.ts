@@ -1,8 +1,9 @@
 import { deterministicUuid, sha256Hex, failpoint } from '#kernel';
-import { agentV1 } from '#proto';
+import { agentV1, argsDigest } from '#proto';
 import type { AgentPorts } from '../ports.js';
 import type { ServiceManager, ServiceSpec } from '../services/service-manager.js';
 import { agentHealth, serverHealth, type Health } from './health.js';
+import { K3sData, stoppedState } from './k3s-data.js';
 import { installK3s, k3sVersion } from './install.js';
 import type { K3sPaths } from './paths.js';
 import type { PhaseStore } from './phase-state.js';
@@ -40,26 +41,39 @@ export class PhaseRefused extends Error {
 export class K3sDriver {
   private installed: { readonly wanted: string; readonly binary: string } | undefined;
 
-  constructor(private readonly deps: K3sDeps) {}
+  private readonly data: K3sData;
+  /** Of the arguments that each assignment's service was started with by this process. */
+  private readonly running = new Map<string, string>();
+
+  constructor(private readonly deps: K3sDeps) {
+    this.data = new K3sData(deps);
+  }
+
+  argsDigest(spec: K3sSpec): string {
+    return this.running.get(spec.assignment_id) ?? '';
+  }
 
   async round(spec: K3sSpec): Promise<Round> {
     if (spec.state === 'wait') return { kind: 'done' };
     if (spec.state === 'stop') return this.stop(spec);
     const { phases, ports } = this.deps;
     let state = phases.get(spec.assignment_id);
-    if (state.stopped) state = await phases.set(spec.assignment_id, fresh(state.life + 1));
+    if (state.stopped) state = await this.data.revive(spec);
     if (!state.installing) {
       await this.report(spec, Phase.PHASE_INSTALLING, {});
       await failpoint('agent.k3s_announced');
       state = await phases.set(spec.assignment_id, { installing: true });
     }
     const binary = await this.install(spec);
-    const grant = await this.grant(spec, state.joined);
+    const plan = spec.kind === 'k3s_server' ? { ...spec, role: await this.data.settle(spec) } : spec;
+    const grant = await this.grant(plan);
     if (grant.kind === 'again') return grant;
-    await this.start(spec, binary, grant.grant);
-    const health = await this.health(spec);
-    if (!health.ready) return this.notReady(spec, health);
-    if (spec.kind === 'k3s_server' && spec.role === 'init' && !state.bootstrapped) await this.bootstrap(spec, binary);
+    await this.data.own(plan, phases.get(spec.assignment_id).clusterId || (spec.cluster_id ?? ''));
+    await this.start(plan, binary, grant.grant);
+    const health = await this.health(plan);
+    if (!health.ready) return this.notReady(plan, health);
+    const isFirst = plan.kind === 'k3s_server' && plan.role === 'init';
+    if (isFirst && !phases.get(spec.assignment_id).bootstrapped) await this.bootstrap(plan, binary);
     state = phases.get(spec.assignment_id);
     if (state.ready) return { kind: 'done' };
     await this.report(spec, Phase.PHASE_READY, {
@@ -97,34 +111,36 @@ export class K3sDriver {
     if (state.stopped) return { kind: 'done' };
     await this.deps.services.stop(serviceName(spec));
     await this.report(spec, Phase.PHASE_STOPPED, { clusterId: state.clusterId });
-    await this.deps.phases.set(spec.assignment_id, { ...fresh(state.life), stopped: true });
+    await this.deps.phases.set(spec.assignment_id, stoppedState(state));
     return { kind: 'done' };
   }
 
-  /** A token to join with; the init server needs none. */
+  /** A token to join with. The first server needs none, unless the datastore is somebody else's. */
   private async grant(
     spec: K3sSpec,
-    joined: boolean,
   ): Promise<{ readonly kind: 'ok'; readonly grant: JoinGrant | undefined } | Extract<Round, { kind: 'again' }>> {
-    if (spec.kind === 'k3s_server' && spec.role === 'init') return { kind: 'ok', grant: undefined };
-    if (joined) {
+    const external = spec.kind === 'k3s_server' && spec.datastore === 'external';
+    if (spec.kind === 'k3s_server' && spec.role === 'init' && !external) return { kind: 'ok', grant: undefined };
+    const state = this.deps.phases.get(spec.assignment_id);
+    const current = !external || state.datastoreVersion === spec.datastore_version;
+    if ((state.joined || (external && state.datastoreVersion !== '')) && current) {
       const known = await this.storedGrant(spec);
       if (known !== undefined) return { kind: 'ok', grant: known };
     }
     const target = spec.kind === 'k3s_agent' ? (spec.target_cluster_id ?? '') : (spec.cluster_id ?? '');
-    const answer = await this.send(spec, Phase.PHASE_JOIN_REQUEST, { targetClusterId: target });
+    // With another endpoint it is another request: of the same one the answer may be kept.
+    const salt = external ? spec.datastore_version : '';
+    const answer = await this.send(spec, Phase.PHASE_JOIN_REQUEST, { targetClusterId: target }, salt);
     if (answer.kind === 'later') return { kind: 'again', afterMs: answer.afterMs, why: 'the cluster has no token yet' };
-    const { ack } = answer;
-    const token = spec.kind === 'k3s_server' ? ack.serverToken : ack.agentToken;
-    if (token === '' || ack.apiEndpoint === '')
-      throw new Error('the platform answered a join request without token or endpoint');
-    const grant = { apiEndpoint: ack.apiEndpoint, token };
+    const grant = grantOf(spec, answer.ack);
     await failpoint('agent.k3s_joining');
     if (spec.kind === 'k3s_agent')
       await this.deps.ports.files.write(this.deps.paths.dropIn, renderDropIn(grant), 0o600);
     else await this.deps.ports.files.write(this.deps.paths.config, renderConfig(spec, this.deps.paths, grant), 0o600);
     await failpoint('agent.k3s_drop_in_written');
-    await this.deps.phases.set(spec.assignment_id, { joined: true, clusterId: ack.clusterId });
+    const joined = spec.kind === 'k3s_agent' || spec.role === 'join';
+    const datastoreVersion = external ? spec.datastore_version : '';
+    await this.deps.phases.set(spec.assignment_id, { joined, datastoreVersion, clusterId: answer.ack.clusterId });
     return { kind: 'ok', grant };
   }
 
@@ -159,6 +175,7 @@ export class K3sDriver {
       await services.restart(service);
     } else await services.ensure(service);
     await failpoint('agent.k3s_started');
+    this.running.set(spec.assignment_id, argsDigest(spec.args));
     if (started !== digest) await phases.set(spec.assignment_id, { started: digest });
   }
 
@@ -207,10 +224,11 @@ export class K3sDriver {
     spec: K3sSpec,
     phase: agentV1.Phase,
     fields: Partial<agentV1.ReportPhaseRequest>,
+    salt = '',
   ): Promise<{ kind: 'ack'; ack: agentV1.PhaseAck } | { kind: 'later'; afterMs: number }> {
     const { life } = this.deps.phases.get(spec.assignment_id);
     // The same content always has the same id, so a repeat after a lost answer is recognised as one.
-    const digest = sha256Hex(JSON.stringify(fields));
+    const digest = sha256Hex(`${JSON.stringify(fields)}${salt}`);
     const requestId = deterministicUuid('phase', spec.assignment_id, life, phase, digest);
     const runtime = spec.kind === 'k3s_server' ? Runtime.RUNTIME_K3S_SERVER : Runtime.RUNTIME_K3S_AGENT;
     const base = agentV1.ReportPhaseRequest.fromPartial({ clusterId: spec.cluster_id ?? '', ...fields });
@@ -225,15 +243,13 @@ export class K3sDriver {
   }
 }
 
-const fresh = (life: number) => ({
-  life,
-  installing: false,
-  bootstrapped: false,
-  joined: false,
-  started: '',
-  ready: false,
-  stopped: false,
-  clusterId: '',
-});
+const grantOf = (spec: K3sSpec, ack: agentV1.PhaseAck): JoinGrant => {
+  const token = spec.kind === 'k3s_server' ? ack.serverToken : ack.agentToken;
+  const external = spec.kind === 'k3s_server' && spec.datastore === 'external';
+  if (token === '' || (external ? ack.datastoreEndpoint === '' : ack.apiEndpoint === ''))
+    throw new Error(`the platform answered a join request without token or ${external ? 'datastore' : 'endpoint'}`);
+  const { apiEndpoint, datastoreEndpoint } = ack;
+  return external ? { apiEndpoint, token, datastoreEndpoint } : { apiEndpoint, token };
+};
 
 export const serviceName = (spec: K3sSpec): string => (spec.kind === 'k3s_server' ? 'k3s' : 'k3s-agent');

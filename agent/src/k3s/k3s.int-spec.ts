@@ -46,6 +46,10 @@ const server = (more: Partial<K3sServerSpec> = {}): K3sServerSpec => ({
   role: 'init',
   tls_san: ['fd00:abcd:1::100'],
   api_endpoint: null,
+  bootstrapped: false,
+  member: true,
+  datastore: 'etcd',
+  datastore_version: '',
   ...more,
 });
 const worker = (more: Partial<K3sAgentSpec> = {}): K3sAgentSpec => ({
@@ -171,6 +175,79 @@ describe('k3s on the node', () => {
     const config = await readFile(root('etc/rancher/k3s/config.yaml'), 'utf8');
     expect(config).toContain('server: "https://[fd00::100]:6443"\ntoken: "K10srv"\n');
     expect(config).not.toContain('cluster-init');
+  });
+
+  const joining = () =>
+    (platform.onPhase = () => ack({ apiEndpoint: 'https://[fd00::100]:6443', serverToken: 'K10srv' }));
+  const aside = () => systemFiles.read(root('var/lib/rancher/k3s.set-aside/server/node-token'));
+
+  it('sets aside what it began as the first server when the claim has gone to another, and joins that one', async () => {
+    let claimant = true;
+    platform.onPhase = (p) =>
+      p.phase === Phase.PHASE_BOOTSTRAP && claimant
+        ? {
+            $case: 'refusal',
+            value: { code: 'not_the_claimant', message: '', status: 409, hint: '', field: '', candidates: [] },
+          }
+        : ack({ apiEndpoint: 'https://[fd00::100]:6443', serverToken: 'K10srv' });
+    platform.onHello = (_h, s) => s.write({ message: modules(1, server()) });
+    await start();
+    await eventually('a refused bootstrap', () => phases().includes('BOOTSTRAP'));
+    claimant = false;
+    platform.send(modules(2, server({ role: 'join', bootstrapped: true })));
+    await eventually('ready', () => phases().includes('READY'), 20_000);
+    expect(String(await aside())).toContain('K10server');
+    const config = await readFile(root('etc/rancher/k3s/config.yaml'), 'utf8');
+    expect(config).toContain('server: "https://[fd00::100]:6443"');
+    expect(config).not.toContain('cluster-init');
+  });
+
+  it('joins the cluster that it made when its disk has been lost, whoever else is left', async () => {
+    platform.onHello = (_h, s) => s.write({ message: modules(1, server()) });
+    await start();
+    await eventually('ready', () => phases().includes('READY'));
+    await running.agent.stop(true);
+    await systemFiles.removeTree(root('var/lib/rancher/k3s'));
+    joining();
+    platform.onHello = (_h, s) => s.write({ message: modules(2, server({ bootstrapped: true })) });
+    await start();
+    await eventually('ready again', () => phases().filter((p) => p === 'READY').length === 2);
+    expect(phases().filter((p) => p === 'BOOTSTRAP')).toHaveLength(1);
+    expect(await readFile(root('etc/rancher/k3s/config.yaml'), 'utf8')).not.toContain('cluster-init');
+  });
+
+  it('does not go on with the data of a cluster that was decommissioned, nor with data it knows nothing of', async () => {
+    await systemFiles.write(root('var/lib/rancher/k3s/server/node-token'), 'somebody else');
+    platform.onHello = (_h, s) => s.write({ message: modules(1, server()) });
+    await start();
+    await eventually('the failure', () => phases().includes('FAILED'));
+    expect(platform.phases.at(-1)?.error).toMatch(/move them away first/);
+    await systemFiles.removeTree(root('var/lib/rancher/k3s'));
+    await eventually('ready', () => phases().includes('READY'), 20_000);
+    platform.send(modules(2, server({ state: 'stop', reason: 'decommissioned' })));
+    await eventually('stopped', () => phases().includes('STOPPED'));
+    expect(await aside()).toBeUndefined();
+    platform.send(modules(3, server({ cluster_id: 'cluster-2' })));
+    await eventually('a second bootstrap', () => phases().filter((p) => p === 'BOOTSTRAP').length === 2);
+    expect(String(await aside())).toContain('K10server');
+  });
+
+  it('starts on an external datastore with the token of all, and keeps the endpoint in a file of mode 0600 only', async () => {
+    const datastoreEndpoint = 'postgres://k3s:s3cret@[fd00::5]:5432/k3s';
+    platform.onPhase = (p) =>
+      p.phase === Phase.PHASE_JOIN_REQUEST ? ack({ serverToken: 'shared', datastoreEndpoint }) : ack({});
+    platform.onHello = (_h, s) =>
+      s.write({ message: modules(1, server({ datastore: 'external', datastore_version: 'v1' })) });
+    await start();
+    await eventually('ready', () => phases().includes('READY'));
+    expect(phases()).toEqual(['INSTALLING', 'JOIN_REQUEST', 'BOOTSTRAP', 'READY']);
+    const path = root('etc/rancher/k3s/config.yaml');
+    const config = await readFile(path, 'utf8');
+    expect(config).toContain(`datastore-endpoint: "${datastoreEndpoint}"\ntoken: "shared"\n`);
+    expect(config).not.toMatch(/cluster-init|^server:/m);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(JSON.stringify(await runs())).not.toContain('s3cret');
+    expect(await readFile(join(dir, 'state/phases.json'), 'utf8')).not.toContain('s3cret');
   });
 
   it('restarts k3s when its configuration changes, stops it when told, and joins anew in its next life', async () => {

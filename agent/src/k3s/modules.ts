@@ -147,14 +147,15 @@ export class Modules {
     for (const entry of this.running.values()) {
       if (entry.spec.state !== 'run' || this.deps.phases.get(entry.spec.assignment_id).started === '') continue;
       const health = await this.deps.driver.health(entry.spec);
-      const shape = `${health.ready} ${health.detail}`;
+      const argsDigest = this.deps.driver.argsDigest(entry.spec);
+      const shape = `${health.ready} ${health.detail} ${argsDigest}`;
       entry.sinceHealth += HEALTH_MS;
       if (shape === entry.health && entry.sinceHealth < HEALTH_REPEAT_MS) continue;
       entry.health = shape;
       entry.sinceHealth = 0;
       const runtime =
         entry.spec.kind === 'k3s_server' ? agentV1.Runtime.RUNTIME_K3S_SERVER : agentV1.Runtime.RUNTIME_K3S_AGENT;
-      this.deps.send({ message: { $case: 'runtimeHealth', value: { runtime, ...health } } });
+      this.deps.send({ message: { $case: 'runtimeHealth', value: { runtime, ...health, argsDigest } } });
     }
   }
 }

@@ -11,6 +11,11 @@ const entry = z.object({
   ready: z.boolean().default(false),
   stopped: z.boolean().default(false),
   clusterId: z.string().default(''),
+  /** Names the data that this life put into K3s's folder, and the cluster that they are of. */
+  dataId: z.string().default(''),
+  dataCluster: z.string().default(''),
+  /** Of the external datastore's endpoint in the configuration. */
+  datastoreVersion: z.string().default(''),
 });
 export type PhaseState = z.infer<typeof entry>;
 const file = z.record(z.string(), entry);

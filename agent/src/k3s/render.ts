@@ -8,6 +8,8 @@ export type K3sSpec = K3sServerSpec | K3sAgentSpec;
 export interface JoinGrant {
   readonly apiEndpoint: string;
   readonly token: string;
+  /** An external datastore, which is joined in the place of a server. Holds a password. */
+  readonly datastoreEndpoint?: string;
 }
 
 type Value = string | boolean | readonly string[];
@@ -48,7 +50,10 @@ export const renderConfig = (spec: K3sSpec, paths: K3sPaths, join: JoinGrant | u
     config.set('write-kubeconfig', paths.kubeconfig);
     config.set('write-kubeconfig-mode', '0600');
     if (spec.tls_san.length > 0) config.set('tls-san', spec.tls_san);
-    if (spec.role === 'init') config.set('cluster-init', true);
+    if (join?.datastoreEndpoint !== undefined) {
+      config.set('datastore-endpoint', join.datastoreEndpoint);
+      config.set('token', join.token);
+    } else if (spec.role === 'init') config.set('cluster-init', true);
     else if (join !== undefined) {
       config.set('server', join.apiEndpoint);
       config.set('token', join.token);
@@ -62,6 +67,9 @@ export const renderConfig = (spec: K3sSpec, paths: K3sPaths, join: JoinGrant | u
 export const joinFromConfig = (text: string): JoinGrant | undefined => {
   const server = /^server: (".*")$/m.exec(text)?.[1];
   const token = /^token: (".*")$/m.exec(text)?.[1];
+  const datastore = /^datastore-endpoint: (".*")$/m.exec(text)?.[1];
+  if (datastore !== undefined && token !== undefined)
+    return { apiEndpoint: '', token: JSON.parse(token) as string, datastoreEndpoint: JSON.parse(datastore) as string };
   if (server === undefined || token === undefined) return undefined;
   return { apiEndpoint: JSON.parse(server) as string, token: JSON.parse(token) as string };
 };

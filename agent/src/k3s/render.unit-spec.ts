@@ -29,6 +29,10 @@ describe('what k3s is configured with', () => {
       role: 'join' as const,
       tls_san: [],
       api_endpoint: null,
+      bootstrapped: false,
+      member: true,
+      datastore: 'etcd' as const,
+      datastore_version: '',
     };
     expect(joinFromConfig(renderConfig(spec, k3sPaths('/'), join))).toEqual(join);
     expect(joinFromConfig(renderConfig(spec, k3sPaths('/'), undefined))).toBeUndefined();

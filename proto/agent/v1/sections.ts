@@ -156,11 +156,6 @@ const k3sCommon = {
     sha256: z.string().optional(),
     version: z.string().optional(),
   }),
-  /** Counts up when the certificates, or the server token, are to be made anew. */
-  certificate_generation: z.number().int().optional(),
-  token_generation: z.number().int().optional(),
-  /** This server makes the new token; the others are given it when they ask. */
-  token_lead: z.boolean().optional(),
 };
 
 export const k3sServerSpec = z.object({
@@ -172,6 +167,8 @@ export const k3sServerSpec = z.object({
   api_endpoint: z.string().nullable(),
   /** The cluster exists already: a server that has lost its disk joins it and never makes another, whatever its role. */
   bootstrapped: z.boolean().default(false),
+  /** The cluster counts this node among its own. */
+  member: z.boolean().default(true),
   /** `external`: the endpoint comes with the answer to join_request, which the claimant asks for as well. */
   datastore: z.enum(['etcd', 'external']).default('etcd'),
   /** Changes when the endpoint does, so that it is asked for again. */

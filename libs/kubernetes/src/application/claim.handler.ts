@@ -1,7 +1,16 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { deterministicId, refusal, TIMERS, type ClusterId, type Refusal, type Timers } from '#kernel';
-import { claimName } from '#access';
+import {
+  deterministicId,
+  RANDOM,
+  refusal,
+  TIMERS,
+  type ClusterId,
+  type Random,
+  type Refusal,
+  type Timers,
+} from '#kernel';
+import { SECRET_STORE, claimName, type SecretStore } from '#access';
 import {
   COMMAND_DISPATCHER,
   TRANSACTOR,
@@ -34,6 +43,8 @@ export class ClaimClusterHandler implements ICommandHandler<ClaimCluster> {
     @Inject(TRANSACTOR) private readonly transactor: Transactor,
     @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
     @Inject(TIMERS) private readonly timers: Timers,
+    @Inject(SECRET_STORE) private readonly secrets: SecretStore,
+    @Inject(RANDOM) private readonly random: Random,
     readonly directory: KubernetesDirectory,
   ) {
     this.clusters = new Clusters(transactor);
@@ -47,10 +58,11 @@ export class ClaimClusterHandler implements ICommandHandler<ClaimCluster> {
     const clusterId = await this.nextClusterId(payload.assignment_id);
     const existing = await this.clusters.read(clusterId);
     if (existing !== undefined) {
-      if (!this.directory.instances.has(existing.claimant)) await passClaim(this, existing, context);
+      const gone = !this.directory.instances.has(existing.claimant);
+      if (gone) await passClaim(this, existing, `${existing.claimant} is gone`, context);
       return { kind: 'done', value: { cluster_id: clusterId } };
     }
-    const cni = selectCni(instance.cniPlugin, networkProfile(instance.memoryBytes));
+    const cni = selectCni(instance.cniPlugin ?? pluginOf(module), networkProfile(instance.memoryBytes));
     if (!cni.ok) {
       await this.recordRefusal(instance.id, cni.refusal, context);
       return { kind: 'refused', refusal: cni.refusal };
@@ -78,6 +90,7 @@ export class ClaimClusterHandler implements ICommandHandler<ClaimCluster> {
     if (typeof name !== 'string') return { kind: 'refused', refusal: name };
     const vip = await this.reserve(clusterId, name, peer, context);
     const prefix = this.directory.networks.get(peer.networkId)?.podSubnetPrefix ?? null;
+    const datastore = await this.datastore(clusterId, instance.id, module);
     const done = await this.clusters.apply(
       clusterId,
       {
@@ -93,12 +106,25 @@ export class ClaimClusterHandler implements ICommandHandler<ClaimCluster> {
           vip: vip?.address ?? null,
           cni_plugin: cni,
           pod_cidr: cni === 'flannel' ? prefix : null,
+          ...datastore,
         },
         ignoredPodPrefix: cni === 'flannel' ? null : prefix,
       },
       derive(context, 'claim'),
     );
     return { kind: 'done', value: { cluster_id: clusterId }, position: done.position };
+  }
+
+  /**
+   * K3s encrypts what it keeps in an external datastore with the token: all servers must have the same one, also the second
+   * when the first never got beyond its start. It is made here, before anything starts; the winner's counts.
+   */
+  private async datastore(clusterId: ClusterId, instanceId: string, module: AssignedModule) {
+    const endpoint = module.config['datastore_endpoint_ref'];
+    if (typeof endpoint !== 'string') return {};
+    const token = Buffer.from(this.random.bytes(24)).toString('hex');
+    const { ref } = await this.secrets.put(clusterId, `first_server_token.${instanceId}`, token);
+    return { datastore: 'external' as const, datastore_ref: endpoint, server_token_ref: ref };
   }
 
   /** One living cluster an assignment; after a decommission the same assignment makes the next one. */
@@ -154,3 +180,9 @@ export class ClaimClusterHandler implements ICommandHandler<ClaimCluster> {
     await this.transactor.transact(instanceId, joinRefusals, command, derive(context, 'refused'));
   }
 }
+
+/** The assignment's wish; an instance that was provisioned with another one has its own. */
+const pluginOf = (module: AssignedModule): 'flannel' | 'ovn_kubernetes' | null => {
+  const wished = module.config['cni_plugin'];
+  return wished === 'flannel' || wished === 'ovn_kubernetes' ? wished : null;
+};

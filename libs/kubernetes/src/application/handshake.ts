@@ -143,8 +143,10 @@ export class K3sHandshake implements PhaseHandler {
         }),
       );
     }
-    const stored = await this.deps.secrets.put(cluster.id, 'kubeconfig', kubeconfig);
-    const serverToken = await this.deps.secrets.put(cluster.id, 'server_token', request.serverToken);
+    // Under the server's own name: one that has lost its claim meanwhile must not write over what the next one reported.
+    const { instanceId } = agent;
+    const stored = await this.deps.secrets.put(cluster.id, `kubeconfig.${instanceId}`, kubeconfig);
+    const serverToken = await this.deps.secrets.put(cluster.id, `server_token.${instanceId}`, request.serverToken);
     await failpoint('bootstrap.secrets_stored');
     await this.deps.clusters.apply(
       cluster.id,

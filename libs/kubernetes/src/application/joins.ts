@@ -3,15 +3,16 @@ import type { AgentIdentity } from '#agent-gateway';
 import type { SecretStore } from '#access';
 import type { CommandContext, Transactor } from '#processing';
 import { joinMismatch, networkProfile } from '../domain/cni.js';
+import { nobodyToJoin } from '../domain/cluster/nobody-to-join.js';
 import type { Cluster, NodeRole } from '../domain/cluster/state.js';
-import { resolveTarget } from '../domain/join-target.js';
 import { Clusters } from './clusters.js';
 import type { Departures } from './departures.js';
 import { derive } from './derive.js';
 import type { AssignedModule, KubernetesDirectory } from './directory.js';
 import { joinRefusals } from './join-refusals.js';
-import { targetOf } from './modules-source.js';
+
 import { missingPeer, type PhaseAnswer } from './phase-answer.js';
+import { targetCluster, targetOf } from './targets.js';
 import type { WorkerToken, WorkerTokens } from './worker-tokens.js';
 
 const RETRY_MS = 1_000;
@@ -48,16 +49,19 @@ export class Joins {
   ): Promise<PhaseAnswer> {
     // The assignment's word only: a node does not choose the cluster whose token it is given.
     const target = targetOf(module);
-    const clusterId = this.clusterFor(agent, role, module, target);
+    const known = { id: agent.instanceId, accountId: agent.accountId };
+    const clusterId = targetCluster(this.deps.directory, known, module);
     if (!clusterId.ok) {
       await this.recordRefusal(agent, target, clusterId.refusal, context);
       throw new RefusedError(clusterId.refusal);
     }
     if (clusterId.id === undefined) return { retryAfterMs: RETRY_MS };
     const cluster = await this.deps.clusters.read(clusterId.id);
+    if (cluster !== undefined && role === 'server' && beginsWith(cluster, agent.instanceId))
+      return this.firstOnDatastore(cluster);
     if (cluster === undefined || cluster.apiEndpoint === null || cluster.caPem === null)
       return { retryAfterMs: RETRY_MS };
-    const refused = this.fits(agent, cluster);
+    const refused = this.fits(agent, role, cluster);
     if (refused !== undefined) {
       await this.recordRefusal(agent, target, refused, context);
       throw new RefusedError(refused);
@@ -72,30 +76,13 @@ export class Joins {
     return role === 'server' ? this.serverToken(agent, cluster, context) : this.workerToken(agent, cluster, context);
   }
 
-  private clusterFor(agent: AgentIdentity, role: NodeRole, module: AssignedModule, target: string | null) {
-    if (role === 'server' && target === null) {
-      return { ok: true as const, id: this.deps.directory.clusterOfAssignment(module.assignmentId)?.id };
-    }
-    const clusters = this.deps.directory.clustersOf(agent.accountId);
-    const member = this.deps.directory.clusterOfMember(agent.instanceId);
-    // A node that already belongs to a cluster goes on with it, however many there are by now.
-    if (target === null && member !== undefined) return { ok: true as const, id: member.id };
-    const resolved = resolveTarget(
-      target,
-      clusters.map((c) => ({
-        id: c.id,
-        name: c.name,
-        joinable: c.status !== 'decommissioned',
-      })),
-    );
-    return resolved.ok ? { ok: true as const, id: resolved.clusterId } : resolved;
-  }
-
-  private fits(agent: AgentIdentity, cluster: Cluster) {
+  private fits(agent: AgentIdentity, role: NodeRole, cluster: Cluster) {
+    const alone = role === 'server' ? nobodyToJoin(cluster, agent.instanceId) : undefined;
+    if (alone !== undefined) return alone;
     if (this.deps.directory.peerOf(agent.instanceId, cluster.networkId) === undefined)
       return missingPeer(agent.instanceId);
-    const memory = this.deps.directory.instances.get(agent.instanceId)?.memoryBytes ?? null;
-    return joinMismatch(cluster.cniPlugin, networkProfile(memory));
+    const instance = this.deps.directory.instances.get(agent.instanceId);
+    return joinMismatch(cluster.cniPlugin, networkProfile(instance?.memoryBytes ?? null), instance?.cniPlugin ?? null);
   }
 
   /** A machine that was installed anew joins under its old name: nothing of its earlier life may be in the way. */
@@ -113,16 +100,55 @@ export class Joins {
   }
 
   private mayJoinNow(cluster: Cluster, instanceId: string): boolean {
+    if (cluster.datastore === 'external') return true;
     const now = this.deps.clock.monotonicMs();
     const current = this.joiningServers.get(cluster.id);
-    const node = current === undefined ? undefined : cluster.nodes.get(current.instanceId);
-    const busy =
-      current !== undefined &&
-      current.instanceId !== instanceId &&
-      node?.status === 'joining' &&
-      now - current.sinceMs < SERVER_JOIN_WINDOW_MS;
+    const busy = (current !== undefined && now - current.sinceMs < SERVER_JOIN_WINDOW_MS ? [current.instanceId] : [])
+      .concat(this.recordedJoins(cluster))
+      .some((id) => id !== instanceId && this.isJoining(cluster, id));
     if (!busy && current?.instanceId !== instanceId) this.joiningServers.set(cluster.id, { instanceId, sinceMs: now });
     return !busy;
+  }
+
+  /** What this process does not remember, because it has just been started. */
+  private recordedJoins(cluster: Cluster): string[] {
+    const now = this.deps.clock.wallMs();
+    return [...(this.deps.directory.clusters.get(cluster.id)?.nodes ?? [])]
+      .filter(([, { since }]) => typeof since === 'string' && now - Date.parse(since) < SERVER_JOIN_WINDOW_MS)
+      .map(([id]) => id);
+  }
+
+  /** One that died on the way does not hold up the others. */
+  private isJoining(cluster: Cluster, id: string): boolean {
+    const node = cluster.nodes.get(id);
+    return (
+      node?.role === 'server' && node.status === 'joining' && this.deps.directory.instances.get(id)?.online === true
+    );
+  }
+
+  /** The claimant of a cluster on an external datastore needs its endpoint, and the token that all servers start with. */
+  private async firstOnDatastore(cluster: Cluster): Promise<PhaseAnswer> {
+    const token = await this.serverTokenOf(cluster);
+    if (token === undefined) return { retryAfterMs: RETRY_MS };
+    const answer = { clusterId: cluster.id, clusterStatus: cluster.status, serverToken: token };
+    return { ack: { ...answer, datastoreEndpoint: await this.datastoreOf(cluster) } };
+  }
+
+  private async datastoreOf(cluster: Cluster): Promise<string> {
+    if (cluster.datastoreRef === null) return '';
+    const endpoint = await this.deps.secrets.get(cluster.datastoreRef);
+    if (endpoint !== undefined) return endpoint;
+    throw new RefusedError(
+      refusal(
+        422,
+        'datastore_endpoint_unavailable',
+        `the datastore endpoint of ${cluster.name} is not in the secret store`,
+        {
+          field: 'config.datastore_endpoint',
+          hint: 'assign k3s-server again with config.datastore_endpoint',
+        },
+      ),
+    );
   }
 
   /** Servers share the cluster's server token; it comes from the secret store and is never logged. */
@@ -134,7 +160,8 @@ export class Joins {
       { type: 'issue_join_token', instanceId: agent.instanceId, role: 'server', tokenId: 'server', expiresAt: null },
       derive(context, 'join_token'),
     );
-    return { ack: { ...this.ack(cluster), serverToken: token } };
+    const datastoreEndpoint = await this.datastoreOf(cluster);
+    return { ack: { ...this.ack(cluster), serverToken: token, datastoreEndpoint } };
   }
 
   private async workerToken(agent: AgentIdentity, cluster: Cluster, context: CommandContext): Promise<PhaseAnswer> {
@@ -202,3 +229,7 @@ export class Joins {
     );
   }
 }
+
+/** Its first server, before anything is recorded of it: it joins nobody. */
+const beginsWith = (cluster: Cluster, instanceId: string): boolean =>
+  cluster.datastore === 'external' && cluster.kubeconfigDigest === null && cluster.claimant === instanceId;

@@ -1,15 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import {
-  LOG,
-  refusal,
-  RefusedError,
-  TIMERS,
-  type InstanceId,
-  type Log,
-  type TemplateId,
-  type Timers,
-} from '#kernel';
+import { LOG, refusal, RefusedError, TIMERS, type InstanceId, type Log, type TemplateId, type Timers } from '#kernel';
 import { SECRET_STORE, releaseName, type SecretStore } from '#access';
 import { SuspendAssignment } from '#fleet';
 import {
@@ -91,7 +82,8 @@ export class RemoveNodeHandler implements ICommandHandler<RemoveNode> {
       this.log.warn({ instance: payload.instance_id, code: moved.refusal.code }, moved.refusal.message);
     const member = this.directory.clusterOfMember(payload.instance_id);
     const cluster = member === undefined ? undefined : await this.clusters.read(member.id);
-    if (cluster?.claimant === payload.instance_id) await passClaim(this, cluster, context);
+    if (cluster?.claimant === payload.instance_id)
+      await passClaim(this, cluster, `${payload.instance_id} is gone`, context);
     if (cluster?.nodes.has(payload.instance_id) !== true) return { kind: 'done', value: undefined };
     const done = await this.clusters.apply(
       cluster.id,

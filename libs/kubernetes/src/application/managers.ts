@@ -1,6 +1,6 @@
 import type { RecordedEvent } from '#event-store';
 import { defineProcessManager, type ProcessInput, type ProcessOutput } from '#processing';
-import { targetOf } from './modules-source.js';
+import { targetOf } from './targets.js';
 
 export const KUBERNETES_MANAGER_AGENT = 'kubernetes_manager_agent';
 

@@ -1,12 +1,10 @@
 import type { RecordedEvent } from '#event-store';
 import type { DesiredStateSource } from '#agent-gateway';
 import { moduleItem, type K3sAgentSpec, type K3sServerSpec, type ModuleItem } from '#proto';
-import { cniArgs } from '../domain/cni.js';
-import type { Cluster } from '../domain/cluster/state.js';
+import { argsFor } from '../domain/cni.js';
+import type { Cluster, NodeRole } from '../domain/cluster/state.js';
 import type { AssignedModule, KnownInstance, KnownPeer, KubernetesDirectory } from './directory.js';
-import { binaryOf, rotationOf, VersionDirectory } from './upgrade/version-directory.js';
-
-type K3sBinary = K3sServerSpec['binary'];
+import { targetCluster, targetOf } from './targets.js';
 
 export const MODULES_SECTION = 'modules';
 
@@ -18,12 +16,10 @@ export class ModulesSource implements DesiredStateSource {
     private readonly directory: KubernetesDirectory,
     /** Where K3s comes from when the module's config does not say; undefined: already on the node. */
     private readonly defaultK3sPath: string | undefined,
-    private readonly versions = new VersionDirectory(directory),
   ) {}
 
   apply(event: RecordedEvent): Iterable<string> {
-    const changed = this.directory.apply(event);
-    return new Set([...changed, ...this.versions.apply(event)]);
+    return this.directory.apply(event);
   }
 
   compile(instanceId: string): ReadonlyMap<string, ReadonlyMap<string, unknown>> {
@@ -56,74 +52,79 @@ export class ModulesSource implements DesiredStateSource {
     peer: KnownPeer | undefined,
     cluster: Cluster | undefined,
   ) {
+    const path = typeof module.config['binary_path'] === 'string' ? module.config['binary_path'] : this.defaultK3sPath;
+    const url = typeof module.config['binary_url'] === 'string' ? module.config['binary_url'] : undefined;
+    const sha256 = typeof module.config['binary_sha256'] === 'string' ? module.config['binary_sha256'] : undefined;
     return {
       assignment_id: module.assignmentId,
       cluster_id: cluster?.id ?? null,
       node_name: instance.name,
       node_ips: peer === undefined ? [] : [peer.addressV6, peer.addressV4],
-      binary: this.binary(instance, module, cluster),
-      ...rotationOf(this.versions, instance.id),
+      binary:
+        url !== undefined ? { url, ...(sha256 === undefined ? {} : { sha256 }) } : path === undefined ? {} : { path },
     };
-  }
-
-  /** A version of the catalogue, else what the module's config names, else the default. */
-  private binary(instance: KnownInstance, module: AssignedModule, cluster: Cluster | undefined): K3sBinary {
-    const version = this.versions.versionOf(instance, module, cluster);
-    if (version !== undefined) return binaryOf(version);
-    const text = (field: string) => (typeof module.config[field] === 'string' ? module.config[field] : undefined);
-    const [url, sha256] = [text('binary_url'), text('binary_sha256')];
-    if (url !== undefined) return { url, ...(sha256 === undefined ? {} : { sha256 }) };
-    const path = text('binary_path') ?? this.defaultK3sPath;
-    return path === undefined ? {} : { path };
   }
 
   private server(instance: KnownInstance, module: AssignedModule): K3sServerSpec {
-    const target = targetOf(module);
-    const cluster =
-      target === null
-        ? this.directory.clusterOfAssignment(module.assignmentId)
-        : this.directory.clustersOf(instance.accountId).find((c) => c.id === target || c.name === target);
+    const { cluster, refused } = this.clusterFor(instance, module);
     const peer = this.directory.peerOf(instance.id, cluster?.networkId);
-    const wait = this.serverWait(module, peer, cluster);
-    const network = cluster?.networkId == null ? undefined : this.directory.networks.get(cluster.networkId);
     return {
       kind: 'k3s_server',
       ...this.common(instance, module, peer, cluster),
-      ...wait,
+      ...this.serverWait(instance, module, cluster, refused),
       role: cluster?.claimant === instance.id ? 'init' : 'join',
       tls_san: [cluster?.vip, peer?.addressV6, peer?.addressV4].filter((san) => san !== undefined && san !== null),
       api_endpoint: cluster?.vip == null ? null : `https://[${cluster.vip}]:6443`,
-      args: cluster === undefined ? [] : [...cniArgs(cluster.cniPlugin, network, cluster.podCidr)],
+      bootstrapped: cluster !== undefined && cluster.kubeconfigDigest !== null,
+      member: cluster?.nodes.has(instance.id) === true,
+      datastore: cluster?.datastore ?? 'etcd',
+      datastore_version: cluster?.datastoreRef ?? '',
+      args: this.args(cluster, instance.id, 'server'),
     };
   }
 
-  private serverWait(module: AssignedModule, peer: KnownPeer | undefined, cluster: Cluster | undefined) {
-    if (this.directory.suspended.has(module.assignmentId))
-      return { state: 'stop' as const, reason: 'assignment suspended' };
-    if (peer === undefined) return { state: 'wait' as const, reason: 'no SDWAN peer on the cluster network yet' };
-    if (cluster === undefined) return { state: 'wait' as const, reason: 'the cluster has not been claimed yet' };
-    return { state: 'run' as const, reason: '' };
+  private clusterFor(instance: KnownInstance, module: AssignedModule) {
+    const target = targetCluster(this.directory, instance, module);
+    const cluster = target.ok && target.id !== undefined ? this.directory.clusters.get(target.id) : undefined;
+    return { cluster, refused: !target.ok };
+  }
+
+  private serverWait(
+    instance: KnownInstance,
+    module: AssignedModule,
+    cluster: Cluster | undefined,
+    refused: boolean,
+  ): { state: 'run' | 'wait' | 'stop'; reason: string } {
+    if (this.directory.suspended.has(module.assignmentId)) return { state: 'stop', reason: 'assignment suspended' };
+    if (this.directory.peerOf(instance.id) === undefined) return { state: 'wait', reason: 'no SDWAN peer yet' };
+    // It asks to join then, and is told what is wrong with its target, which is an event.
+    if (refused) return { state: 'run', reason: '' };
+    if (cluster === undefined) return { state: 'wait', reason: 'the cluster has not been claimed yet' };
+    const mustHavePeer = cluster.claimant === instance.id || targetOf(module) === null;
+    if (mustHavePeer && this.directory.peerOf(instance.id, cluster.networkId) === undefined)
+      return { state: 'wait', reason: 'no SDWAN peer on the cluster network yet' };
+    return { state: 'run', reason: '' };
   }
 
   private agent(instance: KnownInstance, module: AssignedModule): K3sAgentSpec {
-    const cluster = this.directory.clusterOfMember(instance.id);
+    const { cluster } = this.clusterFor(instance, module);
     const peer = this.directory.peerOf(instance.id, cluster?.networkId);
     const stopped = this.directory.suspended.has(module.assignmentId);
+    const waits = this.directory.peerOf(instance.id) === undefined;
     return {
       kind: 'k3s_agent',
       ...this.common(instance, module, peer, cluster),
-      state: stopped ? 'stop' : peer === undefined ? 'wait' : 'run',
-      reason: stopped ? 'assignment suspended' : peer === undefined ? 'no SDWAN peer yet' : '',
+      state: stopped ? 'stop' : waits ? 'wait' : 'run',
+      reason: stopped ? 'assignment suspended' : waits ? 'no SDWAN peer yet' : '',
       target_cluster_id: targetOf(module),
-      args: [],
+      args: this.args(cluster, instance.id, 'agent'),
     };
   }
-}
 
-/** `config.target_cluster_id`, or `config.metadata.target_cluster_id` as older callers write it. */
-export const targetOf = (module: Pick<AssignedModule, 'config'>): string | null => {
-  const metadata = module.config['metadata'];
-  const nested = typeof metadata === 'object' && metadata !== null ? (metadata as Record<string, unknown>) : {};
-  const target = module.config['target_cluster_id'] ?? nested['target_cluster_id'];
-  return typeof target === 'string' && target !== '' ? target : null;
-};
+  /** While a migration of the pod network goes on, a node has the old arguments until its turn comes. */
+  private args(cluster: Cluster | undefined, instanceId: string, role: NodeRole): string[] {
+    if (cluster === undefined) return [];
+    const network = cluster.networkId === null ? undefined : this.directory.networks.get(cluster.networkId);
+    return [...argsFor(cluster, instanceId, role, network)];
+  }
+}

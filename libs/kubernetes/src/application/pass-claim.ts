@@ -12,6 +12,7 @@ import type { KubernetesDirectory } from './directory.js';
 export const passClaim = async (
   { directory, clusters }: { readonly directory: KubernetesDirectory; readonly clusters: Clusters },
   cluster: Cluster,
+  reason: string,
   context: CommandContext,
 ): Promise<void> => {
   if (cluster.kubeconfigDigest !== null || directory.suspended.has(cluster.assignmentId)) return;
@@ -20,10 +21,10 @@ export const passClaim = async (
       instance.id !== cluster.claimant &&
       instance.modules.get(cluster.assignmentId)?.name === 'k3s-server' &&
       directory.peerOf(instance.id, cluster.networkId) !== undefined &&
-      joinMismatch(cluster.cniPlugin, networkProfile(instance.memoryBytes)) === undefined,
+      joinMismatch(cluster.cniPlugin, networkProfile(instance.memoryBytes), instance.cniPlugin) === undefined,
   );
   const heir = fit.find((instance) => instance.online) ?? fit[0];
   if (heir === undefined) return;
-  const command = { type: 'move_claim', to: heir.id, reason: `${cluster.claimant} is gone` } as const;
+  const command = { type: 'move_claim', from: cluster.claimant, to: heir.id, reason } as const;
   await clusters.apply(cluster.id, command, derive(context, 'pass_claim', cluster.claimant));
 };

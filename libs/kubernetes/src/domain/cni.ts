@@ -1,5 +1,8 @@
 import { refusal, type Refusal } from '#kernel';
 
+import type { Cluster, NodeRole } from './cluster/state.js';
+import { hasMoved } from './cluster/migration-state.js';
+
 export type CniPlugin = 'flannel' | 'ovn_kubernetes';
 export type NetworkProfile = 'heavyweight' | 'lightweight';
 
@@ -23,9 +26,24 @@ export const selectCni = (
   return { ok: true, plugin: profile === 'heavyweight' ? 'ovn_kubernetes' : 'flannel' };
 };
 
-/** A lightweight node cannot join an ovn_kubernetes cluster; a heavyweight one may join either. */
-export const joinMismatch = (cluster: CniPlugin, profile: NetworkProfile | undefined): Refusal | undefined =>
-  cluster === 'ovn_kubernetes' && profile === 'lightweight' ? cniMismatch(profile) : undefined;
+/**
+ * A lightweight node cannot join an ovn_kubernetes cluster; a heavyweight one may join either. An operator who asked for a
+ * plugin for this node does not get another one silently.
+ */
+export const joinMismatch = (
+  cluster: CniPlugin,
+  profile: NetworkProfile | undefined,
+  override: CniPlugin | null = null,
+): Refusal | undefined => {
+  if (override !== null && override !== cluster) return otherPlugin(cluster, override);
+  return cluster === 'ovn_kubernetes' && profile === 'lightweight' ? cniMismatch(profile) : undefined;
+};
+
+const otherPlugin = (cluster: CniPlugin, override: CniPlugin): Refusal =>
+  refusal(422, 'CniProfileMismatchError', `the cluster runs ${cluster}; this node was provisioned for ${override}`, {
+    field: 'cni_plugin',
+    hint: `provision the node without cni_plugin or with ${cluster}, or name another cluster in target_cluster_id`,
+  });
 
 const cniMismatch = (profile: NetworkProfile): Refusal =>
   refusal(
@@ -47,4 +65,16 @@ export const cniArgs = (
   if (plugin === 'ovn_kubernetes') return ['--flannel-backend=none', '--disable-network-policy'];
   if (podCidr === null || network === undefined) return [];
   return [`--flannel-iface=wg-sdwan-${network.handle}`, '--flannel-backend=host-gw', `--cluster-cidr=${podCidr}`];
+};
+
+/** The flags of one node. A worker has no say in the backend or the range, but its flannel needs the interface, too. */
+export const argsFor = (
+  cluster: Pick<Cluster, 'cniPlugin' | 'podCidr' | 'migration'>,
+  instanceId: string,
+  role: NodeRole,
+  network: { readonly handle: string } | undefined,
+): readonly string[] => {
+  const podCidr = hasMoved(cluster.migration, instanceId) ? cluster.podCidr : null;
+  const args = cniArgs(cluster.cniPlugin, network, podCidr);
+  return role === 'server' ? args : args.filter((arg) => arg.startsWith('--flannel-iface='));
 };

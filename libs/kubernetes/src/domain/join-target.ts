@@ -6,8 +6,26 @@ export interface ClusterChoice {
   readonly joinable: boolean;
 }
 
+/** A name as it stands in URLs and commands; what a cluster may be called by as well. */
+export const slugOf = (name: string): string =>
+  name
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/[\u0300-\u036f]/g, '')
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '');
+
+/** Those that a word means: by id, else by name, else by slug. Slugs of several clusters may be the same. */
+export const clustersNamed = <C extends { readonly id: string; readonly name: string }>(
+  wanted: string,
+  clusters: readonly C[],
+): readonly C[] => {
+  const exact = clusters.filter((c) => c.id === wanted || c.name === wanted);
+  return exact.length > 0 ? exact : clusters.filter((c) => slugOf(c.name) === wanted);
+};
+
 /**
- * Which cluster a joining node means: the one named by id or name, else the account's only one. Several without a name are
+ * Which cluster a joining node means: the one named by id, name or slug, else the account's only one. Several without a name are
  * a refusal with the candidates, never a guess.
  */
 export const resolveTarget = (
@@ -16,11 +34,12 @@ export const resolveTarget = (
 ): { readonly ok: true; readonly clusterId: string } | { readonly ok: false; readonly refusal: Refusal } => {
   const candidates = clusters.map(({ id, name }) => ({ id, name }));
   if (wanted !== null && wanted !== '') {
-    const found = clusters.find((c) => c.id === wanted || c.name === wanted);
-    if (found !== undefined) return { ok: true, clusterId: found.id };
+    const named = clustersNamed(wanted, clusters);
+    if (named.length === 1) return { ok: true, clusterId: named[0]!.id };
+    if (named.length > 1) return refused(ambiguous(`${named.length} clusters are called ${wanted}`, named));
     const near = nearest(
       wanted,
-      clusters.flatMap((c) => [c.name, c.id]),
+      clusters.flatMap((c) => [c.name, slugOf(c.name), c.id]),
     );
     return refused(
       refusal(404, 'ClusterNotFoundError', `no cluster ${JSON.stringify(wanted)} in this account`, {
@@ -40,13 +59,14 @@ export const resolveTarget = (
       }),
     );
   }
-  return refused(
-    refusal(409, 'AmbiguousClusterError', `the account has ${joinable.length} clusters and the assignment names none`, {
-      field: 'target_cluster_id',
-      hint: 'set config.target_cluster_id of the k3s-agent assignment to one of the candidates',
-      candidates: joinable.map(({ id, name }) => ({ id, name })),
-    }),
-  );
+  return refused(ambiguous(`the account has ${joinable.length} clusters and the assignment names none`, joinable));
 };
+
+const ambiguous = (message: string, clusters: readonly ClusterChoice[]): Refusal =>
+  refusal(409, 'AmbiguousClusterError', message, {
+    field: 'target_cluster_id',
+    hint: 'set config.target_cluster_id of the assignment to the id of one of the candidates',
+    candidates: clusters.map(({ id, name }) => ({ id, name })),
+  });
 
 const refused = (r: Refusal) => ({ ok: false as const, refusal: r });

@@ -94,7 +94,7 @@ export const handshakeRig = () => {
     kind: 'done',
     value: { virtual_ip_id: 'virtual_ip-00000000-0000-4000-8000-000000000001', address: VIP },
   }));
-  const claims = new ClaimClusterHandler(transactor, dispatcher, clock, directory);
+  const claims = new ClaimClusterHandler(transactor, dispatcher, clock, secrets, seededRandom(2), directory);
   platform.handle(ClaimCluster, (c) => claims.execute(c));
   platform.processing.addProcessManager(instanceManager);
   platform.processing.addProcessManager(candidatesManager);

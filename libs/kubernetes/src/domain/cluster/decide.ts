@@ -19,6 +19,7 @@ import {
   PodSubnetPrefixIgnored,
 } from './events.js';
 import { decideCare, decideMigration, type CareCommand, type MigrationCommand } from './decide-care.js';
+import { nobodyToJoin } from './nobody-to-join.js';
 import { absent, evolveCluster, type Cluster, type ClusterEvent, type ClusterState, type NodeRole } from './state.js';
 
 type ClaimData = Parameters<typeof ClusterClaimed>[0];
@@ -70,8 +71,7 @@ export type ClusterCommand =
   | CareCommand
   | MigrationCommand;
 
-type As<T extends string> = T & string;
-const id = <P extends string>(value: string) => value as As<P> as never;
+const id = (value: string) => value as never;
 
 const linksOf = (state: Cluster, instance?: string): EventLinks => ({
   cluster: state.id,
@@ -162,7 +162,7 @@ type NodeCommand = Extract<
 >;
 
 const decideNode = (c: NodeCommand, state: Cluster): Decision<ClusterEvent> => {
-  const data = { cluster_id: id<'cluster'>(state.id), instance_id: id<'instance'>(c.instanceId) };
+  const data = { cluster_id: id(state.id), instance_id: id(c.instanceId) };
   const links = { links: linksOf(state, c.instanceId) };
   const node = state.nodes.get(c.instanceId);
   if (node === undefined) return nothing('not_a_member');
@@ -188,22 +188,11 @@ const decideNode = (c: NodeCommand, state: Cluster): Decision<ClusterEvent> => {
   }
 };
 
-/** A server that lost its disk comes back as one that joins. With nobody left to join it would make a second cluster. */
-const hasServerToJoin = (state: Cluster, instanceId: string): boolean =>
-  state.datastore === 'external' ||
-  [...state.nodes].some(([member, node]) => member !== instanceId && node.role === 'server');
-
-const noServerToJoin = (state: Cluster) =>
-  refusal(409, 'no_server_to_join', `${state.name} has no other server that this one could join`, {
-    field: 'cluster_id',
-    hint: 'restore a snapshot (kubernetes_restore_snapshot), or decommission the cluster and make a new one',
-  });
-
 const decideJoin = (
   c: Extract<ClusterCommand, { type: 'request_join' | 'issue_join_token' }>,
   state: Cluster,
 ): Decision<ClusterEvent> => {
-  const ids = { cluster_id: id<'cluster'>(state.id), instance_id: id<'instance'>(c.instanceId) };
+  const ids = { cluster_id: id(state.id), instance_id: id(c.instanceId) };
   const links = { links: linksOf(state, c.instanceId) };
   if (c.type === 'issue_join_token') {
     return accept(
@@ -211,13 +200,14 @@ const decideJoin = (
     );
   }
   const node = state.nodes.get(c.instanceId);
-  if (c.role === 'server' && !hasServerToJoin(state, c.instanceId)) return reject(noServerToJoin(state));
+  const alone = c.role === 'server' ? nobodyToJoin(state, c.instanceId) : undefined;
+  if (alone !== undefined) return reject(alone);
   if (node !== undefined && node.role === c.role && node.status === 'joining') return nothing('already_joining');
   return accept(HandshakeJoinRequest({ ...ids, role: c.role, target_cluster_id: c.target }, links));
 };
 
 const decideLive = (c: Exclude<ClusterCommand, { type: 'claim' }>, state: Cluster): Decision<ClusterEvent> => {
-  const cluster_id = id<'cluster'>(state.id);
+  const cluster_id = id(state.id);
   const links = { links: linksOf(state) };
   switch (c.type) {
     case 'move_claim':
