@@ -7,6 +7,7 @@ import { Modules } from './k3s/modules.js';
 import { k3sPaths } from './k3s/paths.js';
 import { PhaseStore } from './k3s/phase-state.js';
 import type { KernelLease } from './lease/kernel-lease.js';
+import type { Vty } from './frr/vty.js';
 import type { LinkOps } from './network/link-ops.js';
 import { Overlay } from './network/overlay.js';
 import type { AgentPorts } from './ports.js';
@@ -23,6 +24,8 @@ export interface AgentAssembly {
   readonly links: LinkOps;
   readonly fence: KernelLease;
   readonly services: ServiceManager;
+  /** How routing daemons are spoken to; without it ibgp networks are meshes here. */
+  readonly vty?: Vty | undefined;
   readonly options: Pick<RunOptions, 'stateDir' | 'root' | 'k3sBin'>;
 }
 
@@ -30,6 +33,7 @@ export interface AgentAssembly {
 export const buildAgent = (a: AgentAssembly): Agent => {
   const { ports, store, driver, links, fence, services } = a;
   const { stateDir, root, k3sBin } = a.options;
+  const frr = a.vty && { services, vty: a.vty };
   const phases = new PhaseStore(ports.files, join(stateDir, 'phases.json'));
   return new Agent(
     {
@@ -43,7 +47,7 @@ export const buildAgent = (a: AgentAssembly): Agent => {
           return fence.kind;
         },
       },
-      overlay: (send) => new Overlay({ ports, driver, links, fence, stateDir, send }),
+      overlay: (send) => new Overlay({ ports, driver, links, fence, stateDir, send, frr }),
       modules: (send, report) => {
         const paths = k3sPaths(root);
         const k3s = new K3sDriver({ ports, services, phases, paths, stateDir, fallbackBinary: k3sBin, report });

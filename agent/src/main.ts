@@ -15,6 +15,7 @@ import { systemNames } from './adapters/names.js';
 import { systemLoopback } from './adapters/loopback.js';
 import { systemProcesses } from './adapters/processes.js';
 import { systemDatagrams } from './adapters/udp.js';
+import { systemVty } from './adapters/vty.js';
 import type { Agent, Ending } from './agent.js';
 import { buildAgent, chooseServices } from './build-agent.js';
 import { parseCli, type RunOptions } from './cli.js';
@@ -73,7 +74,9 @@ const assemble = async (ports: AgentPorts, store: IdentityStore, options: RunOpt
   const driver = await chooseDriver(ports, links, options.wireguard, options.stateDir);
   const services = await chooseServices(ports, options.services, options.stateDir);
   const fence = options.wireguard === 'memory' ? noKernelLease : await chooseKernelLease(ports, options.stateDir);
-  return buildAgent({ ports, store, identity, driver, links, fence, services, options });
+  // Without an overlay of the kernel's there is nothing that a routing daemon could use.
+  const vty = driver.kind === 'uapi' || driver.kind === 'kernel' ? systemVty : undefined;
+  return buildAgent({ ports, store, identity, driver, links, fence, services, vty, options });
 };
 
 const exitCode = (ending: Ending): number => (ending.kind === 'superseded' ? EXIT.superseded : EXIT.ok);

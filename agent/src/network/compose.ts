@@ -1,9 +1,11 @@
 import {
+  bgpItem,
   firewallItem,
   interfaceItem,
   peerItem,
   routeItem,
   vipItem,
+  type BgpItem,
   type FirewallItem,
   type InterfaceItem,
   type PeerItem,
@@ -22,6 +24,8 @@ export interface NetworkSection {
   readonly vips: readonly VipItem[];
   /** In the order in which they are looked at; undefined when one of them cannot be understood. */
   readonly firewall: readonly FirewallItem[] | undefined;
+  /** In ibgp networks: what the routing daemon is told. */
+  readonly bgp?: BgpItem | undefined;
   readonly errors: readonly string[];
 }
 
@@ -34,6 +38,7 @@ export const parseNetworkSection = (name: string, items: ReadonlyMap<string, Uin
   const vips: VipItem[] = [];
   const firewall: FirewallItem[] = [];
   let iface: InterfaceItem | undefined;
+  let bgp: BgpItem | undefined;
   for (const [key, bytes] of [...items].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const item = parseItem(key, bytes);
     switch (item.kind) {
@@ -42,6 +47,9 @@ export const parseNetworkSection = (name: string, items: ReadonlyMap<string, Uin
         break;
       case 'peer':
         peers.push(item.value);
+        break;
+      case 'bgp':
+        bgp = item.value;
         break;
       case 'vip':
         vips.push(item.value);
@@ -59,7 +67,7 @@ export const parseNetworkSection = (name: string, items: ReadonlyMap<string, Uin
   firewall.sort((a, b) => a.order - b.order);
   const isWhole = !errors.some((error) => error.startsWith('firewall/'));
   const networkId = name.slice(NETWORK_PREFIX.length);
-  return { networkId, iface, peers, routes, vips, firewall: isWhole ? firewall : undefined, errors };
+  return { networkId, iface, peers, routes, vips, firewall: isWhole ? firewall : undefined, bgp, errors };
 };
 
 type Item =
@@ -67,6 +75,7 @@ type Item =
   | { readonly kind: 'peer'; readonly value: PeerItem }
   | { readonly kind: 'vip'; readonly value: VipItem }
   | { readonly kind: 'firewall'; readonly value: FirewallItem }
+  | { readonly kind: 'bgp'; readonly value: BgpItem }
   | { readonly kind: 'route'; readonly value: RouteItem }
   | { readonly kind: 'bad'; readonly reason: string }
   /** Of a newer platform. */
@@ -88,6 +97,7 @@ const parseNew = (key: string, bytes: Uint8Array): Item => {
     if (key.startsWith('peer/')) return { kind: 'peer', value: peerItem.parse(json) };
     if (key.startsWith('vip/')) return { kind: 'vip', value: vipItem.parse(json) };
     if (key.startsWith('firewall/')) return { kind: 'firewall', value: firewallItem.parse(json) };
+    if (key === 'bgp') return { kind: 'bgp', value: bgpItem.parse(json) };
     if (key.startsWith('route/')) return { kind: 'route', value: routeItem.parse(json) };
     return { kind: 'unknown' };
   } catch (error) {

@@ -25,6 +25,8 @@ export interface NetworkDeps {
   vips(): readonly VipItem[];
   /** Somebody else had changed what the agent had brought about; it is as it should be again. */
   drifted(networkId: string, what: readonly string[]): void;
+  /** The section and its VIPs as they count with what the nodes announce to each other. */
+  learned?(section: NetworkSection): { readonly section: NetworkSection; readonly vips: readonly VipItem[] };
 }
 
 /** How long the first handshake of a peer's new key is watched for closely, how often, and how long that goes before all else. */
@@ -198,7 +200,7 @@ export class OverlayNetwork {
       endpoint: p.endpoint ?? '',
       lastHandshakeMs: BigInt(p.lastHandshakeMs),
     }));
-    return { networkId, peers };
+    return { networkId, peers, routing: undefined };
   }
 
   async tearDown(): Promise<void> {
@@ -258,9 +260,10 @@ export class OverlayNetwork {
 
   private compose(): ComposedInterface | undefined {
     const { leases } = this.deps;
+    const learned = this.deps.learned?.(this.section) ?? { section: this.section, vips: this.deps.vips() };
     return composeInterface(
-      this.section,
-      this.deps.vips(),
+      learned.section,
+      learned.vips,
       (vip) => leases.holds(vip),
       (vip) => vip.role !== 'holder' && vip.release_after_move && (vip.lease === null || leases.lingers(vip)),
       (peer) => this.turns.of(peer),

@@ -4,11 +4,12 @@ import { agentV1, type VipItem } from '#proto';
 import type { KernelLease } from '../lease/kernel-lease.js';
 import type { LeaseRules } from '../lease/lease.js';
 import { LeaseRunner, type LeaseHooks } from '../lease/lease-runner.js';
+import { Frr, type FrrOptions } from '../frr/frr.js';
 import type { AgentPorts } from '../ports.js';
 import { VipActor } from '../vip/vip-actor.js';
 import { isOnlooker, lookAt } from '../vip/witness.js';
 import type { WireGuardDriver } from '../wireguard/driver.js';
-import { NETWORK_PREFIX, parseNetworkSection } from './compose.js';
+import { NETWORK_PREFIX, parseNetworkSection, type NetworkSection } from './compose.js';
 import type { LinkOps } from './link-ops.js';
 import { OverlayNetwork } from './overlay-network.js';
 
@@ -23,6 +24,8 @@ export interface OverlayOptions {
   readonly stateDir: string;
   send(message: agentV1.SyncRequest): void;
   readonly leaseRules?: LeaseRules;
+  /** What the routing daemons of ibgp networks need; without it they go on as meshes. */
+  readonly frr?: Pick<FrrOptions, 'services' | 'vty'> | undefined;
 }
 
 /** All networks of this node, with their VIPs and leases. */
@@ -30,6 +33,7 @@ export class Overlay {
   readonly vips: VipActor;
   private readonly networks = new Map<string, OverlayNetwork>();
   private readonly leases: LeaseRunner;
+  private readonly frr: Frr | undefined;
   private readonly lastObserved = new Map<string, string>();
   private cancels: Cancel[] = [];
   private sinceObserved = 0;
@@ -68,6 +72,10 @@ export class Overlay {
       network: (id) => this.networks.get(id),
       send: (message) => options.send(message),
     });
+    const held = (id: string) => this.vips.ofNetwork(id).filter((vip) => this.leases.holds(vip));
+    this.frr =
+      options.frr &&
+      new Frr({ ports, stateDir, ...options.frr }, { held, learned: (id, moved) => this.learned(id, moved) });
     options.driver.onLost((name) => this.lost(name));
   }
 
@@ -75,10 +83,12 @@ export class Overlay {
     await this.leases.load();
     await this.vips.load();
     this.cancels = [this.options.ports.timers.every(DRIFT_MS, () => void this.tick())];
+    this.frr?.start();
   }
 
   stop(): void {
     for (const cancel of this.cancels) cancel();
+    this.frr?.stop();
     this.vips.close();
     this.leases.close();
     this.options.fence.close();
@@ -98,6 +108,7 @@ export class Overlay {
     const before = this.vips.offerSection(networkId, section.vips, storeEpoch);
     const errors = await network.changed();
     await this.vips.settle(networkId, before);
+    this.frr?.apply(section, storeEpoch);
     return [...problems, ...errors];
   }
 
@@ -106,6 +117,7 @@ export class Overlay {
     const network = this.networks.get(networkId);
     this.networks.delete(networkId);
     this.vips.forgetNetwork(networkId);
+    await this.frr?.remove(networkId);
     await network?.tearDown();
   }
 
@@ -173,7 +185,12 @@ export class Overlay {
       ports.log.warn({ network: id, what }, 'somebody changed the network of this node; repaired');
       this.options.send({ message: { $case: 'driftRepaired', value: { networkId: id, what: [...what] } } });
     };
-    return new OverlayNetwork({ ports, driver, links, fence, leases: this.leases, keyPath, vips, drifted }, empty);
+    const learned = (section: NetworkSection) => ({
+      section: this.frr?.section(section) ?? section,
+      vips: this.frr?.vips(section, vips(), (vip) => this.leases.holds(vip)) ?? vips(),
+    });
+    const deps = { ports, driver, links, fence, leases: this.leases, keyPath, vips, drifted, learned };
+    return new OverlayNetwork(deps, empty);
   }
 
   /** The next key is made and announced where the section asks for one. Without it the rest is applied all the same. */
@@ -192,6 +209,15 @@ export class Overlay {
   private async announceKey(network: OverlayNetwork): Promise<void> {
     const key = await network.publicKey();
     if (key !== undefined) this.options.send({ message: { $case: 'peerKey', value: key } });
+  }
+
+  /** Peers were heard of, or are not any more: their prefixes follow, and connections to what moved are reset. */
+  private async learned(networkId: string, moved: readonly string[]): Promise<void> {
+    const network = this.networks.get(networkId);
+    if (network === undefined) return;
+    await network.changed();
+    for (const vip of this.vips.ofNetwork(networkId))
+      if (moved.includes(vip.vip_id) && !this.leases.holds(vip)) await network.resetConnections('dst', vip);
   }
 
   private lost(name: string): void {
@@ -227,11 +253,18 @@ export class Overlay {
   private async observe(network: OverlayNetwork): Promise<void> {
     const observed = await this.look(network);
     if (observed === undefined) return;
-    const shape = JSON.stringify(observed.peers.map((p) => [p.publicKey, p.endpoint, p.lastHandshakeMs > 0n]));
+    const routing = this.frr?.report(observed.networkId);
+    const shape = JSON.stringify([
+      observed.peers.map((p) => [p.publicKey, p.endpoint, p.lastHandshakeMs > 0n]),
+      routing?.daemon,
+      routing?.error,
+      routing?.sessions,
+      routing?.learned.map((l) => [l.prefix, l.peerId, Number(l.epoch), l.withdrawn]),
+    ]);
     const changed = this.lastObserved.get(observed.networkId) !== shape;
     if (!changed && this.sinceObserved < OBSERVE_MS) return;
     this.lastObserved.set(observed.networkId, shape);
-    this.options.send({ message: { $case: 'observed', value: observed } });
+    this.options.send({ message: { $case: 'observed', value: { ...observed, routing } } });
   }
 
   /** A look that fails is followed by the next one; what is wrong shows in the reconciler's own errors too. */

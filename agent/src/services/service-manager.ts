@@ -6,6 +6,8 @@ export interface ServiceSpec {
   readonly args: readonly string[];
   /** May hold secrets: systemd reads them from the drop-in, a supervised process gets them as its environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** When systemd takes it for started: when it says so itself (k3s), or as soon as it runs. */
+  readonly ready?: 'notify' | 'running';
 }
 
 export interface ServiceStatus {

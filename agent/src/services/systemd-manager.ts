@@ -73,7 +73,7 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
-Type=notify
+Type=${spec.ready === 'running' ? 'exec' : 'notify'}
 KillMode=process
 Delegate=yes
 LimitNOFILE=1048576

@@ -65,6 +65,7 @@ import {
   RecordPeerLivenessHandler,
   ReportPeerEndpointsHandler,
 } from './application/peer-handlers.js';
+import { RecordPeerRoutingHandler } from './application/peer-routing-handler.js';
 import { AssignPeerPodCidrHandler } from './application/pod-range-handler.js';
 import { sdwanManager } from './application/sdwan-manager.js';
 import { SdwanModel } from './application/sdwan-model.js';
@@ -98,6 +99,7 @@ const handlers: Type<ICommandHandler>[] = [
   AssignPeerPodCidrHandler,
   RecordPeerDriftHandler,
   RecordPeerLivenessHandler,
+  RecordPeerRoutingHandler,
   ReserveVirtualIpHandler,
   SetVirtualIpCandidatesHandler,
   AllocateVirtualIpHandler,
@@ -188,7 +190,18 @@ export class SdwanModule implements OnModuleInit {
       new SettledRecorder({ model: m, store: this.store, clock, timers: this.timers, ids, log }),
     );
     const { readModels, store, random, config, service: failover } = this;
+    const { routing } = observer;
     const lastHandshakeMs = (peerId: string) => observer.lastHandshakeMs(peerId);
-    registerSdwanTools(this.tools, { readModels, store, clock, ids, random, config, failover, lastHandshakeMs });
+    registerSdwanTools(this.tools, {
+      readModels,
+      store,
+      clock,
+      ids,
+      random,
+      config,
+      failover,
+      routing,
+      lastHandshakeMs,
+    });
   }
 }

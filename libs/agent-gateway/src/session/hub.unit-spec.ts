@@ -90,7 +90,7 @@ describe('agents’ streams on a virtual clock', () => {
   it('ends the stream whose message an observer could not take in', async () => {
     const { connect, clock } = setUp({ onObserved: () => Promise.reject(new Error('no database')) });
     const { say, stream } = connect();
-    say({ $case: 'observed', value: { networkId: 'n', peers: [] } });
+    say({ $case: 'observed', value: { networkId: 'n', peers: [], routing: undefined } });
     await clock.advance(10);
     expect(stream.sent.at(-1)!.message).toMatchObject({ $case: 'bye', value: { code: 'observer_failed' } });
     expect(stream.ended).toBe(true);

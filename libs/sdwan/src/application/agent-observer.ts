@@ -5,6 +5,8 @@ import { agentV1 } from '#proto';
 import type { Command, CommandContext, CommandDispatcher } from '#processing';
 import { PeerAttached, PeerDetached, PeerKeyAnnounced } from '../domain/events.js';
 import { AnnouncePeerKey, RecordPeerDrift, RecordPeerLiveness, ReportPeerEndpoints } from './commands.js';
+import { RecordPeerRouting } from './peer-routing-handler.js';
+import { RoutingReports } from './routing-reports.js';
 import type { FailoverCoordinator } from './failover/coordinator.js';
 import type { SdwanModel } from './sdwan-model.js';
 
@@ -25,6 +27,7 @@ export class SdwanObserver implements AgentObserver {
   private readonly underlay = new Map<string, readonly string[]>();
   private readonly handshakes = new Map<string, number>();
   private readonly recorded = new Map<string, 'connected' | 'silent'>();
+  readonly routing = new RoutingReports();
 
   constructor(private readonly deps: ObserverDeps) {
     deps.model.onEvent((event) => this.onEvent(event));
@@ -72,6 +75,7 @@ export class SdwanObserver implements AgentObserver {
     const network = this.deps.model.networks.get(message.networkId);
     const own = this.peersOf(agent.instanceId).find((id) => network?.peers.has(id));
     if (network === undefined || own === undefined) return;
+    await this.takeRouting(agent, own, message.routing);
     const byKey = new Map(message.peers.map((peer) => [peer.publicKey, Number(peer.lastHandshakeMs)]));
     for (const peer of network.peers.values()) {
       const at = peer.publicKey === null ? undefined : byKey.get(peer.publicKey);
@@ -117,6 +121,13 @@ export class SdwanObserver implements AgentObserver {
   /** When a peer was last heard of by agents that report to this process; unknown after a restart until they do. */
   lastHandshakeMs(peerId: string): number | undefined {
     return this.handshakes.get(peerId);
+  }
+
+  private takeRouting(agent: AgentIdentity, peer_id: string, report: agentV1.Routing | undefined): Promise<void> {
+    return this.routing.take(peer_id, report, ({ daemon, error }) => {
+      const reason = error || 'none is running';
+      return this.send(agent, (context) => new RecordPeerRouting({ peer_id, daemon, reason }, context));
+    });
   }
 
   private peersOf(instanceId: string): string[] {

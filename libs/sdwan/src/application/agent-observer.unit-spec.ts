@@ -12,7 +12,7 @@ const setUp = async () => {
   const sees = async (atMs: number) => {
     const publicKey = world.model.peer(b.peer_id)!.publicKey!;
     const peers = [{ publicKey, endpoint: '', lastHandshakeMs: BigInt(atMs) }];
-    await world.observer.onObserved(world.identity(a.instance_id), { networkId: network_id, peers });
+    await world.observer.onObserved(world.identity(a.instance_id), { networkId: network_id, peers, routing: undefined });
     await world.clock.advance(4);
   };
   return { world, b, sees };

@@ -6,6 +6,7 @@ import * as keys from '../application/key-handlers.js';
 import * as moves from '../application/move-handlers.js';
 import * as networks from '../application/network-handlers.js';
 import * as peers from '../application/peer-handlers.js';
+import { RecordPeerRouting, RecordPeerRoutingHandler } from '../application/peer-routing-handler.js';
 import { AssignPeerPodCidrHandler } from '../application/pod-range-handler.js';
 import { UpdatePeerHandler } from '../application/update-peer-handler.js';
 import * as vips from '../application/virtual-ip-handlers.js';
@@ -51,6 +52,7 @@ export const handleSdwanCommands = (platform: InMemoryPlatform, service: () => F
   on(commands.RecordPeerLiveness, (c) =>
     new peers.RecordPeerLivenessHandler(transactor, store).execute(c as commands.RecordPeerLiveness),
   );
+  on(RecordPeerRouting, (c) => new RecordPeerRoutingHandler(transactor, store).execute(c as RecordPeerRouting));
   on(commands.ReserveVirtualIp, (c) =>
     new vips.ReserveVirtualIpHandler(transactor, store).execute(c as commands.ReserveVirtualIp),
   );

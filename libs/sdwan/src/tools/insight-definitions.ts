@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineTool } from '#tools';
+import { routingShape } from './routing-view.js';
 import { networkId } from './shapes.js';
 
 const read = 'system.sdwan.read';
@@ -49,10 +50,12 @@ export const getRoutingSummary = defineTool({
   name: 'system_sdwan_get_routing_summary',
   group: 'sdwan',
   summary: 'Prefixes of a network and who carries them',
-  description: 'The network, its peers, pods and virtual IPs; never another network.',
+  description:
+    'The network, its peers, pods and virtual IPs, in an ibgp network with the sessions of the routing daemons and what they learned; never another network.',
   input: z.object({ network_id: networkId }),
   output: z.object({
     network_id: z.string(),
+    routing_mode: z.enum(['mesh', 'hub', 'ibgp']).nullable(),
     effective_mode: z.enum(['mesh', 'hub']),
     prefixes: z.array(
       z.object({
@@ -62,6 +65,9 @@ export const getRoutingSummary = defineTool({
         name: z.string(),
       }),
     ),
+    ibgp: routingShape
+      .nullable()
+      .describe('In ibgp networks: BGP sessions and what was learned, node by node, as the nodes last said'),
     virtual_ips: z.array(
       z.object({
         id: z.string(),

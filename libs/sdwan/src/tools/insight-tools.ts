@@ -7,6 +7,7 @@ import type { NetworkView, PeerView } from '../domain/wireguard-compiler/model.j
 import { effectiveMode, endpointsOf, hubsOf, isHub, reachOf } from '../domain/wireguard-compiler/topology.js';
 import { findNetwork, findPeer } from './find.js';
 import * as tools from './insight-definitions.js';
+import { routingView } from './routing-view.js';
 import type { SdwanToolServices } from './services.js';
 
 const MAX_LINKS = 2_000;
@@ -23,7 +24,9 @@ export const registerInsightTools = (registrar: ToolRegistrar, services: SdwanTo
   };
   registrar.add(tools.getTopology, async (input, call) => topology(await networkOf(call.accountId, input.network_id)));
   registrar.add(tools.getRoutingSummary, async (input, call) =>
-    routingSummary(await networkOf(call.accountId, input.network_id), failover.coordinator.lastWord),
+    routingSummary(await networkOf(call.accountId, input.network_id), failover.coordinator.lastWord, (id) =>
+      services.routing.get(id),
+    ),
   );
   registrar.add(tools.previewPeerConfig, async (input, call) => {
     const network =
@@ -80,13 +83,19 @@ const topology = (network: NetworkView) => {
   };
 };
 
-const routingSummary = (network: NetworkView, lastWord: ReadonlyMap<string, string>) => {
+const routingSummary = (
+  network: NetworkView,
+  lastWord: ReadonlyMap<string, string>,
+  reportOf: Parameters<typeof routingView>[1],
+) => {
   const peers = [...network.peers.values()];
   const vips = [...network.virtualIps.values()];
   const own = (prefix: string, kind: 'network' | 'pods') => ({ prefix, kind, peer_id: null, name: network.name });
   return {
     network_id: network.networkId,
+    routing_mode: network.routingMode,
     effective_mode: effectiveMode(network),
+    ibgp: routingView(network, reportOf),
     prefixes: [
       own(network.cidr64, 'network'),
       own(network.cidrV4, 'network'),

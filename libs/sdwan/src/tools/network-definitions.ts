@@ -21,7 +21,7 @@ export const createNetwork = defineTool({
   summary: 'Create an overlay network',
   description:
     'The platform picks a /64 of the account and an IPv4 /20; both are unique in the account. routing_mode null is automatic: mesh until ' +
-    'a peer is publicly reachable, then hub. `ibgp` means direct peer-to-peer and is compiled as a mesh: no routing daemon runs.',
+    'a peer is publicly reachable, then hub. `ibgp` is a mesh whose nodes run FRR (the Debian package frr) and learn pod ranges and virtual IPs from each other.',
   input: z.object({
     name: networkName,
     routing_mode: routingModeInput.nullable().optional(),

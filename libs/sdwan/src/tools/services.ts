@@ -1,6 +1,7 @@
 import type { Clock, Config, Ids, Random } from '#kernel';
 import type { EventStore } from '#event-store';
 import type { ReadModels } from '#processing';
+import type { RoutingReports } from '../application/routing-reports.js';
 import type { FailoverService } from '../application/failover/failover-service.js';
 
 /** What the tools of this context need. */
@@ -12,6 +13,7 @@ export interface SdwanToolServices {
   readonly random: Random;
   readonly config: Config;
   readonly failover: FailoverService;
+  readonly routing: Pick<RoutingReports, 'get'>;
   /** When a peer was last heard of, as far as this process knows. */
   readonly lastHandshakeMs: (peerId: string) => number | undefined;
 }

@@ -11,7 +11,7 @@ export const networkId = z.string().min(1).describe('Id, handle or name of the n
 export const routingModeInput = z
   .enum(['mesh', 'hub', 'ibgp', 'static'])
   .describe(
-    'mesh: peer to peer. hub (alias static): through a publicly reachable peer. ibgp: direct peer-to-peer, compiled as mesh without a routing daemon. Not given: mesh until a peer is publicly reachable, then hub',
+    'mesh: peer to peer. hub (alias static): through a publicly reachable peer. ibgp: a mesh whose nodes run FRR (package frr) and learn pod ranges and virtual IPs from each other; a node without it goes on with static routes. Not given: mesh until a peer is publicly reachable, then hub',
   );
 
 export const networkShape = z.object({

@@ -1,0 +1,154 @@
+import type { BgpItem, PeerItem, VipItem } from '#proto';
+import { canonicalAddress, canonicalPrefix, contains } from '../network/cidr.js';
+import type { NetworkSection } from '../network/compose.js';
+import type { DaemonView } from './reading.js';
+
+/**
+ * What the nodes' own announcements add to what the platform compiled. The platform's word is what may be: whose a prefix is,
+ * and who may hold a virtual IP. Theirs is what is: a node that is not heard of any more does not get packets, and a virtual
+ * IP that moved while this node's agent was cut off from the platform is followed.
+ */
+export interface Word {
+  /** Prefixes of peers that were announced and are not any more, by prefix. */
+  readonly withdrawn: ReadonlyMap<string, string>;
+  /** Prefixes inside the pod range that the platform has not told of yet, by prefix. */
+  readonly gained: ReadonlyMap<string, string>;
+  /** By virtual IP. Never goes back to a lower epoch. */
+  readonly holders: ReadonlyMap<string, { readonly peerId: string; readonly epoch: number }>;
+  /** All that is announced and counts, by prefix. */
+  readonly learned: ReadonlyMap<string, string>;
+}
+
+export const silentWord: Word = { withdrawn: new Map(), gained: new Map(), holders: new Map(), learned: new Map() };
+
+/** An epoch travels as local preference, so that every daemon prefers the newest holder by itself. */
+const EPOCH_BASE = 1_000;
+const LOCAL_PREF_MAX = 0xffff_ffff;
+export const localPrefOf = (epoch: number): number => Math.min(EPOCH_BASE + epoch, LOCAL_PREF_MAX);
+const epochOf = (localPref: number): number => localPref - EPOCH_BASE;
+
+/** What was not said counts only from a daemon that has been listening to somebody for this long. */
+const SETTLED_MS = 10_000;
+
+interface Known {
+  /** Peer by overlay address. */
+  readonly byAddress: ReadonlyMap<string, string>;
+  /** Peer by each prefix behind it, as the platform compiled it. */
+  readonly owner: ReadonlyMap<string, string>;
+}
+
+const knownOf = (section: NetworkSection): Known => {
+  const overlay = [...section.routes].filter(([, kind]) => kind === 'device').map(([prefix]) => prefix);
+  const byAddress = new Map<string, string>();
+  const owner = new Map<string, string>();
+  for (const peer of section.peers)
+    for (const prefix of peer.allowed_ips.map(canonicalPrefix)) {
+      if (overlay.some((range) => contains(range, prefix))) byAddress.set(prefix.split('/')[0]!, peer.peer_id);
+      else owner.set(prefix, peer.peer_id);
+    }
+  return { byAddress, owner };
+};
+
+const ownPrefixes = (item: BgpItem): string[] =>
+  item.bgpd.flatMap((block) =>
+    block.lines.flatMap((line) => (line.startsWith('network ') ? [canonicalPrefix(line.split(' ')[1]!)] : [])),
+  );
+
+const overlap = (a: string, b: string): boolean => contains(a, b) || contains(b, a);
+
+/** The word after a look at the daemon. Pure: the same looks give the same words. */
+export const nextWord = (before: Word, section: NetworkSection, item: BgpItem, view: DaemonView): Word => {
+  const known = knownOf(section);
+  const settled = view.sessions.some((s) => s.state === 'Established' && s.ageMs >= SETTLED_MS);
+  const learned = new Map<string, string>();
+  const gained = new Map<string, string>();
+  const holders = new Map(before.holders);
+  const taken = [...known.owner.keys(), ...ownPrefixes(item)];
+  for (const route of [...view.routes].sort((a, b) => (a.prefix < b.prefix ? -1 : 1))) {
+    const peerId = known.byAddress.get(route.nextHop);
+    if (peerId === undefined) continue;
+    const vip = item.virtual_ips.find((v) => canonicalPrefix(v.address) === route.prefix);
+    if (vip !== undefined) {
+      const epoch = epochOf(route.localPref);
+      if (!vip.candidates.includes(peerId) || epoch < 1) continue;
+      learned.set(route.prefix, peerId);
+      if (epoch > (holders.get(vip.vip_id)?.epoch ?? 0)) holders.set(vip.vip_id, { peerId, epoch });
+    } else if (known.owner.get(route.prefix) === peerId) learned.set(route.prefix, peerId);
+    else if (mayGain(item, route.prefix, [...taken, ...gained.keys()])) {
+      gained.set(route.prefix, peerId);
+      learned.set(route.prefix, peerId);
+    }
+  }
+  return {
+    gained: settled ? gained : kept(before, gained, taken),
+    holders,
+    ...withheld(before, known, learned, settled),
+  };
+};
+
+const mayGain = (item: BgpItem, prefix: string, taken: readonly string[]): boolean =>
+  item.pod_prefix !== null && contains(item.pod_prefix, prefix) && !taken.some((other) => overlap(other, prefix));
+
+/** While it is unclear who is heard, what was gained stays, unless it is somebody's by now. */
+const kept = (before: Word, gained: ReadonlyMap<string, string>, taken: readonly string[]): Map<string, string> => {
+  const result = new Map(gained);
+  for (const [prefix, peerId] of before.gained)
+    if (![...taken, ...result.keys()].some((other) => overlap(other, prefix))) result.set(prefix, peerId);
+  return result;
+};
+
+const withheld = (
+  before: Word,
+  { owner }: Known,
+  learned: ReadonlyMap<string, string>,
+  settled: boolean,
+): { withdrawn: Map<string, string>; learned: ReadonlyMap<string, string> } => {
+  const still = ([prefix, peerId]: [string, string]) => owner.get(prefix) === peerId && !learned.has(prefix);
+  const missing = [...before.learned].filter(still);
+  const withdrawn = new Map([...before.withdrawn].filter(still));
+  if (!settled) return { withdrawn, learned: new Map([...missing, ...learned]) };
+  for (const [prefix, peerId] of missing) withdrawn.set(prefix, peerId);
+  return { withdrawn, learned };
+};
+
+/** Another life of the daemon: it has to hear of everything anew before its silence means anything. */
+export const forgotten = (before: Word): Word => ({ ...before, learned: new Map() });
+
+/** The section as it counts with what was learned. The same peer object where nothing was. */
+export const sectionWith = (section: NetworkSection, word: Word): NetworkSection => {
+  const { withdrawn, gained } = word;
+  if (withdrawn.size === 0 && gained.size === 0) return section;
+  const peers = section.peers.map((peer) => peerWith(peer, withdrawn, gained));
+  // Packets to what was withdrawn still go to the device, which drops them: the node's default route is not a way there.
+  const routes = new Map([...section.routes, ...[...withdrawn.keys()].map((prefix) => [prefix, 'device'] as const)]);
+  return { ...section, peers, routes };
+};
+
+const peerWith = (peer: PeerItem, withdrawn: Word['withdrawn'], gained: Word['gained']): PeerItem => {
+  const more = [...gained].filter(([, id]) => id === peer.peer_id).map(([prefix]) => prefix);
+  const rest = peer.allowed_ips.filter((prefix) => withdrawn.get(canonicalPrefix(prefix)) !== peer.peer_id);
+  if (more.length === 0 && rest.length === peer.allowed_ips.length) return peer;
+  return { ...peer, allowed_ips: [...rest, ...more] };
+};
+
+/** A virtual IP as it counts: by the highest epoch that this node has heard of, from whomever. */
+export const vipWith = (
+  vip: VipItem,
+  section: NetworkSection,
+  word: Word,
+  holds: (vip: VipItem) => boolean,
+): VipItem => {
+  const heard = word.holders.get(vip.vip_id);
+  if (heard === undefined || heard.epoch <= vip.epoch || holds(vip)) return vip;
+  if (!section.peers.some((peer) => peer.peer_id === heard.peerId)) return vip;
+  return {
+    ...vip,
+    epoch: heard.epoch,
+    holder_peer_id: heard.peerId,
+    route_peer_id: heard.peerId,
+    role: vip.role === 'holder' ? 'candidate' : vip.role,
+    release_after_move: false,
+  };
+};
+
+export const vipAddress = (vip: VipItem): string => canonicalAddress(vip.address);
