@@ -4,7 +4,10 @@ import { moduleItem, type K3sAgentSpec, type K3sServerSpec, type ModuleItem } fr
 import { argsFor } from '../domain/cni.js';
 import type { Cluster, NodeRole } from '../domain/cluster/state.js';
 import type { AssignedModule, KnownInstance, KnownPeer, KubernetesDirectory } from './directory.js';
+import { binaryOf, rotationOf, VersionDirectory } from './upgrade/version-directory.js';
 import { targetCluster, targetOf } from './targets.js';
+
+type K3sBinary = K3sServerSpec['binary'];
 
 export const MODULES_SECTION = 'modules';
 
@@ -16,10 +19,12 @@ export class ModulesSource implements DesiredStateSource {
     private readonly directory: KubernetesDirectory,
     /** Where K3s comes from when the module's config does not say; undefined: already on the node. */
     private readonly defaultK3sPath: string | undefined,
+    private readonly versions = new VersionDirectory(directory),
   ) {}
 
   apply(event: RecordedEvent): Iterable<string> {
-    return this.directory.apply(event);
+    const changed = this.directory.apply(event);
+    return new Set([...changed, ...this.versions.apply(event)]);
   }
 
   compile(instanceId: string): ReadonlyMap<string, ReadonlyMap<string, unknown>> {
@@ -52,17 +57,25 @@ export class ModulesSource implements DesiredStateSource {
     peer: KnownPeer | undefined,
     cluster: Cluster | undefined,
   ) {
-    const path = typeof module.config['binary_path'] === 'string' ? module.config['binary_path'] : this.defaultK3sPath;
-    const url = typeof module.config['binary_url'] === 'string' ? module.config['binary_url'] : undefined;
-    const sha256 = typeof module.config['binary_sha256'] === 'string' ? module.config['binary_sha256'] : undefined;
     return {
       assignment_id: module.assignmentId,
       cluster_id: cluster?.id ?? null,
       node_name: instance.name,
       node_ips: peer === undefined ? [] : [peer.addressV6, peer.addressV4],
-      binary:
-        url !== undefined ? { url, ...(sha256 === undefined ? {} : { sha256 }) } : path === undefined ? {} : { path },
+      binary: this.binary(instance, module, cluster),
+      ...rotationOf(this.versions, instance.id),
     };
+  }
+
+  /** A version of the catalogue, else what the module's config names, else the default. */
+  private binary(instance: KnownInstance, module: AssignedModule, cluster: Cluster | undefined): K3sBinary {
+    const version = this.versions.versionOf(instance, module, cluster);
+    if (version !== undefined) return binaryOf(version);
+    const text = (field: string) => (typeof module.config[field] === 'string' ? module.config[field] : undefined);
+    const [url, sha256] = [text('binary_url'), text('binary_sha256')];
+    if (url !== undefined) return { url, ...(sha256 === undefined ? {} : { sha256 }) };
+    const path = text('binary_path') ?? this.defaultK3sPath;
+    return path === undefined ? {} : { path };
   }
 
   private server(instance: KnownInstance, module: AssignedModule): K3sServerSpec {
