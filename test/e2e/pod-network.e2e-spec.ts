@@ -171,7 +171,7 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
     expect(await allowed()).toContain(`${there.host_address}/128`);
     await sh(
       SERVER,
-      `wg set ${device} peer '${key}' allowed-ips 192.0.2.1/32 && ip -6 route flush dev ${device} proto 190`,
+      `wg set ${device} peer '${key}' allowed-ips 192.0.2.1/32 && ip -6 route flush dev ${device} proto 219`,
     );
     const from = performance.now();
     await until(

@@ -19,8 +19,9 @@ export const configOf = (blocks: readonly ConfigBlock[]): Config => {
 /** The text of a configuration file. Contexts inside another one follow it at once. */
 export const configText = (config: Config): string => {
   const out: string[] = [];
-  const top = [...config.values()].filter((block) => block.path.length < 2);
-  for (const { path, lines } of top) {
+  const tops = new Map([...config.values()].map(({ path }) => [path[0] ?? '', path.slice(0, 1)]));
+  for (const path of tops.values()) {
+    const lines = config.get(keyOf(path))?.lines ?? [];
     out.push(...path, ...lines.map((line) => (path.length === 0 ? line : ` ${line}`)));
     for (const inner of config.values()) {
       if (inner.path.length !== 2 || inner.path[0] !== path[0]) continue;

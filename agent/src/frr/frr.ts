@@ -12,6 +12,7 @@ import { sectionWith, silentWord, vipWith } from './word.js';
 const TICK_MS = 250;
 /** A look may take this part of the time at most: a reflector of hundreds has much to tell. */
 const SHARE = 20;
+const PAUSE_MAX_MS = 2_000;
 const ABSENT_MS = 30_000;
 
 export interface FrrOptions {
@@ -100,15 +101,14 @@ export class Frr {
 
   private async tick(): Promise<void> {
     const { clock } = this.options.ports;
-    const started = clock.monotonicMs();
-    if (this.busy || this.networks.size === 0 || started < this.notBeforeMs) return;
+    if (this.busy || this.networks.size === 0 || clock.monotonicMs() < this.notBeforeMs) return;
     this.busy = true;
     try {
       if (!(await this.isThere())) return;
       for (const [networkId, network] of this.networks) await this.step(networkId, network);
     } finally {
-      const now = clock.monotonicMs();
-      this.notBeforeMs = now + (now - started) * SHARE;
+      const cost = [...this.networks.values()].reduce((sum, network) => sum + network.listenedMs, 0);
+      this.notBeforeMs = clock.monotonicMs() + Math.min(cost * SHARE, PAUSE_MAX_MS);
       this.busy = false;
     }
   }

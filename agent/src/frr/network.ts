@@ -32,6 +32,8 @@ export interface Wanted {
 /** The routing daemon of one network: told what to say, asked what it hears. Calls come one after the other. */
 export class FrrNetwork {
   word: Word = silentWord;
+  /** How long the last look at the daemon took. */
+  listenedMs = 0;
   private connection: VtyConnection | undefined;
   private bfdd: VtyConnection | undefined;
   private applied: string | undefined;
@@ -55,7 +57,10 @@ export class FrrNetwork {
   async step(): Promise<readonly string[] | undefined> {
     try {
       await this.converge();
+      const { clock } = this.deps.ports;
+      const from = clock.monotonicMs();
       const news = await this.listen();
+      this.listenedMs = clock.monotonicMs() - from;
       this.troubleSinceMs = undefined;
       this.trouble = '';
       return news;
@@ -198,7 +203,10 @@ export class FrrNetwork {
     if (now - this.bfdMs < BFD_MS) return;
     this.bfdMs = now;
     try {
-      this.bfdd ??= await this.deps.vty.connect(this.deps.daemons.bfddSocket);
+      if (this.bfdd === undefined) {
+        this.bfdd = await this.deps.vty.connect(this.deps.daemons.bfddSocket);
+        await this.bfdd.ask('enable');
+      }
       this.bfd = parseBfd((await this.bfdd.ask('show bfd peers json')).text);
     } catch (error) {
       this.deps.ports.log.debug({ error: errorMessage(error) }, 'bfdd does not answer');

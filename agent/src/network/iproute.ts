@@ -4,8 +4,13 @@ import type { Files, Processes } from '../ports.js';
 import { canonicalCidr, canonicalPrefix, isV6 } from './cidr.js';
 import type { LinkOp, LinkOps, LinkState } from './link-ops.js';
 
-/** Marks the agent's routes (`ip route … proto`); 190 is in the range left to administrators. */
-const PROTO = '190';
+/**
+ * Marks the agent's routes (`ip route … proto`). A number that no routing daemon calls its own: FRR's zebra takes routes of
+ * 186 to 198 (and bird's, babel's, …) for left-overs of its own daemons.
+ */
+const PROTO = '219';
+/** What marked them before: RIPng's number at FRR. */
+const FORMER_PROTO = '190';
 
 const links = z.array(
   z.object({
@@ -24,6 +29,8 @@ const parse = <T>(schema: z.ZodType<T>, text: string): T => schema.parse(JSON.pa
 
 /** The real node, through iproute2. */
 export class IpRoute implements LinkOps {
+  private former: Promise<void> | undefined;
+
   constructor(
     private readonly processes: Processes,
     private readonly files: Files,
@@ -48,11 +55,19 @@ export class IpRoute implements LinkOps {
   }
 
   async unreachable(): Promise<ReadonlySet<string>> {
+    await (this.former ??= this.forgetFormer());
     const found = new Set<string>();
     for (const family of ['-4', '-6'])
       for (const [prefix] of await this.routes([family, 'route', 'show', 'type', 'unreachable', 'proto', PROTO]))
         found.add(prefix);
     return found;
+  }
+
+  /** Routes to a device are taken over where they are wanted, and go with the device; what is unreachable would stay so. */
+  private async forgetFormer(): Promise<void> {
+    for (const family of ['-4', '-6'])
+      for (const [prefix] of await this.routes([family, 'route', 'show', 'type', 'unreachable', 'proto', FORMER_PROTO]))
+        await this.processes.run('ip', [family, 'route', 'del', 'unreachable', prefix, 'proto', FORMER_PROTO]);
   }
 
   async apply(ops: readonly LinkOp[]): Promise<void> {
