@@ -137,7 +137,7 @@ class Driver {
     if (event.kind === 'drain')
       return this.append(instanceId, InstanceDrainRequested({ instance_id: instanceId as never, timeout_seconds: 60 }));
     if (event.kind === 'health') {
-      const value = { runtime: agentV1.Runtime.RUNTIME_K3S_SERVER, ready: false, detail: '' };
+      const value = agentV1.RuntimeHealth.fromPartial({ runtime: agentV1.Runtime.RUNTIME_K3S_SERVER });
       const identity = platform.identity(vip.holder?.instance_id ?? instanceId);
       for (const other of vip.candidates)
         platform.observer.onRuntimeHealth(platform.identity(other.instance_id), { ...value, ready: true });

@@ -76,6 +76,15 @@ export class K3sData {
     }
   }
 
+  /** The platform has another cluster's CA on record: what is here is set aside, and this server will join. */
+  async yieldTo(spec: K3sSpec): Promise<void> {
+    const { phases, ports } = this.deps;
+    const { life } = phases.get(spec.assignment_id);
+    ports.log.warn({ assignment: spec.assignment_id }, 'the cluster exists; what was begun here is set aside');
+    await this.setAside();
+    await phases.set(spec.assignment_id, { ...fresh(life + 1), installing: true, bootstrapped: true });
+  }
+
   /** Before anything can be written there: the folder is this life's. */
   async own(spec: K3sSpec, clusterId: string): Promise<void> {
     const { phases, ports } = this.deps;

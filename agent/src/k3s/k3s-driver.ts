@@ -35,6 +35,12 @@ export type Round =
 
 export class PhaseRefused extends Error {
   override readonly name = 'PhaseRefused';
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
 }
 
 /** K3s on this node, one level-triggered round at a time. Nothing here waits long: the caller comes again. */
@@ -73,7 +79,10 @@ export class K3sDriver {
     const health = await this.health(plan);
     if (!health.ready) return this.notReady(plan, health);
     const isFirst = plan.kind === 'k3s_server' && plan.role === 'init';
-    if (isFirst && !phases.get(spec.assignment_id).bootstrapped) await this.bootstrap(plan, binary);
+    if (isFirst && !phases.get(spec.assignment_id).bootstrapped) {
+      const again = await this.bootstrapOrYield(plan, binary);
+      if (again !== undefined) return again;
+    }
     state = phases.get(spec.assignment_id);
     if (state.ready) return { kind: 'done' };
     await this.report(spec, Phase.PHASE_READY, {
@@ -185,6 +194,18 @@ export class K3sDriver {
     return { kind: 'again', afterMs: 500, why: health.detail };
   }
 
+  /** The cluster exists already, and by its CA this is another one: nobody knows it, and it goes. */
+  private async bootstrapOrYield(spec: K3sSpec, binary: string): Promise<Round | undefined> {
+    try {
+      await this.bootstrap(spec, binary);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof PhaseRefused) || error.code !== 'bootstrap_conflict') throw error;
+      await this.data.yieldTo(spec);
+      return { kind: 'again', afterMs: 0, why: 'joins the cluster that exists' };
+    }
+  }
+
   private async bootstrap(spec: K3sSpec, binary: string): Promise<void> {
     const { ports, paths, phases } = this.deps;
     const text = async (path: string) => (await ports.files.read(path))?.toString('utf8').trim();
@@ -237,6 +258,7 @@ export class K3sDriver {
     if (result?.$case === 'retryAfterMs') return { kind: 'later', afterMs: result.value };
     if (result?.$case === 'refusal')
       throw new PhaseRefused(
+        result.value.code,
         `${result.value.code}: ${result.value.message}${result.value.hint ? ` (${result.value.hint})` : ''}`,
       );
     throw new Error(`the platform gave no answer to ${Phase[phase]}`);

@@ -136,13 +136,17 @@ export class K3sHandshake implements PhaseHandler {
     const apiEndpoint = `https://[${cluster.vip ?? peer.addressV6}]:6443`;
     const kubeconfig = rewriteKubeconfig(request.kubeconfig, apiEndpoint);
     // Refused before anything is stored: a second kubeconfig must not replace the first one's secret.
-    if (cluster.kubeconfigDigest !== null && cluster.kubeconfigDigest !== sha256Hex(kubeconfig)) {
+    const same = cluster.kubeconfigDigest === sha256Hex(kubeconfig) || cluster.caPem === request.caPem;
+    if (cluster.kubeconfigDigest !== null && !same) {
       throw new RefusedError(
-        refusal(409, 'bootstrap_conflict', `${cluster.name} was bootstrapped with another kubeconfig`, {
+        refusal(409, 'bootstrap_conflict', `${cluster.name} was bootstrapped with another kubeconfig and CA`, {
           hint: 'wipe K3s on this node; it must join instead of making a second cluster',
         }),
       );
     }
+    const repeated = { clusterId: cluster.id, clusterStatus: cluster.status };
+    if (cluster.kubeconfigDigest !== null && cluster.apiEndpoint !== null)
+      return { ack: { ...repeated, apiEndpoint: cluster.apiEndpoint } };
     // Under the server's own name: one that has lost its claim meanwhile must not write over what the next one reported.
     const { instanceId } = agent;
     const stored = await this.deps.secrets.put(cluster.id, `kubeconfig.${instanceId}`, kubeconfig);

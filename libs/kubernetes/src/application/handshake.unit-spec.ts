@@ -73,7 +73,7 @@ describe('the first server', () => {
 
   it('keeps secrets out of the log, and the kubeconfig that was stored first', async () => {
     await oneServer(rig);
-    const other = { ...bootstrap, kubeconfig: KUBECONFIG.replace('c2VjcmV0', 'b3RoZXI') };
+    const other = { ...bootstrap, caPem: 'another', kubeconfig: KUBECONFIG.replace('c2VjcmV0', 'b3RoZXI') };
     await expect(rig.phase('s1', other)).rejects.toMatchObject({
       refusal: { code: 'bootstrap_conflict', status: 409 },
     });

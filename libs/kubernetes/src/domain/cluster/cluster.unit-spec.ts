@@ -21,14 +21,14 @@ const claim: ClusterCommand = {
     pod_cidr: null,
   },
 };
-const bootstrap = (instanceId: string, digest = 'd1'): ClusterCommand => ({
+const bootstrap = (instanceId: string, digest = 'd1', caPem = 'pem'): ClusterCommand => ({
   type: 'bootstrap',
   instanceId,
   version: 'v1.30.5+k3s1',
   kubeconfigRef: 'ref',
   kubeconfigDigest: digest,
   serverTokenRef: 'ref2',
-  caPem: 'pem',
+  caPem,
 });
 const bootstrapped: ClusterCommand = {
   type: 'mark_bootstrapped',
@@ -76,9 +76,10 @@ describe('a cluster', () => {
     expect(state.status).toBe('active');
   });
 
-  it('answers the same bootstrap again and refuses a different kubeconfig', () => {
+  it('answers the same bootstrap again, also with a renewed kubeconfig, and refuses that of another cluster', () => {
     expect(play(claim, bootstrap(INSTANCE_A), bootstrap(INSTANCE_A)).last).toMatchObject({ kind: 'nothing' });
-    expect(play(claim, bootstrap(INSTANCE_A), bootstrap(INSTANCE_A, 'd2')).last).toMatchObject({
+    expect(play(claim, bootstrap(INSTANCE_A), bootstrap(INSTANCE_A, 'd2')).last).toMatchObject({ kind: 'nothing' });
+    expect(play(claim, bootstrap(INSTANCE_A), bootstrap(INSTANCE_A, 'd2', 'other')).last).toMatchObject({
       kind: 'reject',
       refusal: { code: 'bootstrap_conflict', status: 409 },
     });

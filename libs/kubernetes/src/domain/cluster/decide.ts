@@ -103,9 +103,11 @@ const decideClaim = (c: Extract<ClusterCommand, { type: 'claim' }>, state: Clust
 
 const decideBootstrap = (c: Extract<ClusterCommand, { type: 'bootstrap' }>, state: Cluster): Decision<ClusterEvent> => {
   if (state.kubeconfigDigest !== null) {
-    if (state.kubeconfigDigest === c.kubeconfigDigest) return nothing('already_bootstrapped');
+    // By its CA a cluster is known: K3s may have written its kubeconfig anew since the first report, whose answer was lost.
+    const same = state.kubeconfigDigest === c.kubeconfigDigest || state.caPem === c.caPem;
+    if (same) return nothing('already_bootstrapped');
     return reject(
-      refusal(409, 'bootstrap_conflict', `${state.name} was bootstrapped with another kubeconfig`, {
+      refusal(409, 'bootstrap_conflict', `${state.name} was bootstrapped with another kubeconfig and CA`, {
         hint: 'wipe K3s on this node; it must join with join_request instead of making a second cluster',
       }),
     );
