@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { UsageError } from './cli/flags.js';
 import { parseAgent, parseServer } from './cli/options.js';
+import { runSnapshot } from './cli/snapshot-command.js';
 import { runToken } from './cli/token-command.js';
 import { fatal, messageOf } from './log.js';
 import { runAgent } from './node/agent.js';
@@ -23,6 +24,7 @@ COMMANDS:
    agent    Run node agent
    kubectl  Run kubectl
    token    Manage tokens
+   etcd-snapshot  Manage etcd snapshots
 `;
 
 /** As the real one: kubectl of the machine, with this node's kubeconfig unless another is named. */
@@ -57,6 +59,8 @@ const main = async (): Promise<void> => {
       return runAgent(parseAgent(rest, process.env));
     case 'token':
       return runToken(rest, process.env);
+    case 'etcd-snapshot':
+      return runSnapshot(rest, process.env);
     case 'kubectl':
       return kubectl(rest);
     default:

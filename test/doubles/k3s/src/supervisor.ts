@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { User } from './api/authn.js';
 import { ApiError } from './api/status.js';
 import type { SupervisorRoute } from './api/server.js';
+import { snapshotRoute, type SnapshotDeps } from './api/snapshot-route.js';
 import type { ClusterSecrets } from './files.js';
 import { issue } from './pki.js';
 import type { Raft } from './raft/raft.js';
@@ -16,6 +17,7 @@ interface Deps {
   readonly clusterCidr: string;
   /** False without embedded etcd: no server can join then. */
   readonly embeddedEtcd: boolean;
+  readonly snapshots: SnapshotDeps;
 }
 
 /** The `host:port` of every server, from the endpoints of the kubernetes service. */
@@ -90,6 +92,12 @@ export const supervisorRoutes = (deps: Deps): SupervisorRoute => {
       case '/cacerts':
         return Promise.resolve(secrets.serverCa.cert);
     }
+    if (path === '/db/snapshot')
+      return (async () => {
+        requireGroup(user, 'k3s:server');
+        if (!deps.embeddedEtcd) throw new ApiError(400, 'etcd datastore disabled');
+        return snapshotRoute(deps.snapshots, request);
+      })();
     if (!path.startsWith('/v1-k3s/')) return undefined;
     return (async () => {
       switch (path) {

@@ -114,23 +114,24 @@ export class Crud {
   async evict(target: Target, options: DeleteOptions): Promise<void> {
     const pod = this.get(target);
     for (const budget of this.list(resourceNamed('poddisruptionbudgets'), target.namespace, () => true)) {
-      const spec = (budget['spec'] ?? {}) as {
-        selector?: unknown;
-        minAvailable?: number | string;
-        maxUnavailable?: number | string;
-      };
+      const spec = (budget['spec'] ?? {}) as BudgetSpec & { selector?: unknown };
       if (!matchesLabelSelector(spec.selector, pod.metadata.labels ?? {})) continue;
       const covered = this.list(resourceNamed('pods'), target.namespace, (p) =>
         matchesLabelSelector(spec.selector, p.metadata.labels ?? {}),
       );
-      if (disruptionsAllowed(spec, covered) < 1)
+      const { disruptionsAllowed, currentHealthy, desiredHealthy } = budgetStatus(spec, covered);
+      if (disruptionsAllowed < 1 && isHealthy(pod)) {
+        const message = `The disruption budget ${budget.metadata.name} needs ${desiredHealthy} healthy pods and has ${currentHealthy} currently`;
         throw new ApiError(429, "Cannot evict pod as it would violate the pod's disruption budget.", {
-          causes: [
-            { reason: 'DisruptionBudget', message: `The disruption budget ${budget.metadata.name} needs healthy pods` },
-          ],
+          causes: [{ reason: 'DisruptionBudget', message }],
         });
+      }
     }
     await this.delete(target, options);
+  }
+
+  budgetStatus(budget: KubeObject, covered: readonly KubeObject[]): object {
+    return budgetStatus((budget['spec'] ?? {}) as BudgetSpec, covered);
   }
 
   private isGraceful(type: ResourceType, pod: KubeObject, options: DeleteOptions): boolean {
@@ -168,15 +169,26 @@ const terminating = (object: KubeObject, options: DeleteOptions): KubeObject =>
 
 const count = (value: number | string, of: number): number =>
   typeof value === 'number' ? value : Math.ceil((parseFloat(value) / 100) * of);
-const disruptionsAllowed = (
-  spec: { minAvailable?: number | string; maxUnavailable?: number | string },
-  pods: readonly KubeObject[],
-): number => {
-  const healthy = pods.filter(
-    (p) =>
-      p.metadata.deletionTimestamp === undefined &&
-      (p['status'] as { phase?: string } | undefined)?.phase === 'Running',
-  ).length;
-  if (spec.minAvailable !== undefined) return healthy - count(spec.minAvailable, pods.length);
-  return count(spec.maxUnavailable ?? 1, pods.length) - (pods.length - healthy);
+interface BudgetSpec {
+  readonly minAvailable?: number | string;
+  readonly maxUnavailable?: number | string;
+}
+const isHealthy = (pod: KubeObject): boolean =>
+  pod.metadata.deletionTimestamp === undefined &&
+  (pod['status'] as { phase?: string } | undefined)?.phase === 'Running';
+
+/** As the disruption controller counts; what a budget covers are the pods that there are. */
+const budgetStatus = (spec: BudgetSpec, pods: readonly KubeObject[]) => {
+  const expectedPods = pods.filter((pod) => pod.metadata.deletionTimestamp === undefined).length;
+  const currentHealthy = pods.filter(isHealthy).length;
+  const desiredHealthy =
+    spec.minAvailable !== undefined
+      ? count(spec.minAvailable, expectedPods)
+      : expectedPods - count(spec.maxUnavailable ?? 1, expectedPods);
+  return {
+    expectedPods,
+    currentHealthy,
+    desiredHealthy: Math.max(0, desiredHealthy),
+    disruptionsAllowed: Math.max(0, currentHealthy - desiredHealthy),
+  };
 };

@@ -186,10 +186,13 @@ const renderer =
       ? tableOf(path.type, objects, deps.crud.store.revision, url.searchParams.get('includeObject') ?? 'Metadata')
       : objects[0]!;
 
-const listOf = (deps: Deps, path: ApiPath, items: readonly KubeObject[]): object => ({
+const listOf = (deps: Deps, path: ApiPath, items: readonly KubeObject[], token?: string): object => ({
   kind: `${path.type.kind}List`,
   apiVersion: groupVersion(path.type),
-  metadata: { resourceVersion: String(deps.crud.store.revision) },
+  metadata: {
+    resourceVersion: String(deps.crud.store.revision),
+    ...(token === undefined ? {} : { continue: token }),
+  },
   items,
 });
 
@@ -216,5 +219,15 @@ const read = async (deps: Deps, call: Call, verb: string): Promise<void> => {
     );
   }
   const items = deps.crud.list(path.type, path.namespace, selectorOf(url.searchParams));
-  json(response, 200, wantsTable(call.request) ? render(items) : listOf(deps, path, items));
+  const { page, token } = pageOf(items, url.searchParams);
+  json(response, 200, wantsTable(call.request) ? render(page) : listOf(deps, path, page, token));
+};
+
+/** `limit` and `continue`: the token says how many were given. */
+const pageOf = (items: readonly KubeObject[], query: URLSearchParams) => {
+  const limit = Number(query.get('limit') ?? '0');
+  const given = Number(Buffer.from(query.get('continue') ?? '', 'base64').toString('utf8') || '0');
+  const page = limit > 0 ? items.slice(given, given + limit) : items.slice(given);
+  const more = given + page.length < items.length;
+  return { page, token: more ? Buffer.from(String(given + page.length)).toString('base64') : undefined };
 };

@@ -39,6 +39,23 @@ const fromArgv = (specs: FlagSpecs, argv: readonly string[]): Map<string, string
   return found;
 };
 
+/** Flags come first and names after them, as Go's flag package has it; names that stand before the flags are taken as well. */
+export const splitArgs = (
+  specs: FlagSpecs,
+  argv: readonly string[],
+): { readonly flags: readonly string[]; readonly names: readonly string[] } => {
+  const isSwitch = (word: string): boolean =>
+    word.includes('=') ||
+    Object.entries(specs).some(
+      ([name, spec]) => spec.kind === 'bool' && [name, ...(spec.aliases ?? [])].includes(word.replace(/^--?/, '')),
+    );
+  const start = argv.findIndex((word) => word.startsWith('-'));
+  if (start < 0) return { flags: [], names: argv };
+  let end = start;
+  while (end < argv.length && argv[end]!.startsWith('-')) end += isSwitch(argv[end]!) ? 1 : 2;
+  return { flags: argv.slice(start, end), names: [...argv.slice(0, start), ...argv.slice(end)] };
+};
+
 /** The config file's keys are flag names; a key the command does not have is refused as the flag would be. */
 const configArgv = (path: string, required: boolean): string[] => {
   if (!existsSync(path)) {

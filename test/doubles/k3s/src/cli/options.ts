@@ -35,7 +35,13 @@ const shared: FlagSpecs = {
 };
 const serverOnly: FlagSpecs = {
   'cluster-init': { kind: 'bool', env: ['K3S_CLUSTER_INIT'] },
-  'cluster-reset': { kind: 'bool' },
+  'cluster-reset': { kind: 'bool', env: ['K3S_CLUSTER_RESET'] },
+  'cluster-reset-restore-path': { kind: 'string' },
+  'etcd-snapshot-name': { kind: 'string' },
+  'etcd-snapshot-dir': { kind: 'string' },
+  'etcd-snapshot-retention': { kind: 'string' },
+  'etcd-snapshot-schedule-cron': { kind: 'string' },
+  'etcd-snapshot-compress': { kind: 'bool' },
   'agent-token': { kind: 'string', env: ['K3S_AGENT_TOKEN'] },
   'tls-san': { kind: 'list' },
   'tls-san-security': { kind: 'bool' },
@@ -94,6 +100,11 @@ export interface ServerOptions extends NodeOptions {
   readonly clusterCidr: string;
   readonly datastore: string | undefined;
   readonly agent: boolean;
+  readonly clusterReset: boolean;
+  readonly restorePath: string | undefined;
+  readonly snapshotDir: string | undefined;
+  readonly snapshotName: string;
+  readonly snapshotRetention: number;
 }
 
 const firstAddress = (): string => {
@@ -143,6 +154,11 @@ export const parseServer = (argv: readonly string[], env: NodeJS.ProcessEnv): Se
     clusterCidr: list(values, 'cluster-cidr')[0] ?? '10.42.0.0/16',
     datastore: text(values, 'datastore-endpoint'),
     agent: values['disable-agent'] !== true,
+    clusterReset: values['cluster-reset'] === true,
+    restorePath: text(values, 'cluster-reset-restore-path'),
+    snapshotDir: text(values, 'etcd-snapshot-dir'),
+    snapshotName: text(values, 'etcd-snapshot-name') ?? 'etcd-snapshot',
+    snapshotRetention: Number(text(values, 'etcd-snapshot-retention') ?? '5'),
   };
 };
 

@@ -5,7 +5,7 @@ import { readIfThere, serverPaths } from '../files.js';
 import { caHash } from '../pki.js';
 import { formatBootstrapToken } from '../token.js';
 import { tuning } from '../version.js';
-import { parseFlags, UsageError, type FlagSpecs } from './flags.js';
+import { parseFlags, splitArgs, UsageError, type FlagSpecs } from './flags.js';
 
 const flags: FlagSpecs = {
   'data-dir': { kind: 'string', aliases: ['d'], env: ['K3S_DATA_DIR'] },
@@ -87,9 +87,8 @@ const create = async (
 
 export const runToken = async (argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> => {
   const [command, ...rest] = argv;
-  const firstFlag = rest.findIndex((word) => word.startsWith('-'));
-  const positional = firstFlag < 0 ? rest : rest.slice(0, firstFlag);
-  const values = parseFlags(flags, firstFlag < 0 ? [] : rest.slice(firstFlag), env, undefined);
+  const { flags: given, names: positional } = splitArgs(flags, rest);
+  const values = parseFlags(flags, given, env, undefined);
   const dataDir = typeof values['data-dir'] === 'string' ? values['data-dir'] : '/var/lib/rancher/k3s';
   const fallback =
     readIfThere(serverPaths(dataDir).adminKubeconfig) === undefined

@@ -6,6 +6,12 @@ import { info, messageOf, warn } from '../log.js';
 import type { Raft } from '../raft/raft.js';
 import type { KubeObject } from '../store.js';
 import { tuning } from '../version.js';
+import { Workloads } from './workloads.js';
+
+const REMOVE = 'etcd.k3s.cattle.io/remove';
+const REMOVED = 'etcd.k3s.cattle.io/removed-node-name';
+const NAME = 'etcd.k3s.cattle.io/node-name';
+const ADDRESS = 'etcd.k3s.cattle.io/node-address';
 
 const nodes = resourceNamed('nodes');
 const pods = resourceNamed('pods');
@@ -33,6 +39,7 @@ export const nodeCidr = (clusterCidr: string, n: number): string => {
 /** Scheduler, node lifecycle and etcd membership, on whichever server leads. */
 export class Controllers {
   private readonly leaseSeen = new Map<string, { version: string; at: number }>();
+  private readonly workloads: Workloads;
   private busy = false;
 
   constructor(
@@ -40,7 +47,9 @@ export class Controllers {
     private readonly raft: Raft,
     /** --cluster-cidr */
     private readonly clusterCidr: string,
-  ) {}
+  ) {
+    this.workloads = new Workloads(crud);
+  }
 
   start(): void {
     setInterval(() => {
@@ -56,7 +65,9 @@ export class Controllers {
   private async round(): Promise<void> {
     await this.judgeNodes();
     await this.schedule();
+    await this.dropAnnotatedMembers();
     await this.dropDeletedMembers();
+    await this.workloads.round();
   }
 
   private async judgeNodes(): Promise<void> {
@@ -116,6 +127,29 @@ export class Controllers {
         ...p,
         spec: { ...(p['spec'] as object), nodeName: best.metadata.name },
       }));
+    }
+  }
+
+  /** `etcd.k3s.cattle.io/remove` on a node: its member goes, and the node says which one that was. */
+  private async dropAnnotatedMembers(): Promise<void> {
+    for (const node of this.crud.list(nodes, undefined, everything)) {
+      const { annotations = {}, name } = node.metadata;
+      if (annotations[REMOVE]?.toLowerCase() !== 'true' || annotations[REMOVED] !== undefined) continue;
+      const { members, changingMembers } = this.raft;
+      if (changingMembers) return;
+      const member = members.find((m) => m.name === name);
+      if (member !== undefined && members.length === 1) continue;
+      await this.crud.change({ type: nodes, namespace: undefined, name }, (n) => {
+        const was = n.metadata.annotations?.[NAME];
+        const rest = Object.fromEntries(
+          Object.entries(n.metadata.annotations ?? {}).filter(([key]) => key !== NAME && key !== ADDRESS),
+        );
+        const removed = { ...rest, [REMOVED]: was ?? member?.id ?? name };
+        return { ...n, metadata: { ...n.metadata, annotations: removed } };
+      });
+      info(`Removing etcd member ${name} as its node is annotated`);
+      if (member !== undefined) await this.raft.changeMembers(members.filter((m) => m.id !== member.id));
+      return;
     }
   }
 

@@ -9,6 +9,7 @@ export interface NodeIdentity {
   readonly name: string;
   readonly ips: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 type Pod = KubeObject & {
   spec: { containers: { name: string; image: string }[] };
@@ -46,6 +47,8 @@ export class Kubelet {
   private async beat(): Promise<void> {
     await this.renewLease();
     const current = await this.find<KubeObject>(`/api/v1/nodes/${this.node.name}`);
+    // A kubelet registers when it starts. Deleted under its feet, the node is gone until it is restarted.
+    if (current === undefined && this.registered) return warn(`node "${this.node.name}" not found`);
     if (current === undefined) {
       const created = {
         apiVersion: 'v1',
@@ -62,7 +65,7 @@ export class Kubelet {
     await this.client.json(
       'PATCH',
       `/api/v1/nodes/${this.node.name}`,
-      { metadata: { labels: this.labels() } },
+      { metadata: { labels: this.labels(), annotations: this.annotations() } },
       'application/merge-patch+json',
     );
     await this.client.json(
@@ -168,7 +171,11 @@ export class Kubelet {
   }
 
   private annotations(): Record<string, string> {
-    return { 'k3s.io/hostname': this.node.name, 'k3s.io/internal-ip': this.node.ips.join(',') };
+    return {
+      'k3s.io/hostname': this.node.name,
+      'k3s.io/internal-ip': this.node.ips.join(','),
+      ...this.node.annotations,
+    };
   }
 
   private status(): object {

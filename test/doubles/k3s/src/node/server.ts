@@ -26,12 +26,14 @@ import { HttpsPeers, servePeers } from '../raft/peer-server.js';
 import { Raft } from '../raft/raft.js';
 import { RaftStorage } from '../raft/storage.js';
 import type { Member } from '../raft/types.js';
+import { resetFlagOf } from '../snapshots.js';
 import { Store } from '../store.js';
 import { supervisorRoutes } from '../supervisor.js';
 import { formatToken, parseToken } from '../token.js';
 import { K3S_VERSION, tuning } from '../version.js';
 import { Controllers } from './controllers.js';
 import { Kubelet } from './kubelet.js';
+import { endWhenRemoved, forgetRemovedMember, givenToken, resetAndExit, snapshotsOf } from './reset.js';
 
 interface Identity {
   readonly secrets: ClusterSecrets;
@@ -39,9 +41,6 @@ interface Identity {
   readonly join: readonly Member[] | undefined;
   readonly first: boolean;
 }
-
-const givenToken = (options: ServerOptions): string | undefined =>
-  options.token ?? (options.tokenFile === undefined ? undefined : readIfThere(options.tokenFile)?.trim());
 
 /** New cluster, joined cluster, or this data directory's own. */
 const identify = async (options: ServerOptions): Promise<Identity> => {
@@ -190,6 +189,7 @@ const startKubelet = async (
   secrets: ClusterSecrets,
   local: string,
   etcd: boolean,
+  member: Member,
 ): Promise<void> => {
   const role = (name: string) => [`node-role.kubernetes.io/${name}`, 'true'] as const;
   const labels = Object.fromEntries([
@@ -212,7 +212,12 @@ const startKubelet = async (
     if (answer.status === 200) {
       const [cert, key] = answer.body.split(/(?=-----BEGIN PRIVATE KEY-----)/);
       const client = new Client([local], { ca: secrets.serverCa.cert, cert: cert!, key: key! });
-      return new Kubelet(client, { name: options.nodeName, ips: options.nodeIps, labels }).run();
+      const own = {
+        'etcd.k3s.cattle.io/node-name': `${options.nodeName}-${member.id.slice(0, 8)}`,
+        'etcd.k3s.cattle.io/node-address': options.nodeIps[0]!,
+      };
+      const identity = { name: options.nodeName, ips: options.nodeIps, labels };
+      return new Kubelet(client, { ...identity, ...(etcd ? { annotations: own } : {}) }).run();
     }
     warn(`Unable to get kubelet certificate: ${answer.body.trim()}`);
     await sleep(1_000);
@@ -225,6 +230,9 @@ export const runServer = async (options: ServerOptions): Promise<void> => {
     warn('the stand-in keeps the data of --datastore-endpoint in its own data directory');
   if (options.datastore !== undefined && options.server !== undefined)
     fatal('the stand-in cannot share an external datastore between servers');
+  if (options.clusterReset) await resetAndExit(options);
+  forgetRemovedMember(options.dataDir);
+  rmSync(resetFlagOf(options.dataDir), { force: true });
   const started = Date.now();
   const identity = await identify(options);
   const { secrets } = identity;
@@ -236,7 +244,10 @@ export const runServer = async (options: ServerOptions): Promise<void> => {
   const local = await writeFiles(options, secrets, serving);
   const raft = await startRaft(options, identity, store, etcd);
   const crud = new Crud(store, raft);
-  const supervisor = supervisorRoutes({ secrets, store, raft, clusterCidr: options.clusterCidr, embeddedEtcd: etcd });
+  endWhenRemoved(raft, options.dataDir);
+  const snapshots = snapshotsOf(options, secrets, store, raft);
+  const { clusterCidr } = options;
+  const supervisor = supervisorRoutes({ secrets, store, raft, clusterCidr, embeddedEtcd: etcd, snapshots });
   const server = createServer(
     { cert: serving.cert, key: serving.key, ca: secrets.clientCa.cert, requestCert: true, rejectUnauthorized: false },
     apiHandler({ crud, raft, serverSecret: secrets.secret, supervisor }),
@@ -246,7 +257,7 @@ export const runServer = async (options: ServerOptions): Promise<void> => {
   await retried(() => seed(crud, options));
   new Controllers(crud, raft, options.clusterCidr).start();
   info(`k3s is up and running (${Date.now() - started} ms)`);
-  if (options.agent) await startKubelet(options, secrets, local, etcd);
+  if (options.agent) await startKubelet(options, secrets, local, etcd, raft.self);
 };
 
 const retried = async (act: () => Promise<void>): Promise<void> => {

@@ -2,8 +2,9 @@ import { RaftLog } from './raft-log.js';
 import { Replicator } from './replicator.js';
 import type { RaftStorage } from './storage.js';
 import { notDelivered, retryWithin } from './retry.js';
-import { Waiters } from './waiters.js';
+import { flush, Waiters } from './waiters.js';
 import {
+  isStranger,
   NoLeaderError,
   type AppendRequest,
   type AppendResponse,
@@ -24,6 +25,8 @@ import {
  */
 export class Raft {
   readonly log: RaftLog;
+  /** Told when the others say that this one is a member no more. */
+  onRemoved: (() => void) | undefined;
   private term: number;
   private votedFor: string | null;
   private role: 'follower' | 'candidate' | 'leader' = 'follower';
@@ -32,6 +35,7 @@ export class Raft {
   private commitIndex = 0;
   private appliedIndex = 0;
   private electionAt = 0;
+  private wasMember = false;
   private replicator: Replicator | undefined;
   private readonly waiters = new Waiters();
   private readonly appliedListeners: (() => void)[] = [];
@@ -129,6 +133,7 @@ export class Raft {
   /** Adds a caught-up learner as a voter. */
   async changeMembers(members: readonly Member[]): Promise<void> {
     await this.proposeHere({ kind: 'members', members });
+    if (!this.isMember) setTimeout(() => this.becomeFollower(this.term, undefined), this.electionMs / 2);
   }
 
   addLearner(member: Member): { caughtUp: boolean } {
@@ -142,6 +147,8 @@ export class Raft {
   }
 
   onVote(request: VoteRequest): VoteResponse {
+    if (this.isMember && this.commitIndex > 0 && isStranger(this.members, request.candidate))
+      return { term: this.term, granted: false, removed: true };
     // Stickiness: who hears its leader does not help to depose it (a server that comes back with a higher term).
     if (request.term > this.term && (this.isLeader || Date.now() - this.heardLeaderAt < this.electionMs))
       return { term: this.term, granted: false };
@@ -168,7 +175,7 @@ export class Raft {
       this.log.install(snapshot);
       this.machine.restore(snapshot.state);
       this.commitIndex = this.appliedIndex = snapshot.index;
-      this.notifyApplied();
+      flush(this.appliedListeners);
     }
     const known = this.log.termAt(request.prevIndex);
     if (known !== request.prevTerm && request.prevIndex > (this.log.snapshot?.index ?? 0))
@@ -184,6 +191,8 @@ export class Raft {
       return;
     }
     if (this.isMember && Date.now() >= this.electionAt) void this.campaign();
+    if (!this.isMember && this.wasMember && !this.changingMembers) this.onRemoved?.();
+    this.wasMember ||= this.isMember;
   }
 
   private async campaign(): Promise<void> {
@@ -203,6 +212,7 @@ export class Raft {
     await Promise.allSettled(
       others.map(async (peer) => {
         const answer = await this.transport.vote(peer, request);
+        if (answer.removed === true) this.onRemoved?.();
         if (answer.term > this.term) this.becomeFollower(answer.term, undefined);
         if (answer.granted) granted++;
         count();
@@ -246,7 +256,7 @@ export class Raft {
     this.commitIndex = index;
     while (this.appliedIndex < this.commitIndex) this.applyNext();
     this.log.compact(this.appliedIndex, () => this.machine.serialize());
-    this.notifyApplied();
+    flush(this.appliedListeners);
   }
 
   private applyNext(): void {
@@ -276,10 +286,6 @@ export class Raft {
         this.appliedListeners.push(() => (clearTimeout(timeout), done()));
       });
     }
-  }
-
-  private notifyApplied(): void {
-    for (const listener of this.appliedListeners.splice(0)) listener();
   }
 
   private setTerm(term: number, votedFor: string | null): void {

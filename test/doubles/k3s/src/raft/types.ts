@@ -56,6 +56,8 @@ export interface VoteRequest {
 export interface VoteResponse {
   readonly term: number;
   readonly granted: boolean;
+  /** The candidate is a member no more. */
+  readonly removed?: boolean;
 }
 
 /** How members reach each other. */
@@ -76,3 +78,6 @@ export interface StateMachine {
 export class NoLeaderError extends Error {
   override readonly name = 'NoLeaderError';
 }
+
+export const isStranger = (members: readonly Member[], id: string): boolean =>
+  !members.some((member) => member.id === id);

@@ -39,3 +39,5 @@ export class Waiters {
     else waiter.reject(new NoLeaderError('etcdserver: leader changed'));
   }
 }
+
+export const flush = (listeners: (() => void)[]): void => listeners.splice(0).forEach((listener) => listener());
