@@ -2,9 +2,13 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-/** One bench: scripts/benches/NAME.ts. Progress goes to stderr; the result is one flat object. */
+type Value = string | number | boolean | null;
+/** A distribution (`{"p50": 12, "max": 30}`) is one level deeper; deeper it does not go. */
+export type Result = Readonly<Record<string, Value | Readonly<Record<string, Value>>>>;
+
+/** One bench: scripts/benches/NAME.ts. Progress goes to stderr; the result is one object. */
 export interface Bench {
-  run(args: readonly string[]): Promise<Readonly<Record<string, string | number | boolean>>>;
+  run(args: readonly string[]): Promise<Result>;
 }
 
 const names = (): string[] =>
@@ -29,7 +33,9 @@ const main = async (argv: readonly string[]): Promise<number> => {
   const bench = (await import(`./benches/${name}.js`)) as Bench;
   const result = await bench.run(argv.filter((arg, index) => arg !== '--json' && index !== argv.indexOf(name)));
   if (values.json === true) process.stdout.write(`${JSON.stringify(result)}\n`);
-  else for (const [key, value] of Object.entries(result)) process.stdout.write(`${key.padEnd(20)} ${value}\n`);
+  else
+    for (const [key, value] of Object.entries(result))
+      process.stdout.write(`${key.padEnd(28)} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}\n`);
   return 0;
 };
 

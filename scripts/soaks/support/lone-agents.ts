@@ -27,6 +27,8 @@ export interface Silence {
   readonly ping: number;
   readonly echo: number;
   readonly push: number;
+  /** Pings that were answered later than the bound asked for. */
+  readonly lateAnswers: number;
 }
 
 interface Node {
@@ -88,7 +90,7 @@ export class LoneAgents {
   }
 
   /** Stops or kills the holder's agent under traffic; answers for how long the stale holder went on delivering. */
-  async silence(how: 'SIGSTOP' | 'SIGKILL'): Promise<Silence> {
+  async silence(how: 'SIGSTOP' | 'SIGKILL', boundMs = LEASE.ttlMs): Promise<Silence> {
     const streams = this.spawnProbe(CLIENT, 'follow', VIP, String(PORT));
     await firstLine(streams, 'the streams');
     const ping = this.lab.spawn(CLIENT, ['ping', '-6', '-n', '-D', '-i', '0.005', VIP]);
@@ -106,7 +108,8 @@ export class LoneAgents {
     const answers = [...pings.matchAll(/^\[(\d+\.\d+)\].*icmp_seq=\d+ ttl=/gm)].map((m) => Number(m[1]) * 1000);
     const last = JSON.parse(said.trim().split('\n').at(-1)!) as { echo: number; push: number };
     await this.answering();
-    return { ping: Math.max(0, ...answers) - at, echo: last.echo - at, push: last.push - at };
+    const lateAnswers = answers.filter((time) => time - at > boundMs).length;
+    return { ping: Math.max(0, ...answers) - at, echo: last.echo - at, push: last.push - at, lateAnswers };
   }
 
   private spawnProbe(host: string, ...argv: string[]): ChildProcess {

@@ -34,9 +34,12 @@ export class WireGuardApplier implements Applier {
       ...moved.sort((a, b) => a.allowed_ips.length - b.allowed_ips.length).flatMap((peer) => this.peerArgs(peer)),
     ];
     if (changes.length > 0) await must(['wg', 'set', name, ...changes]);
-    for (const route of config.routes) await must(routeArgs(route, name));
-    for (const vip of config.vips) await must(['ip', '-6', 'route', 'replace', `${vip.address}/128`, 'dev', name]);
+    // Connections to a VIP that moved have nothing to wait for.
     await resetMoved(this.known, config);
+    const standing = new Set(
+      this.known === undefined ? [] : routesOf(this.known, name).map((route) => route.join(' ')),
+    );
+    for (const route of routesOf(config, name)) if (!standing.has(route.join(' '))) await must(route);
     this.known = config;
   }
 
@@ -94,6 +97,15 @@ const underlayAddress = (device: string, overlay: readonly string[]): string => 
   if (found === undefined) throw new Error(`${device} has no IPv6 address of the underlay`);
   return found.address;
 };
+
+/** A VIP that nobody holds is unreachable, and says so at once. */
+const routesOf = (config: DeviceConfig, device: string): string[][] => [
+  ...config.routes.map((route) => routeArgs(route, device)),
+  ...config.vips.map((vip) => {
+    const prefix = `${vip.address}/128`;
+    return routeArgs({ prefix, kind: vip.peer_id === null ? 'unreachable' : 'device' }, device);
+  }),
+];
 
 const routeArgs = (route: DeviceConfig['routes'][number], device: string): string[] =>
   route.kind === 'unreachable'

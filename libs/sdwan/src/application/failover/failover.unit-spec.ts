@@ -225,7 +225,7 @@ describe('failover of a virtual IP', () => {
   it('moves away from an API server that is not ready three times while another is', async () => {
     const { world, a, b, state, vip } = await setUp('a', 'b', 'c');
     const health = (id: string, ready: boolean) =>
-      world.observer.onRuntimeHealth(world.identity(id), { runtime: RUNTIME, ready, detail: '' });
+      world.observer.onRuntimeHealth(world.identity(id), { runtime: RUNTIME, ready, detail: '', argsDigest: '' });
     health(b, true);
     health(a, false);
     health(a, false);

@@ -40,6 +40,7 @@ export const planMove = (
     voters,
     platformVotes: voters.length % 2 === 0,
     members,
+    devices: [...(network?.peers.values() ?? [])].some((peer) => peer.instanceId === null),
     planned,
     ordered: reason !== 'lease_lost' && reason !== 'health',
     ttlMs: lease.ttlMs,

@@ -13,6 +13,8 @@ export interface MovePlan {
   readonly platformVotes: boolean;
   /** Members with a connected agent; they are told and asked for an ack. */
   readonly members: readonly Member[];
+  /** There are devices in the network: they have no agent that could acknowledge, and need a moment more. */
+  readonly devices: boolean;
   /** The old holder lives and takes part: make before break. */
   readonly planned: boolean;
   /** Somebody wants the holder gone, dead or alive: no witness has to confirm its death, what it was granted runs out. */
@@ -38,6 +40,7 @@ export type Phase =
   | 'failing'
   | 'resetting'
   | 'spreading'
+  | 'lingering'
   | 'releasing'
   | 'completing'
   | 'stranding'
@@ -61,6 +64,8 @@ export interface MoveState {
   readonly acks: ReadonlyMap<string, number>;
   /** The candidate did not answer in time: witnesses are asked whether it holds the address nevertheless. */
   readonly unanswered: boolean;
+  /** Devices were told of this epoch's holder. */
+  readonly announced: boolean;
   /** Who knows its part in this epoch, by instance. */
   readonly prepared: ReadonlySet<string>;
 }
@@ -124,3 +129,5 @@ export const HOLDER_DEADLINE_MS = 1_000;
 export const RESET_MS = 100;
 export const SPREAD_DEADLINE_MS = 1_000;
 export const RELEASE_DEADLINE_MS = 1_000;
+/** For so long the old holder goes on answering devices; its lease, which it has given back, still runs for about as long. */
+export const LINGER_MS = 250;

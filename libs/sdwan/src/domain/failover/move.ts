@@ -14,6 +14,7 @@ import {
 } from './move-votes.js';
 import {
   HOLDER_DEADLINE_MS,
+  LINGER_MS,
   RELEASE_DEADLINE_MS,
   RESET_MS,
   SPREAD_DEADLINE_MS,
@@ -44,6 +45,7 @@ export const newMove = (plan: MovePlan, nowMs: number): MoveState => ({
   rounds: 0,
   unanswered: false,
   acks: new Map(),
+  announced: false,
   prepared: new Set(),
 });
 
@@ -139,6 +141,8 @@ const onDeadline = (state: MoveState, nowMs: number): MoveStep => {
     case 'resetting':
       return spread(state);
     case 'spreading':
+      return linger(state);
+    case 'lingering':
       return release(state);
     case 'releasing':
       return complete(state);
@@ -159,6 +163,7 @@ const nextCandidate = (state: MoveState): MoveStep => {
     candidate: state.candidate + 1,
     epoch: state.epoch + 1,
     acks: new Map<string, number>(),
+    announced: false,
     unanswered: false,
     rounds: 0,
     firstHeardAtMs: -Infinity,
@@ -176,14 +181,15 @@ const onAck = (state: MoveState, input: Extract<MoveInput, { kind: 'ack' }>, now
   const known = { ...state, acks: new Map(state.acks).set(input.from, nowMs) };
   switch (state.phase) {
     case 'holding':
-      // The others may have heard of it from the new holder before its own word is here.
-      return input.from === target(state).instance_id && input.role === 'holder'
-        ? held(known)
-        : { state: known, effects: [] };
+      if (input.from === target(state).instance_id && input.role === 'holder') return held(known);
+      // Nobody but the new holder itself can have told the others: it answers, also if its own word is not here yet.
+      return input.role === 'routed' ? announce(known) : { state: known, effects: [] };
     case 'resetting':
       return input.from === state.plan.from?.instance_id ? spread(known) : { state: known, effects: [] };
     case 'spreading':
-      return others(state).every((m) => known.acks.has(m.instance_id)) ? release(known) : { state: known, effects: [] };
+      return awaited(state).every((m) => known.acks.has(m.instance_id)) ? linger(known) : { state: known, effects: [] };
+    case 'lingering':
+      return { state: known, effects: [] };
     case 'releasing':
       return input.from === state.plan.from?.instance_id ? complete(known) : { state: known, effects: [] };
     default:
@@ -191,12 +197,18 @@ const onAck = (state: MoveState, input: Extract<MoveInput, { kind: 'ack' }>, now
   }
 };
 
-const held = (state: MoveState): MoveStep => {
-  const ready: MoveEffect = { kind: 'holder_ready', epoch: state.epoch, holder: target(state) };
+/** Devices, which follow the platform, are sent to the new holder: once. */
+const announce = (state: MoveState): MoveStep => ({
+  state: { ...state, announced: true },
+  effects: state.announced ? [] : [{ kind: 'holder_ready', epoch: state.epoch, holder: target(state) }],
+});
+
+const held = (before: MoveState): MoveStep => {
+  const { state, effects: ready } = announce(before);
   const old = leaving(state);
   if (old === undefined || state.acks.has(old.instance_id)) {
     const next = spread(state);
-    return { state: next.state, effects: [ready, ...next.effects] };
+    return { state: next.state, effects: [...ready, ...next.effects] };
   }
   // It resets its connections while clients still accept resets from there, and yields its lease.
   const push: MoveEffect = {
@@ -206,7 +218,7 @@ const held = (state: MoveState): MoveStep => {
     to: [old],
     releaseAfterMove: true,
   };
-  return enter(state, 'resetting', [ready, push], RESET_MS);
+  return enter(state, 'resetting', [...ready, push], RESET_MS);
 };
 
 const others = (state: MoveState) =>
@@ -214,13 +226,25 @@ const others = (state: MoveState) =>
     (m) => m.instance_id !== target(state).instance_id && m.instance_id !== leaving(state)?.instance_id,
   );
 
+/** The holder of before a crash is told too, but nobody waits for it. */
+const awaited = (state: MoveState) =>
+  others(state).filter((m) => state.plan.planned || m.instance_id !== state.plan.from?.instance_id);
+
 /** Those that have not acknowledged yet; most have, at the new holder's word. */
 const spread = (state: MoveState): MoveStep => {
   const to = others(state).filter((m) => !state.acks.has(m.instance_id));
-  if (to.length === 0) return release(state);
+  if (to.length === 0) return linger(state);
   const push: MoveEffect = { kind: 'push', epoch: state.epoch, holder: target(state), to, releaseAfterMove: false };
+  if (awaited(state).every((m) => state.acks.has(m.instance_id))) {
+    const next = linger(state);
+    return { state: next.state, effects: [push, ...next.effects] };
+  }
   return enter(state, 'spreading', [push], SPREAD_DEADLINE_MS);
 };
+
+/** Devices learn of the new holder over a feed and take a while; until then the old one answers them as well. */
+const linger = (state: MoveState): MoveStep =>
+  state.plan.devices && leaving(state) !== undefined ? enter(state, 'lingering', [], LINGER_MS) : release(state);
 
 const release = (state: MoveState): MoveStep => {
   const old = leaving(state);

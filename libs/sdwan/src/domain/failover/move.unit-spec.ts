@@ -1,5 +1,13 @@
 import fc from 'fast-check';
-import { newMove, stepMove, type MoveEffect, type MoveInput, type MovePlan, type MoveState } from './move.js';
+import {
+  LINGER_MS,
+  newMove,
+  stepMove,
+  type MoveEffect,
+  type MoveInput,
+  type MovePlan,
+  type MoveState,
+} from './move.js';
 import type { Member } from '../virtual-ip/state.js';
 
 const member = (n: number): Member => ({ instance_id: `instance-${n}`, peer_id: `sdwan_peer-${n}` });
@@ -13,6 +21,7 @@ const plan = (more: Partial<MovePlan> = {}): MovePlan => ({
   voters: [A, B, C],
   platformVotes: false,
   members: [A, B, C, worker],
+  devices: false,
   planned: false,
   ordered: false,
   ttlMs: 600,
@@ -107,6 +116,8 @@ describe('a move of a virtual IP', () => {
     expect(end?.effect).toMatchObject({ outcome: 'moved' });
     const moved = log.find((l) => l.effect.kind === 'append_moved')!.effect;
     expect(moved).toMatchObject({ epoch: 2, to: B, report: { unacked: [A.peer_id] } });
+    // Nobody waits for the dead one.
+    expect(end!.at).toBeLessThan(100);
   });
 
   it('asks again when the holder was heard just before it died, and moves once that beat is out of date', () => {
@@ -165,6 +176,10 @@ describe('a move of a virtual IP', () => {
     const pushes = log.flatMap(({ effect }) => (effect.kind === 'push' ? [effect.to.map((m) => m.instance_id)] : []));
     expect(pushes).toEqual([[B.instance_id], [A.instance_id]]);
     expect(end?.effect).toMatchObject({ outcome: 'moved' });
+    // Devices are told at the first sign that the new holder answers, and once.
+    const ready = log.filter(({ effect }) => effect.kind === 'holder_ready');
+    const told = log.find(({ effect }) => effect.kind === 'push')!;
+    expect(ready.map(({ at }) => at - told.at)).toEqual([1]);
   });
 
   it('moves nothing without a majority', () => {
@@ -179,6 +194,20 @@ describe('a move of a virtual IP', () => {
     expect(play(plan(two), agents({ dead: [A.instance_id, B.instance_id] })).end?.effect).toMatchObject({
       outcome: 'aborted',
     });
+  });
+
+  it('lets the old holder answer devices a moment longer, who have no agent that could acknowledge', () => {
+    const at = (devices: boolean) => {
+      const { log, end } = play(plan({ planned: true, devices }), agents({}));
+      expect(end?.effect).toMatchObject({ outcome: 'moved' });
+      const pushes = log.filter(({ effect }) => effect.kind === 'push' && effect.to[0] === A);
+      const ready = log.find(({ effect }) => effect.kind === 'holder_ready')!;
+      return pushes.at(-1)!.at - ready.at;
+    };
+    expect(at(false)).toBeLessThan(10);
+    expect(at(true)).toBeGreaterThanOrEqual(LINGER_MS);
+    // Less than what is left of the lease that the old holder has given back.
+    expect(LINGER_MS).toBeLessThan(600 - 200);
   });
 
   it('in a drain makes before it breaks: new holder, reset at the old one, the others, and the old one lets go last', () => {
@@ -266,6 +295,7 @@ describe('a move of a virtual IP', () => {
   it('always ends once, and never names two holders for one epoch, whatever is lost or late', () => {
     const chance = fc.record({
       planned: fc.boolean(),
+      devices: fc.boolean(),
       even: fc.boolean(),
       resume: fc.boolean(),
       rolls: fc.array(
@@ -279,12 +309,13 @@ describe('a move of a virtual IP', () => {
       ),
     });
     fc.assert(
-      fc.property(chance, ({ planned, even, resume, rolls }) => {
+      fc.property(chance, ({ planned, devices, even, resume, rolls }) => {
         let roll = 0;
         const next = () => rolls[roll++ % rolls.length]!;
         const voters = even ? [A, B] : [A, B, C];
         const start = plan({
           planned,
+          devices,
           voters,
           order: voters.slice(1),
           platformVotes: even,

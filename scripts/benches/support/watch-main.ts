@@ -1,0 +1,52 @@
+/**
+ * `watch-main KUBECONFIG`: keeps one watch of the nodes open through the kubeconfig's server, as a controller would, and
+ * opens the next as soon as one ends. Prints `served MS` and `ended MS` by the wall clock.
+ */
+import { readFileSync } from 'node:fs';
+import { get } from 'node:https';
+import { parse } from 'yaml';
+
+interface Kubeconfig {
+  readonly clusters: readonly { readonly cluster: Record<string, string> }[];
+  readonly users: readonly { readonly user: Record<string, string> }[];
+}
+const config = parse(readFileSync(process.argv[2]!, 'utf8')) as Kubeconfig;
+const decode = (text: string | undefined): Buffer => Buffer.from(text ?? '', 'base64');
+const { cluster } = config.clusters[0]!;
+const { user } = config.users[0]!;
+const tls = {
+  ca: decode(cluster['certificate-authority-data']),
+  cert: decode(user['client-certificate-data']),
+  key: decode(user['client-key-data']),
+};
+/** A connection that nobody answers is given up, and the next one tried. */
+const TIMEOUT_MS = 250;
+const AGAIN_MS = 5;
+const say = (word: string): void =>
+  void process.stdout.write(`${word} ${(performance.timeOrigin + performance.now()).toFixed(1)}\n`);
+
+const watch = (): Promise<void> =>
+  new Promise((resolve) => {
+    const url = `${cluster['server']!}/api/v1/nodes?watch=true&allowWatchBookmarks=true`;
+    const call = get(url, { ...tls, agent: false }, (response) => {
+      clearTimeout(slow);
+      if (response.statusCode !== 200) return void call.destroy(new Error(`watch: ${response.statusCode ?? 0}`));
+      say('served');
+      response.resume();
+      response.once('error', () => response.destroy());
+      response.once('close', () => {
+        say('ended');
+        resolve();
+      });
+    });
+    const slow = setTimeout(() => call.destroy(new Error('timeout')), TIMEOUT_MS);
+    call.once('error', () => {
+      clearTimeout(slow);
+      resolve();
+    });
+  });
+
+for (;;) {
+  await watch();
+  await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+}
