@@ -1,4 +1,4 @@
-import type { FirewallItem } from '#proto';
+import type { FirewallItem, InterfaceItem } from '#proto';
 import { canonicalPrefix, contains, isV6 } from './cidr.js';
 
 /** `drover_wg_sdwan_<handle>`: one table an interface. */
@@ -16,7 +16,12 @@ export const removalScript = (device: string): string =>
  *
  * An accepted packet returns to the hook, where the other direction's rules still count (a hub forwards), and passes there.
  */
-export const firewallScript = (device: string, rules: readonly FirewallItem[], leasePort: number): string => {
+export const firewallScript = (
+  device: string,
+  rules: readonly FirewallItem[],
+  leasePort: number,
+  lan?: InterfaceItem['lan'],
+): string => {
   const table = firewallTable(device);
   const hook = (name: 'input' | 'forward' | 'output', ...jumps: string[]) => [
     `  chain ${name} {`,
@@ -38,12 +43,52 @@ export const firewallScript = (device: string, rules: readonly FirewallItem[], l
     ...chain('ingress'),
     ...chain('egress'),
     ...hook('input', from),
-    ...hook('forward', from, to),
+    ...hook('forward', ...gatewayJumps(device, lan), from, to),
     ...hook('output', to),
+    ...gatewayChains(device, lan),
     '}',
     '',
   ].join('\n');
 };
+
+/** Between the overlay and other interfaces a gateway forwards what is for or from its LANs, and what is the cluster's. */
+const gatewayJumps = (device: string, lan: InterfaceItem['lan']): string[] =>
+  lan === undefined
+    ? []
+    : [
+        `iifname "${device}" oifname != "${device}" jump to_lan`,
+        `iifname != "${device}" oifname "${device}" jump from_lan`,
+      ];
+
+const gatewayChains = (device: string, lan: InterfaceItem['lan']): string[] => {
+  if (lan === undefined) return [];
+  const allowed = (direction: 'saddr' | 'daddr') => ofFamilies([...lan.subnets, ...lan.also], direction);
+  const chain = (name: string, lines: readonly string[]) => [
+    `  chain ${name} {`,
+    '    ct direction reply return',
+    '    ct status dnat return',
+    ...lines.map((line) => `    ${line} return`),
+    '    counter drop',
+    '  }',
+  ];
+  const postrouting = lan.masquerade
+    ? [
+        '  chain to_lan_source {',
+        '    type nat hook postrouting priority 100; policy accept;',
+        ...ofFamilies(lan.subnets, 'daddr').map(
+          (line) => `    iifname "${device}" oifname != "${device}" ${line} masquerade`,
+        ),
+        '  }',
+      ]
+    : [];
+  return [...chain('to_lan', allowed('daddr')), ...chain('from_lan', allowed('saddr')), ...postrouting];
+};
+
+const ofFamilies = (prefixes: readonly string[], direction: 'saddr' | 'daddr'): string[] =>
+  (['ip', 'ip6'] as const).flatMap((family) => {
+    const own = widest(prefixes.filter((prefix) => isV6(prefix) === (family === 'ip6')));
+    return own.length === 0 ? [] : [`${family} ${direction} { ${own.join(', ')} }`];
+  });
 
 /** One line for each address family that the rule is about. */
 const lines = (rule: FirewallItem): string[] => {

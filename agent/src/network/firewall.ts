@@ -1,5 +1,5 @@
 import type { Clock, Log } from '#kernel';
-import type { FirewallItem } from '#proto';
+import type { FirewallItem, InterfaceItem } from '#proto';
 import type { Processes } from '../ports.js';
 import { firewallScript, firewallTable, removalScript } from './firewall-script.js';
 
@@ -12,6 +12,7 @@ interface Ports {
 interface Written {
   readonly device: string;
   readonly rules: readonly FirewallItem[];
+  readonly lan: InterfaceItem['lan'];
   readonly script: string;
   readonly listing: string;
 }
@@ -31,8 +32,8 @@ export class Firewall {
   ) {}
 
   /** Level-triggered. Rejects when the rules could not be written; the earlier ones then stay. */
-  async apply(device: string, rules: readonly FirewallItem[]): Promise<void> {
-    const script = firewallScript(device, rules, this.leasePort);
+  async apply(device: string, rules: readonly FirewallItem[], lan?: InterfaceItem['lan']): Promise<void> {
+    const script = firewallScript(device, rules, this.leasePort, lan);
     let isRepair = false;
     if (this.written?.script === script) {
       const now = this.ports.clock.monotonicMs();
@@ -45,20 +46,21 @@ export class Firewall {
     const { code, stderr } = await this.ports.processes.run('nft', ['-f', '-'], script);
     const listing = await this.listing(device);
     // Where nft does not work, having no rules needs no nft, unless those of an earlier life still stand.
-    if (code !== 0 && (rules.length > 0 || listing !== ''))
+    if (code !== 0 && (rules.length > 0 || lan !== undefined || listing !== ''))
       throw new Error(`nft: ${stderr.trim().split('\n')[0] || 'cannot be run'}`);
-    this.written = { device, rules, script, listing };
+    this.written = { device, rules, lan, script, listing };
     this.lookedMs = this.ports.clock.monotonicMs();
     if (isRepair) this.repaired();
   }
 
   /** True when exactly these rules were written last, as far as can be told without asking. */
-  stands(device: string, rules: readonly FirewallItem[] | undefined): boolean {
+  stands(device: string, rules: readonly FirewallItem[] | undefined, lan?: InterfaceItem['lan']): boolean {
     const { written } = this;
     return (
       rules !== undefined &&
       written !== undefined &&
       written.device === device &&
+      JSON.stringify(written.lan) === JSON.stringify(lan) &&
       written.rules.length === rules.length &&
       written.rules.every((rule, n) => rule === rules[n])
     );

@@ -145,7 +145,10 @@ export class OverlayNetwork {
     return this.queue.run(async () => {
       const composed = this.compose();
       if (composed === undefined) return [...this.section.errors];
-      if (this.errors.length > 0 || !this.firewall.stands(composed.name, this.section.firewall))
+      if (
+        this.errors.length > 0 ||
+        !this.firewall.stands(composed.name, this.section.firewall, this.section.iface?.lan)
+      )
         return this.everything();
       const done = await this.quickly(composed);
       return done ? [...this.section.errors] : this.everything();
@@ -219,11 +222,13 @@ export class OverlayNetwork {
     const { iface, firewall } = this.section;
     if (iface === undefined) return [];
     if (this.deps.driver.sharedDevice)
-      return firewall?.length === 0 ? [] : ['firewall: not enforced on a node without WireGuard'];
+      return firewall?.length === 0 && iface.lan === undefined
+        ? []
+        : ['firewall: not enforced on a node without WireGuard'];
     // A rule left out could be the one that drops.
     if (firewall === undefined) return ['firewall: a rule cannot be understood, so none of the new ones is taken'];
     try {
-      await this.firewall.apply(iface.name, firewall);
+      await this.firewall.apply(iface.name, firewall, iface.lan);
       return [];
     } catch (error) {
       return [`firewall: ${errorMessage(error)}`];

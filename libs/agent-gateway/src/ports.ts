@@ -95,6 +95,10 @@ export interface AgentLiveness {
   readonly lost: boolean;
   /** Highest generation applied per section. */
   readonly applied: ReadonlyMap<string, bigint>;
+  /** Why it has not converged on a section, in its own words; nothing for those that it has. */
+  readonly problems?: ReadonlyMap<string, readonly string[]>;
+  /** Generation per section of what it was sent; undefined while it has no stream. */
+  readonly sent?: ReadonlyMap<string, bigint> | undefined;
 }
 
 /** The platform's side of the agents' streams. */

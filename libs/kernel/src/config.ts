@@ -97,6 +97,12 @@ export const settingsSchema = z.object({
     .min(150)
     .default(600)
     .describe('As DROVER_LEASE_MS, for candidates of a virtual IP; at least twice their beat'),
+  DROVER_KEY_ROTATION_DAYS: z.coerce
+    .number()
+    .min(0)
+    .max(3_650)
+    .default(30)
+    .describe("Age in days at which a node's WireGuard key is changed by itself; 0: never"),
   DROVER_CONSUMERS: z.coerce
     .number()
     .int()

@@ -1,4 +1,12 @@
-import { Inject, Module, type OnModuleInit, type Provider, type Type } from '@nestjs/common';
+import {
+  Inject,
+  Module,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+  type OnModuleInit,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import type { ICommandHandler } from '@nestjs/cqrs';
 import {
@@ -67,6 +75,7 @@ import {
 } from './application/peer-handlers.js';
 import { RecordPeerRoutingHandler } from './application/peer-routing-handler.js';
 import { AssignPeerPodCidrHandler } from './application/pod-range-handler.js';
+import { KeyRotator } from './application/key-rotator.js';
 import { sdwanManager } from './application/sdwan-manager.js';
 import { SdwanModel } from './application/sdwan-model.js';
 import { SettledRecorder } from './application/settled-recorder.js';
@@ -158,7 +167,9 @@ const failover: Provider = {
   providers: [model, feed, failover, DeviceService, ...handlers],
   exports: [SdwanModel, FailoverService, DeviceService],
 })
-export class SdwanModule implements OnModuleInit {
+export class SdwanModule implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
+  private rotator: KeyRotator | undefined;
+
   constructor(
     @Inject(SdwanModel) private readonly overlay: SdwanModel,
     @Inject(FailoverService) private readonly service: FailoverService,
@@ -174,6 +185,8 @@ export class SdwanModule implements OnModuleInit {
     @Inject(RANDOM) private readonly random: Random,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOG) private readonly log: Log,
+    @Inject(ModuleRef) private readonly modules: ModuleRef,
+    @Inject(LEADERSHIP) private readonly leadership: LeadNews,
   ) {}
 
   onModuleInit(): void {
@@ -192,16 +205,36 @@ export class SdwanModule implements OnModuleInit {
     const { readModels, store, random, config, service: failover } = this;
     const { routing } = observer;
     const lastHandshakeMs = (peerId: string) => observer.lastHandshakeMs(peerId);
+    const rotator = this.keyRotator(lastHandshakeMs);
+    this.gateway.addObserver(rotator);
     registerSdwanTools(this.tools, {
       readModels,
       store,
       clock,
+      timers: this.timers,
       ids,
       random,
       config,
       failover,
       routing,
+      rotator,
       lastHandshakeMs,
     });
+  }
+
+  onApplicationBootstrap(): void {
+    this.rotator?.start(this.leadership);
+  }
+
+  onModuleDestroy(): void {
+    this.rotator?.stop();
+  }
+
+  private keyRotator(lastHandshakeMs: (peerId: string) => number | undefined): KeyRotator {
+    const { overlay: model, dispatcher, clock, timers, ids, log, config } = this;
+    const link = lateAgentLink(this.modules);
+    const maxAgeDays = config.DROVER_KEY_ROTATION_DAYS;
+    const deps = { model, link, dispatcher, clock, timers, ids, log, maxAgeDays, lastHandshakeMs };
+    return (this.rotator = new KeyRotator(deps));
   }
 }

@@ -84,6 +84,10 @@ export class AgentRecord {
     });
   }
 
+  problems(): ReadonlyMap<string, readonly string[]> {
+    return new Map([...this.receipts].flatMap(([name, { errors }]) => (errors.length === 0 ? [] : [[name, errors]])));
+  }
+
   /** Resolves when the observers have heard everything so far. */
   heard(): Promise<void> {
     return this.chain;

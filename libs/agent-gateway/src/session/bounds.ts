@@ -51,7 +51,7 @@ export const fits = (message: Up): boolean => {
       return known && short(networkId);
     }
     case 'peerKey':
-      return short(message.value.networkId, message.value.publicKey);
+      return short(message.value.networkId, message.value.publicKey, message.value.nextPublicKey ?? '');
     case 'driftRepaired':
       return short(message.value.networkId, ...message.value.what) && message.value.what.length <= MAX_DRIFTS;
     case 'tunnelFailed':

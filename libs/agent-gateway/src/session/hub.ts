@@ -164,7 +164,8 @@ export class SessionHub implements SessionHost {
       return { connected: false, silentMs: Infinity, suspected: false, lost: false, applied: new Map() };
     const silentMs = record.lastBeatMs === undefined ? Infinity : this.deps.clock.monotonicMs() - record.lastBeatMs;
     const { session, suspected, lost, applied } = record;
-    return { connected: session !== undefined, silentMs, suspected, lost, applied };
+    const sent = session?.sentGenerations();
+    return { connected: session !== undefined, silentMs, suspected, lost, applied, problems: record.problems(), sent };
   }
 
   setVipCandidate(instanceId: string, isCandidate: boolean): void {

@@ -119,6 +119,11 @@ export class Session implements AgentStreamHandlers {
     return first ? [] : plan.changed;
   }
 
+  /** Generations of what the agent has, or will have when everything sent so far has arrived. */
+  sentGenerations(): ReadonlyMap<string, bigint> {
+    return new Map([...(this.sent ?? [])].map(([name, { generation }]) => [name, generation]));
+  }
+
   priority(message: Outgoing): void {
     if (this.state !== 'live') return;
     if (!this.outbox.priority(message)) this.bye('too_slow', 'the agent does not read its priority messages');

@@ -4,7 +4,14 @@ import type { AgentHello, AgentIdentity, AgentObserver } from '#agent-gateway';
 import { agentV1 } from '#proto';
 import type { Command, CommandContext, CommandDispatcher } from '#processing';
 import { PeerAttached, PeerDetached, PeerKeyAnnounced } from '../domain/events.js';
-import { AnnouncePeerKey, RecordPeerDrift, RecordPeerLiveness, ReportPeerEndpoints } from './commands.js';
+import {
+  AnnounceNextPeerKey,
+  AnnouncePeerKey,
+  RecordPeerDrift,
+  RecordPeerLiveness,
+  ReportPeerEndpoints,
+} from './commands.js';
+import { nextKeyOf } from '../domain/peer/key-rotation.js';
 import { RecordPeerRouting } from './peer-routing-handler.js';
 import { RoutingReports } from './routing-reports.js';
 import type { FailoverCoordinator } from './failover/coordinator.js';
@@ -69,6 +76,10 @@ export class SdwanObserver implements AgentObserver {
     }
     const payload = { peer_id: peerId, public_key: message.publicKey, listen_port: message.listenPort };
     await this.send(agent, (context) => new AnnouncePeerKey(payload, context));
+    const { nextPublicKey: public_key, rotation } = message;
+    if (public_key === undefined || rotation === undefined || public_key === message.publicKey) return;
+    const next = { peer_id: peerId, public_key, rotation: Number(rotation) };
+    await this.send(agent, (context) => new AnnounceNextPeerKey(next, context));
   }
 
   async onObserved(agent: AgentIdentity, message: agentV1.Observed): Promise<void> {
@@ -78,7 +89,9 @@ export class SdwanObserver implements AgentObserver {
     await this.takeRouting(agent, own, message.routing);
     const byKey = new Map(message.peers.map((peer) => [peer.publicKey, Number(peer.lastHandshakeMs)]));
     for (const peer of network.peers.values()) {
-      const at = peer.publicKey === null ? undefined : byKey.get(peer.publicKey);
+      // While it changes its key it may be heard under either.
+      const keys = [peer.publicKey, nextKeyOf(peer.keys.rotation)].flatMap((key) => byKey.get(key ?? '') ?? []);
+      const at = keys.length === 0 ? undefined : Math.max(...keys);
       if (at === undefined || at === 0 || peer.peerId === own) continue;
       // A clock that runs ahead, or a lie, must not keep a dead peer connected for ever.
       const heard = Math.min(at, this.deps.clock.wallMs());

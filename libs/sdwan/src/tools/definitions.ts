@@ -1,3 +1,4 @@
+export * from './key-definitions.js';
 export * from './network-definitions.js';
 export * from './vip-definitions.js';
 export * from './device-definitions.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineTool } from '#tools';
 import { routingShape } from './routing-view.js';
-import { networkId } from './shapes.js';
+import { networkId, receipt } from './shapes.js';
 
 const read = 'system.sdwan.read';
 const aliases = { id: 'network_id', name: 'network_id' };
@@ -26,6 +26,8 @@ export const getTopology = defineTool({
         kind: z.enum(['node', 'device']),
         role: z.enum(['hub', 'spoke', 'peer']),
         endpoints: z.array(z.string()),
+        lan_subnets: z.array(z.string()),
+        ...receipt,
       }),
     ),
     links: z.array(
@@ -60,7 +62,7 @@ export const getRoutingSummary = defineTool({
     prefixes: z.array(
       z.object({
         prefix: z.string(),
-        kind: z.enum(['network', 'peer', 'pods', 'virtual_ip']),
+        kind: z.enum(['network', 'peer', 'pods', 'lan', 'virtual_ip']),
         peer_id: z.string().nullable(),
         name: z.string(),
       }),
@@ -104,6 +106,7 @@ export const previewPeerConfig = defineTool({
       z.object({
         peer_id: z.string(),
         public_key: z.string(),
+        next_public_key: z.string().nullable().describe('The key that it is about to take up'),
         endpoint: z.string().nullable(),
         endpoints: z.array(z.string()),
         allowed_ips: z.array(z.string()),

@@ -9,6 +9,7 @@ import { findNetwork, findPeer } from './find.js';
 import * as tools from './insight-definitions.js';
 import { routingView } from './routing-view.js';
 import type { SdwanToolServices } from './services.js';
+import { receiptView } from './views.js';
 
 const MAX_LINKS = 2_000;
 
@@ -22,7 +23,9 @@ export const registerInsightTools = (registrar: ToolRegistrar, services: SdwanTo
       throw new RefusedError(refusal(503, 'model_behind', `network ${id} is not folded yet`, { hint: 'call again' }));
     return network;
   };
-  registrar.add(tools.getTopology, async (input, call) => topology(await networkOf(call.accountId, input.network_id)));
+  registrar.add(tools.getTopology, async (input, call) =>
+    topology(await networkOf(call.accountId, input.network_id), services),
+  );
   registrar.add(tools.getRoutingSummary, async (input, call) =>
     routingSummary(await networkOf(call.accountId, input.network_id), failover.coordinator.lastWord, (id) =>
       services.routing.get(id),
@@ -38,7 +41,7 @@ export const registerInsightTools = (registrar: ToolRegistrar, services: SdwanTo
   });
 };
 
-const topology = (network: NetworkView) => {
+const topology = (network: NetworkView, services: SdwanToolServices) => {
   const mode = effectiveMode(network);
   const peers = [...network.peers.values()];
   const links: {
@@ -76,6 +79,8 @@ const topology = (network: NetworkView) => {
       kind: peer.kind,
       role: role(peer) as 'peer' | 'hub' | 'spoke',
       endpoints: endpointsOf(peer, network),
+      lan_subnets: [...peer.lanSubnets],
+      ...receiptView(peer.instanceId, network.networkId, services),
     })),
     links,
     unreachable,
@@ -110,6 +115,12 @@ const routingSummary = (
         ...peer.podCidrs.map((prefix) => ({
           prefix,
           kind: 'pods' as const,
+          peer_id: peer.peerId,
+          name: peer.name,
+        })),
+        ...peer.lanSubnets.map((prefix) => ({
+          prefix,
+          kind: 'lan' as const,
           peer_id: peer.peerId,
           name: peer.name,
         })),
@@ -155,6 +166,7 @@ const preview = (model: SdwanModel, peerId: string, at: string | undefined) => {
     peers: compiled.peers.map((peer) => ({
       peer_id: peer.peer_id,
       public_key: peer.public_key,
+      next_public_key: peer.next_public_key ?? null,
       endpoint: peer.endpoints[0] ?? null,
       endpoints: [...peer.endpoints],
       allowed_ips: [...peer.allowed_ips, ...vipsOf(peer.peer_id)],

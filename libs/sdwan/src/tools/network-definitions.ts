@@ -115,6 +115,25 @@ export const deleteNetwork = defineTool({
 
 const peerId = z.string().min(1).describe('Id of the peer, or the name of its instance or device');
 
+const endpointHost = z
+  .string()
+  .min(1)
+  .max(300)
+  .describe(
+    'Address or host name under which others reach it; the nodes resolve a name themselves, again when nobody answers there',
+  );
+const endpointPort = z.number().int().min(1).max(65_535);
+const lanSubnets = z
+  .array(z.string().max(64))
+  .max(64)
+  .describe(
+    'LANs behind the node, for example 192.168.10.0/24: every other peer reaches them through it. No prefix of the account may overlap. ' +
+      "Machines there need a route to the network's ranges by way of the node, unless lan_masquerade is set",
+  );
+const lanMasquerade = z
+  .boolean()
+  .describe("Packets into the LANs get the node's own address there, so that machines need no route back");
+
 export const attachPeer = defineTool({
   name: 'system_sdwan_attach_peer',
   group: 'sdwan',
@@ -126,8 +145,8 @@ export const attachPeer = defineTool({
     network_id: networkId,
     node_instance_id: z.string().min(1).describe('Id or name of the instance'),
     publicly_reachable: z.boolean().optional().describe('Others can reach it at its endpoint: it becomes a hub'),
-    endpoint_host: z.string().min(1).max(253).optional(),
-    endpoint_port: z.number().int().min(1).max(65_535).optional(),
+    endpoint_host: endpointHost.optional(),
+    endpoint_port: endpointPort.optional(),
     listen_port: z
       .number()
       .int()
@@ -136,12 +155,39 @@ export const attachPeer = defineTool({
       .optional()
       .describe('UDP; unless given the first free one from 51820 on, each network of a node has its own'),
     tags: z.array(z.string().min(1).max(63)).max(32).optional(),
+    lan_subnets: lanSubnets.optional(),
+    lan_masquerade: lanMasquerade.optional(),
   }),
   output: z.object({ attached: z.boolean(), peer: peerShape }),
   permission: write,
   danger: 'change',
   aliases: { instance_id: 'node_instance_id', endpoint_host_v4: 'endpoint_host', endpoint_host_v6: 'endpoint_host' },
   cli: ['peer', 'attach'],
+});
+
+export const updatePeer = defineTool({
+  name: 'system_sdwan_update_peer',
+  group: 'sdwan',
+  summary: "Change a peer's endpoint or the LANs behind it",
+  description:
+    'What is left out stays; lan_subnets replaces the whole list, [] takes all away. Every peer has its new table within the second, and established ' +
+    'sessions stay. For nodes only.',
+  input: z.object({
+    peer_id: peerId,
+    network_id: networkId.optional(),
+    endpoint_host: endpointHost.nullable().optional(),
+    endpoint_port: endpointPort.nullable().optional(),
+    lan_subnets: lanSubnets.optional(),
+    lan_masquerade: lanMasquerade.optional(),
+  }),
+  output: z.object({ peer: peerShape }),
+  permission: write,
+  danger: 'change',
+  aliases: { id: 'peer_id', node_instance_id: 'peer_id', instance_id: 'peer_id' },
+  examples: [
+    { title: 'The office behind a gateway', arguments: { peer_id: 'gw-1', lan_subnets: ['192.168.10.0/24'] } },
+  ],
+  cli: ['peer', 'update'],
 });
 
 export const detachPeer = defineTool({

@@ -1,5 +1,12 @@
 import type { ToolCall, ToolRegistrar } from '#tools';
-import { AttachPeer, CreateNetwork, DeleteNetwork, DetachPeer, UpdateNetwork } from '../application/commands.js';
+import {
+  AttachPeer,
+  CreateNetwork,
+  DeleteNetwork,
+  DetachPeer,
+  UpdateNetwork,
+  UpdatePeer,
+} from '../application/commands.js';
 import type { RoutingMode } from '../domain/events.js';
 import { sdwanNetworks } from '../projections/networks.js';
 import { sdwanPeers } from '../projections/peers.js';
@@ -72,7 +79,14 @@ export const registerPeerTools = (registrar: ToolRegistrar, services: SdwanToolS
     const { peer_id } = await call.run(AttachPeer, { network_id: network.id, instance_id: instance.id, ...rest });
     await call.settle(sdwanPeers);
     await failover.caughtUp();
-    return { attached: true, peer: peerView(await documentOf(services, sdwanPeers, peer_id), failover.model) };
+    return { attached: true, peer: peerView(await documentOf(services, sdwanPeers, peer_id), services) };
+  });
+  registrar.add(tools.updatePeer, async ({ peer_id, network_id, ...change }, call) => {
+    const { id } = await findPeer(readModels, call.accountId, peer_id, await networkOf(call.accountId, network_id));
+    await call.run(UpdatePeer, { peer_id: id, ...change });
+    await call.settle(sdwanPeers);
+    await failover.caughtUp();
+    return { peer: peerView(await documentOf(services, sdwanPeers, id), services) };
   });
   registrar.add(tools.detachPeer, async (input, call) => {
     const network = await networkOf(call.accountId, input.network_id);
@@ -92,12 +106,12 @@ export const registerPeerTools = (registrar: ToolRegistrar, services: SdwanToolS
       (doc) => input.include_removed || doc.status !== 'removed',
     );
     await failover.caughtUp();
-    return { peers: docs.map((doc) => peerView(doc, failover.model)), next_cursor };
+    return { peers: docs.map((doc) => peerView(doc, services)), next_cursor };
   });
   registrar.add(tools.getPeer, async (input, call) => {
     const network = await networkOf(call.accountId, input.network_id);
     const doc = await findPeer(readModels, call.accountId, input.peer_id, network);
     await failover.caughtUp();
-    return { peer: peerView(doc, failover.model) };
+    return { peer: peerView(doc, services) };
   });
 };

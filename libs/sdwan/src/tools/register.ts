@@ -3,6 +3,7 @@ import { registerDeviceTools } from './device-tools.js';
 import { registerFirewallTools } from './firewall-tools.js';
 import { registerGrantTools } from './grant-tools.js';
 import { registerInsightTools } from './insight-tools.js';
+import { registerKeyTools } from './key-tools.js';
 import { registerNetworkTools, registerPeerTools } from './network-tools.js';
 import type { SdwanToolServices } from './services.js';
 import { registerVipMoveTools, registerVipTools } from './vip-tools.js';
@@ -10,6 +11,7 @@ import { registerVipMoveTools, registerVipTools } from './vip-tools.js';
 export const registerSdwanTools = (registrar: ToolRegistrar, services: SdwanToolServices): void => {
   registerNetworkTools(registrar, services);
   registerPeerTools(registrar, services);
+  registerKeyTools(registrar, services);
   registerVipTools(registrar, services);
   registerVipMoveTools(registrar, services);
   registerGrantTools(registrar, services);

@@ -28,6 +28,30 @@ export const networkShape = z.object({
   created_at: time,
 });
 
+export const keyRotation = z.object({
+  phase: z
+    .enum(['requested', 'announced', 'ordered', 'switched'])
+    .describe(
+      'requested: the node is to make a key. announced: the others make room for it. ordered: all of them have, the node is to take it up. switched: the old key disappears everywhere',
+    ),
+  reason: z.enum(['operator', 'age']),
+  since: time,
+  waiting_for: z.array(z.object({ peer_id: z.string(), why: z.string() })),
+});
+
+/** What a node has said of the configuration that it was sent. */
+export const receipt = {
+  applied_generation: z
+    .string()
+    .nullable()
+    .describe("Of the network's configuration, as its agent acknowledged it; null: nothing heard by this process"),
+  behind: z
+    .boolean()
+    .nullable()
+    .describe('Whether it was sent a later one; null while its agent is not connected to this process'),
+  last_error: z.string().nullable().describe('Why the node has not converged, in the words of its agent'),
+};
+
 export const peerShape = z.object({
   id: z.string(),
   network_id: z.string(),
@@ -45,6 +69,11 @@ export const peerShape = z.object({
   public_key: z.string().nullable(),
   status: z.enum(['pending', 'handshaking', 'connected', 'silent', 'removed']),
   pod_cidrs: z.array(z.string()).describe('Ranges of the pods on this node, as Kubernetes gave them'),
+  lan_subnets: z.array(z.string()).describe('LANs behind this node that every other peer reaches through it'),
+  lan_masquerade: z.boolean().describe("Whether packets into them carry the node's own address there"),
+  key_since: time.nullable().describe('Since when the key is in use'),
+  key_rotation: keyRotation.nullable().describe('A change of its key that is not at its end yet'),
+  ...receipt,
   tags: z.array(z.string()),
   created_at: time,
 });

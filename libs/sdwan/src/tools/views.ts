@@ -1,11 +1,15 @@
 import { isoTime } from '#kernel';
+import type { KeyRotator } from '../application/key-rotator.js';
+import type { MutableNetwork } from '../application/model-fold.js';
 import type { SdwanModel } from '../application/sdwan-model.js';
 import { hostCidr } from '../domain/ip.js';
+import type { PeerView } from '../domain/wireguard-compiler/model.js';
 import { effectiveMode, endpointsOf } from '../domain/wireguard-compiler/topology.js';
 import type { AccessGrantDoc } from '../projections/access-grants.js';
 import type { NetworkDoc } from '../projections/networks.js';
 import type { PeerDoc } from '../projections/peers.js';
 import type { VirtualIpDoc } from '../projections/virtual-ips.js';
+import type { SdwanToolServices } from './services.js';
 
 export const networkView = (doc: NetworkDoc, model: SdwanModel) => {
   const live = model.networks.get(doc.id);
@@ -24,7 +28,33 @@ export const networkView = (doc: NetworkDoc, model: SdwanModel) => {
   };
 };
 
-export const peerView = (doc: PeerDoc, model: SdwanModel) => {
+/** Nothing of an operator's device, which has no agent. */
+export const receiptView = (instanceId: string | null, networkId: string, { rotator }: SdwanToolServices) => {
+  const section = `network/${networkId}`;
+  const known = instanceId === null ? undefined : rotator.liveness(instanceId);
+  const applied = known?.applied.get(section);
+  const sent = known?.sent?.get(section);
+  return {
+    applied_generation: applied === undefined ? null : String(applied),
+    behind: sent === undefined ? null : (applied ?? 0n) < sent,
+    last_error: known?.problems?.get(section)?.join('; ') ?? null,
+  };
+};
+
+export const rotationView = (peer: PeerView | undefined, network: MutableNetwork | undefined, rotator: KeyRotator) => {
+  if (peer === undefined || network === undefined || peer.keys.rotation === null) return null;
+  const { phase, reason } = peer.keys.rotation;
+  const waiting = rotator.plan(network).waiting.get(peer.peerId) ?? [];
+  return {
+    phase,
+    reason,
+    since: isoTime(peer.keys.atMs),
+    waiting_for: waiting.map(({ peerId, why }) => ({ peer_id: peerId, why })),
+  };
+};
+
+export const peerView = (doc: PeerDoc, services: SdwanToolServices) => {
+  const { model } = services.failover;
   const { attached, publicKey, listenPort, podCidrs } = doc.state;
   const network = model.networks.get(doc.network_id);
   const live = network?.peers.get(doc.id);
@@ -46,6 +76,11 @@ export const peerView = (doc: PeerDoc, model: SdwanModel) => {
     public_key: publicKey,
     status: doc.status,
     pod_cidrs: [...podCidrs],
+    lan_subnets: [...doc.state.lanSubnets],
+    lan_masquerade: doc.state.lanMasquerade,
+    key_since: live === undefined || live.publicKey === null ? null : isoTime(live.keys.sinceMs),
+    key_rotation: rotationView(live, network, services.rotator),
+    ...receiptView(doc.instance_id, doc.network_id, services),
     tags: attached.tags,
     created_at: doc.created_at,
   };
