@@ -189,7 +189,9 @@ describeWithRealParts('an ibgp network, with FRR over real WireGuard', { tools: 
     expect(await route()).not.toContain(key);
     await sh(
       WORKER,
-      "nft add table inet cut && nft 'add chain inet cut out { type filter hook output priority -400; }' && nft add rule inet cut out oifname eth0 meta l4proto tcp drop",
+      `nft 'add table inet cut; add chain inet cut out { type filter hook output priority -400; };
+            add chain inet cut in { type filter hook input priority -400; };
+            add rule inet cut out oifname eth0 meta l4proto tcp drop; add rule inet cut in iifname eth0 meta l4proto tcp drop'`,
     );
     await rig.operator.call('system_sdwan_failover_virtual_ip', {
       virtual_ip_id: id,

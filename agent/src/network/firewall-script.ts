@@ -4,6 +4,9 @@ import { canonicalPrefix, contains, isV6 } from './cidr.js';
 /** `drover_wg_sdwan_<handle>`: one table an interface. */
 export const firewallTable = (device: string): string => `drover_${device.replaceAll('-', '_')}`;
 
+/** One hop and several (RFC 5881, 5883). */
+const BFD_PORTS = [3784, 4784];
+
 /** Takes the table away, also when there is none. */
 export const removalScript = (device: string): string =>
   `add table inet ${firewallTable(device)}\ndelete table inet ${firewallTable(device)}\n`;
@@ -20,6 +23,8 @@ export const firewallScript = (
   device: string,
   rules: readonly FirewallItem[],
   leasePort: number,
+  /** In an ibgp network: the routing daemons' BGP, with which their BFD passes. */
+  bgpPort?: number,
   lan?: InterfaceItem['lan'],
 ): string => {
   const table = firewallTable(device);
@@ -33,6 +38,9 @@ export const firewallScript = (
     `  chain ${direction} {`,
     '    ct direction reply return',
     `    udp dport ${leasePort} return`,
+    ...(bgpPort === undefined
+      ? []
+      : [`    tcp dport ${bgpPort} return`, `    udp dport { ${BFD_PORTS.join(', ')} } return`]),
     ...rules.filter((rule) => rule.direction === direction).flatMap((rule) => lines(rule).map((l) => `    ${l}`)),
     '  }',
   ];

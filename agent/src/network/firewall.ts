@@ -32,8 +32,13 @@ export class Firewall {
   ) {}
 
   /** Level-triggered. Rejects when the rules could not be written; the earlier ones then stay. */
-  async apply(device: string, rules: readonly FirewallItem[], lan?: InterfaceItem['lan']): Promise<void> {
-    const script = firewallScript(device, rules, this.leasePort, lan);
+  async apply(
+    device: string,
+    rules: readonly FirewallItem[],
+    bgpPort?: number,
+    lan?: InterfaceItem['lan'],
+  ): Promise<void> {
+    const script = firewallScript(device, rules, this.leasePort, bgpPort, lan);
     let isRepair = false;
     if (this.written?.script === script) {
       const now = this.ports.clock.monotonicMs();

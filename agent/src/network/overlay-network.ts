@@ -219,7 +219,7 @@ export class OverlayNetwork {
   }
 
   private async applyFirewall(): Promise<string[]> {
-    const { iface, firewall } = this.section;
+    const { iface, firewall, bgp } = this.section;
     if (iface === undefined) return [];
     if (this.deps.driver.sharedDevice)
       return firewall?.length === 0 && iface.lan === undefined
@@ -228,7 +228,7 @@ export class OverlayNetwork {
     // A rule left out could be the one that drops.
     if (firewall === undefined) return ['firewall: a rule cannot be understood, so none of the new ones is taken'];
     try {
-      await this.firewall.apply(iface.name, firewall, iface.lan);
+      await this.firewall.apply(iface.name, firewall, bgp?.port, iface.lan);
       return [];
     } catch (error) {
       return [`firewall: ${errorMessage(error)}`];
