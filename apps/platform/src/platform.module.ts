@@ -20,6 +20,7 @@ import {
   AuditModule,
   FORKS,
   LogRecentEvents,
+  MasterKeyModule,
   PLATFORM_FACTS,
   PostgresRecentEvents,
   PROCESSING_VIEW,
@@ -41,7 +42,7 @@ import {
   TRANSACTOR,
   type CommandDispatcher,
 } from '#processing';
-import { CERTIFICATE_AUTHORITY, OPERATOR_AUTHENTICATOR, SECRET_STORE } from '#access';
+import { CERTIFICATE_AUTHORITY, MASTER_KEY_ROTATION, OPERATOR_AUTHENTICATOR, SECRET_STORE } from '#access';
 import { AGENT_LINK, GATEWAY_REGISTRAR } from '#agent-gateway';
 import { FLEET_SERVICES, type FleetServices } from '#fleet';
 import { FailoverService } from '#sdwan';
@@ -68,11 +69,12 @@ const recentEvents = ({ opened: { postgres }, store, catalogue }: Foundation) =>
     ? new LogRecentEvents(currentEvents(store, catalogue))
     : new PostgresRecentEvents(postgres.pool, catalogue);
 
-const platformFacts = ({ gateway, audit }: Foundation): PlatformFacts => ({
+const platformFacts = ({ gateway, audit, access }: Foundation): PlatformFacts => ({
   version: VERSION,
   startedMs: systemClock.monotonicMs(),
   problems: async () => [
     ...[...gateway.faults()].map(([source, error]) => `desired state of ${source} stands still: ${error}`),
+    ...[access.rotation?.problem].flatMap((problem) => (problem === undefined ? [] : [problem])),
     ...[audit.problem()].flatMap((problem) => (problem === undefined ? [] : [`the log is not sealed: ${problem}`])),
   ],
 });
@@ -107,6 +109,7 @@ const ports = (f: Foundation): Provider[] => [
   value(REGISTERED_PROJECTIONS, () => f.processing.registeredProjections()),
   value(PLATFORM_FACTS, platformFacts(f)),
   value(AUDIT_OFFICE, f.audit),
+  value(MASTER_KEY_ROTATION, f.access.rotation ?? null),
 ];
 
 const registryProvider = (f: Foundation, onBadOutput: 'throw' | 'log'): Provider => ({
@@ -154,6 +157,7 @@ export class PlatformModule {
         ...CONTEXTS,
         AuditModule,
         SealsModule,
+        MasterKeyModule,
         TimeTravelModule,
         ProjectionsModule,
         ConsumersModule,

@@ -11,3 +11,5 @@ export * from './seals.module.js';
 export * from './time-travel/index.js';
 export * from './projections/definitions.js';
 export * from './projections/projections.module.js';
+export * from './master-key.module.js';
+export * from './tools/rotate-master-key.js';

@@ -92,6 +92,15 @@ export const FAILPOINTS = {
     'secret.stored': 'a secret is stored, the event that refers to it is not appended',
     'secret.shredded': 'the data key of a subject is deleted, and that is written down nowhere',
   }),
+  ...points('libs/access/src/secrets/master-keys.ts', {
+    'master_key.promoted': 'the next master key has taken the place of the one before on the disk, that is written down nowhere',
+  }),
+  ...points('libs/access/src/secrets/master-key-rotation.ts', {
+    'master_key.prepared': 'the next master key is on the disk and the database does not know of it',
+    'master_key.begun': 'the database knows of the next master key, no data key is wrapped by it',
+    'master_key.rewrapped': 'one data key is wrapped by the next master key, the others are not',
+    'master_key.finished': 'the database has the next master key for the platform’s, the disk does not',
+  }),
   ...points('libs/access/src/application/secret-shredder.ts', {
     'secret.shredding': 'a subject has ended in the log, its secrets are still there',
   }),

@@ -151,7 +151,7 @@ export class FailpointRig {
     const problems = [
       ...problemsOfLog(log),
       ...readModels,
-      ...problemsOfProcesses(log.events),
+      ...(await problemsOfProcesses(log.events)),
       ...problemsOfShortStory(log.events, this.operator.acknowledged, this.armed.failpoints.some(isOfAgent)),
     ];
     return { events: log.events.length, problems };

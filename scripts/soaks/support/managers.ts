@@ -1,21 +1,28 @@
-import * as fleet from '#fleet';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { secretShredder } from '#access';
 import { EventCatalogue } from '#kernel';
 import type { ProcessManager } from '#processing';
-import { sdwanManager } from '#sdwan';
 import { platformEvents } from '../../../apps/platform/src/events.js';
-import * as termination from '../../../libs/fleet/src/application/fleet-termination.js';
-import * as departure from '../../../libs/kubernetes/src/application/departure-manager.js';
-import * as kubernetes from '../../../libs/kubernetes/src/application/managers.js';
+
+const LIBS = join(import.meta.dirname, '../../../libs');
 
 const isManager = (value: unknown): value is ProcessManager =>
   typeof value === 'object' && value !== null && ['agentId', 'correlate', 'react'].every((name) => name in value);
 
-/** Every process manager of the platform; a stream of one that is missing here breaks the check of their effects. */
-export const registeredManagers = (): readonly ProcessManager[] => {
-  const exported: readonly unknown[] = [fleet, termination, departure, kubernetes].flatMap((one) =>
-    Object.values<unknown>(one),
-  );
-  const all = [...exported, sdwanManager, secretShredder(new EventCatalogue(platformEvents))].filter(isManager);
-  return [...new Map(all.map((one) => [one.name, one])).values()];
+/** Sources under jest, compiled files in a soak. */
+const files = (): string[] =>
+  readdirSync(LIBS, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.[jt]s$/.test(file) && !/spec\.[jt]s$|\.d\.ts$|\/testing\/|^processing\//.test(file))
+    .filter((file) => readFileSync(join(LIBS, file), 'utf8').includes('defineProcessManager'));
+
+/** Every process manager of the platform, found where it is defined: a check of what they did must not lack a new one. */
+export const registeredManagers = async (): Promise<readonly ProcessManager[]> => {
+  const all: unknown[] = [secretShredder(new EventCatalogue(platformEvents))];
+  for (const file of files()) {
+    const url = pathToFileURL(join(LIBS, file.replace(/\.ts$/, '.js'))).href;
+    all.push(...Object.values((await import(url)) as Record<string, unknown>));
+  }
+  return [...new Map(all.filter(isManager).map((one) => [one.name, one])).values()];
 };

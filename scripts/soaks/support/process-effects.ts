@@ -6,8 +6,6 @@ import { registeredManagers } from './managers.js';
 
 const catalogue = new EventCatalogue(platformEvents);
 
-const MANAGERS = registeredManagers();
-
 interface Entry {
   readonly event: RecordedEvent;
   readonly input: StoredInput;
@@ -55,7 +53,8 @@ const problemsOfOutputs = (stream: string, entries: readonly Entry[]): string[] 
 };
 
 /** What does not show that every process manager did everything once: read from the log alone. */
-export const problemsOfProcesses = (events: readonly RecordedEvent[]): string[] => {
+export const problemsOfProcesses = async (events: readonly RecordedEvent[]): Promise<string[]> => {
+  const managers = await registeredManagers();
   const inboxes = new Map<string, Entry[]>();
   const wanted = new Map<string, string[]>();
   const add = <V>(to: Map<string, V[]>, key: string, value: V) => void to.set(key, [...(to.get(key) ?? []), value]);
@@ -66,12 +65,12 @@ export const problemsOfProcesses = (events: readonly RecordedEvent[]): string[] 
     }
     if (categoryOf(event.stream).startsWith('pm_')) continue;
     const data = catalogue.upcast(event.type, event.schemaVersion, event.data);
-    for (const manager of MANAGERS) {
+    for (const manager of managers) {
       const instance = manager.correlate({ ...event, data });
       if (instance !== undefined) add(wanted, pmStream(manager.name, instance), event.id);
     }
   }
-  const unknown = [...inboxes.keys()].filter((stream) => !MANAGERS.some((m) => categoryOf(stream) === `pm_${m.name}`));
+  const unknown = [...inboxes.keys()].filter((stream) => !managers.some((m) => categoryOf(stream) === `pm_${m.name}`));
   return [
     ...unknown.map((stream) => `${stream} is of a process manager that this check does not know`),
     ...[...new Set([...wanted.keys(), ...inboxes.keys()])].flatMap((stream) => {

@@ -1,4 +1,4 @@
-import { accountDecider, operatorDecider, secretSubjectDecider } from '#access';
+import { accountDecider, masterKeyDecider, operatorDecider, secretSubjectDecider } from '#access';
 import { instanceDecider, moduleVersionsDecider, nodeDecider, templateDecider } from '#fleet';
 import type { DomainEvent } from '#kernel';
 import { signingKeysDecider } from '../../../libs/audit/src/domain/signing-keys.js';
@@ -30,6 +30,7 @@ export const STREAM_FOLDS: Readonly<Record<string, readonly StreamFold[]>> = {
   account_prefixes: [fold(prefixDecider)],
   operator: [fold(operatorDecider)],
   secret_subject: [fold(secretSubjectDecider)],
+  master_key: [fold(masterKeyDecider)],
   template: [fold(templateDecider)],
   node: [fold(nodeDecider)],
   module: [fold(moduleVersionsDecider)],

@@ -27,6 +27,7 @@ const ELSEWHERE: readonly (readonly [prefix: string, stream: (data: Data) => str
   ['system.pm.', (data) => pmStream(String(data['manager']), String(data['instance']))],
   ['system.account.', () => ACCOUNT],
   ['system.access.secrets_', (data) => `secret_subject-${String(data['subject'])}`],
+  ['system.access.master_key_', () => 'master_key-platform'],
   ['system.sdwan.prefix_', () => `account_prefixes-${uuidOf(ACCOUNT)}`],
   ['system.sdwan.address.', (data) => `address_ledger-${uuidIn(data, 'network_id')}`],
   ['system.sdwan.pod_range.', (data) => `address_ledger-${uuidIn(data, 'network_id')}`],

@@ -1,15 +1,19 @@
 import { createHmac } from 'node:crypto';
-import { systemClock, systemIds, systemRandom, type Config, type Log } from '#kernel';
+import { hostname } from 'node:os';
+import { systemClock, systemIds, systemRandom, systemTimers, type Config, type Log } from '#kernel';
+import type pg from 'pg';
 import type { EventStore } from '#event-store';
 import type { Transactor } from '#processing';
 import {
   bootstrapAccess,
   EnvelopeSecretStore,
   MemorySecretRows,
-  openMasterKey,
+  MasterKeyRotation,
+  MasterKeys,
   OperatorDirectory,
   PlatformCa,
   PostgresSecretRows,
+  RotationRows,
   type CertificateAuthority,
   type SecretStore,
 } from '#access';
@@ -21,7 +25,9 @@ export interface OpenedAccess {
   readonly operators: OperatorDirectory;
   readonly secrets: SecretStore;
   readonly ca: CertificateAuthority;
-  /** 32 bytes, for position cursors; the same on every process that shares the master key. */
+  /** Absent where everything is in memory. */
+  readonly rotation: MasterKeyRotation | undefined;
+  /** 32 bytes, for position cursors; the same on every process, whichever master key there is by now. */
   readonly cursorKey: Uint8Array;
   readonly tokenFile: string;
   /** Only on the first start. */
@@ -42,22 +48,52 @@ export const openAccess = async (parts: AccessParts, closing: Closing): Promise<
   const edges = { clock: systemClock, random: systemRandom, dataDir };
   const { postgres } = parts.opened;
   if (postgres !== undefined) await refuseForeignDatabase(postgres.pool, dataDir);
-  const masterKey = await openMasterKey(dataDir, systemRandom);
+  const masterKeys = await MasterKeys.open(dataDir, systemRandom);
   const rows =
     postgres === undefined ? new MemorySecretRows(() => systemClock.wallMs()) : new PostgresSecretRows(postgres.pool);
   const ca = await PlatformCa.open(edges);
-  if (postgres !== undefined) await proveIdentity(postgres.pool, dataDir, { masterKey, caPem: ca.caPem() });
+  if (postgres !== undefined) await proveIdentity(postgres.pool, dataDir, { masterKeys, caPem: ca.caPem() });
   const first = await bootstrapAccess({ ...edges, transactor: parts.transactor });
   const operators = new OperatorDirectory(parts.store, systemClock, parts.log);
   const following = new AbortController();
   const followed = operators.follow(following.signal);
   closing.add('operator directory', () => (following.abort(), followed));
+  const secrets = new EnvelopeSecretStore(rows, masterKeys, systemRandom, systemIds);
+  const rotation = postgres === undefined ? undefined : openRotation(parts, postgres.pool, masterKeys, closing);
   return {
     operators,
     ca,
-    secrets: new EnvelopeSecretStore(rows, masterKey, systemRandom, systemIds),
-    cursorKey: createHmac('sha256', masterKey).update('drover position cursors').digest(),
+    secrets,
+    rotation,
+    cursorKey: await cursorKeyOf(secrets, masterKeys),
     tokenFile: first.tokenFile,
     ...(first.adminToken === undefined ? {} : { firstToken: first.adminToken }),
   };
 };
+
+const openRotation = (
+  { log, transactor, config }: AccessParts,
+  pool: pg.Pool,
+  keys: MasterKeys,
+  closing: Closing,
+): MasterKeyRotation => {
+  const rotation = new MasterKeyRotation({
+    ...{ keys, transactor, random: systemRandom, clock: systemClock, timers: systemTimers },
+    rows: new RotationRows(pool),
+    log: log.child({ part: 'master key' }),
+    holder: { id: systemIds.uuid(), label: `${hostname()} (process ${process.pid}, ${config.DROVER_DATA_DIR})` },
+  });
+  rotation.start();
+  closing.add('master key', () => rotation.stop());
+  return rotation;
+};
+
+/** Derived from the master key of the first start that asks, and kept: cursors outlive a rotation. */
+const cursorKeyOf = async (secrets: SecretStore, { current }: MasterKeys): Promise<Uint8Array> => {
+  const kept = await secrets.get(CURSOR_KEY.join('#'));
+  if (kept !== undefined) return Buffer.from(kept, 'hex');
+  const derived = createHmac('sha256', current.bytes).update('drover position cursors').digest();
+  await secrets.put(...CURSOR_KEY, derived.toString('hex'));
+  return derived;
+};
+const CURSOR_KEY = ['platform', 'cursor-key'] as const;

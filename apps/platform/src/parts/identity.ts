@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { ConfigError, sha256Hex } from '#kernel';
+import type { MasterKeys } from '#access';
 
 /** Where a data directory keeps what all processes on one database must share. */
 const FILES: Readonly<Record<string, string>> = { master_key: 'master.key', ca: 'ca/ca.key' };
@@ -33,10 +33,12 @@ export const refuseForeignDatabase = async (pool: Pool, dataDir: string): Promis
 export const proveIdentity = async (
   pool: Pool,
   dataDir: string,
-  keys: { readonly masterKey: Uint8Array; readonly caPem: string },
+  keys: { readonly masterKeys: MasterKeys; readonly caPem: string },
 ): Promise<void> => {
+  // A process that died at the end of a rotation, or was away meanwhile, has the new master key beside the old one.
+  await keys.masterKeys.refresh((await known(pool)).get('master_key'));
   const mine = new Map([
-    ['master_key', createHmac('sha256', keys.masterKey).update('drover platform identity').digest('hex')],
+    ['master_key', keys.masterKeys.current.fingerprint],
     ['ca', sha256Hex(keys.caPem)],
   ]);
   await pool.query(

@@ -60,6 +60,17 @@ export const SecretsShredded = defineEvent(
   }),
 );
 
+const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** Another master key takes the place of the one before: data keys are being wrapped by it. Keys themselves stand nowhere but in data directories. */
+export const MasterKeyRotationStarted = defineEvent(
+  'system.access.master_key_rotation_started',
+  1,
+  z.object({ fingerprint, previous_fingerprint: fingerprint, request: z.string() }),
+);
+/** Nothing is wrapped by the key before any more. */
+export const MasterKeyRotated = defineEvent('system.access.master_key_rotated', 1, z.object({ fingerprint }));
+
 export const accessEvents = [
   AccountCreated,
   NameClaimed,
@@ -68,4 +79,6 @@ export const accessEvents = [
   OperatorTokenCreated,
   OperatorTokenRevoked,
   SecretsShredded,
+  MasterKeyRotationStarted,
+  MasterKeyRotated,
 ] as const;

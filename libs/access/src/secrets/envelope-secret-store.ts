@@ -1,17 +1,9 @@
-import { join } from 'node:path';
-import { canonicalJson, failpoint, RefusedError, sha256Hex, type Ids, type Random } from '#kernel';
+import { failpoint, RefusedError, sha256Hex, type Ids, type Random } from '#kernel';
 import { shreddedRefusal, type FoundSecret, type SecretStore, type ShreddedSubject } from '../ports.js';
-import { createOnce } from '../private-files.js';
+import { fixedMasterKey, type MasterKeyRing } from './master-keys.js';
 import { seal, unseal } from './sealing.js';
+import { bound, MasterKeyMissingError, unwrapKey, wrapKey } from './wrapping.js';
 import type { KeyRow, SecretRows } from './secret-rows.js';
-
-/** The master key of a data directory (`master.key`, 0600, 32 bytes as hex); made at the first start. */
-export const openMasterKey = async (dataDir: string, random: Pick<Random, 'bytes'>): Promise<Uint8Array> => {
-  const path = join(dataDir, 'master.key');
-  const text = (await createOnce(path, `${Buffer.from(random.bytes(32)).toString('hex')}\n`)).trim();
-  if (!/^[0-9a-f]{64}$/.test(text)) throw new Error(`${path} does not hold 32 bytes as hex; restore it from a backup`);
-  return Buffer.from(text, 'hex');
-};
 
 /** A reference is `subject#name`; both may stand in events, neither is secret. */
 const refOf = (subject: string, name: string): string => `${subject}#${name}`;
@@ -22,13 +14,15 @@ const parseRef = (ref: string): { subject: string; name: string } | undefined =>
 
 /** AES-256-GCM with a data key per subject, wrapped by the master key. What is sealed is bound to its subject and name. */
 export class EnvelopeSecretStore implements SecretStore {
+  private readonly keys: MasterKeyRing;
+
   constructor(
     private readonly rows: SecretRows,
-    private readonly masterKey: Uint8Array,
+    masterKey: Uint8Array | MasterKeyRing,
     private readonly random: Pick<Random, 'bytes'>,
     private readonly ids: Ids,
   ) {
-    if (masterKey.length !== 32) throw new RangeError('the master key must have 32 bytes');
+    this.keys = masterKey instanceof Uint8Array ? fixedMasterKey(masterKey) : masterKey;
   }
 
   async put(
@@ -39,9 +33,13 @@ export class EnvelopeSecretStore implements SecretStore {
     if (subject === '' || subject.includes('#')) throw new RangeError('a subject must not be empty or contain #');
     for (;;) {
       const key = (await this.rows.key(subject)) ?? (await this.rows.addKey(subject, this.newKey(subject)));
+      if (key === 'stale') {
+        await this.adoptMasterKey();
+        continue;
+      }
       if (key.kind === 'ended') throw new RefusedError(shreddedRefusal(refOf(subject, name), key.atMs));
       await failpoint('secret.key_made');
-      const sealed = seal(this.unwrap(subject, key), Buffer.from(plaintext), bound(subject, name), this.random);
+      const sealed = seal(await this.unwrap(subject, key), Buffer.from(plaintext), bound(subject, name), this.random);
       const stored = await this.rows.put({ subject, name, keyId: key.keyId, sealed });
       await failpoint('secret.stored');
       // Shredded between the two steps: the next round says so.
@@ -60,7 +58,7 @@ export class EnvelopeSecretStore implements SecretStore {
     const { subject, name } = parsed;
     const found = await this.rows.get(subject, name);
     if (found !== undefined) {
-      const key = this.unwrap(subject, found.key);
+      const key = await this.unwrap(subject, found.key);
       return { kind: 'found', plaintext: unseal(key, found.row.sealed, bound(subject, name)).toString() };
     }
     const left = await this.rows.key(subject);
@@ -75,16 +73,24 @@ export class EnvelopeSecretStore implements SecretStore {
 
   private newKey(subject: string): KeyRow {
     const keyId = this.ids.uuid();
+    const { bytes, fingerprint } = this.keys.current;
     return {
       kind: 'key',
       keyId,
-      wrapped: seal(this.masterKey, this.random.bytes(32), bound(subject, `key:${keyId}`), this.random),
+      wrapped: wrapKey(bytes, subject, keyId, this.random.bytes(32), this.random),
+      wrappedBy: fingerprint,
     };
   }
 
-  private unwrap(subject: string, key: KeyRow): Uint8Array {
-    return unseal(this.masterKey, key.wrapped, bound(subject, `key:${key.keyId}`));
+  private async unwrap(subject: string, { keyId, wrapped, wrappedBy }: KeyRow): Promise<Uint8Array> {
+    if (this.keys.find(wrappedBy).length === 0) await this.keys.refresh(await this.rows.validKey());
+    return unwrapKey(this.keys.find(wrappedBy), subject, keyId, wrapped);
+  }
+
+  /** The master key was replaced by another process; this one has the next one beside its own, and takes it. */
+  private async adoptMasterKey(): Promise<void> {
+    const valid = await this.rows.validKey();
+    await this.keys.refresh(valid);
+    if (valid !== undefined && this.keys.current.fingerprint !== valid) throw new MasterKeyMissingError();
   }
 }
-
-const bound = (subject: string, name: string): string => canonicalJson(['drover secret', subject, name]);

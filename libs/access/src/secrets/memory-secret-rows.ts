@@ -17,6 +17,10 @@ export class MemorySecretRows implements SecretRows {
     return existing ?? key;
   }
 
+  async validKey(): Promise<string | undefined> {
+    return undefined;
+  }
+
   async put(row: SecretRow): Promise<'stored' | 'shredded'> {
     const key = this.keys.get(row.subject);
     if (key?.kind !== 'key' || key.keyId !== row.keyId) return 'shredded';

@@ -3,6 +3,8 @@ export interface KeyRow {
   readonly kind: 'key';
   readonly keyId: string;
   readonly wrapped: Uint8Array;
+  /** Fingerprint of the master key; null: of the one before the first rotation. */
+  readonly wrappedBy: string | null;
 }
 
 /** What is left of a subject that has ended: no key, and which secrets went with it. */
@@ -29,8 +31,13 @@ export type SubjectKeyRow = KeyRow & { readonly subject: string };
 /** Where the ciphertexts are. Postgres in the platform, memory in tests. */
 export interface SecretRows {
   key(subject: string): Promise<KeyRow | EndedRow | undefined>;
-  /** Stores the key unless the subject has one or has ended; answers what is there then. */
-  addKey(subject: string, key: KeyRow): Promise<KeyRow | EndedRow>;
+  /**
+   * Stores the key unless the subject has one or has ended; answers what is there then. 'stale': the key that wraps it is not the
+   * platform's master key any more.
+   */
+  addKey(subject: string, key: KeyRow): Promise<KeyRow | EndedRow | 'stale'>;
+  /** Fingerprint of the platform's master key; undefined where nothing says. */
+  validKey(): Promise<string | undefined>;
   /** Stores or replaces; 'shredded' when the key is not the subject's (any more). */
   put(row: SecretRow): Promise<'stored' | 'shredded'>;
   get(subject: string, name: string): Promise<{ readonly row: SecretRow; readonly key: KeyRow } | undefined>;

@@ -72,11 +72,15 @@ export class Sealer {
 
   private async lead(term: { readonly epoch: number; readonly signal: AbortSignal }): Promise<void> {
     const { signal } = term;
-    const exported = () => void (this.exporting = term.epoch);
+    const reached: Reached = {
+      // What kept it from sealing is over, though bringing the seal to the sink takes a moment more.
+      sealed: () => void (this.trouble = run?.sinkTrouble),
+      exported: () => void (this.exporting = term.epoch),
+    };
     let run: SealRun | undefined;
     for (let failures = 0; !signal.aborted;) {
       try {
-        run ??= await SealRun.open(this.options, term.epoch, exported);
+        run ??= await SealRun.open(this.options, term.epoch, reached);
         await run.sealDue(signal);
         failures = 0;
         // One that was cut off may have looked at nothing: what was wrong before still is.
@@ -114,6 +118,12 @@ export class Sealer {
   }
 }
 
+/** What the sealer is told at once. */
+interface Reached {
+  sealed(): void;
+  exported(): void;
+}
+
 /** What one leader knows of the seals so far, and the events that wait for the next one. */
 class SealRun {
   private pending: Pending;
@@ -125,7 +135,7 @@ class SealRun {
   private constructor(
     private readonly options: SealerOptions,
     private readonly epoch: number,
-    private readonly exported: () => void,
+    private readonly reached: Reached,
     private last: { readonly seq: number; readonly hash: string },
     after: { readonly position: bigint; readonly chain: Uint8Array },
   ) {
@@ -133,18 +143,18 @@ class SealRun {
     this.export = options.sink && new SealExport(options.store, options.sink, epoch);
   }
 
-  static async open(options: SealerOptions, epoch: number, exported: () => void): Promise<SealRun> {
+  static async open(options: SealerOptions, epoch: number, reached: Reached): Promise<SealRun> {
     const { store, keys } = options;
     await store.claim(epoch);
     const { sealSeq } = await store.head();
     const genesis = { position: 0n, chain: CHAIN_GENESIS };
     let run: SealRun;
-    if (sealSeq === 0) run = new SealRun(options, epoch, exported, { seq: 0, hash: NO_PREVIOUS }, genesis);
+    if (sealSeq === 0) run = new SealRun(options, epoch, reached, { seq: 0, hash: NO_PREVIOUS }, genesis);
     else {
       await keys.current();
       const seal = await trustedSeal(store, sealSeq);
       const after = { position: BigInt(seal.to), chain: Buffer.from(seal.chain, 'hex') };
-      run = new SealRun(options, epoch, exported, { seq: seal.seq, hash: sealHash(seal) }, after);
+      run = new SealRun(options, epoch, reached, { seq: seal.seq, hash: sealHash(seal) }, after);
     }
     // What a crash kept from the sink goes there first.
     await run.toSink();
@@ -177,7 +187,7 @@ class SealRun {
   private async toSink(): Promise<void> {
     try {
       await this.export?.run();
-      this.exported();
+      this.reached.exported();
       this.sinkTrouble = undefined;
     } catch (error) {
       if (error instanceof FencedError || error instanceof SinkDisagreesError) throw error;
@@ -226,6 +236,7 @@ class SealRun {
       if ((await store.head()).sealSeq !== this.last.seq) throw new Error('somebody else has added a seal');
       return;
     }
+    this.reached.sealed();
     this.last = { seq: body.seq, hash: sealHash(body) };
     this.pending = new Pending(pending.last, pending.chain, log.nativeChain);
   }
