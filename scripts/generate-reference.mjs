@@ -10,7 +10,7 @@ import { settingsPage } from './reference/settings.mjs';
 import { toolsPage } from './reference/tools.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const CONTEXTS_WITH_TOOLS = ['fleet', 'sdwan', 'kubernetes', 'audit', 'consumers'];
+const CONTEXTS_WITH_TOOLS = ['fleet', 'sdwan', 'kubernetes', 'audit', 'consumers', 'tools'];
 const at = process.argv.indexOf('--out');
 const out = at < 0 ? join(root, 'docs/reference') : process.argv[at + 1];
 
@@ -22,6 +22,7 @@ const ENTRY = [
   `export { fleetEvents } from './libs/fleet/src/domain/events.js';`,
   `export { sdwanEvents } from './libs/sdwan/src/domain/events.js';`,
   `export { consumerEvents } from './libs/consumers/src/domain/webhook/events.js';`,
+  `export { toolEvents } from './libs/tools/src/approvals/events.js';`,
   `export { kubernetesEvents } from './libs/kubernetes/src/domain/events.js';`,
   `export { z } from 'zod';`,
 ].join('\n');

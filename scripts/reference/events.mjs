@@ -6,6 +6,7 @@ const SOURCES = [
   ['sdwanEvents', 'Networks, peers, virtual IPs, access grants', 'libs/sdwan'],
   ['kubernetesEvents', 'Clusters', 'libs/kubernetes'],
   ['consumerEvents', 'Webhooks', 'libs/consumers'],
+  ['toolEvents', 'Policies and approvals', 'libs/tools'],
 ];
 
 const payload = (z, definition) => {

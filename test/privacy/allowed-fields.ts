@@ -26,6 +26,8 @@ export const EVENT_FIELDS: readonly Exception[] = [
   },
   { field: '* capabilities', reason: 'names and versions of what a node can do, bounded by the gateway' },
   { field: '* acks_ms', reason: 'milliseconds by peer id' },
+  { field: 'system.approval.requested arguments', reason: 'in short, as via: what looks like a secret is hidden' },
+  { field: 'system.approval.notified arguments', reason: 'in short, as via: what looks like a secret is hidden' },
   { field: 'system.pm.input_received input.event.data', reason: 'a stored event whole: its own schema was linted' },
   { field: 'system.pm.input_received input.event.meta', reason: 'a stored event’s own metadata' },
   { field: 'system.pm.input_received input.data', reason: 'data of a timer; made from events by react, which is pure' },

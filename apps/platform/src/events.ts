@@ -6,6 +6,7 @@ import { fleetEvents } from '#fleet';
 import { kubernetesEvents } from '#kubernetes';
 import { processingEvents } from '#processing';
 import { sdwanEvents } from '#sdwan';
+import { toolEvents } from '#tools';
 
 /** Every event that the platform writes or reads. What is not here cannot be appended, and fails to be read. */
 export const platformEvents: readonly EventDefinition[] = [
@@ -15,5 +16,6 @@ export const platformEvents: readonly EventDefinition[] = [
   ...sdwanEvents,
   ...kubernetesEvents,
   ...consumerEvents,
+  ...toolEvents,
   ...processingEvents,
 ] as unknown as readonly EventDefinition[];

@@ -46,7 +46,7 @@ import { CERTIFICATE_AUTHORITY, MASTER_KEY_ROTATION, OPERATOR_AUTHENTICATOR, SEC
 import { AGENT_LINK, GATEWAY_REGISTRAR } from '#agent-gateway';
 import { FLEET_SERVICES, type FleetServices } from '#fleet';
 import { FailoverService } from '#sdwan';
-import { CURSOR_CODEC, IDEMPOTENCY_LEDGER, STATE_KEY, TOOL_REGISTRAR, ToolRegistry } from '#tools';
+import { CURSOR_CODEC, IDEMPOTENCY_LEDGER, STATE_KEY, TOOL_REGISTRAR, ToolRegistry, ToolsModule } from '#tools';
 import { NestCommandDispatcher } from './adapters/nest-dispatcher.js';
 import { CONTEXTS } from './contexts.js';
 import { PlatformForks } from './fork/forks.js';
@@ -155,6 +155,7 @@ export class PlatformModule {
       imports: [
         CqrsModule.forRoot(),
         ...CONTEXTS,
+        ToolsModule,
         AuditModule,
         SealsModule,
         MasterKeyModule,

@@ -30,6 +30,8 @@ export interface ToolDefinition<I extends z.ZodObject = z.ZodObject, O extends z
   readonly cli?: readonly [noun: string, verb: string];
   /** Moves or interrupts what runs now, though it can be undone (a drain, a failover): guarded tokens need a fresh plan for it. */
   readonly disruptive?: boolean;
+  /** How humans decide over AI operators: guarded tokens may never call it, and no policy applies. */
+  readonly humansOnly?: boolean;
   /** The argument that names what is ended or moved; the first required one when not given. */
   readonly target?: string;
   /** For a change that goes on after its answer: where to look until it has ended. */

@@ -41,7 +41,7 @@ export const targetOf = (tool: ToolDefinition): string => {
 };
 
 const quoted = (text: string): string =>
-  /^[\w@%+:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
 /** What a human types to make the same call. */
 export const cliCommand = (
@@ -61,10 +61,17 @@ export const cliCommand = (
  */
 export const climb = (call: GuardedCall): GuardVerdict => {
   const { tool, principal, plan } = call;
-  if (principal.guarded !== true || !needsPlan(tool)) return { kind: 'pass' };
+  if (principal.guarded !== true) return { kind: 'pass' };
+  if (tool.humansOnly === true) throw new RefusedError(humansOnly(call));
+  if (!needsPlan(tool)) return { kind: 'pass' };
   if (plan !== 'fresh') throw new RefusedError(planRefusal(tool.name, plan));
   return tool.danger === 'destroy' ? consentOf(call) : { kind: 'pass' };
 };
+
+const humansOnly = ({ tool, input }: GuardedCall): Refusal =>
+  refusal(403, 'human_needed', `${tool.name} is for humans: a guarded token never may`, {
+    hint: `a human with a token of their own runs: ${cliCommand(tool, input)}`,
+  });
 
 const planRefusal = (tool: string, plan: 'none' | 'expired' | 'other'): Refusal => {
   const [code, reason] = {

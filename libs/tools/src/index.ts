@@ -1,4 +1,7 @@
+export * from './approvals/decide.js';
+export * from './approvals/events.js';
 export * from './approvals/gate.js';
+export * from './approvals/policy.js';
 export * from './catalogue.js';
 export * from './cursor.js';
 export * from './define-tool.js';
@@ -22,3 +25,4 @@ export * from './tool-preview.js';
 export * from './tool-registry.js';
 export * from './tool-run.js';
 export * from './tool-schema.js';
+export * from './tools.module.js';

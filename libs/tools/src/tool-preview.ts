@@ -62,20 +62,23 @@ const dataOf = (preview: ToolPreview): Readonly<Record<string, unknown>> => {
 const wouldBe = (preview: ToolPreview): string => {
   if (preview.kind === 'outside') return 'unknown';
   if (preview.kind === 'pending') return 'pending';
+  if (preview.answer.kind === 'refused') return 'refused';
   return preview.answer.kind === 'ok' && preview.answer.data['outcome'] === 'nothing' ? 'nothing' : 'done';
 };
 
 /**
- * The answer of a dry run: the tool's own data as the fork gave it (ids and tokens in it are placeholders), and what would
- * follow. A call that would be refused is refused in the same words.
+ * The answer of a dry run: the tool's own data as the fork gave it (ids and tokens in it are placeholders), or as the tool itself
+ * answers when it knows a dry run of its own, and what would follow. A call that would be refused is refused in the same words.
  */
 export const previewAnswer = (
   preview: ToolPreview,
   plan: { readonly planId: string; readonly expiresAtMs: number },
   about: Readonly<Record<string, unknown>>,
+  own?: Readonly<Record<string, unknown>>,
 ): ToolAnswer => {
-  if (preview.kind === 'ran' && preview.answer.kind === 'refused') return preview.answer;
-  if (preview.kind === 'ran' && preview.answer.kind !== 'ok') {
+  const refused = preview.kind === 'ran' && preview.answer.kind === 'refused' ? preview.answer : undefined;
+  if (refused !== undefined && own === undefined) return refused;
+  if (refused === undefined && preview.kind === 'ran' && preview.answer.kind !== 'ok') {
     const hint = 'what_if shows what could be found out; the call itself would most likely fail as well';
     return { kind: 'refused', refusal: refusal(422, 'would_fail', 'the dry run broke off inside the tool', { hint }) };
   }
@@ -88,8 +91,11 @@ export const previewAnswer = (
     events,
     vip_moves,
     nodes_touched,
-    cannot_predict,
+    cannot_predict: [
+      ...(refused === undefined ? [] : [`as it is now, the call would be refused: ${refused.refusal.message}`]),
+      ...cannot_predict,
+    ],
     ...(stopped_early === undefined ? {} : { stopped_early }),
   };
-  return { kind: 'ok', data: { ...dataOf(preview), outcome: 'planned', dry_run, ...about } };
+  return { kind: 'ok', data: { ...(own ?? dataOf(preview)), outcome: 'planned', dry_run, ...about } };
 };

@@ -82,6 +82,14 @@ export class ToolRegistry implements ToolRegistrar {
     return this.entries.get(bare(name))?.tool;
   }
 
+  /** Names of the tools that a policy may be about. */
+  changingTools(): string[] {
+    const changing = [...this.entries.values()].filter(
+      ({ tool }) => tool.danger !== 'read' && tool.humansOnly !== true,
+    );
+    return changing.map(({ tool }) => tool.name);
+  }
+
   async call(request: ToolRequest): Promise<ToolAnswer> {
     const started = this.ports.clock.monotonicMs();
     const name = bare(request.name);
@@ -109,7 +117,7 @@ export class ToolRegistry implements ToolRegistrar {
   private async change(entry: Entry, request: ToolRequest, read: ReadInput, call: Correlated): Promise<ToolAnswer> {
     const { tool } = entry;
     const { principal, approvalId } = request;
-    if (read.dryRun) return this.dryRun(entry, principal, read);
+    if (read.dryRun) return this.dryRun(entry, request, read, call);
     if (approvalId !== undefined) return this.perform(entry, request, { ...read, key: approvalId }, call);
     const rule = await this.gate?.rule(tool, principal);
     const plan = this.checkPlan(tool, principal, read);
@@ -159,8 +167,17 @@ export class ToolRegistry implements ToolRegistrar {
     return { kind: 'ok', data: { ...data, ...this.about(tool, run, data), ...normalisedOf(read) } };
   }
 
-  private async dryRun({ tool }: Entry, principal: Principal, read: ReadInput): Promise<ToolAnswer> {
+  /** Tools that have a dry run of their own say more than a fork can (why a candidate is none); both are answered. */
+  private async dryRun(entry: Entry, request: ToolRequest, read: ReadInput, call: Correlated): Promise<ToolAnswer> {
     const { plans, clock, ids } = this.ports;
+    const { tool } = entry;
+    const { principal } = request;
+    const ownInput = { ...read.input, dry_run: true };
+    const own =
+      'dry_run' in tool.input.shape
+        ? await this.perform(entry, request, { ...read, input: ownInput, key: undefined }, call)
+        : undefined;
+    if (own !== undefined && (own.kind !== 'ok' || this.previews === undefined)) return own;
     if (this.previews === undefined || plans === undefined) {
       throw new RefusedError(refusal(422, 'no_dry_run', 'nothing can be tried out here', { field: 'dry_run' }));
     }
@@ -168,7 +185,8 @@ export class ToolRegistry implements ToolRegistrar {
     const asked = { tool: tool.name, arguments: read.input, accountId, operatorId, permissions };
     const preview = await this.previews.preview(asked);
     const plan = plans.issue(planAbout(tool, principal, read), clock.wallMs());
-    return previewAnswer(preview, plan, { correlation_id: ids.uuid(), ...normalisedOf(read) });
+    const about = { correlation_id: ids.uuid(), ...normalisedOf(read) };
+    return previewAnswer(preview, plan, about, own?.kind === 'ok' ? own.data : undefined);
   }
 
   private checkPlan(tool: ToolDefinition, principal: Principal, read: ReadInput) {

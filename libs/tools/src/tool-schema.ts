@@ -31,7 +31,7 @@ export const mutationAnswer = {
   read_model: z.literal('behind').optional().describe('Written, but lists may not show it yet'),
   dry_run: z
     .object({
-      would_be: z.enum(['done', 'nothing', 'pending', 'unknown']),
+      would_be: z.enum(['done', 'nothing', 'pending', 'refused', 'unknown']),
       plan_id: z.string(),
       plan_expires_at: z.string(),
       events: rows,
@@ -61,7 +61,7 @@ export const inputSchema = (tool: ToolDefinition): z.ZodObject => {
   const needsPlan = tool.danger === 'destroy' || tool.disruptive === true;
   return tool.input.safeExtend({
     ...('idempotency_key' in tool.input.shape ? {} : { idempotency_key: idempotencyKey.optional() }),
-    dry_run: dryRun.optional(),
+    ...('dry_run' in tool.input.shape ? {} : { dry_run: dryRun.optional() }),
     ...(needsPlan ? { plan_id: planId.optional() } : {}),
   });
 };

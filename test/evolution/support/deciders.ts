@@ -1,6 +1,7 @@
 import { accountDecider, masterKeyDecider, operatorDecider, secretSubjectDecider } from '#access';
 import { instanceDecider, moduleVersionsDecider, nodeDecider, templateDecider } from '#fleet';
 import type { DomainEvent } from '#kernel';
+import { approvalDecider, policyDecider } from '#tools';
 import { signingKeysDecider } from '../../../libs/audit/src/domain/signing-keys.js';
 import { webhookDecider } from '../../../libs/consumers/src/domain/webhook/decide.js';
 import { joinRefusals } from '../../../libs/kubernetes/src/application/join-refusals.js';
@@ -43,6 +44,8 @@ export const STREAM_FOLDS: Readonly<Record<string, readonly StreamFold[]>> = {
   access_grant: [fold(accessGrantDecider)],
   firewall_rule: [fold(firewallDecider)],
   webhook: [fold(webhookDecider)],
+  approval: [fold(approvalDecider)],
+  tool_policy: [fold(policyDecider)],
   audit_keys: [fold(signingKeysDecider)],
   cluster: [fold(clusterDecider)],
   k3s_node: [fold(nodeWorkDecider)],

@@ -1,4 +1,5 @@
 import { canonicalJson } from '#kernel';
+import { guardCases } from './testing/guard-cases.js';
 import { mcpCases } from './testing/mcp-cases.js';
 import { restCases } from './testing/rest-cases.js';
 import { startTestPlatform, type TestPlatform } from '../testing/test-platform.js';
@@ -63,4 +64,5 @@ describe('a dry run', () => {
 });
 
 describe('REST', () => restCases(() => drover));
+describe('guarded tokens and approvals', () => guardCases(() => drover));
 describe('MCP', () => mcpCases(() => drover));

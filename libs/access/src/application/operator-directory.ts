@@ -66,7 +66,8 @@ export class OperatorDirectory implements OperatorAuthenticator {
     if (token.expiresAt !== null && Date.parse(token.expiresAt) <= this.clock.wallMs()) return undefined;
     const { operatorId, accountId, name } = state.created;
     const expires = token.expiresAt === null ? {} : { expiresAtMs: Date.parse(token.expiresAt) };
-    return { operatorId, accountId, name, permissions: new Set(token.permissions), ...expires };
+    const guarded = token.guarded ? { guarded: true } : {};
+    return { operatorId, accountId, name, permissions: new Set(token.permissions), ...expires, ...guarded };
   }
 
   private async current(operatorId: string): Promise<OperatorState | undefined> {

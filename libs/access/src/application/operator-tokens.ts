@@ -10,6 +10,8 @@ export const createOperatorToken = async (
     readonly operatorId: OperatorId;
     readonly permissions: readonly string[];
     readonly expiresAt: string | null;
+    /** For an AI operator. */
+    readonly guarded?: boolean;
   },
   context: CommandContext,
 ): Promise<MintedToken> => {
@@ -24,6 +26,7 @@ export const createOperatorToken = async (
         token_digest: minted.digest,
         permissions: input.permissions,
         expires_at: input.expiresAt,
+        ...(input.guarded === true ? { guarded: true } : {}),
       },
     },
     context,

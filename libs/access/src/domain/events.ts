@@ -37,6 +37,8 @@ export const OperatorTokenCreated = defineEvent(
     token_digest: z.string(),
     permissions: z.array(z.string()),
     expires_at: z.iso.datetime().nullable(),
+    /** Made for an AI operator: what disrupts needs a plan, what destroys a human. */
+    guarded: z.boolean().optional(),
   }),
 );
 export const OperatorTokenRevoked = defineEvent(

@@ -123,6 +123,7 @@ export const unassignModuleFromTemplate = defineTool({
   output: z.object({ unassigned: z.boolean(), template: templateShape }),
   permission: kubernetes,
   danger: 'destroy',
+  disruptive: true,
   aliases: { id: 'template_id', module_id: 'module_name', node_template_id: 'template_id' },
   cli: ['template', 'unassign-module'],
 });

@@ -70,6 +70,7 @@ export const createFirewallRule = defineTool({
   output: z.object({ firewall_rule: ruleShape }),
   permission: write,
   danger: 'change',
+  disruptive: true,
   aliases: { network: 'network_id', source: 'src_selector', destination: 'dst_selector', port: 'port_range' },
   examples: [
     {
@@ -132,6 +133,7 @@ export const updateFirewallRule = defineTool({
   output: z.object({ firewall_rule: ruleShape }),
   permission: write,
   danger: 'change',
+  disruptive: true,
   aliases: { id: 'firewall_rule_id', rule_id: 'firewall_rule_id' },
   cli: ['firewall', 'update'],
 });

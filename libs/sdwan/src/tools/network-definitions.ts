@@ -82,6 +82,7 @@ export const updateNetwork = defineTool({
   output: z.object({ network: networkShape }),
   permission: write,
   danger: 'change',
+  disruptive: true,
   aliases: networkAliases,
   cli: ['network', 'update'],
 });
@@ -96,6 +97,7 @@ export const updateRoutingMode = defineTool({
   output: z.object({ network: networkShape }),
   permission: write,
   danger: 'change',
+  disruptive: true,
   aliases: networkAliases,
   cli: ['network', 'routing-mode'],
 });

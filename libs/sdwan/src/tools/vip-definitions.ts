@@ -78,6 +78,16 @@ export const failoverVirtualIp = defineTool({
   }),
   permission: write,
   danger: 'change',
+  disruptive: true,
+  follow: {
+    tool: 'system_sdwan_get_virtual_ip',
+    argument: 'virtual_ip_id',
+    id: 'virtual_ip.id',
+    state: 'virtual_ip.state',
+    phases: ['moving', 'active'],
+    done: ['active'],
+    failed: ['stranded', 'released'],
+  },
   aliases: {
     ...vipAliases,
     target: 'target_instance_id',

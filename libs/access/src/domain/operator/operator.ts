@@ -23,6 +23,7 @@ export interface OperatorTokenState {
   /** ISO 8601; null when it does not expire. */
   readonly expiresAt: string | null;
   readonly revoked: boolean;
+  readonly guarded: boolean;
 }
 
 export interface OperatorState {
@@ -36,6 +37,7 @@ export interface NewToken {
   readonly token_digest: string;
   readonly permissions: readonly string[];
   readonly expires_at: string | null;
+  readonly guarded?: boolean;
 }
 
 export type OperatorCommand =
@@ -93,8 +95,15 @@ const evolve = (state: OperatorState, event: OperatorEvent): OperatorState => {
       return { ...state, created: { operatorId: operator_id, accountId: account_id, name } };
     }
     case 'system.operator.token_created': {
-      const { token_id, token_digest, permissions, expires_at } = event.data;
-      const token = { tokenId: token_id, digest: token_digest, permissions, expiresAt: expires_at, revoked: false };
+      const { token_id, token_digest, permissions, expires_at, guarded = false } = event.data;
+      const token = {
+        tokenId: token_id,
+        digest: token_digest,
+        permissions,
+        expiresAt: expires_at,
+        revoked: false,
+        guarded,
+      };
       return { ...state, tokens: [...state.tokens, token] };
     }
     case 'system.operator.token_revoked': {

@@ -1,0 +1,118 @@
+import { nearest, refusal, RefusedError, type Timers } from '#kernel';
+import type { ReadModels, Transactor } from '#processing';
+import { DecideApproval, SetToolPolicy } from '../approvals/commands.js';
+import { approvalDecider } from '../approvals/decide.js';
+import { policyDecider, policyStream, POLICY_CLASSES } from '../approvals/policy.js';
+import { toolApprovals, type ApprovalDoc } from '../approvals/projection.js';
+import type { ToolCall } from '../define-tool.js';
+import type { ToolRegistry } from '../tool-registry.js';
+import * as tools from './definitions.js';
+
+export interface ApprovalToolServices {
+  readonly readModels: ReadModels;
+  readonly transactor: Transactor;
+  readonly timers: Timers;
+  readonly registry: ToolRegistry;
+}
+
+const POLL_MS = 50;
+const WAIT_MS = 5_000;
+
+const view = ({ id, status, call, ...doc }: ApprovalDoc): tools.ApprovalOutput => {
+  if (call === undefined || status === 'none' || status === 'notified') throw new Error(`${id} holds no call`);
+  const { completion } = doc;
+  return {
+    id,
+    status,
+    tool: call.tool,
+    arguments: { ...call.arguments },
+    requested_by: { operator_id: call.operator_id, name: call.operator_name, guarded: call.guarded },
+    requested_at: doc.requested_at,
+    expires_at: call.expires_at,
+    decided_by: doc.decidedBy,
+    decided_at: doc.decided_at,
+    comment: doc.comment,
+    outcome: completion?.outcome ?? null,
+    error: completion?.code == null ? null : { code: completion.code, message: completion.message ?? '' },
+    correlation_id: completion?.correlation_id ?? null,
+  };
+};
+
+const find = async (readModels: ReadModels, call: ToolCall, wanted: string): Promise<ApprovalDoc> => {
+  const doc = await readModels.get(toolApprovals, wanted);
+  if (doc !== undefined && doc.account === call.accountId) return doc;
+  const all = await readModels.find(toolApprovals, { where: { account: call.accountId }, limit: 500 });
+  const near = nearest(
+    wanted,
+    all.map(({ id }) => id),
+  );
+  throw new RefusedError(
+    refusal(404, 'approval_not_found', `there is no approval ${JSON.stringify(wanted.slice(0, 100))}`, {
+      field: 'approval_id',
+      hint: near === undefined ? 'list_approvals shows what there is' : `did you mean ${near}?`,
+    }),
+  );
+};
+
+export const registerApprovalTools = (services: ApprovalToolServices): void => {
+  const { registry, readModels, transactor } = services;
+  registry.add(tools.listApprovalsTool, async ({ status, limit, cursor }, call) => {
+    const where = { account: call.accountId, ...(status === undefined ? {} : { status }) };
+    const after = cursor === undefined ? {} : { after: cursor };
+    const docs = await readModels.find(toolApprovals, { where, limit: limit + 1, ...after });
+    const page = docs.slice(0, limit);
+    return { approvals: page.map(view), next_cursor: docs.length > limit ? page.at(-1)!.id : null };
+  });
+  registry.add(tools.getApprovalTool, async ({ approval_id }, call) => ({
+    approval: view(await find(readModels, call, approval_id)),
+  }));
+  const decide =
+    (decision: 'approve' | 'reject') => async (input: { approval_id: string; comment: string }, call: ToolCall) => {
+      const { id } = await find(readModels, call, input.approval_id);
+      await call.run(DecideApproval, { approval_id: id, decision, comment: input.comment });
+      if (decision === 'approve') await performed(services, id, call);
+      await call.settle(toolApprovals);
+      return { approval: view(await find(readModels, call, id)) };
+    };
+  registry.add(tools.approveOperationTool, decide('approve'));
+  registry.add(tools.rejectOperationTool, decide('reject'));
+  registry.add(tools.setToolPolicyTool, async (input, call) => {
+    checkPolicyTool(registry, input.tool);
+    await call.run(SetToolPolicy, { policy: input });
+    return { policy: input };
+  });
+  registry.add(tools.listToolPoliciesTool, async (_, call) => {
+    const known = await transactor.read(policyStream(call.accountId), policyDecider);
+    return { policies: Object.values(known?.state.policies ?? {}) };
+  });
+};
+
+/** The process manager makes the call; whoever approved it wants to know what came of it, if that is soon. */
+const performed = async ({ transactor, readModels, timers }: ApprovalToolServices, id: string, call: ToolCall) => {
+  for (let waitedMs = 0; waitedMs < WAIT_MS && !call.signal.aborted; waitedMs += POLL_MS) {
+    const { status } = (await transactor.read(id, approvalDecider))!.state;
+    if (status === 'completed' && (await readModels.get(toolApprovals, id))?.status === 'completed') return;
+    await new Promise<void>((resolve) => timers.after(POLL_MS, resolve));
+  }
+  call.warn('the call is not made yet: get_approval tells when it is');
+};
+
+const checkPolicyTool = (registry: ToolRegistry, wanted: string): void => {
+  if ((POLICY_CLASSES as readonly string[]).includes(wanted)) return;
+  const tool = registry.definition(wanted);
+  if (tool !== undefined && tool.danger !== 'read' && tool.humansOnly !== true && tool.name === wanted) return;
+  const choices = [...POLICY_CLASSES, ...registry.changingTools()];
+  const near = nearest(wanted, choices);
+  throw new RefusedError(
+    refusal(
+      400,
+      'invalid_parameter',
+      `tool: ${JSON.stringify(wanted.slice(0, 100))} is no changing tool and no class of them`,
+      {
+        field: 'tool',
+        hint: near === undefined ? `a changing tool, or one of ${POLICY_CLASSES.join(', ')}` : `did you mean ${near}?`,
+        candidates: (near === undefined ? POLICY_CLASSES : [near]).map((id) => ({ id })),
+      },
+    ),
+  );
+};
