@@ -22,7 +22,10 @@ const ONCE: readonly (readonly [type: string, by: string, subjects: number])[] =
   ['system.k3s.handshake.ready', 'instance_id', 3],
   ['system.instance.drain_requested', 'instance_id', 1],
   ['system.instance.drained', 'instance_id', 1],
-  ['system.instance.terminated', 'instance_id', 1],
+  ['system.instance.terminated', 'instance_id', 2],
+  ['system.k3s.node.left', 'instance_id', 1],
+  ['system.access.master_key_rotation_started', 'fingerprint', 1],
+  ['system.access.master_key_rotated', 'fingerprint', 1],
 ];
 
 /** No crash is a reason for any of these. */
