@@ -216,10 +216,10 @@ export class ShortStory {
     const peer = (await peers()).find((one) => one.node_instance_id === worker.id)!;
     await this.operator.call('system_sdwan_rotate_peer_key', { peer_id: peer.id, wait_seconds: 0 });
     await this.until('the worker has its new key', async () => {
-      const { peer: now } = await this.operator.call<{ peer: { rotation: unknown } }>('system_sdwan_get_peer', {
+      const { peer: now } = await this.operator.call<{ peer: { key_rotation: unknown } }>('system_sdwan_get_peer', {
         peer_id: peer.id,
       });
-      return now.rotation === null ? undefined : JSON.stringify(now.rotation);
+      return now.key_rotation === null ? undefined : JSON.stringify(now.key_rotation);
     });
   }
 
