@@ -11,6 +11,7 @@ export const USAGE = `drover: operate a Drover platform
   drover what-if TOOL [ARGUMENTS]  what a call would do; also drover what-if NOUN VERB …
   drover fleet at TIME             the fleet as it was
   drover vpn join URL              bring this machine into a network (also: vpn refresh, list, revoke; see vpn --help)
+  drover mcp                       an MCP server on stdin and stdout for an assistant (see mcp --help)
   drover lab ARGUMENTS             the lab on this machine
 
 Arguments are key=value, --key value, or --json '{"key":"value"}'.

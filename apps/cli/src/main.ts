@@ -36,6 +36,10 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     const code = await vpn({ flags, help, words: words.slice(1) });
     if (code !== undefined) return code;
   }
+  if (words[0] === 'mcp') {
+    const { runMcp } = await import('./mcp.js');
+    return runMcp({ flags, help, words: words.slice(1), env: process.env });
+  }
   if (words[0] === 'event' && words[1] === 'watch') return watchEvents({ flags, help, words: words.slice(2) });
   if (words[0] === 'events') {
     if (words.includes('--watch')) return watchEvents({ flags, help, words: words.slice(1) });
