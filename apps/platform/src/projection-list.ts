@@ -3,6 +3,7 @@ import { kubernetesProjections } from '#kubernetes';
 import { listed, processDecisions, type ListedProjection } from '#processing';
 import { sdwanProjections } from '#sdwan';
 import { webhooks } from '#consumers';
+import { toolApprovals } from '#tools';
 
 /** Every read model of the platform, for what checks or rebuilds them all. */
 export const platformProjections: readonly ListedProjection[] = [
@@ -11,4 +12,5 @@ export const platformProjections: readonly ListedProjection[] = [
   ...sdwanProjections,
   ...kubernetesProjections,
   listed(webhooks),
+  listed(toolApprovals),
 ];

@@ -2,6 +2,7 @@ export * from './approvals/decide.js';
 export * from './approvals/events.js';
 export * from './approvals/gate.js';
 export * from './approvals/policy.js';
+export * from './approvals/projection.js';
 export * from './catalogue.js';
 export * from './cursor.js';
 export * from './define-tool.js';

@@ -7,7 +7,7 @@ const READS =
 const GIVE_UP_MS = 120_000;
 
 /** Refusals of a repeated call for what has ended since, or for a token that is told once: nothing happens. */
-const MOVED_ON = ['instance_terminated', 'token_told_already'];
+const MOVED_ON = ['instance_terminated', 'instance_gone', 'peer_not_found', 'token_told_already'];
 
 export interface Acknowledged {
   readonly tool: string;

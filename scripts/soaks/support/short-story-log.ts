@@ -20,8 +20,8 @@ const ONCE: readonly (readonly [type: string, by: string, subjects: number])[] =
   ['system.k3s.cluster.bootstrapped', 'cluster_id', 1],
   ['system.k3s.handshake.join_request', 'instance_id', 2],
   ['system.k3s.handshake.ready', 'instance_id', 3],
-  ['system.instance.drain_requested', 'instance_id', 1],
-  ['system.instance.drained', 'instance_id', 1],
+  ['system.instance.drain_requested', 'instance_id', 2],
+  ['system.instance.drained', 'instance_id', 2],
   ['system.instance.terminated', 'instance_id', 2],
   ['system.k3s.node.left', 'instance_id', 1],
   ['system.access.master_key_rotation_started', 'fingerprint', 1],
@@ -80,6 +80,10 @@ const acknowledgements = (events: readonly RecordedEvent[], calls: readonly Ackn
   });
 };
 
+/** The agent of the instance that was terminated asks once more, and is told so. */
+const isAfterItsEnd = ({ type, data }: RecordedEvent): boolean =>
+  type === 'system.instance.enrollment_refused' && data['code'] === 'instance_terminated';
+
 /** Where the log of a short story differs from what it must be, whoever crashed or stalled meanwhile. */
 export const problemsOfShortStory = (
   events: readonly RecordedEvent[],
@@ -91,6 +95,8 @@ export const problemsOfShortStory = (
     ...once(events),
     ...moves(events),
     ...acknowledgements(events, acknowledged),
-    ...events.filter((e) => never.includes(e.type)).map((e) => `${e.type}: ${JSON.stringify(e.data)}`),
+    ...events
+      .filter((e) => never.includes(e.type) && !isAfterItsEnd(e))
+      .map((e) => `${e.type}: ${JSON.stringify(e.data)}`),
   ];
 };
