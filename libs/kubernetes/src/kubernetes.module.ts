@@ -22,6 +22,8 @@ import {
   type ProcessingRegistrar,
   type Transactor,
 } from '#processing';
+import { ResumeMigrationHandler, SetLifecyclePolicyHandler } from './application/care/care.handlers.js';
+import { LifecycleWatch } from './application/care/lifecycle-watch.js';
 import { ClaimClusterHandler } from './application/claim.handler.js';
 import { clusterHealthManager } from './application/cluster-health-manager.js';
 import { ClusterWatches } from './application/cluster-watches.js';
@@ -63,6 +65,9 @@ import { UpgradeTools } from './tools/upgrade-handlers.js';
         given ?? new KubeApis(link, secrets, timers),
     },
     PodRanges,
+    LifecycleWatch,
+    SetLifecyclePolicyHandler,
+    ResumeMigrationHandler,
     ClaimClusterHandler,
     DrainNodeHandler,
     UncordonNodeHandler,
@@ -93,6 +98,7 @@ export class KubernetesModule implements OnModuleInit {
     private readonly directory: KubernetesDirectory,
     private readonly apis: KubeApis,
     private readonly departures: Departures,
+    private readonly watch: LifecycleWatch,
     private readonly versions: VersionDirectory,
   ) {}
 
@@ -101,10 +107,20 @@ export class KubernetesModule implements OnModuleInit {
     const log = this.log.child({ context: 'kubernetes' });
     const clusters = new Clusters(transactor);
     const tokens = new WorkerTokens(this.apis, clock, this.random);
-    const joins = new Joins({ departures: this.departures, directory, clusters, tokens, secrets, transactor, clock, log });
+    const joins = new Joins({
+      departures: this.departures,
+      directory,
+      clusters,
+      tokens,
+      secrets,
+      transactor,
+      clock,
+      log,
+    });
     this.gateway.addSource(new ModulesSource(directory, this.config.DROVER_K3S_BIN, this.versions));
     this.gateway.addPhaseHandler(new K3sHandshake({ directory, clusters, joins, secrets, dispatcher, clock }));
     this.gateway.addObserver(new NodeHealth(directory, clusters, clock));
+    this.gateway.addObserver(this.watch);
     this.fleet.drainAdvice.add(async (instanceId) => directory.drainWarnings(instanceId));
     this.fleet.drainAdvice.addEnd(this.departures);
     for (const projection of kubernetesProjections) projection.register(this.processing);
@@ -121,5 +137,7 @@ export class KubernetesModule implements OnModuleInit {
     this.processing.addCommand(commands.JudgeCluster);
     this.processing.addCommand(commands.RecordCleanUpFailed);
     this.processing.addCommand(commands.DecommissionCluster);
+    this.processing.addCommand(commands.SetLifecyclePolicy);
+    this.processing.addCommand(commands.ResumeMigration);
   }
 }

@@ -1,5 +1,6 @@
 import type { ClusterId, InstanceId } from '#kernel';
 import { Command } from '#processing';
+import type { PolicyChange } from '../domain/cluster/policy.js';
 
 interface OnInstance {
   readonly instance_id: InstanceId;
@@ -52,6 +53,13 @@ export class RecordCleanUpFailed extends Command<
 /** Makes the cluster's state what its nodes' states say: degraded, or recovered. Level-triggered. */
 export class JudgeCluster extends Command<OnCluster, void> {
   static readonly type = 'kubernetes.judge_cluster';
+}
+
+export class SetLifecyclePolicy extends Command<OnCluster & { readonly change: PolicyChange }, void> {
+  static readonly type = 'kubernetes.set_lifecycle_policy';
+}
+export class ResumeMigration extends Command<OnCluster, void> {
+  static readonly type = 'kubernetes.resume_migration';
 }
 
 export class DecommissionCluster extends Command<OnCluster, { readonly freed: readonly string[] }> {

@@ -19,6 +19,10 @@ export interface KnownInstance {
   readonly cniPlugin: 'flannel' | 'ovn_kubernetes' | null;
   readonly memoryBytes: number | null;
   readonly online: boolean;
+  /** Since when it is online or not. */
+  readonly presenceSince: string | null;
+  /** Why its runtime could not be brought up, or its join was refused; null once that is over. */
+  readonly problem: string | null;
   readonly modules: ReadonlyMap<string, AssignedModule>;
 }
 
@@ -94,14 +98,20 @@ export class KubernetesDirectory {
           cniPlugin: event.data.cni_plugin,
           memoryBytes: null,
           online: false,
+          presenceSince: recorded.meta.occurredAt,
+          problem: null,
           modules: new Map(),
         });
         return [event.data.instance_id];
       case 'system.instance.online':
       case 'system.instance.returned':
-        return this.instance(event.data.instance_id, { memoryBytes: event.data.memory_bytes, online: true });
+        return this.instance(event.data.instance_id, {
+          memoryBytes: event.data.memory_bytes,
+          online: true,
+          presenceSince: recorded.meta.occurredAt,
+        });
       case 'system.instance.lost':
-        return this.instance(event.data.instance_id, { online: false });
+        return this.instance(event.data.instance_id, { online: false, presenceSince: recorded.meta.occurredAt });
       case 'system.instance.drain_requested':
         this.draining.add(event.data.instance_id);
         return [];
@@ -199,6 +209,12 @@ export class KubernetesDirectory {
         return this.podRange(event.data.peer_id, (known) => known.filter((cidr) => cidr !== event.data.pod_cidr));
       case 'system.sdwan.peer.detached':
         return this.detach(event.data.peer_id);
+      case 'system.module.failed':
+        return this.troubled(event.data.instance_id, `${event.data.module_name}: ${event.data.reason}`);
+      case 'system.k3s.handshake.join_refused':
+        return this.troubled(event.data.instance_id, `${event.data.code}: ${event.data.message}`);
+      case 'system.k3s.runtime.installing':
+        return this.troubled(event.data.instance_id, null);
       default:
         return this.applyCluster(event as ClusterEvent, recorded);
     }
@@ -208,6 +224,7 @@ export class KubernetesDirectory {
     // Events of other streams may carry a cluster id as well (virtual IPs do); those are about something else.
     if (!('cluster_id' in event.data) || recorded.stream !== event.data.cluster_id) return [];
     const known = this.clusters.get(event.data.cluster_id);
+    if (event.type === 'system.k3s.handshake.ready') this.troubled(event.data.instance_id, null);
     const next = evolveCluster(known ?? absent, event, recorded.meta.occurredAt);
     if (next.status === 'absent') return [];
     this.clusters.set(next.id, { ...next, accountId: known?.accountId ?? recorded.meta.accountId });
@@ -219,6 +236,12 @@ export class KubernetesDirectory {
         ...this.withAssignment(next.assignmentId),
       ]),
     ];
+  }
+
+  /** Nothing that a node's modules depend on. */
+  private troubled(id: string, problem: string | null): readonly string[] {
+    this.instance(id, { problem });
+    return [];
   }
 
   private instance(id: string, change: Partial<KnownInstance>): readonly string[] {

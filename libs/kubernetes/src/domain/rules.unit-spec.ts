@@ -45,7 +45,14 @@ describe('the flags of one node', () => {
   });
 
   it('stay as they are until it is the node’s turn in a migration', () => {
-    const rest = { state: 'running', podCidr: '10.42.0.0/16', done: [], total: 2, reason: null } as const;
+    const rest = {
+      state: 'running',
+      podCidr: '10.42.0.0/16',
+      done: [],
+      total: 2,
+      reason: null,
+      currentSince: null,
+    } as const;
     const migration = { ...rest, current: 'i1', pending: ['i2'] };
     expect(argsFor({ ...cluster, migration }, 'i1', 'server', network)).toHaveLength(3);
     expect(argsFor({ ...cluster, migration }, 'i2', 'server', network)).toEqual([]);

@@ -1,8 +1,21 @@
 import { z } from 'zod';
 import { defineTool } from '#tools';
+import { lifecyclePolicyFields } from '../domain/cluster/policy.js';
 import { upgradeTools } from './upgrade-definitions.js';
 
 const clusterId = z.string().min(1).max(200).describe('Cluster id, slug or name');
+
+const deadline = z.object({ state: z.string(), since: z.string(), at: z.string(), overdue: z.boolean() }).nullable();
+const migration = z.object({
+  state: z.enum(['running', 'paused', 'completed']),
+  pod_cidr: z.string(),
+  done: z.number().int(),
+  total: z.number().int(),
+  current_instance_id: z.string().nullable(),
+  pending_instance_ids: z.array(z.string()),
+  reason: z.string().nullable(),
+});
+const lifecyclePolicy = z.object(lifecyclePolicyFields).required();
 
 const cluster = z.object({
   id: z.string(),
@@ -20,7 +33,13 @@ const cluster = z.object({
   network_id: z.string().nullable(),
   virtual_ip_id: z.string().nullable(),
   has_kubeconfig: z.boolean(),
+  datastore: z.enum(['etcd', 'external']),
   created_at: z.string(),
+  deadline: deadline.describe('Until when it should have left its present state'),
+  last_error: z.string().nullable(),
+  next_action: z.string().nullable(),
+  pod_network_migration: migration.nullable(),
+  lifecycle_policy: lifecyclePolicy,
   warnings: z.array(z.string()),
 });
 export type ClusterOutput = z.input<typeof cluster>;
@@ -53,6 +72,7 @@ export const getCluster = defineTool({
   permission: 'system.kubernetes.read',
   danger: 'read',
   aliases: { id: 'cluster_id', name: 'cluster_id' },
+  examples: [{ title: 'One cluster', arguments: { cluster_id: 'k3s-cluster-1' } }],
   cli: ['cluster', 'get'],
 });
 
@@ -70,12 +90,16 @@ export const listNodes = defineTool({
         role: z.enum(['control-plane', 'worker']),
         status: z.enum(['joining', 'ready', 'not_ready', 'draining', 'orphaned']),
         version: z.string().nullable(),
+        deadline,
+        last_error: z.string().nullable(),
+        next_action: z.string().nullable(),
       }),
     ),
   }),
   permission: 'system.kubernetes.read',
   danger: 'read',
   aliases: { id: 'cluster_id', name: 'cluster_id' },
+  examples: [{ title: 'Servers and workers', arguments: { cluster_id: 'k3s-cluster-1' } }],
   cli: ['cluster', 'nodes'],
 });
 
@@ -91,6 +115,7 @@ export const getKubeconfig = defineTool({
   permission: 'system.kubernetes_provision',
   danger: 'read',
   aliases: { id: 'cluster_id', name: 'cluster_id' },
+  examples: [{ title: 'For kubectl', arguments: { cluster_id: 'k3s-cluster-1' } }],
   cli: ['cluster', 'kubeconfig'],
 });
 
@@ -106,7 +131,41 @@ export const decommissionCluster = defineTool({
   permission: 'system.kubernetes_provision',
   danger: 'destroy',
   aliases: { id: 'cluster_id', name: 'cluster_id' },
+  examples: [{ title: 'For good', arguments: { cluster_id: 'k3s-cluster-1' } }],
   cli: ['cluster', 'decommission'],
+});
+
+export const setLifecyclePolicy = defineTool({
+  name: 'kubernetes_set_lifecycle_policy',
+  group: 'kubernetes',
+  summary: 'Say when something in a cluster counts as stuck, and what happens then.',
+  description:
+    'Deadlines in seconds for a bootstrap, a lost first server, a degraded cluster, joins, nodes that are not ready, drains, ' +
+    'orphans and each node of a pod network migration; and what follows: a stuck bootstrap moves to another server or is ' +
+    'reported only, a stuck join is reported or removed so that it starts over, an orphan is reaped or reported. What is not ' +
+    'given stays as it is; kubernetes_get_cluster shows what holds.',
+  input: z.object({ cluster_id: clusterId, ...lifecyclePolicyFields }),
+  output: z.object({ cluster }),
+  permission: 'system.kubernetes_provision',
+  danger: 'change',
+  aliases: { id: 'cluster_id', name: 'cluster_id' },
+  examples: [{ title: 'Joins may take ten minutes', arguments: { cluster_id: 'k3s-cluster-1', join_seconds: 600 } }],
+  cli: ['cluster', 'set-lifecycle-policy'],
+});
+
+export const resumeMigration = defineTool({
+  name: 'kubernetes_resume_pod_network_migration',
+  group: 'kubernetes',
+  summary: 'Go on with a paused migration of a pod network.',
+  description:
+    'A migration (system_sdwan_update_network with pod_subnet_prefix) moves one node after the other and pauses when a node is ' +
+    'not healthy in time; kubernetes_get_cluster says which and why. Refused unless it is paused.',
+  input: z.object({ cluster_id: clusterId }),
+  output: z.object({ cluster }),
+  permission: 'system.kubernetes_provision',
+  danger: 'change',
+  aliases: { id: 'cluster_id', name: 'cluster_id' },
+  cli: ['cluster', 'resume-migration'],
 });
 
 export const kubernetesTools = [
@@ -115,5 +174,7 @@ export const kubernetesTools = [
   listNodes,
   getKubeconfig,
   decommissionCluster,
+  setLifecyclePolicy,
+  resumeMigration,
   ...upgradeTools,
 ] as const;

@@ -3,10 +3,11 @@ import { refusal, RefusedError, type ClusterId } from '#kernel';
 import { SECRET_STORE, shreddedRefusal, type SecretStore } from '#access';
 import { READ_MODELS, type ReadModels } from '#processing';
 import { TOOL_REGISTRAR, type ToolCall, type ToolRegistrar } from '#tools';
-import { DecommissionCluster } from '../application/commands.js';
-import { clustersProjection, clusterWarnings, toleranceOf, type ClusterDoc } from '../projections/clusters.js';
+import { DecommissionCluster, ResumeMigration, SetLifecyclePolicy } from '../application/commands.js';
+import { clustersProjection, type ClusterDoc } from '../projections/clusters.js';
 import * as tools from './definitions.js';
 import { findCluster } from './find-cluster.js';
+import { clusterOutput, nodeOutput } from './views.js';
 
 /** The operator's tools for clusters. Reads come from the read model, confined to the caller's account. */
 @Injectable()
@@ -18,6 +19,7 @@ export class KubernetesTools implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
+    this.registerCare();
     this.registrar.add(tools.listClusters, async (input, call) => {
       const found = await this.readModels.find(clustersProjection, {
         where: { account: call.accountId },
@@ -32,7 +34,7 @@ export class KubernetesTools implements OnModuleInit {
     }));
     this.registrar.add(tools.listNodes, async (input, call) => {
       const doc = await this.resolve(input.cluster_id, call);
-      return { nodes: doc.nodes.map(nodeOutput) };
+      return { nodes: doc.nodes.map((node) => nodeOutput(node, doc.policy)) };
     });
     this.registrar.add(tools.getKubeconfig, async (input, call) =>
       this.kubeconfig(await this.resolve(input.cluster_id, call)),
@@ -42,6 +44,23 @@ export class KubernetesTools implements OnModuleInit {
       const { freed } = await call.run(DecommissionCluster, { cluster_id: doc.id as ClusterId });
       await call.settle(clustersProjection);
       return { decommissioned: true, cluster_id: doc.id, freed_node_count: freed.length };
+    });
+  }
+
+  private registerCare(): void {
+    const changed = async (id: string, call: ToolCall) => {
+      await call.settle(clustersProjection);
+      return { cluster: clusterOutput(await this.resolve(id, call)) };
+    };
+    this.registrar.add(tools.setLifecyclePolicy, async ({ cluster_id, ...change }, call) => {
+      const { id } = await this.resolve(cluster_id, call);
+      await call.run(SetLifecyclePolicy, { cluster_id: id as ClusterId, change });
+      return changed(id, call);
+    });
+    this.registrar.add(tools.resumeMigration, async (input, call) => {
+      const { id } = await this.resolve(input.cluster_id, call);
+      await call.run(ResumeMigration, { cluster_id: id as ClusterId });
+      return changed(id, call);
     });
   }
 
@@ -68,31 +87,3 @@ export class KubernetesTools implements OnModuleInit {
     return findCluster(this.readModels, wanted, call);
   }
 }
-
-const nodeOutput = (node: ClusterDoc['nodes'][number]) => ({
-  instance_id: node.instanceId,
-  name: node.nodeName,
-  role: node.role === 'server' ? ('control-plane' as const) : ('worker' as const),
-  status: node.status,
-  version: node.version,
-});
-
-const clusterOutput = (doc: ClusterDoc): tools.ClusterOutput => ({
-  id: doc.id,
-  name: doc.name,
-  slug: doc.name,
-  flavor: 'k3s',
-  status: doc.status,
-  api_endpoint: doc.apiEndpoint,
-  failover: doc.failover,
-  fault_tolerance: toleranceOf(doc),
-  node_count: doc.nodes.length,
-  k8s_version: doc.version,
-  cni_plugin: doc.cniPlugin,
-  pod_cidr: doc.podCidr,
-  network_id: doc.networkId,
-  virtual_ip_id: doc.virtualIpId,
-  has_kubeconfig: doc.kubeconfigRef !== null && doc.status !== 'decommissioned',
-  created_at: doc.createdAt,
-  warnings: clusterWarnings(doc),
-});

@@ -11,6 +11,7 @@ import {
   NodeOrphaned,
   NodeOrphanReaped,
   NodeOverdue,
+  NodeRemoved,
 } from './events.js';
 import { DEFAULT_POLICY, withPolicy, type PolicyChange } from './policy.js';
 import type { Cluster, ClusterEvent } from './state.js';
@@ -91,7 +92,10 @@ const decideNodeCare = (
         : accept(NodeOrphaned({ ...ids, reason: c.reason }, links));
     case 'reap_orphan':
       return node.status === 'orphaned' || node.status === 'joining'
-        ? accept(NodeOrphanReaped({ ...ids, reason: c.reason }, links))
+        ? accept<ClusterEvent>(
+            NodeOrphanReaped({ ...ids, reason: c.reason }, links),
+            NodeRemoved({ ...ids, reason: `reaped: ${c.reason}` }, links),
+          )
         : nothing('not_orphaned');
     default:
       return assertNever(c);

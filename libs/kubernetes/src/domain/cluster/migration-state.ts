@@ -9,8 +9,7 @@ type MigrationEvent = EventOf<
     | 'MigrationPaused'
     | 'MigrationResumed'
     | 'MigrationCompleted'
-    | 'NodeRemoved'
-    | 'NodeOrphanReaped']
+    | 'NodeRemoved']
 >;
 
 /** The pods of a running flannel cluster move to the overlay: every node gets the new arguments, one after the other. */
@@ -20,6 +19,7 @@ export interface Migration {
   /** In the order in which they are to be moved. */
   readonly pending: readonly string[];
   readonly current: string | null;
+  readonly currentSince: string | null;
   readonly done: readonly string[];
   readonly total: number;
   /** Why it is paused. */
@@ -39,22 +39,31 @@ const removed = (state: Migration, id: string): Migration => {
   };
 };
 
-export const evolveMigration = (state: Migration | null, event: MigrationEvent): Migration | null => {
+export const evolveMigration = (
+  state: Migration | null,
+  event: MigrationEvent,
+  at: string | null = null,
+): Migration | null => {
   if (event.type === 'system.k3s.pod_network.migration_started') {
     const { pod_cidr, instance_ids } = event.data;
-    const rest = { pending: instance_ids, current: null, done: [], total: instance_ids.length, reason: null };
-    return { state: 'running', podCidr: pod_cidr, ...rest };
+    const rest = { pending: instance_ids, current: null, currentSince: null, done: [], total: instance_ids.length };
+    return { state: 'running', podCidr: pod_cidr, reason: null, ...rest };
   }
   if (state === null) return null;
   switch (event.type) {
     case 'system.k3s.pod_network.node_started':
-      return { ...state, pending: without(state.pending, event.data.instance_id), current: event.data.instance_id };
+      return {
+        ...state,
+        pending: without(state.pending, event.data.instance_id),
+        current: event.data.instance_id,
+        currentSince: at,
+      };
     case 'system.k3s.pod_network.node_migrated':
       return { ...state, current: null, done: [...state.done, event.data.instance_id] };
     case 'system.k3s.pod_network.migration_paused':
       return { ...state, state: 'paused', reason: event.data.reason };
     case 'system.k3s.pod_network.migration_resumed':
-      return { ...state, state: 'running', reason: null };
+      return { ...state, state: 'running', reason: null, currentSince: at };
     case 'system.k3s.pod_network.migration_completed':
       return { ...state, state: 'completed' };
     default:

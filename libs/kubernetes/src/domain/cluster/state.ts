@@ -178,7 +178,7 @@ const evolveKnown = (state: Cluster, event: ClusterEvent, at: string | null): Cl
     case 'system.cluster_bootstrap.pod_subnet_prefix_ignored':
       return state;
     default:
-      return evolveNodes(state, event);
+      return evolveNodes(state, event, at);
   }
 };
 
@@ -192,7 +192,7 @@ type LaterEvent = Extract<
   }
 >;
 
-const evolveNodes = (state: Cluster, event: LaterEvent): Cluster => {
+const evolveNodes = (state: Cluster, event: LaterEvent, at: string | null): Cluster => {
   switch (event.type) {
     case 'system.k3s.handshake.stopped':
       return withNode(state, event.data.instance_id, { status: 'not_ready', lastError: 'k3s was stopped' });
@@ -203,21 +203,22 @@ const evolveNodes = (state: Cluster, event: LaterEvent): Cluster => {
       return withNode(state, event.data.instance_id, { status: 'ready' });
     case 'system.k3s.node.draining':
       return withNode(state, event.data.instance_id, { status: 'draining' });
-    case 'system.k3s.node.removed':
     case 'system.k3s.node.orphan_reaped':
+      return state; // Its removal follows in the same append.
+    case 'system.k3s.node.removed':
       return evolveMigrationOf(withoutNode(state, event.data.instance_id), event);
     case 'system.k3s.node.overdue':
       return withNode(state, event.data.instance_id, { overdue: true, lastError: event.data.reason });
     case 'system.k3s.node.orphaned':
       return withNode(state, event.data.instance_id, { status: 'orphaned', lastError: event.data.reason });
     default:
-      return evolveCare(state, event);
+      return evolveCare(state, event, at);
   }
 };
 
 type CareEvent = Extract<LaterEvent, { type: `system.k3s.${'cluster' | 'pod_network'}.${string}` }>;
 
-const evolveCare = (state: Cluster, event: CareEvent): Cluster => {
+const evolveCare = (state: Cluster, event: CareEvent, at: string | null): Cluster => {
   switch (event.type) {
     case 'system.k3s.cluster.overdue':
       return { ...state, overdue: true, lastError: event.data.reason };
@@ -230,14 +231,18 @@ const evolveCare = (state: Cluster, event: CareEvent): Cluster => {
     case 'system.k3s.pod_network.migration_paused':
     case 'system.k3s.pod_network.migration_resumed':
     case 'system.k3s.pod_network.migration_completed':
-      return evolveMigrationOf(state, event);
+      return evolveMigrationOf(state, event, at);
     default:
       return state; // The work on its nodes (node-work) stands in this stream, too.
   }
 };
 
-const evolveMigrationOf = (state: Cluster, event: Parameters<typeof evolveMigration>[1]): Cluster => {
-  const migration = evolveMigration(state.migration, event);
+const evolveMigrationOf = (
+  state: Cluster,
+  event: Parameters<typeof evolveMigration>[1],
+  at: string | null = null,
+): Cluster => {
+  const migration = evolveMigration(state.migration, event, at);
   return migration === state.migration ? state : { ...state, migration };
 };
 

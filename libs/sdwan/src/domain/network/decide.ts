@@ -97,7 +97,9 @@ export const podPrefixMayChange = (
 ): Decision<never> => {
   if (from === to || clusters.length === 0) return nothing('free');
   const used = [...new Set(clusters.map((c) => c.podCidr ?? 'unknown'))];
-  if (from === null && to !== null && used.every((cidr) => cidr === to)) return nothing('migration');
+  // Two clusters of one range cannot both route it over one network: only a single flannel cluster can move there.
+  const only = clusters.filter((cluster) => cluster.flannel).length === 1;
+  if (from === null && to !== null && only && used.every((cidr) => cidr === to)) return nothing('migration');
   return reject(
     refusal(
       409,

@@ -1,0 +1,52 @@
+import { slugOf } from '../domain/join-target.js';
+import { clusterBoundSeconds, clusterNext, deadlineOf, nodeBoundSeconds, nodeNext } from '../domain/cluster/outlook.js';
+import type { LifecyclePolicy } from '../domain/cluster/policy.js';
+import { clusterWarnings, toleranceOf, type ClusterDoc } from '../projections/clusters.js';
+import type { ClusterOutput } from './definitions.js';
+
+export const nodeOutput = (node: ClusterDoc['nodes'][number], policy: LifecyclePolicy) => ({
+  instance_id: node.instanceId,
+  name: node.nodeName,
+  role: node.role === 'server' ? ('control-plane' as const) : ('worker' as const),
+  status: node.status,
+  version: node.version,
+  deadline: deadlineOf(node, nodeBoundSeconds(node.status, policy)),
+  last_error: node.lastError ?? null,
+  next_action: nodeNext(node.status, policy),
+});
+
+const migrationOutput = (migration: NonNullable<ClusterDoc['migration']>) => ({
+  state: migration.state,
+  pod_cidr: migration.podCidr,
+  done: migration.done.length,
+  total: migration.total,
+  current_instance_id: migration.current,
+  pending_instance_ids: [...migration.pending],
+  reason: migration.reason,
+});
+
+export const clusterOutput = (doc: ClusterDoc): ClusterOutput => ({
+  id: doc.id,
+  name: doc.name,
+  slug: slugOf(doc.name),
+  flavor: 'k3s',
+  status: doc.status,
+  api_endpoint: doc.apiEndpoint,
+  failover: doc.failover,
+  fault_tolerance: toleranceOf(doc),
+  node_count: doc.nodes.length,
+  k8s_version: doc.version,
+  cni_plugin: doc.cniPlugin,
+  pod_cidr: doc.podCidr,
+  network_id: doc.networkId,
+  virtual_ip_id: doc.virtualIpId,
+  has_kubeconfig: doc.kubeconfigRef !== null && doc.status !== 'decommissioned',
+  datastore: doc.datastore,
+  created_at: doc.createdAt,
+  deadline: deadlineOf(doc, clusterBoundSeconds(doc.status, doc.policy)),
+  last_error: doc.lastError,
+  next_action: clusterNext(doc),
+  pod_network_migration: doc.migration === null ? null : migrationOutput(doc.migration),
+  lifecycle_policy: doc.policy,
+  warnings: clusterWarnings(doc),
+});
