@@ -19,6 +19,8 @@ const fresh = (life: number): PhaseState => ({
   dataId: '',
   dataCluster: '',
   datastoreVersion: '',
+  certificates: 0,
+  certificatesTold: 0,
 });
 
 /** The state after a stop: the data stay, for the case that the same cluster goes on here. */

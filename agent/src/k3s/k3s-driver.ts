@@ -7,6 +7,8 @@ import { K3sData, stoppedState } from './k3s-data.js';
 import { installK3s, k3sVersion } from './install.js';
 import type { K3sPaths } from './paths.js';
 import type { PhaseStore } from './phase-state.js';
+import { certificatesEndMs } from './certificates.js';
+import { K3sRotation } from './rotation.js';
 import {
   configDigest,
   joinFromConfig,
@@ -48,11 +50,18 @@ export class K3sDriver {
   private installed: { readonly wanted: string; readonly binary: string } | undefined;
 
   private readonly data: K3sData;
+  private readonly rotation: K3sRotation;
   /** Of the arguments that each assignment's service was started with by this process. */
   private readonly running = new Map<string, string>();
 
   constructor(private readonly deps: K3sDeps) {
     this.data = new K3sData(deps);
+    this.rotation = new K3sRotation(deps);
+  }
+
+  /** When the first of this node's certificates ends; undefined while there are none. */
+  certificatesEndMs(): Promise<number | undefined> {
+    return certificatesEndMs(this.deps.ports.files, this.deps.paths);
   }
 
   argsDigest(spec: K3sSpec): string {
@@ -72,6 +81,7 @@ export class K3sDriver {
     }
     const binary = await this.install(spec);
     const plan = spec.kind === 'k3s_server' ? { ...spec, role: await this.data.settle(spec) } : spec;
+    await this.rotation.before(plan, binary, serviceName(plan));
     const grant = await this.grant(plan);
     if (grant.kind === 'again') return grant;
     await this.data.own(plan, phases.get(spec.assignment_id).clusterId || (spec.cluster_id ?? ''));
@@ -82,6 +92,11 @@ export class K3sDriver {
     if (isFirst && !phases.get(spec.assignment_id).bootstrapped) {
       const again = await this.bootstrapOrYield(plan, binary);
       if (again !== undefined) return again;
+    }
+    const news = await this.rotation.news(plan);
+    if (news !== undefined) {
+      await this.report(spec, Phase.PHASE_ROTATED, news);
+      await this.rotation.told(plan);
     }
     state = phases.get(spec.assignment_id);
     if (state.ready) return { kind: 'done' };

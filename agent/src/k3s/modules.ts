@@ -155,7 +155,9 @@ export class Modules {
       entry.sinceHealth = 0;
       const runtime =
         entry.spec.kind === 'k3s_server' ? agentV1.Runtime.RUNTIME_K3S_SERVER : agentV1.Runtime.RUNTIME_K3S_AGENT;
-      this.deps.send({ message: { $case: 'runtimeHealth', value: { runtime, ...health, argsDigest } } });
+      const certificatesEndMs = await this.deps.driver.certificatesEndMs();
+      const value = { runtime, ...health, argsDigest, certificatesEndMs };
+      this.deps.send({ message: { $case: 'runtimeHealth', value } });
     }
   }
 }

@@ -16,6 +16,9 @@ const entry = z.object({
   dataCluster: z.string().default(''),
   /** Of the external datastore's endpoint in the configuration. */
   datastoreVersion: z.string().default(''),
+  /** The last generation of certificates that was made, and the last that the platform was told of. */
+  certificates: z.number().int().default(0),
+  certificatesTold: z.number().int().default(0),
 });
 export type PhaseState = z.infer<typeof entry>;
 const file = z.record(z.string(), entry);

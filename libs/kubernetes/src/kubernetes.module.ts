@@ -118,7 +118,7 @@ export class KubernetesModule implements OnModuleInit {
       log,
     });
     this.gateway.addSource(new ModulesSource(directory, this.config.DROVER_K3S_BIN, this.versions));
-    this.gateway.addPhaseHandler(new K3sHandshake({ directory, clusters, joins, secrets, dispatcher, clock }));
+    this.gateway.addPhaseHandler(new K3sHandshake({ transactor, directory, clusters, joins, secrets, dispatcher, clock }));
     this.gateway.addObserver(new NodeHealth(directory, clusters, clock));
     this.gateway.addObserver(this.watch);
     this.fleet.drainAdvice.add(async (instanceId) => directory.drainWarnings(instanceId));

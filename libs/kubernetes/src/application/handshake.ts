@@ -10,11 +10,12 @@ import {
 } from '#kernel';
 import type { AgentIdentity, PhaseHandler } from '#agent-gateway';
 import type { SecretStore } from '#access';
-import type { CommandContext, CommandDispatcher } from '#processing';
+import type { CommandContext, CommandDispatcher, Transactor } from '#processing';
 import { agentV1 } from '#proto';
 import { RecordInstalling, RecordRuntimeFailed } from '#fleet';
 import { AllocateVirtualIp, SetVirtualIpCandidates } from '#sdwan';
 import type { Cluster } from '../domain/cluster/state.js';
+import { Rotations } from './certificates/rotations.js';
 import { Clusters } from './clusters.js';
 import { derive } from './derive.js';
 import type { AssignedModule, KubernetesDirectory } from './directory.js';
@@ -33,23 +34,26 @@ const PHASE_NAMES: Readonly<Record<number, string>> = {
   [agentV1.Phase.PHASE_READY]: 'ready',
   [agentV1.Phase.PHASE_STOPPED]: 'stopped',
   [agentV1.Phase.PHASE_FAILED]: 'failed',
+  [agentV1.Phase.PHASE_ROTATED]: 'rotated',
 };
 const ALLOWED: Readonly<Record<number, { module: string; role: 'server' | 'agent'; phases: readonly string[] }>> = {
   [agentV1.Runtime.RUNTIME_K3S_SERVER]: {
     module: 'k3s-server',
     role: 'server',
-    phases: ['installing', 'bootstrap', 'join_request', 'ready', 'stopped', 'failed'],
+    phases: ['installing', 'bootstrap', 'join_request', 'ready', 'stopped', 'failed', 'rotated'],
   },
   [agentV1.Runtime.RUNTIME_K3S_AGENT]: {
     module: 'k3s-agent',
     role: 'agent',
-    phases: ['installing', 'join_request', 'ready', 'stopped', 'failed'],
+    phases: ['installing', 'join_request', 'ready', 'stopped', 'failed', 'rotated'],
   },
 };
 
 /** Answers the K3s handshake: bootstrap, join_request, ready, stopped. The same phase again gives the same answer. */
 export class K3sHandshake implements PhaseHandler {
   readonly runtimes = [agentV1.Runtime.RUNTIME_K3S_SERVER, agentV1.Runtime.RUNTIME_K3S_AGENT];
+
+  private readonly rotations: Rotations;
 
   constructor(
     private readonly deps: {
@@ -59,8 +63,11 @@ export class K3sHandshake implements PhaseHandler {
       readonly secrets: SecretStore;
       readonly dispatcher: CommandDispatcher;
       readonly clock: Clock;
+      readonly transactor: Transactor;
     },
-  ) {}
+  ) {
+    this.rotations = new Rotations(deps);
+  }
 
   async handle(agent: AgentIdentity, request: Request): Promise<agentV1.ReportPhaseResponse> {
     const answer = await this.answer(agent, request);
@@ -112,6 +119,8 @@ export class K3sHandshake implements PhaseHandler {
         return this.bootstrap(agent, request, module, context);
       case 'join_request':
         return this.deps.joins.request(agent, rule.role, module, context);
+      case 'rotated':
+        return this.rotations.rotated(agent, request, rule.role, derive(context, 'rotated'));
       case 'ready':
         return this.ready(agent, request, rule.role, context);
       default:

@@ -78,7 +78,7 @@ export const handshakeRig = () => {
   };
   const tokens = { mint: async () => minted } as unknown as WorkerTokens;
   const joins = new Joins({ directory, clusters, tokens, secrets, transactor, clock, log: silentLog });
-  const handshake = new K3sHandshake({ directory, clusters, joins, secrets, dispatcher, clock });
+  const handshake = new K3sHandshake({ transactor, directory, clusters, joins, secrets, dispatcher, clock });
   const record = async (command: { payload: object }) => {
     sent.push(command.payload);
     return { kind: 'done' as const, value: undefined };

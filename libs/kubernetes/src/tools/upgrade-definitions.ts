@@ -100,6 +100,7 @@ export const getUpgrade = defineTool({
   permission: 'system.kubernetes.read',
   danger: 'read',
   aliases,
+  examples: [{ title: 'How far it is', arguments: { cluster_id: 'k3s-cluster-1' } }],
   cli: ['cluster', 'upgrade-status'],
 });
 
@@ -164,12 +165,6 @@ export const rotateCertificates = rotate(
   'Every node makes its K3s certificates anew and restarts, with the gates of an upgrade; the stored kubeconfig follows. It happens ' +
     'by itself before certificates end.',
 );
-export const rotateServerToken = rotate(
-  'server_token',
-  'Make a new server token for a cluster',
-  'The first server makes it, the others take it and restart one by one. Joins use the new one at once; the old one opens nothing.',
-);
-
 export const upgradeTools = [
   upgradeCluster,
   getUpgrade,
@@ -178,5 +173,4 @@ export const upgradeTools = [
   abortUpgrade,
   rollbackUpgrade,
   rotateCertificates,
-  rotateServerToken,
 ] as const;

@@ -1,14 +1,19 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import { isoTime, refusal, RefusedError, type ClusterId } from '#kernel';
+import { CLOCK, isoTime, LOG, refusal, RefusedError, type Clock, type ClusterId, type Log } from '#kernel';
+import { GATEWAY_REGISTRAR, type GatewayRegistrar } from '#agent-gateway';
 import {
+  COMMAND_DISPATCHER,
   PROCESSING_REGISTRAR,
   READ_MODELS,
   TRANSACTOR,
+  type CommandDispatcher,
   type ProcessingRegistrar,
   type ReadModels,
   type Transactor,
 } from '#processing';
 import { TOOL_REGISTRAR, type ToolCall, type ToolRegistrar } from '#tools';
+import { CertificateWatch } from '../application/certificates/certificate-watch.js';
+import { KubernetesDirectory } from '../application/directory.js';
 import {
   AdvanceRollout,
   ControlRollout,
@@ -31,9 +36,16 @@ export class UpgradeTools implements OnModuleInit {
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
     @Inject(TRANSACTOR) private readonly transactor: Transactor,
     @Inject(PROCESSING_REGISTRAR) private readonly processing: ProcessingRegistrar,
+    @Inject(GATEWAY_REGISTRAR) private readonly gateway: GatewayRegistrar,
+    @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(LOG) private readonly log: Log,
+    private readonly directory: KubernetesDirectory,
   ) {}
 
   onModuleInit(): void {
+    const log = this.log.child({ context: 'kubernetes' });
+    this.gateway.addObserver(new CertificateWatch(this.directory, this.dispatcher, this.clock, log));
     this.processing.addProcessManager(rolloutManager);
     this.processing.addCommand(AdvanceRollout);
     const { registrar } = this;
@@ -59,10 +71,7 @@ export class UpgradeTools implements OnModuleInit {
         await call.run(ControlRollout, { cluster_id, action });
         return { upgrade: await this.view(cluster_id) };
       });
-    for (const [tool, what] of [
-      [tools.rotateCertificates, 'certificates'],
-      [tools.rotateServerToken, 'server_token'],
-    ] as const)
+    for (const [tool, what] of [[tools.rotateCertificates, 'certificates']] as const)
       registrar.add(tool, async ({ cluster_id: wanted, ...pace }, call) => {
         const cluster_id = await this.idOf(wanted, call);
         const options = { ...pace, canary: 0, canary_soak_seconds: 0 };

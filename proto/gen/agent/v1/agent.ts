@@ -44,6 +44,8 @@ export enum Phase {
   PHASE_WANTS_CERT = 6,
   /** PHASE_FAILED - The runtime cannot be brought up; `error` says why. The agent goes on trying. */
   PHASE_FAILED = 7,
+  /** PHASE_ROTATED - The runtime's certificates were made anew, as the section asked; a server reports its new kubeconfig. */
+  PHASE_ROTATED = 8,
   UNRECOGNIZED = -1,
 }
 
@@ -92,6 +94,9 @@ export interface ReportPhaseRequest {
   /** The cluster that the reported runtime belongs to, once known. */
   clusterId: string;
   nodeName: string;
+  /** rotated: the generation that was asked for, and when the first certificate ends (milliseconds since the epoch). */
+  certificateGeneration?: number | undefined;
+  certificatesEndMs?: number | undefined;
 }
 
 export interface ReportPhaseResponse {
@@ -298,6 +303,8 @@ export interface RuntimeHealth {
   detail: string;
   /** Of the arguments that the running service was started with (proto/agent/v1/sections.ts, argsDigest). */
   argsDigest: string;
+  /** When the first of the runtime's own certificates ends, milliseconds since the epoch. */
+  certificatesEndMs?: number | undefined;
 }
 
 /** The holder's lease beat for VIPs on which the platform votes (an even number of candidates). */
@@ -787,6 +794,8 @@ function createBaseReportPhaseRequest(): ReportPhaseRequest {
     error: "",
     clusterId: "",
     nodeName: "",
+    certificateGeneration: undefined,
+    certificatesEndMs: undefined,
   };
 }
 
@@ -830,6 +839,12 @@ export const ReportPhaseRequest: MessageFns<ReportPhaseRequest> = {
     }
     if (message.nodeName !== "") {
       writer.uint32(106).string(message.nodeName);
+    }
+    if (message.certificateGeneration !== undefined) {
+      writer.uint32(240).uint32(message.certificateGeneration);
+    }
+    if (message.certificatesEndMs !== undefined) {
+      writer.uint32(249).double(message.certificatesEndMs);
     }
     return writer;
   },
@@ -951,6 +966,22 @@ export const ReportPhaseRequest: MessageFns<ReportPhaseRequest> = {
             message.nodeName = reader.string();
             continue;
           }
+          case 30: {
+            if (tag !== 240) {
+              break;
+            }
+
+            message.certificateGeneration = reader.uint32();
+            continue;
+          }
+          case 31: {
+            if (tag !== 249) {
+              break;
+            }
+
+            message.certificatesEndMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -981,6 +1012,8 @@ export const ReportPhaseRequest: MessageFns<ReportPhaseRequest> = {
     message.error = object.error ?? "";
     message.clusterId = object.clusterId ?? "";
     message.nodeName = object.nodeName ?? "";
+    message.certificateGeneration = object.certificateGeneration ?? undefined;
+    message.certificatesEndMs = object.certificatesEndMs ?? undefined;
     return message;
   },
 };
@@ -3207,7 +3240,7 @@ export const LogLine: MessageFns<LogLine> = {
 };
 
 function createBaseRuntimeHealth(): RuntimeHealth {
-  return { runtime: 0, ready: false, detail: "", argsDigest: "" };
+  return { runtime: 0, ready: false, detail: "", argsDigest: "", certificatesEndMs: undefined };
 }
 
 export const RuntimeHealth: MessageFns<RuntimeHealth> = {
@@ -3223,6 +3256,9 @@ export const RuntimeHealth: MessageFns<RuntimeHealth> = {
     }
     if (message.argsDigest !== "") {
       writer.uint32(34).string(message.argsDigest);
+    }
+    if (message.certificatesEndMs !== undefined) {
+      writer.uint32(241).double(message.certificatesEndMs);
     }
     return writer;
   },
@@ -3272,6 +3308,14 @@ export const RuntimeHealth: MessageFns<RuntimeHealth> = {
             message.argsDigest = reader.string();
             continue;
           }
+          case 30: {
+            if (tag !== 241) {
+              break;
+            }
+
+            message.certificatesEndMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3293,6 +3337,7 @@ export const RuntimeHealth: MessageFns<RuntimeHealth> = {
     message.ready = object.ready ?? false;
     message.detail = object.detail ?? "";
     message.argsDigest = object.argsDigest ?? "";
+    message.certificatesEndMs = object.certificatesEndMs ?? undefined;
     return message;
   },
 };

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { runCertificate } from './certificates.js';
 import { UsageError } from './cli/flags.js';
 import { parseAgent, parseServer } from './cli/options.js';
 import { runSnapshot } from './cli/snapshot-command.js';
@@ -24,6 +25,7 @@ COMMANDS:
    agent    Run node agent
    kubectl  Run kubectl
    token    Manage tokens
+   certificate  Manage K3s certificates
    etcd-snapshot  Manage etcd snapshots
 `;
 
@@ -61,6 +63,8 @@ const main = async (): Promise<void> => {
       return runToken(rest, process.env);
     case 'etcd-snapshot':
       return runSnapshot(rest, process.env);
+    case 'certificate':
+      return runCertificate(rest, process.env);
     case 'kubectl':
       return kubectl(rest);
     default:

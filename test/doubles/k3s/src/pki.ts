@@ -5,6 +5,8 @@ import * as x509 from '@peculiar/x509';
 x509.cryptoProvider.set(webcrypto as unknown as Parameters<typeof x509.cryptoProvider.set>[0]);
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY = 86_400_000;
+/** Real: 365. Fewer make certificates end soon, for tests of their renewal. */
+const LEAF_DAYS = Number(process.env['K3S_DOUBLE_CERT_DAYS'] ?? 365);
 
 /** A key and its certificate, both PEM. */
 export interface KeyPair {
@@ -69,7 +71,7 @@ export const issue = async (ca: KeyPair, request: LeafRequest): Promise<KeyPair>
       { CN: [request.commonName] },
     ]),
     notBefore: new Date(Date.now() - 60_000),
-    notAfter: new Date(Date.now() + 365 * DAY),
+    notAfter: new Date(Date.now() + LEAF_DAYS * DAY),
     publicKey: keys.publicKey,
     signingKey,
     signingAlgorithm: ALGORITHM,

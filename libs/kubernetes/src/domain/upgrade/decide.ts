@@ -38,6 +38,7 @@ export type RolloutCommand =
       readonly run: number;
       readonly instanceId: string;
       readonly certificatesEndMs: number | null;
+      readonly kubeconfigDigest?: string;
     }
   /** A step that `nextActions` proposed for this run. */
   | { readonly kind: 'step'; readonly run: number; readonly action: Doing; readonly atMs: number };
@@ -169,7 +170,12 @@ const report = (c: Extract<RolloutCommand, { kind: 'report' }>, state: Rollout):
   const node = state.nodes.find((n) => n.instanceId === c.instanceId);
   if (c.run !== state.run || node === undefined || node.reported) return nothing('not_awaited');
   const { data, links } = aboutOf(state);
-  const told = { ...data, instance_id: node.instanceId as never, certificates_end_ms: c.certificatesEndMs };
+  const told = {
+    ...data,
+    instance_id: node.instanceId as never,
+    certificates_end_ms: c.certificatesEndMs,
+    ...(c.kubeconfigDigest === undefined ? {} : { kubeconfig_digest: c.kubeconfigDigest }),
+  };
   return accept(RolloutNodeReported(told, { links: { ...links.links, instance: node.instanceId } }));
 };
 

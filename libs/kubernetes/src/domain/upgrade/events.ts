@@ -83,6 +83,8 @@ export const RolloutNodeReported = defineEvent(
     instance_id,
     /** When the first of its certificates ends now, milliseconds since the epoch. */
     certificates_end_ms: z.number().int().nullable(),
+    /** Of the kubeconfig that took the place of the one before, where a server reported one. */
+    kubeconfig_digest: z.string().optional(),
   }),
 );
 export const RolloutPaused = defineEvent('system.k3s.rollout.paused', 1, z.object(about), { severity: 'warning' });

@@ -4,6 +4,7 @@ import { apiHandler } from '../api/server.js';
 import { Crud } from '../api/crud.js';
 import { resourceNamed, type ResourceType } from '../api/resources.js';
 import { ApiError } from '../api/status.js';
+import { kept } from '../certificates.js';
 import type { ServerOptions } from '../cli/options.js';
 import { Client } from '../client.js';
 import {
@@ -13,7 +14,6 @@ import {
   loadSecrets,
   nodePassword,
   readIfThere,
-  savePair,
   saveSecrets,
   serverPaths,
   writeAtomic,
@@ -77,13 +77,15 @@ const servingCertificate = (secrets: ClusterSecrets, options: ServerOptions): Pr
     ...options.tlsSans,
   ];
   const unique = [...new Set(names)];
-  return issue(secrets.serverCa, {
-    commonName: 'k3s',
-    organizations: ['k3s'],
-    dns: unique.filter((n) => !isIp(n)),
-    ips: unique.filter(isIp),
-    usage: 'server',
-  });
+  const make = () =>
+    issue(secrets.serverCa, {
+      commonName: 'k3s',
+      organizations: ['k3s'],
+      dns: unique.filter((n) => !isIp(n)),
+      ips: unique.filter(isIp),
+      usage: 'server',
+    });
+  return kept(options.dataDir, 'serving-kube-apiserver', unique, make);
 };
 
 const memberOf = (options: ServerOptions): Member => {
@@ -166,16 +168,12 @@ const seed = async (crud: Crud, options: ServerOptions): Promise<void> => {
   });
 };
 
-const writeFiles = async (options: ServerOptions, secrets: ClusterSecrets, serving: KeyPair): Promise<string> => {
+const writeFiles = async (options: ServerOptions, secrets: ClusterSecrets): Promise<string> => {
   const token = formatToken(caHash(secrets.serverCa.cert), secrets.secret);
   saveSecrets(options.dataDir, secrets, token);
-  savePair(options.dataDir, 'serving-kube-apiserver', serving);
-  const admin = await issue(secrets.clientCa, {
-    commonName: 'system:admin',
-    organizations: ['system:masters'],
-    usage: 'client',
-  });
-  savePair(options.dataDir, 'client-admin', admin);
+  const admin = await kept(options.dataDir, 'client-admin', [], () =>
+    issue(secrets.clientCa, { commonName: 'system:admin', organizations: ['system:masters'], usage: 'client' }),
+  );
   const local = httpsUrl(options.bindAddress ?? '127.0.0.1', options.port);
   const kubeconfig = kubeconfigOf(local, secrets.serverCa.cert, admin);
   writeAtomic(serverPaths(options.dataDir).adminKubeconfig, kubeconfig);
@@ -241,7 +239,7 @@ export const runServer = async (options: ServerOptions): Promise<void> => {
   if (etcd) writeAtomic(marker, 'etcd\n');
   const serving = await servingCertificate(secrets, options);
   const store = new Store();
-  const local = await writeFiles(options, secrets, serving);
+  const local = await writeFiles(options, secrets);
   const raft = await startRaft(options, identity, store, etcd);
   const crud = new Crud(store, raft);
   endWhenRemoved(raft, options.dataDir);
