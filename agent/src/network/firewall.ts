@@ -58,6 +58,17 @@ export class Firewall {
     if (isRepair) this.repaired();
   }
 
+  /** Now and then asks whether the rules are as they were written; the next `apply` does something about it. */
+  async isUntouched(): Promise<boolean> {
+    const { written } = this;
+    const now = this.ports.clock.monotonicMs();
+    if (written === undefined || now - this.lookedMs < LOOK_MS) return true;
+    this.lookedMs = now;
+    if ((await this.listing(written.device)) === written.listing) return true;
+    this.lookedMs = -Infinity;
+    return false;
+  }
+
   /** True when exactly these rules were written last, as far as can be told without asking. */
   stands(device: string, rules: readonly FirewallItem[] | undefined, lan?: InterfaceItem['lan']): boolean {
     const { written } = this;

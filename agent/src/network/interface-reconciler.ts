@@ -4,6 +4,7 @@ import type { WgChange, WgPeer, WgState, WireGuardDriver } from '../wireguard/dr
 import type { ComposedInterface, ComposedPeer } from './compose.js';
 import { EndpointChooser } from './endpoints.js';
 import type { HostNames } from './host-names.js';
+import { DriftLook } from '../wireguard/drift-look.js';
 import { linkDiff } from './link-diff.js';
 import type { LinkOps } from './link-ops.js';
 
@@ -12,11 +13,23 @@ export interface InterfaceKeys {
   readonly publicKey: string;
 }
 
-/** Brings one overlay interface to its desired state: read, diff, one write, read back. Callers serialise calls. */
+interface Mark {
+  readonly standing: Standing | undefined;
+  readonly writes: number;
+}
+interface Look {
+  readonly stands: boolean;
+  readonly state: WgState | undefined;
+}
+
+/** Brings one overlay interface to its desired state: read, diff, one write, read back. Callers serialise calls but looks. */
 export class InterfaceReconciler {
   private readonly endpoints: EndpointChooser;
   /** What was brought about last and read back, or written since. */
   private standing: Standing | undefined;
+  /** Counts what was begun to be written. */
+  private writes = 0;
+  private readonly drift: DriftLook<ComposedPeer>;
 
   constructor(
     private readonly driver: WireGuardDriver,
@@ -26,8 +39,10 @@ export class InterfaceReconciler {
     names: HostNames,
     /** What was not as it had been brought about, although nothing else is wanted: somebody else changed it. */
     private readonly drifted: (what: readonly string[]) => void = () => undefined,
+    breathe: () => Promise<void> = async () => undefined,
   ) {
     this.endpoints = new EndpointChooser(names);
+    this.drift = new DriftLook(breathe);
   }
 
   /** Everything: interface, peers, addresses, routes. Answers what could not be brought about. */
@@ -79,7 +94,7 @@ export class InterfaceReconciler {
     const actual = [...changed.map((peer) => peer.publicKey), ...gone].flatMap((key) => standing.actual.get(key) ?? []);
     const state = { publicKey: keys.publicKey, listenPort: desired.listenPort, peers: actual };
     const change = wgDiff(this.desiredWg({ ...desired, peers: changed }, keys, state), state);
-    this.standing = undefined;
+    this.begin();
     if (change !== undefined) await this.driver.write(desired.name, change);
     for (const key of gone) {
       standing.composed.delete(key);
@@ -90,6 +105,41 @@ export class InterfaceReconciler {
     return true;
   }
 
+  /** What stands while nothing is being written: called in turn with what writes. */
+  mark(): Mark {
+    const { standing, writes } = this;
+    return { standing, writes };
+  }
+
+  /**
+   * Whether all is as it was brought about, looked at beside whatever else is going on: nothing urgent waits for it. What is
+   * written meanwhile is looked at the next time.
+   */
+  async look(compose: () => ComposedInterface, keys: InterfaceKeys, mark: Mark): Promise<Look> {
+    const { standing, writes } = mark;
+    const desired = compose();
+    const state = await this.driver.read(desired.name);
+    if (state === undefined || standing === undefined || linkOf(desired) !== standing.link)
+      return { stands: false, state };
+    const stands = await this.compare(compose, keys, state);
+    return { stands: stands || writes !== this.writes, state };
+  }
+
+  private async compare(compose: () => ComposedInterface, keys: InterfaceKeys, state: WgState): Promise<boolean> {
+    const desired = compose();
+    const [now, wall] = [this.clock.monotonicMs(), this.clock.wallMs()];
+    const own = { publicKey: keys.publicKey, listenPort: desired.listenPort };
+    const agrees = await this.drift.agrees(desired.peers, own, state, (peer, actual) =>
+      this.endpoints.choose(peer.publicKey, peer.endpoints, actual, now, wall),
+    );
+    const device = this.driver.device(desired.name);
+    const actual = agrees ? await this.links.read(device) : undefined;
+    if (actual === undefined) return false;
+    const unreachable = await this.links.unreachable();
+    if (desired.forwarding) await this.links.enableForwarding();
+    return linkDiff(compose(), device, this.driver.sharedDevice, actual, unreachable).length === 0;
+  }
+
   /** Peers and their prefixes only. The answer is the state read back. */
   async peers(desired: ComposedInterface, keys: InterfaceKeys): Promise<WgState> {
     return (await this.writePeers(desired, keys)).after;
@@ -97,9 +147,14 @@ export class InterfaceReconciler {
 
   /** One write from a state that was read just now, when a peer is to be reached by its other key. */
   async turn(desired: ComposedInterface, keys: InterfaceKeys, state: WgState): Promise<void> {
-    this.standing = undefined;
+    this.begin();
     const change = this.change(desired, keys, state);
     if (change !== undefined) await this.driver.write(desired.name, change);
+  }
+
+  private begin(): void {
+    this.standing = undefined;
+    this.writes++;
   }
 
   private change(desired: ComposedInterface, keys: InterfaceKeys, state: WgState): WgChange | undefined {
@@ -111,7 +166,7 @@ export class InterfaceReconciler {
     desired: ComposedInterface,
     keys: InterfaceKeys,
   ): Promise<{ readonly after: WgState; readonly change: WgChange | undefined }> {
-    this.standing = undefined;
+    this.begin();
     const before = await this.driver.read(desired.name);
     if (before === undefined) throw new Error(`${desired.name} does not exist`);
     const change = this.change(desired, keys, before);
@@ -135,6 +190,7 @@ export class InterfaceReconciler {
     if (actual === undefined) throw new Error(`device ${device} does not exist`);
     const unreachable = await this.links.unreachable();
     const ops = linkDiff(compose(), device, this.driver.sharedDevice, actual, unreachable);
+    if (ops.length > 0) this.writes++;
     await this.links.apply(ops);
     await failpoint('agent.addresses_written');
     return ops.length;

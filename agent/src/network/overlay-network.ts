@@ -3,7 +3,7 @@ import { agentV1, type VipItem } from '#proto';
 import type { KernelLease } from '../lease/kernel-lease.js';
 import type { LeaseRunner } from '../lease/lease-runner.js';
 import type { AgentPorts } from '../ports.js';
-import type { WireGuardDriver } from '../wireguard/driver.js';
+import type { WgState, WireGuardDriver } from '../wireguard/driver.js';
 import { NodeKeys } from '../wireguard/node-keys.js';
 import { canonicalAddress, canonicalCidr, canonicalPrefix, isV6 } from './cidr.js';
 import { composeInterface, type ComposedInterface, type NetworkSection } from './compose.js';
@@ -33,6 +33,8 @@ export interface NetworkDeps {
 const WATCH_MS = 15_000;
 const LOOK_MS = 10;
 const HOLD_MS = 3_000;
+/** What the tick has just read is what it reports. */
+const SEEN_MS = 500;
 
 /** One network on this node: its interface and the VIPs that live on it. */
 export class OverlayNetwork {
@@ -42,6 +44,7 @@ export class OverlayNetwork {
   private readonly keys: NodeKeys;
   private readonly turns = new KeyTurns();
   private watchedFromMs: number | undefined;
+  private seen: { readonly state: WgState; readonly atMs: number } | undefined;
   private errors: string[] = [];
 
   constructor(
@@ -51,7 +54,8 @@ export class OverlayNetwork {
     const { driver, links, ports } = deps;
     const drifted = (what: readonly string[]) => deps.drifted(section.networkId, what);
     const names = new HostNames(ports.names, ports.clock, ports.log);
-    this.reconciler = new InterfaceReconciler(driver, links, ports.clock, ports.log, names, drifted);
+    const breathe = () => sleep(ports.timers, 0);
+    this.reconciler = new InterfaceReconciler(driver, links, ports.clock, ports.log, names, drifted, breathe);
     this.keys = new NodeKeys(ports.files, ports.random, deps.keyPath);
     this.firewall = new Firewall(ports, LEASE_PORT, () => drifted(['firewall']));
   }
@@ -140,6 +144,21 @@ export class OverlayNetwork {
     return this.queue.run(() => this.everything());
   }
 
+  /** Whether all is as it was brought about. Beside the queue: what is urgent does not wait for a look. */
+  async stands(): Promise<boolean> {
+    const { section, errors } = this;
+    const composed = this.compose();
+    if (composed === undefined || errors.length > 0 || !this.firewall.stands(composed.name, section.firewall))
+      return false;
+    // Whose key is about to change is looked after at every turn.
+    if (section.peers.some((peer) => peer.next_public_key !== undefined)) return false;
+    const keys = await this.keys.current();
+    const mark = await this.queue.run(async () => this.reconciler.mark());
+    const { stands, state } = await this.reconciler.look(() => this.compose() ?? composed, keys, mark);
+    this.seen = state === undefined ? undefined : { state, atMs: this.deps.ports.clock.monotonicMs() };
+    return stands && (await this.firewall.isUntouched());
+  }
+
   /** After a change of the section: only what changed where that can be told, else everything. */
   changed(): Promise<string[]> {
     return this.queue.run(async () => {
@@ -196,7 +215,9 @@ export class OverlayNetwork {
 
   async observed(): Promise<agentV1.Observed | undefined> {
     const { iface, networkId } = this.section;
-    const state = iface === undefined ? undefined : await this.deps.driver.read(iface.name);
+    const { seen, deps } = this;
+    const isFresh = seen !== undefined && deps.ports.clock.monotonicMs() - seen.atMs < SEEN_MS;
+    const state = isFresh ? seen.state : iface === undefined ? undefined : await deps.driver.read(iface.name);
     if (state === undefined) return undefined;
     const peers = state.peers.map((p) => ({
       publicKey: p.publicKey,

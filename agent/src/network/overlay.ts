@@ -232,12 +232,21 @@ export class Overlay {
       this.sinceObserved += DRIFT_MS;
       for (const network of this.networks.values()) {
         if (network.isHurried) continue;
-        await this.repair(network);
+        await this.tend(network);
         await this.observe(network);
       }
       if (this.sinceObserved >= OBSERVE_MS) this.sinceObserved = 0;
     } finally {
       this.ticking = false;
+    }
+  }
+
+  private async tend(network: OverlayNetwork): Promise<void> {
+    try {
+      if (!(await network.stands())) return await this.repair(network);
+      await this.vips.settle(network.section.networkId, new Map());
+    } catch (error) {
+      this.options.ports.log.error({ error: errorMessage(error) }, 'cannot look at a network');
     }
   }
 

@@ -2,7 +2,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { errorCode } from '../adapters/error-code.js';
 import type { WgChange, WgState, WireGuardDriver } from './driver.js';
-import { checkErrno, decodeGet, encodeSet } from './uapi-codec.js';
+import { PeerBlocks } from './peer-blocks.js';
+import { checkErrno, encodeSet } from './uapi-codec.js';
 import type { WireGuardGo } from './wireguard-go.js';
 
 export const UAPI_DIR = '/var/run/wireguard';
@@ -30,6 +31,7 @@ export const uapiRequest = (socketPath: string, request: string): Promise<string
 export class UapiDriver implements WireGuardDriver {
   readonly kind = 'uapi';
   readonly sharedDevice = false;
+  private readonly blocks = new Map<string, PeerBlocks>();
 
   constructor(
     private readonly daemon: WireGuardGo,
@@ -46,7 +48,10 @@ export class UapiDriver implements WireGuardDriver {
 
   async read(name: string): Promise<WgState | undefined> {
     try {
-      return decodeGet(await uapiRequest(this.socket(name), 'get=1\n\n'));
+      const answer = await uapiRequest(this.socket(name), 'get=1\n\n');
+      let blocks = this.blocks.get(name);
+      if (blocks === undefined) this.blocks.set(name, (blocks = new PeerBlocks()));
+      return blocks.decode(answer);
     } catch (error) {
       const code = errorCode(error);
       // Reset: the daemon died while it was being asked, and is about to be gone.
@@ -60,6 +65,7 @@ export class UapiDriver implements WireGuardDriver {
   }
 
   async remove(name: string): Promise<void> {
+    this.blocks.delete(name);
     await this.daemon.stop(name);
   }
 
