@@ -1,6 +1,8 @@
 import { canonicalJson } from '#kernel';
+import { makeExamplesWorld } from './testing/examples-world.js';
 import { guardCases } from './testing/guard-cases.js';
 import { mcpCases } from './testing/mcp-cases.js';
+import { registryCases } from './testing/registry-cases.js';
 import { restCases } from './testing/rest-cases.js';
 import { startTestPlatform, type TestPlatform } from '../testing/test-platform.js';
 
@@ -13,16 +15,9 @@ const ok = async (tool: string, args: object = {}, token?: string) => {
 };
 const head = () => drover.platform.foundation.store.head();
 
-/** What the examples of the definitions speak of. */
-const makeTheExamplesWorld = async () => {
-  await ok('system_create_template', { name: 'k3s-servers' });
-  await ok('system_create_node', { hostname: 'k3s-server-1', node_template_id: 'k3s-servers' });
-  await ok('system_sdwan_create_network', { name: 'k3s-prod-net' });
-};
-
 beforeAll(async () => {
   drover = await startTestPlatform();
-  await makeTheExamplesWorld();
+  await makeExamplesWorld(drover);
 }, 60_000);
 afterAll(() => drover.stop(), 30_000);
 
@@ -31,7 +26,7 @@ describe('a dry run', () => {
     const before = await head();
     const answer = await ok('system_create_node', {
       hostname: 'imagined',
-      node_template_id: 'k3s-servers',
+      node_template_id: 'k3s-server',
       dry_run: true,
       idempotency_key: 'imagined',
     });
@@ -46,17 +41,17 @@ describe('a dry run', () => {
   });
 
   it('is refused in the words of the call itself', async () => {
-    const call = { hostname: 'x', node_template_id: 'k3s-server' };
+    const call = { hostname: 'x', node_template_id: 'k3s-serve' };
     const [real, dry] = [
       await drover.rest('system_create_node', call),
       await drover.rest('system_create_node', { ...call, dry_run: true }),
     ];
     expect([dry.status, dry.body]).toEqual([real.status, real.body]);
-    expect(dry.body.error.hint).toBe('did you mean k3s-servers?');
+    expect(dry.body.error.hint).toBe('did you mean k3s-server?');
   });
 
   it('shows no token that looks as if it opened something', async () => {
-    const { node } = await ok('system_create_node', { hostname: 'machine', node_template_id: 'k3s-servers' });
+    const { node } = await ok('system_create_node', { hostname: 'machine', node_template_id: 'k3s-server' });
     const planned = await ok('system_provision_instance', { node_id: node.id, dry_run: true });
     expect(planned['join'].token).toBe('PLACEHOLDER');
     expect(JSON.stringify(planned)).not.toMatch(/drvj_/);
@@ -65,4 +60,5 @@ describe('a dry run', () => {
 
 describe('REST', () => restCases(() => drover));
 describe('guarded tokens and approvals', () => guardCases(() => drover));
+describe('every tool', () => registryCases(() => drover));
 describe('MCP', () => mcpCases(() => drover));

@@ -43,6 +43,7 @@ export const verifyAuditTool = defineTool({
   }),
   permission: 'platform.audit.verify',
   danger: 'read',
+  examples: [{ title: 'The whole log', arguments: {} }],
   cli: ['audit', 'verify'],
 });
 
@@ -109,6 +110,7 @@ export const listAuditKeysTool = defineTool({
   output: z.object({ keys: z.array(key) }),
   permission: 'platform.audit.keys',
   danger: 'read',
+  examples: [{ title: 'All keys, oldest first', arguments: {} }],
   cli: ['audit', 'keys'],
 });
 
@@ -123,6 +125,7 @@ export const rotateAuditKeyTool = defineTool({
   output: z.object({ key }),
   permission: 'platform.audit.rotate_key',
   danger: 'destroy',
+  examples: [{ title: 'A new key', arguments: {} }],
   cli: ['audit', 'rotate-key'],
 });
 
@@ -137,5 +140,6 @@ export const sealAuditTool = defineTool({
   output: z.object({ seals: z.number().int(), sealed_through: z.string(), key_id: z.string().optional() }),
   permission: 'platform.audit.seal',
   danger: 'read',
+  examples: [{ title: 'Now, before an export', arguments: {} }],
   cli: ['audit', 'seal'],
 });

@@ -66,6 +66,7 @@ export const platformHealthTool = defineTool({
   }),
   permission: 'platform.health.read',
   danger: 'read',
+  examples: [{ title: 'Is all well?', arguments: {} }],
   cli: ['platform', 'health'],
 });
 
@@ -87,6 +88,7 @@ export const listAgentsTool = defineTool({
   output: z.object({ agents: z.array(agent) }),
   permission: 'platform.processing.read',
   danger: 'read',
+  examples: [{ title: 'Who decides what by itself', arguments: {} }],
   cli: ['agent', 'list'],
 });
 

@@ -24,6 +24,7 @@ export const rotateMasterKeyTool = defineTool({
   }),
   permission: 'platform.secrets.rotate',
   danger: 'change',
+  examples: [{ title: 'Another key', arguments: {} }],
   cli: ['secrets', 'rotate-master-key'],
 });
 

@@ -71,6 +71,7 @@ export const listWebhooksTool = defineTool({
   output: z.object({ webhooks: z.array(webhook), next_cursor: z.string().nullable() }),
   permission: 'system.webhooks.read',
   danger: 'read',
+  examples: [{ title: 'All of them', arguments: {} }],
   cli: ['webhook', 'list'],
 });
 
@@ -84,6 +85,7 @@ export const getWebhookTool = defineTool({
   permission: 'system.webhooks.read',
   danger: 'read',
   aliases: { id: 'webhook_id', name: 'webhook_id' },
+  examples: [{ title: 'How it is doing', arguments: { webhook_id: 'chat' } }],
   cli: ['webhook', 'get'],
 });
 
@@ -97,6 +99,7 @@ export const deleteWebhookTool = defineTool({
   permission: 'system.webhooks.write',
   danger: 'destroy',
   aliases: { id: 'webhook_id', name: 'webhook_id' },
+  examples: [{ title: 'No more messages', arguments: { webhook_id: 'chat' } }],
   cli: ['webhook', 'delete'],
 });
 
@@ -116,6 +119,7 @@ export const testWebhookTool = defineTool({
   permission: 'system.webhooks.write',
   danger: 'change',
   aliases: { id: 'webhook_id', name: 'webhook_id' },
+  examples: [{ title: 'Does it arrive?', arguments: { webhook_id: 'chat' } }],
   cli: ['webhook', 'test'],
 });
 
@@ -146,6 +150,7 @@ export const listDeadLettersTool = defineTool({
   permission: 'system.webhooks.read',
   danger: 'read',
   aliases: { id: 'webhook_id', name: 'webhook_id' },
+  examples: [{ title: 'What was given up', arguments: { webhook_id: 'chat' } }],
   cli: ['webhook', 'dead-letters'],
 });
 
@@ -164,5 +169,6 @@ export const redeliverWebhookTool = defineTool({
   permission: 'system.webhooks.write',
   danger: 'change',
   aliases: { id: 'webhook_id', name: 'webhook_id', event_ids: 'event_id' },
+  examples: [{ title: 'All that was given up', arguments: { webhook_id: 'chat' } }],
   cli: ['webhook', 'redeliver'],
 });

@@ -67,6 +67,7 @@ export const listInstances = defineTool({
   permission: read,
   danger: 'read',
   aliases: { status: 'state' },
+  examples: [{ title: 'What runs', arguments: { state: 'running' } }],
   cli: ['instance', 'list'],
 });
 
@@ -80,6 +81,7 @@ export const getInstance = defineTool({
   permission: read,
   danger: 'read',
   aliases: byId,
+  examples: [{ title: 'By the name of its node', arguments: { id: 'k3s-server-1' } }],
   cli: ['instance', 'get'],
 });
 
@@ -94,6 +96,7 @@ export const updateInstance = defineTool({
   danger: 'change',
   disruptive: true,
   aliases: { ...byId, template_id: 'node_template_id' },
+  examples: [{ title: 'It becomes a worker', arguments: { id: 'k3s-server-1', node_template_id: 'k3s-worker' } }],
   cli: ['instance', 'update'],
 });
 
@@ -134,6 +137,7 @@ export const uncordonInstance = defineTool({
   permission: write,
   danger: 'change',
   aliases: byId,
+  examples: [{ title: 'After maintenance', arguments: { id: 'k3s-server-1' } }],
   cli: ['instance', 'uncordon'],
 });
 
@@ -164,6 +168,7 @@ export const terminateInstance = defineTool({
     error: 'instance.last_error',
   },
   aliases: byId,
+  examples: [{ title: 'Its node is kept', arguments: { id: 'k3s-server-1' } }],
   cli: ['instance', 'terminate'],
 });
 
@@ -177,6 +182,7 @@ export const forgetInstance = defineTool({
   permission: write,
   danger: 'destroy',
   aliases: byId,
+  examples: [{ title: 'A machine that burnt', arguments: { id: 'k3s-server-1' } }],
   cli: ['instance', 'forget'],
 });
 
@@ -192,6 +198,7 @@ export const createJoinToken = defineTool({
   permission: write,
   danger: 'change',
   aliases: byId,
+  examples: [{ title: 'For a machine that is there', arguments: { id: 'k3s-server-1' } }],
   cli: ['instance', 'join-token'],
 });
 
@@ -216,5 +223,6 @@ export const getSilentInstances = defineTool({
   permission: read,
   danger: 'read',
   aliases: { minimum_seconds: 'threshold_seconds' },
+  examples: [{ title: 'Silent for a minute', arguments: { threshold_seconds: 60 } }],
   cli: ['instance', 'silent'],
 });

@@ -70,6 +70,7 @@ export const promoteModuleVersion = defineTool({
   permission: write,
   danger: 'change',
   aliases,
+  examples: [{ title: 'Ready for nodes', arguments: { module_name: 'k3s-server', version: 'v1.31.2+k3s1' } }],
   cli: ['module', 'promote'],
 });
 
@@ -84,6 +85,7 @@ export const retireModuleVersion = defineTool({
   permission: write,
   danger: 'destroy',
   aliases,
+  examples: [{ title: 'Never again', arguments: { module_name: 'k3s-server', version: 'v1.31.2+k3s1' } }],
   cli: ['module', 'retire'],
 });
 
@@ -97,5 +99,6 @@ export const listModuleVersions = defineTool({
   permission: read,
   danger: 'read',
   aliases,
+  examples: [{ title: 'Of one module', arguments: { module_name: 'k3s-server' } }],
   cli: ['module', 'versions'],
 });

@@ -49,6 +49,7 @@ export const listNodes = defineTool({
   permission: read,
   danger: 'read',
   aliases: { template_id: 'node_template_id' },
+  examples: [{ title: 'All of them', arguments: {} }],
   cli: ['node', 'list'],
 });
 
@@ -62,6 +63,7 @@ export const getNode = defineTool({
   permission: read,
   danger: 'read',
   aliases: byId,
+  examples: [{ title: 'By name', arguments: { node_id: 'k3s-server-1' } }],
   cli: ['node', 'get'],
 });
 
@@ -75,5 +77,6 @@ export const deleteNode = defineTool({
   permission: write,
   danger: 'destroy',
   aliases: byId,
+  examples: [{ title: 'A node that never got a machine', arguments: { node_id: 'spare' } }],
   cli: ['node', 'delete'],
 });

@@ -34,6 +34,7 @@ export const getTemplate = defineTool({
   permission: read,
   danger: 'read',
   aliases: byId,
+  examples: [{ title: 'Its modules', arguments: { template_id: 'k3s-server' } }],
   cli: ['template', 'get'],
 });
 
@@ -46,6 +47,7 @@ export const listTemplates = defineTool({
   output: z.object({ templates: z.array(templateShape), next_cursor: nextCursor }),
   permission: read,
   danger: 'read',
+  examples: [{ title: 'All of them', arguments: {} }],
   cli: ['template', 'list'],
 });
 
@@ -64,6 +66,9 @@ export const updateTemplate = defineTool({
   permission: write,
   danger: 'change',
   aliases: { id: 'template_id' },
+  examples: [
+    { title: 'Another description', arguments: { template_id: 'k3s-server', description: 'Servers of production' } },
+  ],
   cli: ['template', 'update'],
 });
 
@@ -77,6 +82,7 @@ export const deleteTemplate = defineTool({
   permission: write,
   danger: 'destroy',
   aliases: byId,
+  examples: [{ title: 'One that no node uses', arguments: { template_id: 'unused' } }],
   cli: ['template', 'delete'],
 });
 
@@ -125,6 +131,7 @@ export const unassignModuleFromTemplate = defineTool({
   danger: 'destroy',
   disruptive: true,
   aliases: { id: 'template_id', module_id: 'module_name', node_template_id: 'template_id' },
+  examples: [{ title: 'No servers any more', arguments: { template_id: 'k3s-server', module_name: 'k3s-server' } }],
   cli: ['template', 'unassign-module'],
 });
 
@@ -148,5 +155,6 @@ export const listModules = defineTool({
   }),
   permission: read,
   danger: 'read',
+  examples: [{ title: 'All there are', arguments: {} }],
   cli: ['module', 'list'],
 });

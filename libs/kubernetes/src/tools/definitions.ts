@@ -165,6 +165,7 @@ export const resumeMigration = defineTool({
   permission: 'system.kubernetes_provision',
   danger: 'change',
   aliases: { id: 'cluster_id', name: 'cluster_id' },
+  examples: [{ title: 'The node is well again', arguments: { cluster_id: 'k3s-cluster-1' } }],
   cli: ['cluster', 'resume-migration'],
 });
 

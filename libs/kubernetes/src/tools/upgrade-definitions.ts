@@ -117,6 +117,7 @@ const control = (action: 'pause' | 'resume' | 'abort' | 'rollback', summary: str
     ...(action === 'rollback' ? { disruptive: true, target: 'cluster_id' as const } : {}),
     follow,
     aliases,
+    examples: [{ title: summary, arguments: { cluster_id: 'k3s-cluster-1' } }],
     cli: ['cluster', `${action}-upgrade`],
   });
 
@@ -156,6 +157,7 @@ const rotate = (what: 'certificates' | 'server_token', summary: string, descript
     target: 'cluster_id',
     follow,
     aliases,
+    examples: [{ title: summary, arguments: { cluster_id: 'k3s-cluster-1' } }],
     cli: ['cluster', `rotate-${what.replace('_', '-')}`],
   });
 

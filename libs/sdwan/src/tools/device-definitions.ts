@@ -56,6 +56,7 @@ export const listUserDevices = defineTool({
   output: z.object({ devices: z.array(deviceShape), next_cursor: nextCursor }),
   permission: 'system.sdwan.read',
   danger: 'read',
+  examples: [{ title: 'All of them', arguments: {} }],
   cli: ['vpn', 'list'],
 });
 
@@ -74,5 +75,6 @@ export const revokeUserDevice = defineTool({
   permission: 'system.sdwan.grant',
   danger: 'destroy',
   aliases: { id: 'device_id', name: 'device_id', peer_id: 'device_id', grant_id: 'device_id' },
+  examples: [{ title: 'A laptop is lost', arguments: { device_id: 'workstation' } }],
   cli: ['vpn', 'revoke'],
 });

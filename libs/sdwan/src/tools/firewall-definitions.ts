@@ -110,6 +110,7 @@ export const listFirewallRules = defineTool({
   output: z.object({ firewall_rules: z.array(ruleShape), next_cursor: nextCursor }),
   permission: read,
   danger: 'read',
+  examples: [{ title: 'Of one network', arguments: { network_id: 'k3s-prod-net' } }],
   cli: ['firewall', 'list'],
 });
 
@@ -135,6 +136,7 @@ export const updateFirewallRule = defineTool({
   danger: 'change',
   disruptive: true,
   aliases: { id: 'firewall_rule_id', rule_id: 'firewall_rule_id' },
+  examples: [{ title: 'Later in the order', arguments: { firewall_rule_id: 'closed', priority: 500 } }],
   cli: ['firewall', 'update'],
 });
 
@@ -148,5 +150,6 @@ export const deleteFirewallRule = defineTool({
   permission: write,
   danger: 'destroy',
   aliases: { id: 'firewall_rule_id', rule_id: 'firewall_rule_id', name: 'firewall_rule_id' },
+  examples: [{ title: 'Open again', arguments: { firewall_rule_id: 'closed' } }],
   cli: ['firewall', 'delete'],
 });

@@ -45,6 +45,7 @@ export const getTopology = defineTool({
   permission: read,
   danger: 'read',
   aliases,
+  examples: [{ title: 'Who talks to whom', arguments: { network_id: 'k3s-prod-net' } }],
   cli: ['network', 'topology'],
 });
 
@@ -85,6 +86,7 @@ export const getRoutingSummary = defineTool({
   permission: read,
   danger: 'read',
   aliases,
+  examples: [{ title: 'Which way traffic goes', arguments: { network_id: 'k3s-prod-net' } }],
   cli: ['network', 'routes'],
 });
 
@@ -122,5 +124,6 @@ export const previewPeerConfig = defineTool({
   permission: read,
   danger: 'read',
   aliases: { id: 'peer_id' },
+  examples: [{ title: 'What a node is told', arguments: { peer_id: 'gw-1' } }],
   cli: ['peer', 'config'],
 });

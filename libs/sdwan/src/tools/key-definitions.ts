@@ -32,5 +32,6 @@ export const rotatePeerKey = defineTool({
   permission: 'system.sdwan.write',
   danger: 'change',
   aliases: { id: 'peer_id', node_instance_id: 'peer_id', instance_id: 'peer_id' },
+  examples: [{ title: 'A key that may have been seen', arguments: { peer_id: 'gw-1' } }],
   cli: ['peer', 'rotate-key'],
 });

@@ -51,6 +51,7 @@ export const getNetwork = defineTool({
   permission: read,
   danger: 'read',
   aliases: { id: 'network_id', name: 'network_id' },
+  examples: [{ title: 'By name', arguments: { network_id: 'k3s-prod-net' } }],
   cli: ['network', 'get'],
 });
 
@@ -63,6 +64,7 @@ export const listNetworks = defineTool({
   output: z.object({ networks: z.array(networkShape), next_cursor: nextCursor }),
   permission: read,
   danger: 'read',
+  examples: [{ title: 'All of them', arguments: {} }],
   cli: ['network', 'list'],
 });
 
@@ -84,6 +86,7 @@ export const updateNetwork = defineTool({
   danger: 'change',
   disruptive: true,
   aliases: networkAliases,
+  examples: [{ title: 'Through a hub', arguments: { network_id: 'k3s-prod-net', routing_mode: 'hub' } }],
   cli: ['network', 'update'],
 });
 
@@ -99,6 +102,7 @@ export const updateRoutingMode = defineTool({
   danger: 'change',
   disruptive: true,
   aliases: networkAliases,
+  examples: [{ title: 'Back to automatic', arguments: { network_id: 'k3s-prod-net', routing_mode: null } }],
   cli: ['network', 'routing-mode'],
 });
 
@@ -112,6 +116,7 @@ export const deleteNetwork = defineTool({
   permission: write,
   danger: 'destroy',
   aliases: { id: 'network_id', name: 'network_id' },
+  examples: [{ title: 'One that nobody uses', arguments: { network_id: 'unused-net' } }],
   cli: ['network', 'delete'],
 });
 
@@ -164,6 +169,9 @@ export const attachPeer = defineTool({
   permission: write,
   danger: 'change',
   aliases: { instance_id: 'node_instance_id', endpoint_host_v4: 'endpoint_host', endpoint_host_v6: 'endpoint_host' },
+  examples: [
+    { title: 'A node joins the network', arguments: { network_id: 'k3s-prod-net', node_instance_id: 'k3s-server-1' } },
+  ],
   cli: ['peer', 'attach'],
 });
 
@@ -203,6 +211,7 @@ export const detachPeer = defineTool({
   permission: write,
   danger: 'destroy',
   aliases: { id: 'peer_id', node_instance_id: 'peer_id', instance_id: 'peer_id' },
+  examples: [{ title: 'Out of the network', arguments: { peer_id: 'gw-1' } }],
   cli: ['peer', 'detach'],
 });
 
@@ -215,6 +224,7 @@ export const listPeers = defineTool({
   output: z.object({ peers: z.array(peerShape), next_cursor: nextCursor }),
   permission: read,
   danger: 'read',
+  examples: [{ title: 'Of one network', arguments: { network_id: 'k3s-prod-net' } }],
   cli: ['peer', 'list'],
 });
 
@@ -228,5 +238,6 @@ export const getPeer = defineTool({
   permission: read,
   danger: 'read',
   aliases: { id: 'peer_id', node_instance_id: 'peer_id', instance_id: 'peer_id' },
+  examples: [{ title: 'By the name of its node', arguments: { peer_id: 'gw-1' } }],
   cli: ['peer', 'get'],
 });

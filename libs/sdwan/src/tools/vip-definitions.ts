@@ -23,6 +23,7 @@ export const createVirtualIp = defineTool({
   output: z.object({ virtual_ip: virtualIpShape }),
   permission: write,
   danger: 'change',
+  examples: [{ title: 'An address for a service', arguments: { network_id: 'k3s-prod-net', name: 'web' } }],
   cli: ['vip', 'create'],
 });
 
@@ -50,6 +51,7 @@ export const listVirtualIps = defineTool({
   output: z.object({ virtual_ips: z.array(virtualIpShape), next_cursor: nextCursor }),
   permission: read,
   danger: 'read',
+  examples: [{ title: 'All of them', arguments: {} }],
   cli: ['vip', 'list'],
 });
 
@@ -94,6 +96,7 @@ export const failoverVirtualIp = defineTool({
     target_peer_id: 'target_instance_id',
     instance_id: 'target_instance_id',
   },
+  examples: [{ title: 'To the best candidate', arguments: { virtual_ip_id: 'k3s_api_endpoint' } }],
   cli: ['vip', 'failover'],
 });
 
@@ -108,6 +111,7 @@ export const deleteVirtualIp = defineTool({
   permission: write,
   danger: 'destroy',
   aliases: vipAliases,
+  examples: [{ title: 'An address that nobody needs', arguments: { virtual_ip_id: 'k3s_api_endpoint' } }],
   cli: ['vip', 'delete'],
 });
 
@@ -121,6 +125,7 @@ export const listVipAssignments = defineTool({
   permission: read,
   danger: 'read',
   aliases: vipAliases,
+  examples: [{ title: 'Who held it, and when', arguments: { virtual_ip_id: 'k3s_api_endpoint' } }],
   cli: ['vip', 'assignments'],
 });
 
@@ -141,6 +146,7 @@ export const createAccessGrant = defineTool({
   output: z.object({ grant: grantShape, bootstrap_url: z.string(), token: z.string() }),
   permission: 'system.sdwan.grant',
   danger: 'change',
+  examples: [{ title: 'For a workstation', arguments: { network_id: 'k3s-prod-net', tags: ['operator-ws'] } }],
   cli: ['grant', 'create'],
 });
 
@@ -153,6 +159,7 @@ export const listAccessGrants = defineTool({
   output: z.object({ grants: z.array(grantShape), next_cursor: nextCursor }),
   permission: read,
   danger: 'read',
+  examples: [{ title: 'All of them', arguments: {} }],
   cli: ['grant', 'list'],
 });
 
@@ -169,5 +176,6 @@ export const revokeAccessGrant = defineTool({
   permission: 'system.sdwan.grant',
   danger: 'destroy',
   aliases: { id: 'grant_id', name: 'grant_id' },
+  examples: [{ title: 'A laptop is lost', arguments: { grant_id: 'workstation' } }],
   cli: ['grant', 'revoke'],
 });

@@ -49,6 +49,12 @@ export const getOperationTool = defineTool({
   permission: 'system.operations.read',
   danger: 'read',
   aliases: { id: 'operation_id' },
+  examples: [
+    {
+      title: 'How a drain stands',
+      arguments: { operation_id: 'op_WyJzeXN0ZW1fZHJhaW5faW5zdGFuY2UiLCJrM3Mtc2VydmVyLTEiLCJleGFtcGxlIl0' },
+    },
+  ],
   cli: ['operation', 'get'],
 });
 
@@ -80,6 +86,7 @@ export const getApprovalTool = defineTool({
   permission: READ,
   danger: 'read',
   aliases: { id: 'approval_id' },
+  examples: [{ title: 'How one stands', arguments: { approval_id: 'approval-1f0a3f6d-7b11-4c5d-8e6f-0a1b2c3d4e5f' } }],
   cli: ['approval', 'get'],
 });
 
@@ -100,6 +107,7 @@ export const approveOperationTool = defineTool({
   description:
     'Approves a call that waits: it is made at once, as the operator who asked for it, and the answer says what came of it. Guarded ' +
     'tokens cannot approve, and nobody approves a call of their own.',
+  examples: [{ title: 'Let it happen', arguments: { approval_id: 'approval-1f0a3f6d-7b11-4c5d-8e6f-0a1b2c3d4e5f' } }],
   cli: ['approval', 'approve'],
 });
 
@@ -108,6 +116,12 @@ export const rejectOperationTool = defineTool({
   name: 'reject_operation',
   summary: 'Refuse a waiting call',
   description: 'The call is not made, and its arguments are shredded.',
+  examples: [
+    {
+      title: 'Not now',
+      arguments: { approval_id: 'approval-1f0a3f6d-7b11-4c5d-8e6f-0a1b2c3d4e5f', comment: 'after the weekend' },
+    },
+  ],
   cli: ['approval', 'reject'],
 });
 
@@ -160,5 +174,6 @@ export const listToolPoliciesTool = defineTool({
   output: z.object({ policies: z.array(policy) }),
   permission: READ,
   danger: 'read',
+  examples: [{ title: 'All of them', arguments: {} }],
   cli: ['policy', 'list'],
 });

@@ -25,7 +25,10 @@ export const guardCases = (platform: () => TestPlatform): void => {
   const assistant = async (typed: string | undefined) => {
     const asked: string[] = [];
     const capabilities = typed === undefined ? {} : { elicitation: { form: {} } };
-    const client = new Client({ name: 'assistant', version: '1' }, { capabilities, versionNegotiation: { mode: 'auto' } });
+    const client = new Client(
+      { name: 'assistant', version: '1' },
+      { capabilities, versionNegotiation: { mode: 'auto' } },
+    );
     if (typed !== undefined) {
       client.setRequestHandler('elicitation/create', ({ params }) => {
         asked.push(params.message);
