@@ -33,6 +33,7 @@ const HANDSHAKE_FRESH_MS = 180_000;
 export class SdwanObserver implements AgentObserver {
   private readonly underlay = new Map<string, readonly string[]>();
   private readonly handshakes = new Map<string, number>();
+  private readonly lost = new Set<string>();
   private readonly recorded = new Map<string, 'connected' | 'silent'>();
   readonly routing = new RoutingReports();
 
@@ -41,17 +42,20 @@ export class SdwanObserver implements AgentObserver {
   }
 
   async onConnected({ hello, agent }: AgentHello): Promise<void> {
+    this.lost.delete(agent.instanceId);
     this.underlay.set(agent.instanceId, hello.underlayAddresses);
     this.deps.coordinator.onConnected(agent.instanceId);
     for (const peerId of this.peersOf(agent.instanceId)) await this.reportEndpoints(agent, peerId);
   }
 
   async onLost(agent: AgentIdentity): Promise<void> {
+    this.lost.add(agent.instanceId);
     this.deps.coordinator.onLost(agent.instanceId);
     for (const peerId of this.peersOf(agent.instanceId)) await this.record(agent, peerId, 'silent');
   }
 
   onReturned(agent: AgentIdentity): void {
+    this.lost.delete(agent.instanceId);
     this.deps.coordinator.onConnected(agent.instanceId);
   }
 
@@ -147,7 +151,11 @@ export class SdwanObserver implements AgentObserver {
     return [...(this.deps.model.peersOfInstance.get(instanceId) ?? [])];
   }
 
+  /** Others tell of a handshake for minutes after a node has died: of one that is lost, only its own word counts. */
   private async judge(agent: AgentIdentity, peerId: string): Promise<void> {
+    const { model } = this.deps;
+    const instanceId = model.peer(peerId)?.instanceId ?? '';
+    if (this.lost.has(instanceId) || model.instances.get(instanceId)?.lost === true) return;
     const at = this.handshakes.get(peerId) ?? 0;
     if (at > 0)
       await this.record(agent, peerId, this.deps.clock.wallMs() - at < HANDSHAKE_FRESH_MS ? 'connected' : 'silent');

@@ -12,7 +12,11 @@ const setUp = async () => {
   const sees = async (atMs: number) => {
     const publicKey = world.model.peer(b.peer_id)!.publicKey!;
     const peers = [{ publicKey, endpoint: '', lastHandshakeMs: BigInt(atMs) }];
-    await world.observer.onObserved(world.identity(a.instance_id), { networkId: network_id, peers, routing: undefined });
+    await world.observer.onObserved(world.identity(a.instance_id), {
+      networkId: network_id,
+      peers,
+      routing: undefined,
+    });
     await world.clock.advance(4);
   };
   return { world, b, sees };
@@ -25,6 +29,17 @@ describe('what agents report of their peers', () => {
     await world.ok(AnnouncePeerKey, { peer_id: b.peer_id, public_key: key(7), listen_port: 51_820 });
     await sees(world.clock.wallMs());
     expect((await kinds(world, b.peer_id)).slice(-3)).toEqual(['connected', 'key_announced', 'connected']);
+  });
+
+  it('does not bring a lost node back by the handshakes that others remember', async () => {
+    const { world, b, sees } = await setUp();
+    await sees(world.clock.wallMs());
+    await world.observer.onLost(world.identity(b.instance_id));
+    await sees(world.clock.wallMs());
+    expect((await kinds(world, b.peer_id)).slice(-2)).toEqual(['connected', 'silent']);
+    world.observer.onReturned(world.identity(b.instance_id));
+    await sees(world.clock.wallMs());
+    expect((await kinds(world, b.peer_id)).slice(-2)).toEqual(['silent', 'connected']);
   });
 
   it('does not keep a peer connected by a handshake that has not been yet', async () => {

@@ -19,7 +19,7 @@ export const rotatePeerKey = defineTool({
   }),
   output: z.object({
     peer_id: z.string(),
-    outcome: z.enum(['planned', 'rotated', 'running']),
+    state: z.enum(['planned', 'rotated', 'running']),
     public_key: z.string().describe('The key in use now'),
     key_since: z.string(),
     rotation: keyRotation.nullable(),

@@ -22,12 +22,12 @@ export const registerKeyTools = (registrar: ToolRegistrar, services: SdwanToolSe
       throw new RefusedError(refusal(404, 'peer_not_found', 'the peer was detached', { field: 'peer_id' }));
     return { network, peer };
   };
-  const told = (id: string, outcome: 'planned' | 'rotated' | 'running') => {
+  const told = (id: string, state: 'planned' | 'rotated' | 'running') => {
     const { network, peer } = now(id);
     const holders = holdersOf(network, peer);
     return {
       peer_id: id,
-      outcome,
+      state,
       public_key: peer.publicKey ?? '',
       key_since: isoTime(peer.keys.sinceMs),
       rotation: rotationView(peer, network, rotator),
@@ -42,10 +42,10 @@ export const registerKeyTools = (registrar: ToolRegistrar, services: SdwanToolSe
       input.network_id === undefined ? undefined : (await findNetwork(readModels, call.accountId, input.network_id)).id;
     const { id } = await findPeer(readModels, call.accountId, input.peer_id, within);
     await failover.caughtUp();
-    const { peer } = now(id);
+    const { network, peer } = now(id);
     if (input.dry_run) {
       const { publicKey, kind, keys } = peer;
-      const ids = { peer_id: id as `sdwan_peer-${string}`, network_id: 'sdwan_network-dry' as const };
+      const ids = { peer_id: id as `sdwan_peer-${string}`, network_id: network.networkId as `sdwan_network-${string}` };
       const wanted = { kind: 'request_rotation', reason: 'operator' } as const;
       const decision = decideRotation(wanted, { publicKey, ...keys }, kind, ids, { links: {} });
       if (decision.kind === 'reject') throw new RefusedError(decision.refusal);
