@@ -72,7 +72,7 @@ export const openFoundation = async ({ config, log, opened, closing }: Foundatio
   const ledger = postgres === undefined ? new MemoryIdempotencyLedger() : new PostgresIdempotencyLedger(postgres.pool);
   const cursors = new CursorCodec(access.cursorKey);
   const plans = new PlanCodec(access.cursorKey);
-  const consumers = openConsumers({ config, log, opened, catalogue, access, cursors, gateway });
+  const consumers = openConsumers({ config, log, opened, catalogue, access, cursors, gateway, transactor });
   const parts = { config, log, opened, store, catalogue, transactor, access, processing, gateway, audit, consumers };
   return { ...parts, ledger, cursors, plans, dispatcher, enrollment };
 };

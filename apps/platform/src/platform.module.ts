@@ -31,7 +31,7 @@ import {
   TimeTravelModule,
   type PlatformFacts,
 } from '#audit';
-import { ConsumersModule, EVENT_STREAM, WEBHOOK_ROWS, WEBHOOK_TRANSPORT } from '#consumers';
+import { ConsumersModule, EVENT_STREAM, webhookWarnings, WEBHOOK_ROWS, WEBHOOK_TRANSPORT } from '#consumers';
 import { currentEvents, EVENT_STORE } from '#event-store';
 import {
   COMMAND_DISPATCHER,
@@ -69,7 +69,7 @@ const recentEvents = ({ opened: { postgres }, store, catalogue }: Foundation) =>
     ? new LogRecentEvents(currentEvents(store, catalogue))
     : new PostgresRecentEvents(postgres.pool, catalogue);
 
-const platformFacts = ({ gateway, audit, access }: Foundation): PlatformFacts => ({
+const platformFacts = ({ gateway, audit, access, processing }: Foundation): PlatformFacts => ({
   version: VERSION,
   startedMs: systemClock.monotonicMs(),
   problems: async () => [
@@ -77,6 +77,7 @@ const platformFacts = ({ gateway, audit, access }: Foundation): PlatformFacts =>
     ...[access.rotation?.problem].flatMap((problem) => (problem === undefined ? [] : [problem])),
     ...[audit.problem()].flatMap((problem) => (problem === undefined ? [] : [`the log is not sealed: ${problem}`])),
   ],
+  warnings: () => webhookWarnings(processing.readModels),
 });
 
 const ports = (f: Foundation): Provider[] => [

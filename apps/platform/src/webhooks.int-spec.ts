@@ -69,6 +69,7 @@ interface Hook {
   readonly delivered: number;
   readonly dead_letters: number;
   readonly last_error: string | null;
+  readonly health: string;
 }
 const tool = async <T>(name: string, args: object): Promise<T> => {
   const { status, body } = await drover.rest(name, args);
@@ -162,6 +163,39 @@ describe('a webhook', () => {
     expect(endpoint.received.at(-1)!.event.stream).toBe(broken);
     expect(endpoint.received.at(-1)!.headers['webhook-id']).toBe(letter!.event_id);
   }, 30_000);
+
+  it('that fails, gives events up and recovers says each once, however many tries that took', async () => {
+    const { webhook } = await create({ max_attempts: 4, name: 'sick' });
+    endpoint.answer = () => ({ status: 500 });
+    await createTemplate();
+    const news = async () =>
+      (
+        await tool<{ events: { kind: string; payload: Record<string, unknown>; severity: string }[] }>(
+          'recent_events',
+          {
+            kind_prefix: 'system.webhook.',
+            limit: 200,
+          },
+        )
+      ).events
+        .filter(({ payload }) => payload['webhook_id'] === webhook.id)
+        .map(({ kind, payload, severity }) => [kind, severity, payload['attempts'] ?? payload['was']]);
+    const warnings = async () => (await tool<{ warnings: string[] }>('platform_health', {})).warnings;
+    await until(async () => (await get(webhook.id)).dead_letters === 1);
+    await until(async () => (await warnings()).some((one) => one.includes('webhook sick')));
+    expect((await get(webhook.id)).health).toBe('dead_lettering');
+    endpoint.answer = () => ({ status: 200 });
+    await tool('system_redeliver_webhook', { id: webhook.id });
+    await until(async () => (await get(webhook.id)).health === 'well');
+    expect(await news()).toEqual([
+      ['system.webhook.created', 'info', undefined],
+      ['system.webhook.failing', 'warning', 3],
+      ['system.webhook.dead_lettered', 'high', 4],
+      ['system.webhook.redelivery_requested', 'info', undefined],
+      ['system.webhook.recovered', 'info', 'dead_lettering'],
+    ]);
+    expect((await warnings()).filter((one) => one.includes('webhook sick'))).toEqual([]);
+  }, 60_000);
 
   it('whose endpoint hangs or is gone holds up no other', async () => {
     endpoint.answer = () => 'hang';

@@ -11,6 +11,8 @@ export * from './surfaces/sse.js';
 export * from './testing/grpc-client.js';
 export * from './testing/sse-client.js';
 export * from './tools/definitions.js';
+export * from './webhooks/health.js';
+export * from './webhooks/warnings.js';
 export * from './webhooks/endpoint.js';
 export * from './webhooks/memory-rows.js';
 export * from './webhooks/postgres-rows.js';

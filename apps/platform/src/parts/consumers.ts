@@ -5,6 +5,7 @@ import {
   eventsService,
   eventsServiceDefinition,
   EventStream,
+  healthReporter,
   HttpTransport,
   MemoryWebhookRows,
   PostgresWebhookRows,
@@ -12,7 +13,7 @@ import {
   type WebhookRows,
   type WebhookTransport,
 } from '#consumers';
-import { MemoryLeaderLock, PostgresLeaderLock } from '#processing';
+import { MemoryLeaderLock, PostgresLeaderLock, type Transactor } from '#processing';
 import type { CursorCodec } from '#tools';
 import type { OpenedAccess } from './access.js';
 import type { OpenedStore } from './event-store.js';
@@ -34,6 +35,7 @@ export interface ConsumerParts {
   readonly access: OpenedAccess;
   readonly cursors: CursorCodec;
   readonly gateway: AgentGateway;
+  readonly transactor: Transactor;
 }
 
 /** Beside the lock of processing: who delivers to webhooks need not be who runs the projections. */
@@ -59,7 +61,21 @@ export const openConsumers = (parts: ConsumerParts): OpenedConsumers => {
       ? new MemoryLeaderLock()
       : new PostgresLeaderLock(postgres.pool, 'webhooks', { lockKey: WEBHOOK_LOCK });
   const endpoint = endpointOf(access.secrets);
-  const shared = { ...edges, store, tail, catchUp, current, rows, transport, endpoint, leader, log, backoff: BACKOFF };
+  const report = healthReporter(parts.transactor, systemClock);
+  const shared = {
+    ...edges,
+    report,
+    store,
+    tail,
+    catchUp,
+    current,
+    rows,
+    transport,
+    endpoint,
+    leader,
+    log,
+    backoff: BACKOFF,
+  };
   const webhooks = new WebhookRunner(shared);
   const stop = async () => {
     stream.stop();

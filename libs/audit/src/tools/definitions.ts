@@ -63,6 +63,9 @@ export const platformHealthTool = defineTool({
     }),
     parts: z.array(part),
     problems: z.array(z.string()),
+    warnings: z
+      .array(z.string())
+      .describe('What needs somebody, though the platform does its work: webhooks whose endpoints take nothing'),
   }),
   permission: 'platform.health.read',
   danger: 'read',

@@ -15,6 +15,8 @@ export interface PlatformFacts {
   readonly startedMs: number;
   /** In words; empty when all is well. */
   problems(): Promise<readonly string[]>;
+  /** What is nobody's fault here and needs somebody. */
+  warnings(): Promise<readonly string[]>;
 }
 export const PLATFORM_FACTS = Symbol('PlatformFacts');
 
@@ -112,5 +114,6 @@ export const platformHealth =
       event_store: eventStore(store.capabilities, head),
       parts,
       problems,
+      warnings: [...(await facts.warnings())],
     };
   };

@@ -19,6 +19,9 @@ const webhook = z.object({
   dead_letters: z.number().int(),
   failed_attempts: z.number().int().describe('At the event that comes next'),
   next_attempt_at: z.string().nullable(),
+  health: z
+    .enum(['well', 'failing', 'dead_lettering'])
+    .describe('failing: three tries in a row failed; dead_lettering: events were given up. Until a delivery succeeds'),
   last_error: z.string().nullable(),
   last_delivered_at: z.string().nullable(),
   created_at: z.string(),

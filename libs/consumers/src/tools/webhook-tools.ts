@@ -83,6 +83,7 @@ const view = async ({ rows, secrets, clock }: WebhookToolServices, doc: WebhookD
     dead_letters: state?.deadLetters ?? 0,
     failed_attempts: state?.attempts ?? 0,
     next_attempt_at: isRetrying ? time(Math.max(state!.nextAttemptMs, clock.wallMs())) : null,
+    health: doc.health,
     last_error: state?.lastError ?? null,
     last_delivered_at: time(state?.lastDeliveredMs),
     created_at,
@@ -136,6 +137,7 @@ const registerCreate = (registrar: ToolRegistrar, services: WebhookToolServices)
       id,
       name: input.name,
       status: 'active' as const,
+      health: 'well' as const,
       created_at: isoTime(call.context.nowMs),
     };
     const shown = doc ?? {

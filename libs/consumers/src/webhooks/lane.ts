@@ -1,6 +1,7 @@
 import { backoffMs, errorMessage, sleep, type Clock, type Log, type Random, type Timers } from '#kernel';
 import { position, type EventStore, type Position } from '#event-store';
 import { FencedError } from '#processing';
+import type { WebhookCommand, WebhookHealth } from '../domain/webhook/decide.js';
 import type { WebhookCreatedData } from '../domain/webhook/events.js';
 import { Entry } from '../feed/entry.js';
 import type { EventFilter } from '../feed/filter.js';
@@ -20,12 +21,16 @@ export interface LaneDeps extends ReaderDeps {
   readonly transport: WebhookTransport;
   /** URL and signing secret of a webhook; undefined when they were shredded. */
   readonly endpoint: (ref: string) => Promise<Endpoint | undefined>;
+  /** Writes down what is news of a webhook's health; the same again changes nothing. `of`: the event that showed it. */
+  readonly report: (webhook: LaneWebhook, report: HealthReport, of: string) => Promise<void>;
   readonly clock: Pick<Clock, 'wallMs'>;
   readonly timers: Timers;
   readonly random: Pick<Random, 'unit'>;
   readonly log: Log;
   readonly backoff: Backoff;
 }
+
+export type HealthReport = Extract<WebhookCommand, { type: 'report' }>;
 
 export interface Endpoint {
   readonly url: string;
@@ -43,6 +48,8 @@ const IDLE_MS = 30_000;
 /** Progress through events that are filtered out is kept at every so many positions. */
 const SAVE_EVERY = 1_000n;
 const TROUBLE_MS = 1_000;
+/** One try that fails is no news: networks do that. */
+const FAILING_AFTER = 3;
 
 /** What is sent of an event: the same view as on the streams, signed. */
 export const deliver = async (
@@ -65,6 +72,8 @@ export class WebhookLane {
   private pending: readonly Entry[] = [];
   private asked = true;
   private through: Position;
+  /** What the log says by now, as far as this lane knows. */
+  private told: WebhookHealth | undefined;
   private readonly filter: EventFilter;
 
   constructor(
@@ -144,6 +153,7 @@ export class WebhookLane {
     if (outcome.kind === 'ok') {
       await this.advance(entry.position, 1);
       this.pending = rest;
+      await this.tell({ type: 'report', health: 'well' }, entry.event.id);
     } else if (await this.fail(entry, outcome)) this.pending = rest;
   }
 
@@ -167,8 +177,14 @@ export class WebhookLane {
     const { rows, clock, random, backoff, log } = this.deps;
     const attempts = this.state!.attempts + 1;
     const nowMs = clock.wallMs();
-    if (attempts >= this.webhook.data.max_attempts) {
-      const { id: eventId, type: kind } = entry.event;
+    const { id: eventId, type: kind } = entry.event;
+    const isDead = attempts >= this.webhook.data.max_attempts;
+    // Before it is acted on: a lane that is killed in between tells it again, which changes nothing.
+    if (isDead || attempts >= FAILING_AFTER) {
+      const health = isDead ? 'dead_lettering' : 'failing';
+      await this.tell({ type: 'report', health, eventId, attempts, error: outcome.error }, eventId);
+    }
+    if (isDead) {
       log.warn(
         { webhook: this.id, eventId, attempts, error: outcome.error },
         'webhooks: an event was given up; it is a dead letter',
@@ -188,6 +204,12 @@ export class WebhookLane {
     return false;
   }
 
+  private async tell(report: HealthReport, of: string): Promise<void> {
+    if (this.told === report.health || (this.told === 'dead_lettering' && report.health === 'failing')) return;
+    await this.deps.report(this.webhook, report, of);
+    this.told = report.health;
+  }
+
   /** Letters that an operator wants to be sent again: each once, out of the order of the others. */
   private async redeliver(): Promise<void> {
     const { rows, store, current } = this.deps;
@@ -200,6 +222,7 @@ export class WebhookLane {
       const outcome = await deliver(this.deps, this.webhook.data.endpoint_ref, message, this.stopping.signal);
       if (this.stopping.signal.aborted) return;
       await rows.redelivered(this.id, letter.eventId, outcome.kind === 'ok' ? undefined : outcome.error, this.epoch);
+      if (outcome.kind === 'ok') await this.tell({ type: 'report', health: 'well' }, letter.eventId);
     }
   }
 }

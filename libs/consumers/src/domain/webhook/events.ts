@@ -29,6 +29,26 @@ export const WebhookRedeliveryRequested = defineEvent(
   z.object({ webhook_id, event_ids: z.array(z.string()) }),
 );
 
-export const consumerEvents = [WebhookCreated, WebhookDeleted, WebhookRedeliveryRequested] as const;
+const delivery = z.object({ webhook_id, event_id: z.uuid(), attempts: z.number().int(), error: z.string() });
+
+/** Its endpoint does not take what is sent: told once, not for each try, until it has recovered. */
+export const WebhookFailing = defineEvent('system.webhook.failing', 1, delivery, { severity: 'warning' });
+/** Events are being given up: told at the first one, until it has recovered. */
+export const WebhookDeadLettered = defineEvent('system.webhook.dead_lettered', 1, delivery, { severity: 'high' });
+/** Deliveries succeed again. */
+export const WebhookRecovered = defineEvent(
+  'system.webhook.recovered',
+  1,
+  z.object({ webhook_id, was: z.enum(['failing', 'dead_lettering']) }),
+);
+
+export const consumerEvents = [
+  WebhookCreated,
+  WebhookDeleted,
+  WebhookRedeliveryRequested,
+  WebhookFailing,
+  WebhookDeadLettered,
+  WebhookRecovered,
+] as const;
 export type WebhookEvent = EventOf<(typeof consumerEvents)[number]>;
 export type WebhookCreatedData = EventOf<typeof WebhookCreated>['data'];
