@@ -196,6 +196,7 @@ export class SimMachine {
       },
       remove: async (path) => void files.delete(path),
       removeTree: async () => undefined,
+      move: async () => undefined,
       installExecutable: async () => undefined,
       digest: async () => undefined,
       link: async () => undefined,
