@@ -11,8 +11,8 @@ import { sectionWith, silentWord, vipWith } from './word.js';
 
 const TICK_MS = 250;
 /** A look may take this part of the time at most: a reflector of hundreds has much to tell. */
-const SHARE = 20;
-const PAUSE_MAX_MS = 2_000;
+const SHARE = 8;
+const PAUSE_MAX_MS = 1_000;
 const ABSENT_MS = 30_000;
 
 export interface FrrOptions {

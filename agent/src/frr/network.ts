@@ -184,13 +184,20 @@ export class FrrNetwork {
     const settled = summary.sessions.some((s) => s.state === 'Established' && s.ageMs >= LOOK_MS * 2);
     const states = summary.sessions.map((s) => s.state).join();
     const heard = JSON.stringify([summary.version, settled, states]);
-    if (heard === this.heard && this.section === this.wanted.section) return undefined;
+    const isSame = heard === this.heard && this.section === this.wanted.section;
+    if (isSame && this.word.missing.size === 0) return undefined;
     const routes = [];
     for (const family of ['ipv4', 'ipv6'])
       routes.push(...parseRoutes((await connection.ask(`show bgp ${family} unicast json`)).text));
     const before = this.word;
     const { section, item } = this.wanted;
-    this.word = nextWord(before, section, item, { routes, sessions: summary.sessions });
+    this.word = nextWord(
+      before,
+      section,
+      item,
+      { routes, sessions: summary.sessions },
+      this.deps.ports.clock.monotonicMs(),
+    );
     this.heard = heard;
     this.section = section;
     if (JSON.stringify(shape(before)) === JSON.stringify(shape(this.word))) return undefined;

@@ -15,11 +15,19 @@ export interface Word {
   readonly gained: ReadonlyMap<string, string>;
   /** By virtual IP. Never goes back to a lower epoch. */
   readonly holders: ReadonlyMap<string, { readonly peerId: string; readonly epoch: number }>;
-  /** All that is announced and counts, by prefix. */
+  /** All that is announced and counts, by prefix; what is not announced any more as well, for a while. */
   readonly learned: ReadonlyMap<string, string>;
+  /** Since when what was learned is not announced any more, by prefix. */
+  readonly missing: ReadonlyMap<string, number>;
 }
 
-export const silentWord: Word = { withdrawn: new Map(), gained: new Map(), holders: new Map(), learned: new Map() };
+export const silentWord: Word = {
+  withdrawn: new Map(),
+  gained: new Map(),
+  holders: new Map(),
+  learned: new Map(),
+  missing: new Map(),
+};
 
 /** An epoch travels as local preference, so that every daemon prefers the newest holder by itself. */
 const EPOCH_BASE = 1_000;
@@ -29,6 +37,11 @@ const epochOf = (localPref: number): number => localPref - EPOCH_BASE;
 
 /** What was not said counts only from a daemon that has been listening to somebody for this long. */
 const SETTLED_MS = 10_000;
+/**
+ * And only after this long: a daemon that crashed is back sooner, and its node has lost nothing. The prefix of a dead node is
+ * nowhere else either, so there is nothing to gain by haste.
+ */
+export const MISSED_MS = 5_000;
 
 interface Known {
   /** Peer by overlay address. */
@@ -57,7 +70,13 @@ const ownPrefixes = (item: BgpItem): string[] =>
 const overlap = (a: string, b: string): boolean => contains(a, b) || contains(b, a);
 
 /** The word after a look at the daemon. Pure: the same looks give the same words. */
-export const nextWord = (before: Word, section: NetworkSection, item: BgpItem, view: DaemonView): Word => {
+export const nextWord = (
+  before: Word,
+  section: NetworkSection,
+  item: BgpItem,
+  view: DaemonView,
+  nowMs: number,
+): Word => {
   const known = knownOf(section);
   const settled = view.sessions.some((s) => s.state === 'Established' && s.ageMs >= SETTLED_MS);
   const learned = new Map<string, string>();
@@ -82,7 +101,7 @@ export const nextWord = (before: Word, section: NetworkSection, item: BgpItem, v
   return {
     gained: settled ? gained : kept(before, gained, taken),
     holders,
-    ...withheld(before, known, learned, settled),
+    ...withheld(before, known, learned, settled, nowMs),
   };
 };
 
@@ -100,19 +119,31 @@ const kept = (before: Word, gained: ReadonlyMap<string, string>, taken: readonly
 const withheld = (
   before: Word,
   { owner }: Known,
-  learned: ReadonlyMap<string, string>,
+  announced: ReadonlyMap<string, string>,
   settled: boolean,
-): { withdrawn: Map<string, string>; learned: ReadonlyMap<string, string> } => {
-  const still = ([prefix, peerId]: [string, string]) => owner.get(prefix) === peerId && !learned.has(prefix);
-  const missing = [...before.learned].filter(still);
+  nowMs: number,
+): Pick<Word, 'withdrawn' | 'learned' | 'missing'> => {
+  const still = ([prefix, peerId]: readonly [string, string]) => owner.get(prefix) === peerId && !announced.has(prefix);
   const withdrawn = new Map([...before.withdrawn].filter(still));
-  if (!settled) return { withdrawn, learned: new Map([...missing, ...learned]) };
-  for (const [prefix, peerId] of missing) withdrawn.set(prefix, peerId);
-  return { withdrawn, learned };
+  const learned = new Map(announced);
+  const missing = new Map<string, number>();
+  for (const [prefix, peerId] of [...before.learned].filter(still)) {
+    const since = settled ? (before.missing.get(prefix) ?? nowMs) : nowMs;
+    if (nowMs - since >= MISSED_MS) withdrawn.set(prefix, peerId);
+    else {
+      missing.set(prefix, since);
+      learned.set(prefix, peerId);
+    }
+  }
+  return { withdrawn, learned, missing };
 };
 
 /** Another life of the daemon: it has to hear of everything anew before its silence means anything. */
-export const forgotten = (before: Word): Word => ({ ...before, learned: new Map() });
+export const forgotten = (before: Word): Word => ({
+  ...before,
+  learned: new Map(),
+  missing: new Map(),
+});
 
 /** The section as it counts with what was learned. The same peer object where nothing was. */
 export const sectionWith = (section: NetworkSection, word: Word): NetworkSection => {

@@ -49,7 +49,10 @@ const view = (routes: DaemonView['routes'], ageMs = 60_000, state = 'Established
   sessions: [{ address: address(1), state, ageMs, prefixes: routes.length }],
 });
 const three = section([peer(1), peer(2), peer(3)]);
-const look = (before: Word, v: DaemonView, s = three) => nextWord(before, s, item, v);
+let nowMs = 0;
+/** Looks that are ten seconds apart: what is missing is missed. */
+const look = (before: Word, v: DaemonView, s = three) => nextWord(before, s, item, v, (nowMs += 10_000));
+const twice = (before: Word, v: DaemonView, s = three) => look(look(before, v, s), v, s);
 const allowed = (s: NetworkSection, word: Word) =>
   sectionWith(s, word).peers.map((p) => p.allowed_ips.filter((a) => a.startsWith('10.')));
 
@@ -62,7 +65,7 @@ describe('what is learned from the other nodes', () => {
 
   it('takes the prefixes of a node away that fell silent, to nowhere else, and gives them back when it is heard again', () => {
     const before = look(silentWord, view([said(1), said(2)]));
-    const after = look(before, view([said(2)]));
+    const after = twice(before, view([said(2)]));
     expect(allowed(three, after)).toEqual([[], [podsOf(2)], [podsOf(3)]]);
     expect(sectionWith(three, after).routes.get(podsOf(1))).toBe('device');
     expect(sectionWith(three, after).peers[1]).toBe(three.peers[1]);
@@ -76,10 +79,23 @@ describe('what is learned from the other nodes', () => {
   it('is not missed while nobody is heard, by a session that is young, or in another life of the daemon', () => {
     const before = look(silentWord, view([said(1), said(2)]));
     for (const silent of [view([], 60_000, 'Active'), view([said(2)], 9_000)])
-      expect(look(before, silent).withdrawn.size).toBe(0);
-    expect(look(forgotten(before), view([said(2)])).withdrawn.size).toBe(0);
+      expect(twice(before, silent).withdrawn.size).toBe(0);
+    expect(twice(forgotten(before), view([said(2)])).withdrawn.size).toBe(0);
     // But once it has been listening for long enough, silence means something.
-    expect([...look(look(before, view([said(2)], 9_000)), view([said(2)])).withdrawn.keys()]).toEqual([podsOf(1)]);
+    expect([...twice(look(before, view([said(2)], 9_000)), view([said(2)])).withdrawn.keys()]).toEqual([podsOf(1)]);
+  });
+
+  it('is missed only after five seconds: a daemon that crashed is back sooner', () => {
+    const at = (before: Word, ms: number, v: DaemonView) => nextWord(before, three, item, v, ms);
+    const before = at(silentWord, 0, view([said(1), said(2)]));
+    const gone = at(at(before, 100, view([said(2)])), 5_050, view([said(2)]));
+    expect([gone.withdrawn.size, gone.learned.get(podsOf(1))]).toEqual([0, 'p1']);
+    expect(at(gone, 5_100, view([said(2)])).withdrawn.get(podsOf(1))).toBe('p1');
+    const back = at(gone, 5_090, view([said(1), said(2)]));
+    expect(back.missing.size).toBe(0);
+    // The time in which this node itself heard nobody does not count.
+    const cut = at(at(gone, 5_060, view([], 60_000, 'Active')), 9_000, view([said(2)]));
+    expect(cut.withdrawn.size).toBe(0);
   });
 
   it('is nobody’s right: a prefix of another node, of this one, or outside the pod range is not taken', () => {

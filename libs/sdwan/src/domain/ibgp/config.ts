@@ -23,9 +23,9 @@ const VIP_RANGE = 116;
 
 const v6 = (prefix: string): boolean => prefix.includes(':');
 
-/** What a node's daemon announces of itself. Virtual IPs are announced by whoever holds them, and only while they do. */
+/** What a node's daemon announces of itself: its pods, and the LANs that it is the gateway to. Virtual IPs are announced by whoever holds them, and only while they do. */
 export const ownPrefixes = (peer: PeerView): string[] =>
-  peer.podCidrs.map((prefix) => formatCidr(networkOf(mustCidr(prefix)))).sort();
+  [...peer.podCidrs, ...peer.lanSubnets].map((prefix) => formatCidr(networkOf(mustCidr(prefix)))).sort();
 
 export const bfddConfig = (): ConfigBlock[] => [
   {

@@ -212,6 +212,21 @@ describe('the routing daemons of an ibgp network', () => {
     expect(compileBgp(network, node!)!.neighbors).toEqual([]);
   });
 
+  it('announce the LANs behind a gateway, and let such be announced', () => {
+    const network = build([NODE, NODE]);
+    const [gateway, other] = [...network.peers.values()];
+    const lans = ['192.168.7.0/24', '10.42.200.0/24'];
+    const peers = new Map(network.peers).set(gateway!.peerId, { ...gateway!, lanSubnets: lans });
+    const linesOf = (peer: PeerView) => compileBgp({ ...network, peers }, peer)!.bgpd.flatMap((block) => block.lines);
+    expect(linesOf(peers.get(gateway!.peerId)!).filter((l) => l.startsWith('network '))).toEqual([
+      'network 10.42.0.0/24',
+      'network 10.42.200.0/24',
+      'network 192.168.7.0/24',
+    ]);
+    expect(linesOf(other!)).toContain('ip prefix-list overlay-in seq 10 permit 192.168.7.0/24');
+    expect(linesOf(other!).join()).not.toContain('permit 10.42.200.0/24');
+  });
+
   it('know who may hold a virtual IP', () => {
     const member = (n: number) => ({ peer_id: `sdwan_peer-${n}`, instance_id: `instance-${n}` }) as Member;
     const vip = {

@@ -1,0 +1,286 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLog } from '#kernel';
+import type { agentV1 } from '#proto';
+import { systemVty } from '../../../agent/src/adapters/vty.js';
+import { noKernelLease } from '../../../agent/src/lease/kernel-lease.js';
+import { IpRoute } from '../../../agent/src/network/iproute.js';
+import { Overlay } from '../../../agent/src/network/overlay.js';
+import type { AgentPorts } from '../../../agent/src/ports.js';
+import { ProcessManager } from '../../../agent/src/services/process-manager.js';
+import { realPorts } from '../../../agent/src/testing/harness.js';
+import { makeNetwork, type Netns } from '../../../agent/src/testing/netns.js';
+import type { WireGuardDriver } from '../../../agent/src/wireguard/driver.js';
+import { UapiDriver } from '../../../agent/src/wireguard/uapi-driver.js';
+import { WireGuardGo } from '../../../agent/src/wireguard/wireguard-go.js';
+import { signal, sleep, until } from '../../../apps/lab/src/processes.js';
+import { compileBgp } from '../../../libs/sdwan/src/domain/ibgp/compile.js';
+import type { LiveVirtualIp, Member } from '../../../libs/sdwan/src/domain/virtual-ip/state.js';
+import { compileNetwork } from '../../../libs/sdwan/src/domain/wireguard-compiler/compile.js';
+import type { NetworkView, PeerView } from '../../../libs/sdwan/src/domain/wireguard-compiler/model.js';
+
+const NETWORK = 'sdwan_network-soak';
+const VIP = 'fd00:5:5:5::100';
+export const CANDIDATES = 2;
+
+interface Machine {
+  readonly netns: Netns;
+  readonly peerId: string;
+  readonly device: string;
+  readonly stateDir: string;
+  readonly ports: AgentPorts;
+  driver: WireGuardDriver;
+  overlay: Overlay;
+  services: ProcessManager;
+  routing: agentV1.Routing | undefined;
+}
+
+/** What a connection noticed. */
+export interface Gap {
+  readonly sent: number;
+  readonly lost: number;
+}
+
+/** Overlays of several nodes in one process, each in a namespace with real WireGuard and FRR, told what the compiler says. */
+export class IbgpRig {
+  private readonly machines: Machine[] = [];
+  private readonly peers = new Map<string, PeerView>();
+  private mode: 'ibgp' | 'mesh' = 'ibgp';
+  private epoch = 1;
+  private holder = 0;
+
+  private constructor(
+    private readonly dir: string,
+    private readonly remove: () => Promise<void>,
+  ) {}
+
+  static async create(count: number): Promise<IbgpRig> {
+    const { nodes, remove } = await makeNetwork(count);
+    const rig = new IbgpRig(mkdtempSync(join(tmpdir(), 'drover-ibgp-')), remove);
+    for (const [n, netns] of nodes.entries()) {
+      await netns.processes.run('ip', ['address', 'add', `${rig.pod(n)}/32`, 'dev', 'lo']);
+      const ports = { ...realPorts(silentLog), processes: netns.processes };
+      const stateDir = join(rig.dir, `n${n}`);
+      const machine = { netns, peerId: `sdwan_peer-${n}`, device: `wg-s-${netns.name.slice(2)}`, stateDir, ports };
+      const parts = {
+        driver: undefined as never,
+        overlay: undefined as never,
+        services: undefined as never,
+        routing: undefined,
+      };
+      rig.machines.push({ ...machine, ...parts });
+      rig.peers.set(machine.peerId, viewOf(n, machine.peerId));
+      await rig.boot(n);
+    }
+    // Each node makes its key with its first section, and is in the others' with their next one.
+    for (const n of nodes.keys()) await rig.tell(n);
+    await until('every node has a key', () => [...rig.peers.values()].every((p) => p.publicKey !== null), 30_000);
+    return rig;
+  }
+
+  get count(): number {
+    return this.machines.length;
+  }
+  pod(n: number): string {
+    return `10.42.${n}.7`;
+  }
+  session(n: number): agentV1.Routing | undefined {
+    return this.machines[n]!.routing;
+  }
+  view(): NetworkView {
+    return {
+      networkId: NETWORK,
+      name: 'soak',
+      handle: 'abcdef',
+      cidr64: 'fd00:5:5:5::/64',
+      cidrV4: '100.64.16.0/20',
+      routingMode: this.mode,
+      podSubnetPrefix: '10.42.0.0/16',
+      peers: this.peers,
+      virtualIps: new Map([['virtual_ip-1', this.vip()]]),
+      firewall: new Map(),
+    };
+  }
+
+  /** Starts a node's agent; after `kill` with what is left on its disk. */
+  async boot(n: number): Promise<void> {
+    const machine = this.machines[n]!;
+    const { ports, stateDir } = machine;
+    machine.driver = new UapiDriver(new WireGuardGo(ports, stateDir));
+    machine.services = new ProcessManager(ports, join(stateDir, 'services'));
+    machine.overlay = new Overlay({
+      ports,
+      driver: machine.driver,
+      links: new IpRoute(ports.processes, ports.files, ports.log),
+      fence: noKernelLease,
+      stateDir,
+      send: (message) => this.heard(machine, message),
+      frr: { services: machine.services, vty: systemVty },
+    });
+    await machine.overlay.start();
+  }
+
+  /** The node's agent hears the platform: its section as of now. */
+  async tell(n: number): Promise<void> {
+    const machine = this.machines[n]!;
+    const network = this.view();
+    const self = this.peers.get(machine.peerId)!;
+    const compiled = compileNetwork(network, self, { beatMs: 200, ttlMs: 600 });
+    const bgp = compileBgp(network, self);
+    const items: [string, object][] = [
+      ['interface', { ...compiled.interface, name: machine.device }],
+      ...compiled.peers.map((item): [string, object] => [`peer/${item.peer_id}`, item]),
+      ...compiled.routes.map((item): [string, object] => [`route/${item.prefix}`, item]),
+      // Leases go by datagrams of the agent's own process, which is in no namespace here.
+      ...compiled.vips.map((item): [string, object] => [`vip/${item.vip_id}`, { ...item, lease: null }]),
+      ...(bgp === undefined ? [] : [['bgp', bgp] as [string, object]]),
+    ];
+    const bytes = new Map(items.map(([key, item]) => [key, Buffer.from(JSON.stringify(item))]));
+    const errors = await machine.overlay.apply(`network/${NETWORK}`, bytes, 'e');
+    if (errors.length > 0) throw new Error(`${machine.peerId}: ${errors.join('; ')}`);
+  }
+  async tellAll(): Promise<void> {
+    await Promise.all(this.machines.map((_, n) => this.tell(n)));
+  }
+
+  /** Only the two candidates hear of it: everybody else has to learn it. */
+  async moveVip(): Promise<void> {
+    this.epoch++;
+    this.holder = (this.holder + 1) % CANDIDATES;
+    for (const n of [this.holder, (this.holder + 1) % CANDIDATES]) await this.tell(n);
+  }
+  /** How many of the others send what is for the virtual IP to its holder. */
+  async following(): Promise<boolean> {
+    const others = [...this.machines.keys()].filter((n) => n >= CANDIDATES);
+    return (await Promise.all(others.map((n) => this.sends(n, `${VIP}/128`, this.holder)))).every(Boolean);
+  }
+  /** Whether node `n` sends a prefix to node `to`. */
+  async sends(n: number, prefix: string, to: number): Promise<boolean> {
+    const { driver, device } = this.machines[n]!;
+    const key = this.peers.get(this.machines[to]!.peerId)!.publicKey;
+    const state = await driver.read(device);
+    return state?.peers.find((peer) => peer.publicKey === key)?.allowedIps.includes(prefix) === true;
+  }
+
+  /** Every session that should be is up, with BFD, on every node. */
+  up(except: readonly number[] = []): boolean {
+    const network = this.view();
+    return this.machines.every((machine, n) => {
+      if (except.includes(n)) return true;
+      const wanted = compileBgp(network, this.peers.get(machine.peerId)!)!.neighbors;
+      return wanted.every(({ peer_id }) => {
+        if (except.some((gone) => this.machines[gone]!.peerId === peer_id)) return true;
+        const session = machine.routing?.sessions.find((s) => s.peerId === peer_id);
+        return session?.state === 'Established' && session.bfd === 'up';
+      });
+    });
+  }
+
+  async setMode(mode: 'ibgp' | 'mesh'): Promise<void> {
+    this.mode = mode;
+    await this.tellAll();
+  }
+  async daemons(n: number): Promise<string[]> {
+    const { stdout } = await this.machines[n]!.ports.processes.run('sh', ['-c', PIDS, this.machines[n]!.netns.name]);
+    return stdout
+      .trim()
+      .split('\n')
+      .filter((line) => line !== '');
+  }
+  /** Kills a node's daemon by its pid. */
+  async killDaemon(n: number, name: string): Promise<void> {
+    const line = (await this.daemons(n)).find((daemon) => daemon.endsWith(` ${name}`));
+    if (line === undefined) throw new Error(`no ${name} on node ${n}`);
+    process.kill(Number(line.split(' ')[0]), 'SIGKILL');
+  }
+  /** The machine dies: its agent and all that it started. */
+  async kill(n: number): Promise<void> {
+    this.machines[n]!.overlay.stop();
+    this.machines[n]!.services.release();
+    this.machines[n]!.routing = undefined;
+    for (const line of await this.daemons(n)) process.kill(Number(line.split(' ')[0]), 'SIGKILL');
+  }
+
+  /** Pings from pod to pod every 5 ms while something happens. */
+  async pinging(from: number, to: number, what: () => Promise<void>): Promise<Gap> {
+    const { name } = this.machines[from]!.netns;
+    const args = ['netns', 'exec', name, 'ping', '-n', '-i', '0.005', '-I', this.pod(from), this.pod(to)];
+    const ping: ChildProcess = spawn('ip', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    ping.stdout!.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    const ended = new Promise<void>((resolve) => ping.once('close', () => resolve()));
+    try {
+      await what();
+    } finally {
+      signal(ping.pid!, 'SIGINT');
+      await ended;
+    }
+    // The last ones may be under way still.
+    const seen = [...text.matchAll(/icmp_seq=(\d+) ttl/g)].map((m) => Number(m[1]));
+    const sent = Math.max(0, ...seen);
+    return { sent, lost: sent - new Set(seen).size };
+  }
+
+  async close(): Promise<void> {
+    for (const [n, { overlay, services }] of this.machines.entries()) {
+      await overlay.wipe();
+      overlay.stop();
+      services.release();
+      for (const line of await this.daemons(n)) process.kill(Number(line.split(' ')[0]), 'SIGKILL');
+    }
+    await sleep(200);
+    await this.remove();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  private heard(machine: Machine, { message }: agentV1.SyncRequest): void {
+    if (message?.$case === 'observed') machine.routing = message.value.routing;
+    if (message?.$case !== 'peerKey') return;
+    const peer = this.peers.get(machine.peerId)!;
+    this.peers.set(machine.peerId, { ...peer, publicKey: message.value.publicKey });
+  }
+
+  private vip(): LiveVirtualIp {
+    const member = (n: number) => ({ peer_id: `sdwan_peer-${n}`, instance_id: `instance-${n}` }) as Member;
+    return {
+      status: 'active',
+      virtualIpId: 'virtual_ip-1',
+      networkId: NETWORK,
+      clusterId: null,
+      name: 'v',
+      purpose: 'soak',
+      address: VIP,
+      candidates: Array.from({ length: CANDIDATES }, (_, n) => member(n)),
+      holder: member(this.holder),
+      holderEpoch: this.epoch,
+      epoch: this.epoch,
+      move: null,
+    } as unknown as LiveVirtualIp;
+  }
+}
+
+/** Pid and name of the routing daemons and tunnels in the namespace. */
+const PIDS = `for p in $(ip netns pids "$0"); do c=$(cat /proc/$p/comm 2>/dev/null); case "$c" in zebra|bfdd|bgpd|wireguard-go) echo "$p $c";; esac; done`;
+
+const viewOf = (n: number, peerId: string): PeerView => ({
+  peerId,
+  instanceId: `instance-${n}`,
+  kind: 'node',
+  name: `n${n}`,
+  addressV6: `fd00:5:5:5::1:${n.toString(16)}`,
+  addressV4: `100.64.16.${16 + n}`,
+  publiclyReachable: false,
+  endpointHost: null,
+  endpointPort: null,
+  listenPort: 51_820,
+  publicKey: null,
+  keys: { rotation: null, rotations: 0, at: 0n, atMs: 0, sinceMs: 0 },
+  underlay: [`fd99::${n + 1}`],
+  podCidrs: [`10.42.${n}.0/24`],
+  lanSubnets: [],
+  lanMasquerade: false,
+  tags: [],
+  silent: false,
+});
