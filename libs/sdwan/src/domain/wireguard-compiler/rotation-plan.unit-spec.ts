@@ -221,6 +221,25 @@ describe('changes of key in a network', () => {
     );
   });
 
+  it('let one node at a time take its key up, in the order in which they were ready', () => {
+    const world = new World([false, false, false]);
+    for (const n of [2, 0]) perform(world, { what: 'request', n });
+    for (let round = 0; round < 2; round++) for (const n of [0, 1, 2]) world.agent(n);
+    world.look();
+    const phases = () => [...world.peers.values()].map((peer) => peer.keys.rotation?.phase);
+    expect(phases()).toEqual(['ordered', undefined, 'announced']);
+    world.look();
+    expect(phases()).toEqual(['ordered', undefined, 'announced']);
+    for (let round = 0; round < 6; round++) {
+      for (const n of [0, 1, 2]) world.agent(n);
+      world.look();
+    }
+    expect([phases(), world.turns]).toEqual([
+      [undefined, undefined, undefined],
+      [id(0), id(2)],
+    ]);
+  });
+
   it('wait for a node whose control link is cut but which is heard on the overlay, and say so', () => {
     const world = new World([true, false, false]);
     world.machines[1]!.linked = false;
