@@ -69,7 +69,8 @@ export const openFoundation = async ({ config, log, opened, closing }: Foundatio
   processing.addWork(audit);
   const gateway = await openGateway({ config, log, opened, catalogue, ca: access.ca, enrollment: enrollment.get });
   closing.add('agent gateway', () => gateway.stop());
-  const ledger = postgres === undefined ? new MemoryIdempotencyLedger() : new PostgresIdempotencyLedger(postgres.pool);
+  const ledger =
+    postgres === undefined ? new MemoryIdempotencyLedger(systemClock) : new PostgresIdempotencyLedger(postgres.pool);
   const cursors = new CursorCodec(access.cursorKey);
   const plans = new PlanCodec(access.cursorKey);
   const consumers = openConsumers({ config, log, opened, catalogue, access, cursors, gateway, transactor });

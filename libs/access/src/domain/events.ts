@@ -14,6 +14,8 @@ export const NameClaimed = defineEvent(
     kind: z.enum(['template', 'node', 'network', 'cluster', 'access_grant', 'webhook']),
     name: z.string(),
     id: z.string(),
+    /** Absent in claims of earlier builds. */
+    claimed_at: z.iso.datetime().optional(),
   }),
 );
 export const NameReleased = defineEvent(

@@ -18,6 +18,7 @@ export type AccountEvent = EventOf<typeof AccountCreated> | EventOf<typeof NameC
 interface NameLink {
   readonly key: string;
   readonly id: string | undefined;
+  readonly claimedAt: string | undefined;
   readonly older: NameLink | undefined;
 }
 
@@ -28,17 +29,30 @@ export interface AccountState {
 
 export type AccountCommand =
   | { readonly type: 'create_account'; readonly accountId: AccountId; readonly name: string }
-  | { readonly type: 'claim_name'; readonly kind: NameKind; readonly name: string; readonly id: string }
+  | {
+      readonly type: 'claim_name';
+      readonly kind: NameKind;
+      readonly name: string;
+      readonly id: string;
+      readonly claimedAt?: string;
+    }
   | { readonly type: 'release_name'; readonly kind: NameKind; readonly name: string; readonly id: string };
 
 const keyOf = (kind: NameKind, name: string): string => `${kind}/${name}`;
 
-/** The id of the entity that bears a name, or for which it is reserved. */
-export const nameHolder = (state: AccountState, kind: NameKind, name: string): string | undefined => {
+const linkOf = (state: AccountState, kind: NameKind, name: string): NameLink | undefined => {
   const key = keyOf(kind, name);
-  for (let link = state.names; link !== undefined; link = link.older) if (link.key === key) return link.id;
+  for (let link = state.names; link !== undefined; link = link.older) if (link.key === key) return link;
   return undefined;
 };
+
+/** The id of the entity that bears a name, or for which it is reserved. */
+export const nameHolder = (state: AccountState, kind: NameKind, name: string): string | undefined =>
+  linkOf(state, kind, name)?.id;
+
+/** When it was reserved; undefined for what earlier builds reserved. */
+export const nameClaimedAt = (state: AccountState, kind: NameKind, name: string): string | undefined =>
+  linkOf(state, kind, name)?.claimedAt;
 
 const freeName = (state: AccountState, kind: NameKind, name: string): string => {
   for (let n = 2; ; n++) {
@@ -57,7 +71,10 @@ const decide = (command: AccountCommand, state: AccountState): Decision<AccountE
       const holder = nameHolder(state, kind, name);
       // A claim by the same id is a retry: the entity may not have come to be the first time.
       if (holder === id) return nothing('already_claimed');
-      if (holder === undefined) return accept(NameClaimed({ kind, name, id }));
+      if (holder === undefined) {
+        const { claimedAt } = command;
+        return accept(NameClaimed({ kind, name, id, ...(claimedAt === undefined ? {} : { claimed_at: claimedAt }) }));
+      }
       const free = freeName(state, kind, name);
       const message = `${kind.replaceAll('_', ' ')} name "${name}" is taken by ${holder}`;
       return reject(
@@ -83,12 +100,12 @@ const evolve = (state: AccountState, event: AccountEvent): AccountState => {
     case 'system.account.created':
       return { ...state, created: true };
     case 'system.account.name_claimed': {
-      const { kind, name, id } = event.data;
-      return { ...state, names: { key: keyOf(kind, name), id, older: state.names } };
+      const { kind, name, id, claimed_at: claimedAt } = event.data;
+      return { ...state, names: { key: keyOf(kind, name), id, claimedAt, older: state.names } };
     }
     case 'system.account.name_released': {
       const { kind, name } = event.data;
-      return { ...state, names: { key: keyOf(kind, name), id: undefined, older: state.names } };
+      return { ...state, names: { key: keyOf(kind, name), id: undefined, claimedAt: undefined, older: state.names } };
     }
     default:
       return assertNever(event);
