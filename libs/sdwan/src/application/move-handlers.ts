@@ -97,6 +97,7 @@ export class FailoverVirtualIpHandler implements ICommandHandler<FailoverVirtual
           refusal(404, 'virtual_ip_not_found', `no virtual IP ${payload.virtual_ip_id}`, { field: 'virtual_ip_id' }),
         );
       const { vip } = known;
+      if (vip.status === 'reserved' || vip.status === 'released') throw new RefusedError(notHeld(vip));
       const target = payload.target_instance_id === null ? undefined : this.target(vip, payload.target_instance_id);
       if (target !== undefined && sameMember(target, vip.holder))
         return done(answer(vip, { outcome: 'already_there', to_instance_id: target.instance_id }));
@@ -125,10 +126,14 @@ export class FailoverVirtualIpHandler implements ICommandHandler<FailoverVirtual
     if (fit !== undefined) return fit;
     const why = passedOver.find((p) => p.member.instance_id === instanceId);
     if (why?.why === 'holds it now') return why.member;
+    const others = passedOver.filter((p) => p !== why).map((p) => `${p.member.instance_id}: ${p.why}`);
     throw new RefusedError(
       refusal(409, 'target_unfit', `${instanceId} cannot take ${vip.name}: ${why?.why ?? 'it is not a candidate'}`, {
         field: 'target_instance_id',
         candidates: order.map((member) => ({ id: member.instance_id })),
+        hint: [order.length === 0 ? 'nobody can take it now' : 'name one of the candidates, or none', ...others].join(
+          '; ',
+        ),
       }),
     );
   }
@@ -145,9 +150,21 @@ const passedOver = (service: FailoverService, vip: LiveVirtualIp, best: Member):
 
 const done = (value: MoveAnswer): CommandResult<MoveAnswer> => ({ kind: 'done', value });
 
+const notHeld = ({ status, name, candidates }: LiveVirtualIp): Refusal =>
+  refusal(409, `virtual_ip_${status}`, `${name} is ${status}: there is nothing to move`, {
+    field: 'virtual_ip_id',
+    candidates: candidates.map((member) => ({ id: member.instance_id })),
+    hint:
+      status === 'released'
+        ? 'it is gone; system_sdwan_list_virtual_ips lists those that are there'
+        : 'it is held once a candidate is ready',
+  });
+
 const noCandidate = (service: FailoverService, vip: LiveVirtualIp): Refusal => {
   const { passedOver } = service.coordinator.choice(vip, 'operator');
   return refusal(409, 'no_candidate', `nobody can take ${vip.name} now`, {
+    field: 'virtual_ip_id',
+    candidates: vip.candidates.map((member) => ({ id: member.instance_id })),
     hint: passedOver.map((p) => `${p.member.instance_id}: ${p.why}`).join('; ') || 'it has no candidates',
   });
 };

@@ -1,7 +1,14 @@
 import type { EventOf } from '#kernel';
 import { defineProjection } from '#processing';
 import type { RecordedEvent } from '#event-store';
-import { VirtualIpAllocated, VirtualIpMoved, VirtualIpReleased, VirtualIpStranded } from '../domain/events.js';
+import {
+  VirtualIpAllocated,
+  VirtualIpMoved,
+  VirtualIpMoveFailed,
+  VirtualIpMoveStarted,
+  VirtualIpReleased,
+  VirtualIpStranded,
+} from '../domain/events.js';
 import {
   evolveVirtualIp,
   initialVirtualIp,
@@ -28,6 +35,11 @@ export interface LastMove {
   readonly unacked: readonly string[];
   readonly outage_estimate_ms: number;
 }
+/** Every move that was begun, also one that came to nothing. */
+export interface MoveRecord extends LastMove {
+  readonly started_at: string;
+  readonly outcome: 'running' | 'moved' | 'failed';
+}
 export interface VirtualIpDoc {
   readonly account: string;
   readonly id: string;
@@ -38,6 +50,8 @@ export interface VirtualIpDoc {
   readonly state: LiveVirtualIp['status'];
   readonly vip: LiveVirtualIp;
   readonly last_move: LastMove | null;
+  /** Oldest first; the newest 20. */
+  readonly moves: readonly MoveRecord[];
   /** Oldest first; the newest 50. */
   readonly assignments: readonly VipAssignment[];
   readonly created_at: string;
@@ -45,7 +59,7 @@ export interface VirtualIpDoc {
 
 export const sdwanVirtualIps = defineProjection<VirtualIpDoc>({
   name: 'sdwan_virtual_ips',
-  version: 1,
+  version: 2,
   keys: (event) => (event.type.startsWith('system.sdwan.virtual_ip.') ? [String(event.data.virtual_ip_id)] : []),
   fold(doc, event) {
     const vip = evolveVirtualIp(doc?.vip ?? initialVirtualIp, event as unknown as VirtualIpEvent);
@@ -60,6 +74,7 @@ export const sdwanVirtualIps = defineProjection<VirtualIpDoc>({
       state: vip.status,
       vip,
       last_move: event.type === VirtualIpMoved.type ? lastMove(event) : (doc?.last_move ?? null),
+      moves: moves(doc?.moves ?? [], event),
       assignments: assignments(doc?.assignments ?? [], event),
       created_at: doc?.created_at ?? event.recordedAt,
     };
@@ -87,6 +102,25 @@ const lastMove = (event: RecordedEvent): LastMove => {
     unacked: d.unacked,
     outage_estimate_ms: d.outage_estimate_ms,
   };
+};
+
+const moves = (known: readonly MoveRecord[], event: RecordedEvent): readonly MoveRecord[] => {
+  const ended = (epoch: number, more: Partial<MoveRecord>) =>
+    known.map((move) => (move.epoch === epoch ? { ...move, at: event.recordedAt, ...more } : move));
+  if (event.type === VirtualIpMoveStarted.type) {
+    const { epoch, reason, from, to } = event.data as EventOf<typeof VirtualIpMoveStarted>['data'];
+    const at = { at: event.recordedAt, started_at: event.recordedAt };
+    const made = { epoch, reason, from: from?.instance_id ?? null, to: to.instance_id, ...at };
+    const running = { ...made, outcome: 'running', acks_ms: {}, unacked: [], outage_estimate_ms: 0 } as const;
+    return [...known, running].slice(-20);
+  }
+  if (event.type === VirtualIpMoved.type) {
+    const { epoch } = event.data as EventOf<typeof VirtualIpMoved>['data'];
+    return ended(epoch, { ...lastMove(event), outcome: 'moved' });
+  }
+  if (event.type === VirtualIpMoveFailed.type)
+    return ended((event.data as EventOf<typeof VirtualIpMoveFailed>['data']).epoch, { outcome: 'failed' });
+  return known;
 };
 
 const assignments = (known: readonly VipAssignment[], event: RecordedEvent): readonly VipAssignment[] => {

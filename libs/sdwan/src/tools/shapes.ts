@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { resourceStatus } from '#tools';
 
 const time = z.string().describe('ISO 8601');
 
@@ -26,6 +27,7 @@ export const networkShape = z.object({
   interface_name: z.string(),
   peer_count: z.number().int(),
   created_at: time,
+  ...resourceStatus,
 });
 
 export const keyRotation = z.object({
@@ -76,6 +78,7 @@ export const peerShape = z.object({
   ...receipt,
   tags: z.array(z.string()),
   created_at: time,
+  ...resourceStatus,
 });
 
 const lastMove = z.object({
@@ -87,6 +90,11 @@ const lastMove = z.object({
   acks_ms: z.record(z.string(), z.number()).describe("Milliseconds from the start to each peer's ack"),
   unacked: z.array(z.string()),
   outage_estimate_ms: z.number(),
+});
+
+export const moveShape = lastMove.extend({
+  outcome: z.enum(['running', 'moved', 'failed']),
+  started_at: time,
 });
 
 export const virtualIpShape = z.object({
@@ -102,7 +110,9 @@ export const virtualIpShape = z.object({
   state: z.enum(['reserved', 'active', 'moving', 'stranded', 'released']),
   candidates: z.array(z.object({ instance_id: z.string(), peer_id: z.string() })),
   last_move: lastMove.nullable(),
+  next_action: z.string().nullable().describe('What an operator can do while nobody holds it'),
   created_at: time,
+  ...resourceStatus,
 });
 
 export const assignmentShape = z.object({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineTool } from '#tools';
-import { assignmentShape, grantShape, networkId, nextCursor, page, virtualIpShape } from './shapes.js';
+import { assignmentShape, grantShape, moveShape, networkId, nextCursor, page, virtualIpShape } from './shapes.js';
 
 const read = 'system.sdwan.read';
 const write = 'system.sdwan.write';
@@ -32,9 +32,11 @@ export const getVirtualIp = defineTool({
   group: 'sdwan',
   summary: 'Show a virtual IP',
   description:
-    'By id, name or purpose. Where several match, the refusal lists them. holders has one instance, or none while nobody holds it.',
+    'By id, name or purpose. Where several match, the refusal lists them. holders has one instance, or none while nobody holds it. moves are the ' +
+    'newest 20, oldest first: from whom to whom at which epoch and why, after how many milliseconds each peer followed, and for how long the address ' +
+    'may not have answered.',
   input: z.object({ virtual_ip_id: vip }),
-  output: z.object({ virtual_ip: virtualIpShape }),
+  output: z.object({ virtual_ip: virtualIpShape.extend({ moves: z.array(moveShape) }) }),
   permission: read,
   danger: 'read',
   aliases: vipAliases,

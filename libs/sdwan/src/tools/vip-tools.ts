@@ -13,7 +13,7 @@ import { sdwanVirtualIps } from '../projections/virtual-ips.js';
 import { documentOf, findInstance, findNetwork, findPeer, findVirtualIp, pageOf } from './find.js';
 import type { SdwanToolServices } from './services.js';
 import * as tools from './vip-definitions.js';
-import { virtualIpView } from './views.js';
+import { movesView, virtualIpView } from './views.js';
 
 const shower = (services: SdwanToolServices) => async (id: string) => ({
   virtual_ip: virtualIpView(await documentOf(services, sdwanVirtualIps, id)),
@@ -45,9 +45,10 @@ export const registerVipTools = (registrar: ToolRegistrar, services: SdwanToolSe
     await call.settle(sdwanVirtualIps);
     return show(virtual_ip_id);
   });
-  registrar.add(tools.getVirtualIp, async (input, call) => ({
-    virtual_ip: virtualIpView(await findVirtualIp(readModels, call.accountId, input.virtual_ip_id)),
-  }));
+  registrar.add(tools.getVirtualIp, async (input, call) => {
+    const doc = await findVirtualIp(readModels, call.accountId, input.virtual_ip_id);
+    return { virtual_ip: { ...virtualIpView(doc), moves: movesView(doc) } };
+  });
   registrar.add(tools.listVirtualIps, async (input, call) => {
     const network =
       input.network_id === undefined ? undefined : (await findNetwork(readModels, call.accountId, input.network_id)).id;

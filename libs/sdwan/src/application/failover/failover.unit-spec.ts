@@ -253,10 +253,20 @@ describe('failover of a virtual IP', () => {
   });
 
   it('is moved by an operator to a named candidate; an unfit one is refused with the fit ones', async () => {
-    const { world, vip, a, c, worker, state } = await setUp('a', 'b', 'c');
+    const { world, vip, a, b, c, worker, state } = await setUp('a', 'b', 'c');
     const move = (target_instance_id: string | null, dry_run = false) =>
       world.run(FailoverVirtualIp, { virtual_ip_id: vip.virtual_ip_id, target_instance_id, dry_run });
-    expect(await move(worker.instance_id)).toMatchObject({ kind: 'refused', refusal: { code: 'target_unfit' } });
+    const { instance_id: foreign } = worker;
+    expect(await move(foreign)).toMatchObject({
+      kind: 'refused',
+      refusal: {
+        code: 'target_unfit',
+        field: 'target_instance_id',
+        message: expect.stringContaining('not a candidate'),
+        candidates: [{ id: b }, { id: c }],
+        hint: expect.stringContaining(`${a}: holds it now`),
+      },
+    });
     expect(await move(a)).toMatchObject({ kind: 'done', value: { outcome: 'already_there' } });
     expect(await move(c, true)).toMatchObject({
       kind: 'done',
@@ -264,6 +274,16 @@ describe('failover of a virtual IP', () => {
     });
     expect(state().epoch).toBe(1);
     expect(await move(c)).toMatchObject({ kind: 'done', value: { outcome: 'moved', to_instance_id: c } });
+    for (const id of [a, b]) world.agent(id).alive = false;
+    await world.clock.advance(4_000);
+    for (const [target, code, field] of [
+      [null, 'no_candidate', 'virtual_ip_id'],
+      [b, 'target_unfit', 'target_instance_id'],
+    ] as const)
+      expect(await move(target, target === null)).toMatchObject({
+        kind: 'refused',
+        refusal: { code, field, hint: expect.stringContaining(`${a}: its agent is not connected`) },
+      });
   });
 
   it('leaves first when its holder is detached from the network', async () => {
