@@ -1,4 +1,4 @@
-import { deterministicUuid, type DomainEvent } from '#kernel';
+import { deterministicUuid, isoTime, type DomainEvent } from '#kernel';
 import { agentV1 } from '#proto';
 import {
   AddressAllocated,
@@ -18,6 +18,7 @@ import {
   RotatePeerKey,
   UpdatePeer,
 } from './commands.js';
+import { modelAt } from './model-at.js';
 import { ledgerStreamOf, portStreamOf, prefixStreamOf } from './writes.js';
 
 const code = (result: { kind: string; refusal?: { code: string } }) =>
@@ -108,6 +109,35 @@ describe('a log from before anything was claimed', () => {
     const { peer_id: free } = await world.ok(AttachPeer, { network_id: third.network_id, instance_id });
     expect(world.model.peer(free)!.listenPort).toBe(51_820);
     expect((await world.events(portStreamOf(instance_id))).map(({ type }) => type)).toContain('released');
+  });
+
+  it('tells any configuration of its past, whatever has changed since', async () => {
+    const { world, peers } = await oldLog();
+    const [{ peer_id, instance_id }, other] = peers;
+    const config = { DROVER_VIP_BEAT_MS: 200, DROVER_VIP_LEASE_MS: 600 };
+    const now = () => JSON.stringify(world.model.compilePeer(other.peer_id)!.compiled);
+    const seen: { readonly at: string; readonly compiled: string }[] = [];
+    const note = async () => {
+      seen.push({ at: isoTime(world.clock.wallMs()), compiled: now() });
+      await world.clock.advance(1_000);
+    };
+    await note();
+    await world.ok(RotatePeerKey, { peer_id, reason: 'operator' });
+    const told: agentV1.PeerKey = { networkId: network_id, publicKey: key(1), listenPort: 51_820 };
+    const identity = world.identity(instance_id);
+    await world.observer.onPeerKey(identity, { ...told, nextPublicKey: key(7), rotation: 1n });
+    await world.clock.advance(20);
+    await note();
+    await world.observer.onPeerKey(identity, { ...told, publicKey: key(7) });
+    await world.ok(UpdatePeer, { peer_id, lan_subnets: ['192.168.7.0/24'], endpoint_host: 'gw.example.org' });
+    await note();
+    await world.ok(DetachPeer, { peer_id, reason: 'test' });
+    await note();
+    expect(new Set(seen.map(({ compiled }) => compiled)).size).toBe(4);
+    for (const { at, compiled } of seen) {
+      const then = await modelAt(world.platform.store, at, config);
+      expect(JSON.stringify(then.compilePeer(other.peer_id)!.compiled)).toBe(compiled);
+    }
   });
 
   it('can change its keys and get LANs like any other', async () => {
