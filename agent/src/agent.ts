@@ -132,7 +132,7 @@ export class Agent {
       case 'openTunnel': {
         const connection = this.session.current();
         if (connection !== undefined)
-          openTunnel(this.parts.ports, connection, message.value, (m) => this.session.send(m));
+          openTunnel(this.parts.ports, connection, message.value, (m) => this.session.send(m), this.modules.channel);
         return;
       }
       case 'bye':

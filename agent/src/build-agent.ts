@@ -5,6 +5,9 @@ import type { Identity, IdentityStore } from './identity/identity-store.js';
 import { K3sDriver } from './k3s/k3s-driver.js';
 import { Modules } from './k3s/modules.js';
 import { k3sPaths } from './k3s/paths.js';
+import { systemSnapshotFiles } from './adapters/snapshot-files.js';
+import { K3sRestore } from './k3s/restore.js';
+import { nodeChannel } from './tunnel/node-channel.js';
 import { PhaseStore } from './k3s/phase-state.js';
 import type { KernelLease } from './lease/kernel-lease.js';
 import type { Vty } from './frr/vty.js';
@@ -51,7 +54,11 @@ export const buildAgent = (a: AgentAssembly): Agent => {
       modules: (send, report) => {
         const paths = k3sPaths(root);
         const k3s = new K3sDriver({ ports, services, phases, paths, stateDir, fallbackBinary: k3sBin, report });
-        return new Modules({ ports, services, phases, driver: k3s, send });
+        const modules = new Modules({ ports, services, phases, driver: k3s, send });
+        const server = () => modules.server();
+        const restore = { ports, services, phases, paths, files: systemSnapshotFiles, driver: k3s, server };
+        modules.channel = nodeChannel(new K3sRestore(restore));
+        return modules;
       },
     },
     a.identity,

@@ -49,7 +49,7 @@ export class PhaseRefused extends Error {
 export class K3sDriver {
   private installed: { readonly wanted: string; readonly binary: string } | undefined;
 
-  private readonly data: K3sData;
+  readonly data: K3sData;
   private readonly rotation: K3sRotation;
   /** Of the arguments that each assignment's service was started with by this process. */
   private readonly running = new Map<string, string>();
@@ -73,6 +73,7 @@ export class K3sDriver {
     if (spec.state === 'stop') return this.stop(spec);
     const { phases, ports } = this.deps;
     let state = phases.get(spec.assignment_id);
+    if ((state.halted ?? '') !== '') return { kind: 'again', afterMs: 1_000, why: 'halted for a restore' };
     if (state.stopped) state = await this.data.revive(spec);
     if (!state.installing) {
       await this.report(spec, Phase.PHASE_INSTALLING, {});
@@ -111,7 +112,7 @@ export class K3sDriver {
   }
 
   /** Looked at once per life of the agent: a binary does not change under a running service. */
-  private async install(spec: K3sSpec): Promise<string> {
+  async install(spec: K3sSpec): Promise<string> {
     const wanted = JSON.stringify(spec.binary);
     if (this.installed?.wanted === wanted) return this.installed.binary;
     const { ports, paths, fallbackBinary, stateDir } = this.deps;

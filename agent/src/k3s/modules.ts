@@ -1,6 +1,6 @@
 import { backoffMs, errorMessage, type Cancel } from '#kernel';
 import { agentV1, moduleItem } from '#proto';
-import type { AgentPorts } from '../ports.js';
+import type { AgentPorts, Loopback } from '../ports.js';
 import type { ServiceManager } from '../services/service-manager.js';
 import { PhaseRefused, type K3sDriver } from './k3s-driver.js';
 import type { PhaseStore } from './phase-state.js';
@@ -33,6 +33,8 @@ export interface ModulesDeps {
 /** The modules of this node that have a runtime. */
 export class Modules {
   private readonly running = new Map<string, Running>();
+  /** Where the platform asks for snapshots and restores. */
+  channel: Loopback['connect'] | undefined;
   private health: Cancel | undefined;
   private stopped = false;
 
@@ -67,6 +69,13 @@ export class Modules {
       entry.health = '';
       if (entry.attempt > 0) this.soon(entry, 0);
     }
+  }
+
+  /** The K3s server that this node is told to run. */
+  server(): { readonly spec: Extract<K3sSpec, { kind: 'k3s_server' }>; readonly busy: boolean } | undefined {
+    for (const { spec, busy } of this.running.values())
+      if (spec.kind === 'k3s_server' && spec.state === 'run') return { spec, busy };
+    return undefined;
   }
 
   async stop(services: boolean): Promise<void> {

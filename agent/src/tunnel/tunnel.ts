@@ -1,7 +1,11 @@
 import type { agentV1 } from '#proto';
-import type { AgentConnection, AgentPorts } from '../ports.js';
+import type { AgentConnection, AgentPorts, Loopback } from '../ports.js';
 
 export const ALLOWED_PORT = 6443;
+/** No port of the node: the agent answers there itself (node-channel.ts). */
+export const CHANNEL_PORT = 1;
+
+type Connect = Loopback['connect'];
 
 /** Joins a stream that the platform asked for with the node's own API server. Nothing else on the node can be reached. */
 export const openTunnel = (
@@ -9,16 +13,23 @@ export const openTunnel = (
   connection: AgentConnection,
   message: agentV1.OpenTunnel,
   send: (message: agentV1.SyncRequest) => void,
+  channel?: Connect,
 ): void => {
   const { tunnelId } = message;
   const fail = (error: string) => {
     ports.log.warn({ tunnel: tunnelId, error }, 'tunnel failed');
     send({ message: { $case: 'tunnelFailed', value: { tunnelId, error } } });
   };
-  if (message.port !== ALLOWED_PORT) return fail(`port ${message.port} is not allowed; only ${ALLOWED_PORT} is`);
+  const connect: Connect | undefined =
+    message.port === CHANNEL_PORT
+      ? channel
+      : message.port === ALLOWED_PORT
+        ? (port, handlers, onOpen) => ports.loopback.connect(port, handlers, onOpen)
+        : undefined;
+  if (connect === undefined) return fail(`port ${message.port} is not allowed; only ${ALLOWED_PORT} is`);
   let remote: ReturnType<AgentConnection['tunnel']> | undefined;
-  const local = ports.loopback.connect(
-    ALLOWED_PORT,
+  const local = connect(
+    message.port,
     {
       onData: (data) => {
         if (remote?.write(data) === false) local.pause();

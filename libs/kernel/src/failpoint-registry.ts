@@ -147,9 +147,6 @@ export const FAILPOINTS = {
     'provision.asked': 'the driver has made a machine and nobody has recorded it',
     'terminate.left': 'an instance has left its cluster and is not terminated',
   }),
-  ...points('libs/kubernetes/src/application/clean-up-node.handler.ts', {
-    'node.cleaned_up': 'nothing of a removed member is left in Kubernetes and nobody has recorded it',
-  }),
   ...points('libs/sdwan/src/application/device-service.ts', {
     'device.redeemed': 'an access grant is redeemed and the device has no answer',
   }),

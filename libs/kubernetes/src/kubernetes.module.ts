@@ -48,16 +48,20 @@ import { candidatesManager, instanceManager } from './application/managers.js';
 import { ModulesSource } from './application/modules-source.js';
 import { NodeHealth } from './application/node-health.js';
 import { PodRanges } from './application/pod-ranges.js';
+import { registerSnapshots, snapshotParts } from './application/snapshots/parts.js';
 import { upgradeParts, VersionDirectory } from './application/upgrade/parts.js';
 import { WorkerTokens } from './application/worker-tokens.js';
 import { kubernetesProjections } from './projections/index.js';
 import { KubernetesTools } from './tools/handlers.js';
+import { SnapshotTools } from './tools/snapshot-handlers.js';
 import { UpgradeTools } from './tools/upgrade-handlers.js';
 
 @Module({
   providers: [
     KubernetesDirectory,
     ...upgradeParts,
+    ...snapshotParts,
+    SnapshotTools,
     {
       provide: KubeApis,
       inject: [AGENT_LINK, SECRET_STORE, TIMERS, { token: KUBE_APIS, optional: true }],
@@ -127,6 +131,7 @@ export class KubernetesModule implements OnModuleInit {
     this.processing.addProcessManager(instanceManager);
     this.processing.addProcessManager(candidatesManager);
     this.processing.addProcessManager(departureManager);
+    registerSnapshots(this.processing);
     this.processing.addProcessManager(clusterHealthManager);
     this.processing.addCommand(commands.ClaimCluster);
     this.processing.addCommand(commands.SyncVipCandidates);

@@ -6,6 +6,11 @@ import { signingKeysDecider } from '../../../libs/audit/src/domain/signing-keys.
 import { webhookDecider } from '../../../libs/consumers/src/domain/webhook/decide.js';
 import { joinRefusals } from '../../../libs/kubernetes/src/application/join-refusals.js';
 import { clusterDecider } from '../../../libs/kubernetes/src/domain/cluster/decide.js';
+import {
+  policyDecider as snapshotPolicyDecider,
+  restoreDecider,
+  snapshotDecider,
+} from '../../../libs/kubernetes/src/domain/snapshots/decide.js';
 import { nodeWorkDecider } from '../../../libs/kubernetes/src/domain/node-work/decide.js';
 import { rolloutDecider } from '../../../libs/kubernetes/src/domain/upgrade/decide.js';
 import { accessGrantDecider } from '../../../libs/sdwan/src/domain/access-grant/decide.js';
@@ -49,6 +54,9 @@ export const STREAM_FOLDS: Readonly<Record<string, readonly StreamFold[]>> = {
   audit_keys: [fold(signingKeysDecider)],
   cluster: [fold(clusterDecider)],
   k3s_node: [fold(nodeWorkDecider)],
+  etcd_snapshot: [fold(snapshotDecider)],
+  etcd_restore: [fold(restoreDecider)],
+  snapshot_policy: [fold(snapshotPolicyDecider)],
   cluster_rollout: [fold(rolloutDecider)],
   // Orders are for the platform itself: nothing folds their stream.
   projection: [],

@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { errorMessage, failpoint, refusal, type DomainEvent } from '#kernel';
+import { errorMessage, refusal, type DomainEvent } from '#kernel';
 import { TRANSACTOR, type CommandContext, type CommandResult, type Transactor } from '#processing';
 import { nodeWorkDecider, nodeWorkStream, type NodeWorkEvent } from '../domain/node-work/decide.js';
 import { NodeLeaveFailed, NodeLeft } from '../domain/node-work/events.js';
@@ -45,7 +45,6 @@ export class CleanUpNodeHandler implements ICommandHandler<CleanUpNode> {
       const left = await this.departures.remove(cluster, payload.instance_id, payload.node_name);
       if (left.etcdMember === 'still_there')
         return { kind: 'refused', refusal: refusal(503, 'member_still_there', 'its etcd member is still there') };
-      await failpoint('node.cleaned_up');
       const { cluster_id, instance_id, node_name } = payload;
       const { etcdMember: etcd_member, nodeObject: node_object, nodePassword: name_record } = left;
       const data = { cluster_id, instance_id, node_name, etcd_member, node_object, name_record };

@@ -76,14 +76,27 @@ export class KubeApis {
     };
   }
 
-  private dispatcher(instanceId: string, config: KubeConfig, quietMs: number): Agent {
+  /** Connections to a server without its administrator's certificate, for those of K3s' own endpoints that ask for its token. */
+  async supervisor(target: KubeApiTarget, answerMs: number): Promise<Agent> {
+    const kubeconfig = await this.secrets.get(target.kubeconfigRef);
+    const server = target.servers.find((id) => this.link.liveness(id).connected);
+    if (kubeconfig === undefined || server === undefined)
+      throw new RefusedError(refusal(503, 'no_server_connected', `no server of ${target.clusterName} can be asked now`));
+    const { KubeConfig } = await import('@kubernetes/client-node');
+    const config = new KubeConfig();
+    config.loadFromString(kubeconfig);
+    config.users = [];
+    return this.dispatcher(server, config, answerMs, answerMs);
+  }
+
+  private dispatcher(instanceId: string, config: KubeConfig, quietMs: number, answerMs = ANSWER_MS): Agent {
     const decode = (value: string | undefined) => (value === undefined ? undefined : Buffer.from(value, 'base64'));
     const ca = decode(config.getCurrentCluster()?.caData);
     const user = config.getCurrentUser();
     const [cert, key] = [decode(user?.certData), decode(user?.keyData)];
     return new Agent({
       connections: 4,
-      headersTimeout: ANSWER_MS,
+      headersTimeout: answerMs,
       bodyTimeout: quietMs,
       maxResponseSize: MAX_ANSWER_BYTES,
       connect: (_options, callback) => {

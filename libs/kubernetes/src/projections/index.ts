@@ -1,4 +1,5 @@
 import { listed, type ListedProjection } from '#processing';
 import { clustersProjection } from './clusters.js';
+import { snapshotsProjection } from './snapshots.js';
 
-export const kubernetesProjections: readonly ListedProjection[] = [listed(clustersProjection)];
+export const kubernetesProjections: readonly ListedProjection[] = [listed(clustersProjection), listed(snapshotsProjection)];

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineTool } from '#tools';
 import { lifecyclePolicyFields } from '../domain/cluster/policy.js';
+import { snapshotTools } from './snapshot-definitions.js';
 import { upgradeTools } from './upgrade-definitions.js';
 
 const clusterId = z.string().min(1).max(200).describe('Cluster id, slug or name');
@@ -178,4 +179,5 @@ export const kubernetesTools = [
   setLifecyclePolicy,
   resumeMigration,
   ...upgradeTools,
+  ...snapshotTools,
 ] as const;

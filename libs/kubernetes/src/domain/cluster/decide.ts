@@ -48,6 +48,8 @@ export type ClusterCommand =
       readonly instanceId: string;
       readonly role: NodeRole;
       readonly target: string | null;
+      /** A snapshot is being restored there: it joins nobody. */
+      readonly restoring?: true;
     }
   | {
       readonly type: 'issue_join_token';
@@ -202,7 +204,7 @@ const decideJoin = (
     );
   }
   const node = state.nodes.get(c.instanceId);
-  const alone = c.role === 'server' ? nobodyToJoin(state, c.instanceId) : undefined;
+  const alone = c.role === 'server' && c.restoring !== true ? nobodyToJoin(state, c.instanceId) : undefined;
   if (alone !== undefined) return reject(alone);
   if (node !== undefined && node.role === c.role && node.status === 'joining') return nothing('already_joining');
   return accept(HandshakeJoinRequest({ ...ids, role: c.role, target_cluster_id: c.target }, links));

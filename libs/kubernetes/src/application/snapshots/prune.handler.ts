@@ -1,0 +1,57 @@
+import { Inject } from '@nestjs/common';
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { errorMessage } from '#kernel';
+import { Command, READ_MODELS, type CommandResult, type ReadModels } from '#processing';
+import { policyDecider, policyStream } from '../../domain/snapshots/decide.js';
+import { SnapshotDeleted } from '../../domain/snapshots/events.js';
+import { snapshotsProjection, type SnapshotDoc } from '../../projections/snapshots.js';
+import { derive } from '../derive.js';
+import { SnapshotWork } from './snapshot.handlers.js';
+
+/** Lets go of the oldest snapshots of a cluster beyond what its policy keeps, here and on the servers. */
+export class PruneSnapshots extends Command<{ readonly cluster_id: string }, void> {
+  static readonly type = 'kubernetes.prune_snapshots';
+}
+
+@CommandHandler(PruneSnapshots)
+export class PruneSnapshotsHandler implements ICommandHandler<PruneSnapshots> {
+  constructor(
+    private readonly work: SnapshotWork,
+    @Inject(READ_MODELS) private readonly readModels: ReadModels,
+  ) {}
+
+  async execute({ payload: { cluster_id }, context }: PruneSnapshots): Promise<CommandResult<void>> {
+    const policy = (await this.work.transactor.read(policyStream(cluster_id), policyDecider))?.state;
+    const { retention } = policy ?? policyDecider.initial;
+    const all = await this.readModels.find(snapshotsProjection, { where: { cluster_id }, limit: 1_000 });
+    const available = all
+      .filter((doc) => doc.kind === 'snapshot' && doc.status === 'available')
+      .sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+    for (const doc of available.slice(retention)) {
+      await this.fromServer(doc);
+      await this.work.copies.delete(cluster_id, doc.id);
+      const deleted = SnapshotDeleted({
+        snapshot_id: doc.id,
+        cluster_id: cluster_id as never,
+        reason: `retention ${retention}`,
+      });
+      await this.work.record(doc.id, deleted, derive(context, 'deleted', doc.id));
+    }
+    return { kind: 'done', value: undefined };
+  }
+
+  /** Best effort: the server may be lost, and K3s' own retention sees to what is left there. */
+  private async fromServer(doc: SnapshotDoc): Promise<void> {
+    try {
+      const cluster = await this.work.clusters.read(doc.clusterId);
+      const token = cluster === undefined ? undefined : await this.work.serverToken(cluster);
+      if (cluster === undefined || token === undefined || doc.instanceId === null || doc.fileName === null) return;
+      await this.work.api(cluster, doc.instanceId, token).delete(doc.fileName);
+    } catch (error) {
+      this.work.log.info(
+        { snapshot: doc.id, error: errorMessage(error) },
+        'the server keeps its file of this snapshot',
+      );
+    }
+  }
+}

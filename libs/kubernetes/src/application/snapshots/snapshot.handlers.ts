@@ -1,0 +1,170 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { CONFIG, errorMessage, LOG, RANDOM, refusal, type Config, type Log, type Random } from '#kernel';
+import { SECRET_STORE, type SecretStore } from '#access';
+import { AGENT_LINK, type AgentLink } from '#agent-gateway';
+import { TRANSACTOR, type CommandContext, type CommandResult, type Transactor } from '#processing';
+import {
+  policyDecider,
+  policyStream,
+  snapshotDecider,
+  type Snapshot,
+  type SnapshotEvent,
+} from '../../domain/snapshots/decide.js';
+import * as events from '../../domain/snapshots/events.js';
+import type { Cluster } from '../../domain/cluster/state.js';
+import { Clusters } from '../clusters.js';
+import { derive } from '../derive.js';
+import { KubernetesDirectory } from '../directory.js';
+import { KubeApis } from '../kube-api.js';
+import { FailSnapshot, RequestSnapshot, SaveSnapshot, SetSnapshotPolicy } from './commands.js';
+import { SnapshotCopies } from './copies.js';
+import { NodeChannel } from './node-channel.js';
+import { SnapshotApi } from './supervisor.js';
+
+const done: CommandResult<void> = { kind: 'done', value: undefined };
+const later = (reason: string): CommandResult<void> => ({
+  kind: 'refused',
+  refusal: refusal(503, 'snapshot_not_possible_now', reason),
+});
+
+/** What the handlers of snapshots and restores share. */
+@Injectable()
+export class SnapshotWork {
+  readonly clusters: Clusters;
+  readonly copies: SnapshotCopies;
+  readonly channel: NodeChannel;
+
+  constructor(
+    @Inject(TRANSACTOR) readonly transactor: Transactor,
+    @Inject(SECRET_STORE) readonly secrets: SecretStore,
+    @Inject(AGENT_LINK) readonly link: AgentLink,
+    @Inject(KubeApis) readonly apis: KubeApis,
+    @Inject(KubernetesDirectory) readonly directory: KubernetesDirectory,
+    @Inject(LOG) readonly log: Log,
+    @Inject(CONFIG) config: Config,
+    @Inject(RANDOM) random: Random,
+  ) {
+    this.clusters = new Clusters(transactor);
+    this.copies = new SnapshotCopies(config.DROVER_DATA_DIR, secrets, random);
+    this.channel = new NodeChannel(link);
+  }
+
+  async record(stream: string, event: SnapshotEvent, context: CommandContext): Promise<CommandResult<void>> {
+    const data = event.data as { cluster_id: string; instance_id?: string };
+    const links = {
+      cluster: data.cluster_id,
+      ...(data.instance_id === undefined ? {} : { instance: data.instance_id }),
+    };
+    const result = await this.transactor.transact(stream, snapshotDecider, { ...event, links }, context);
+    if (result.kind === 'refused') return result;
+    return result.kind === 'accepted' ? { kind: 'done', value: undefined, position: result.position } : done;
+  }
+
+  async snapshot(id: string): Promise<Snapshot> {
+    return (await this.transactor.read(id, snapshotDecider))?.state ?? snapshotDecider.initial;
+  }
+
+  async serverToken(cluster: Cluster): Promise<string | undefined> {
+    return cluster.serverTokenRef === null ? undefined : this.secrets.get(cluster.serverTokenRef);
+  }
+
+  /** The API of one server: a snapshot is a file on the server that made it. */
+  api(cluster: Cluster, instanceId: string, serverToken: string): SnapshotApi {
+    const target = { clusterName: cluster.name, kubeconfigRef: cluster.kubeconfigRef!, servers: [instanceId] };
+    return new SnapshotApi(this.apis, target, serverToken);
+  }
+}
+
+@CommandHandler(RequestSnapshot)
+export class RequestSnapshotHandler implements ICommandHandler<RequestSnapshot> {
+  constructor(private readonly work: SnapshotWork) {}
+
+  execute({ payload, context }: RequestSnapshot): Promise<CommandResult<void>> {
+    return this.work.record(payload.snapshot_id, events.SnapshotRequested(payload), context);
+  }
+}
+
+@CommandHandler(FailSnapshot)
+export class FailSnapshotHandler implements ICommandHandler<FailSnapshot> {
+  constructor(private readonly work: SnapshotWork) {}
+
+  async execute({ payload, context }: FailSnapshot): Promise<CommandResult<void>> {
+    const { clusterId } = await this.work.snapshot(payload.snapshot_id);
+    return this.work.record(
+      payload.snapshot_id,
+      events.SnapshotFailed({ ...payload, cluster_id: clusterId as never }),
+      context,
+    );
+  }
+}
+
+@CommandHandler(SetSnapshotPolicy)
+export class SetSnapshotPolicyHandler implements ICommandHandler<SetSnapshotPolicy> {
+  constructor(private readonly work: SnapshotWork) {}
+
+  async execute({ payload, context }: SetSnapshotPolicy): Promise<CommandResult<void>> {
+    const set = events.SnapshotPolicySet(payload, { links: { cluster: payload.cluster_id } });
+    const stream = policyStream(payload.cluster_id);
+    const result = await this.work.transactor.transact(stream, policyDecider, set as never, context);
+    if (result.kind === 'refused') return result;
+    return result.kind === 'accepted' ? { kind: 'done', value: undefined, position: result.position } : done;
+  }
+}
+
+/** Refused, and so tried again, while no server can make or hand over a snapshot. */
+@CommandHandler(SaveSnapshot)
+export class SaveSnapshotHandler implements ICommandHandler<SaveSnapshot> {
+  constructor(private readonly work: SnapshotWork) {}
+
+  async execute({ payload: { snapshot_id }, context }: SaveSnapshot): Promise<CommandResult<void>> {
+    const before = await this.work.snapshot(snapshot_id);
+    const cluster = await this.work.clusters.read(before.clusterId);
+    if (cluster === undefined || cluster.status === 'decommissioned' || cluster.datastore !== 'etcd')
+      return this.fail(snapshot_id, before, 'the cluster has no etcd any more', context);
+    const token = await this.work.serverToken(cluster);
+    if (token === undefined) return later('the cluster has no server token yet');
+    try {
+      if (before.status === 'requested') await this.save(snapshot_id, before, cluster, token, context);
+      const saved = await this.work.snapshot(snapshot_id);
+      if (saved.status === 'saved') await this.store(snapshot_id, saved, context);
+      return done;
+    } catch (error) {
+      return later(errorMessage(error));
+    }
+  }
+
+  private async save(id: string, before: Snapshot, cluster: Cluster, token: string, context: CommandContext) {
+    const server = Clusters.servers(cluster).find((one) => this.work.link.liveness(one).connected);
+    if (server === undefined) throw new Error('no server of the cluster has a connected agent');
+    const api = this.work.api(cluster, server, token);
+    // Made already, when the answer of an earlier try was lost.
+    const file = (await api.list()).find((name) => name.startsWith(`${before.name}-`)) ?? (await api.save(before.name));
+    const data = {
+      snapshot_id: id,
+      cluster_id: before.clusterId as never,
+      instance_id: server as never,
+      file_name: file,
+    };
+    await this.work.record(id, events.SnapshotSaved(data), derive(context, 'saved'));
+  }
+
+  private async store(id: string, saved: Snapshot, context: CommandContext): Promise<void> {
+    const bytes = this.work.channel.read(saved.instanceId!, saved.fileName!);
+    const { size, sha256, storeRef } = await this.work.copies.put(saved.clusterId, id, bytes);
+    if (size === 0) throw new Error(`${saved.fileName} is empty`);
+    const data = {
+      snapshot_id: id,
+      cluster_id: saved.clusterId as never,
+      size_bytes: size,
+      sha256,
+      store_ref: storeRef,
+    };
+    await this.work.record(id, events.SnapshotStored(data), derive(context, 'stored'));
+  }
+
+  private fail(id: string, { clusterId }: Snapshot, reason: string, context: CommandContext) {
+    const failed = events.SnapshotFailed({ snapshot_id: id, cluster_id: clusterId as never, reason });
+    return this.work.record(id, failed, derive(context, 'failed'));
+  }
+}
