@@ -14,7 +14,8 @@ import { platformProjections } from '../../apps/platform/src/projection-list.js'
 import { PastFleet } from '../../libs/audit/src/time-travel/past-fleet.js';
 import { foldTouches, keysOf, touchesOf } from '../../libs/processing/src/projections/fold-batch.js';
 import { MemoryTable } from '../../libs/processing/src/projections/memory-table.js';
-import { randomStep, type Step } from './random-operator.js';
+import type { Step } from './given.js';
+import { randomStep } from './random-operator.js';
 
 const ACCOUNT = deterministicId('account', 'one');
 const STEPS = 700;

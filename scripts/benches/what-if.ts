@@ -1,0 +1,73 @@
+// what_if over a long log: what a fork costs, on Postgres.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { silentLog, systemClock } from '#kernel';
+import { migrate, PostgresEventStore, startEmbeddedPostgres } from '#event-store';
+import { startTestPlatform } from '../../apps/platform/src/testing/test-platform.js';
+import { fleetLog } from './support/fleet-log.js';
+
+/** Fills a log with the story of a fleet, starts a platform on it, and asks what_if several times. */
+export const run = async (args: readonly string[]) => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      events: { type: 'string', default: '200000' },
+      instances: { type: 'string', default: '2000' },
+      calls: { type: 'string', default: '3' },
+    },
+  });
+  const [events, instances, calls] = [values.events, values.instances, values.calls].map(Number) as [
+    number,
+    number,
+    number,
+  ];
+  const dir = mkdtempSync(join(tmpdir(), 'drover-what-if-'));
+  const server = await startEmbeddedPostgres({ dataDir: join(dir, 'postgres'), dieWithParent: true });
+  try {
+    await migrate(server.connection);
+    const store = new PostgresEventStore({ connection: server.connection });
+    let filled = 0;
+    let pending: Promise<unknown>[] = [];
+    for (const { stream, events: own } of fleetLog(instances, Math.ceil((events / instances - 8) / 2) + 1)) {
+      if (filled >= events) break;
+      pending.push(store.append({ stream, expected: 'any', events: own }));
+      filled += own.length;
+      if (pending.length < 500) continue;
+      await Promise.all(pending);
+      pending = [];
+    }
+    await Promise.all(pending);
+    await store.close();
+    process.stderr.write(`  ${filled} events\n`);
+    const began = systemClock.monotonicMs();
+    const drover = await startTestPlatform({ DATABASE_URL: server.connectionString }, silentLog);
+    const startMs = systemClock.monotonicMs() - began;
+    const took: number[] = [];
+    try {
+      for (let n = 0; n < calls; n++) {
+        const from = systemClock.monotonicMs();
+        const { status, body } = await drover.rest('what_if', {
+          tool: 'system_create_template',
+          arguments: { name: `t-${n}` },
+        });
+        if (status !== 200) throw new Error(JSON.stringify(body));
+        took.push(Math.round(systemClock.monotonicMs() - from));
+        process.stderr.write(`  what_if: ${took.at(-1)} ms, ${Math.round(process.memoryUsage().rss / 2 ** 20)} MiB\n`);
+      }
+    } finally {
+      await drover.stop();
+    }
+    return {
+      events: filled,
+      instances,
+      platform_start_ms: Math.round(startMs),
+      first_ms: took[0]!,
+      best_ms: Math.min(...took),
+    };
+  } finally {
+    await server.stop();
+    rmSync(dir, { recursive: true, force: true });
+  }
+};
