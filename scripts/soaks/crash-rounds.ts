@@ -24,7 +24,8 @@ export const options = {
 } as const;
 
 const POSTGRES_EVERY = 5;
-const READY_MS = 30_000;
+/** Long enough for a machine that many others use, too: only one that hangs is meant. */
+const READY_MS = 180_000;
 
 /** What all the lives together were promised, in the order of the promises of each life. */
 class Promised {
