@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { run, until } from '../../apps/lab/src/processes.js';
 import { compiledCopy } from '../../apps/platform/src/testing/compiled-copy.js';
 import { describeWithRealParts } from './support/with-real-parts.js';
 
-const DOCUMENT = 'docs/tutorials/04-k3s-cluster.md';
+/** On one platform and one set of machines, in this order: the second begins where the first one ends. */
+const DOCUMENTS = ['docs/tutorials/04-k3s-cluster.md', 'docs/tutorials/05-two-clusters.md'];
 
 interface Block {
   readonly commands: string;
@@ -41,8 +42,7 @@ const scriptOf = (blocks: readonly Block[], root: string): string =>
     '',
   ].join('\n');
 
-describeWithRealParts(DOCUMENT, { network: 'namespaces' }, () => {
-  const markdown = readFileSync(DOCUMENT, 'utf8');
+describeWithRealParts(DOCUMENTS.join(' and '), { network: 'namespaces' }, () => {
   let root: string;
   let home: string;
   let demo: ChildProcess;
@@ -75,21 +75,25 @@ describeWithRealParts(DOCUMENT, { network: 'namespaces' }, () => {
   }, 60_000);
 
   it('starts as the first terminal does', () => {
-    expect(markdown).toContain('npm run demo -- --empty');
+    for (const document of DOCUMENTS) expect(readFileSync(document, 'utf8')).toContain('npm run demo -- --empty');
     expect(said).toContain('eval "$(npx drover lab env)"');
   });
 
-  it('runs as written, and prints what it says', async () => {
-    const blocks = blocksOf(markdown);
-    expect(blocks.length).toBeGreaterThan(8);
-    const script = join(home, 'tutorial.sh');
-    writeFileSync(script, scriptOf(blocks, root));
-    const env = { TMPDIR: home, HOME: home, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
-    const { code, stdout, stderr } = await run(['bash', script], env, 150_000);
-    if (code !== 0) throw new Error(`exit ${code} after:\n${stdout.slice(-3_000)}\n${stderr.slice(-3_000)}`);
-    const outputs = stdout.split(new RegExp(`^${MARK}\\d+\\n`, 'm')).slice(1);
-    expect(outputs).toHaveLength(blocks.length);
-    for (const [i, { prints }] of blocks.entries())
-      for (const line of prints) expect(outputs[i]).toMatch(asPattern(line));
-  }, 180_000);
+  it.each(DOCUMENTS)(
+    '%s runs as written, and prints what it says',
+    async (document) => {
+      const blocks = blocksOf(readFileSync(document, 'utf8'));
+      expect(blocks.length).toBeGreaterThan(8);
+      const script = join(home, `${basename(document)}.sh`);
+      writeFileSync(script, scriptOf(blocks, root));
+      const env = { TMPDIR: home, HOME: home, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
+      const { code, stdout, stderr } = await run(['bash', script], env, 300_000);
+      if (code !== 0) throw new Error(`exit ${code} after:\n${stdout.slice(-3_000)}\n${stderr.slice(-3_000)}`);
+      const outputs = stdout.split(new RegExp(`^${MARK}\\d+\\n`, 'm')).slice(1);
+      expect(outputs).toHaveLength(blocks.length);
+      for (const [i, { prints }] of blocks.entries())
+        for (const line of prints) expect(outputs[i]).toMatch(asPattern(line));
+    },
+    180_000,
+  );
 });

@@ -12,7 +12,7 @@ import {
   type ReadModels,
   type Transactor,
 } from '#processing';
-import { CERTIFICATE_AUTHORITY, type CertificateAuthority } from '#access';
+import { CERTIFICATE_AUTHORITY, SECRET_STORE, type CertificateAuthority, type SecretStore } from '#access';
 import {
   AGENT_LINK,
   ENROLLMENT_HANDLER,
@@ -49,6 +49,7 @@ const services: Provider = {
     LOG,
     CONFIG,
     CERTIFICATE_AUTHORITY,
+    SECRET_STORE,
     { token: PROVISIONING_DRIVERS, optional: true },
   ],
   useFactory: (
@@ -61,12 +62,14 @@ const services: Provider = {
     log: Log,
     config: Config,
     authority: CertificateAuthority,
+    secrets: SecretStore,
     given: ReadonlyMap<string, ProvisioningDriver> | undefined,
   ): FleetServices => {
     const drivers = given ?? configuredDrivers(config);
     const own = log.child({ context: 'fleet' });
     const drainAdvice = new DrainAdvice();
-    return { transactor, store, readModels, clock, ids, random, log: own, config, authority, drivers, drainAdvice };
+    const ports = { transactor, store, readModels, clock, ids, random, authority, secrets };
+    return { ...ports, log: own, config, drivers, drainAdvice };
   },
 };
 

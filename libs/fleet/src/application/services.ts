@@ -1,7 +1,7 @@
 import type { Clock, Config, Ids, Log, Random } from '#kernel';
 import type { EventStore } from '#event-store';
 import type { ReadModels, Transactor } from '#processing';
-import type { CertificateAuthority } from '#access';
+import type { CertificateAuthority, SecretStore } from '#access';
 import type { DrainAdvice } from './drain-advice.js';
 import type { ProvisioningDriver } from '../provisioning/driver.js';
 
@@ -16,6 +16,7 @@ export interface FleetServices {
   readonly log: Log;
   readonly config: Pick<Config, 'DROVER_ENROLL_ADDR' | 'DROVER_AGENT_ADDR' | 'DROVER_PUBLIC_URL'>;
   readonly authority: CertificateAuthority;
+  readonly secrets: SecretStore;
   readonly drainAdvice: DrainAdvice;
   /** By name. */
   readonly drivers: ReadonlyMap<string, ProvisioningDriver>;

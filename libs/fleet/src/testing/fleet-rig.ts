@@ -4,10 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
-import { ManualClock, silentLog, systemRandom, type InstanceId } from '#kernel';
+import { ManualClock, silentLog, systemIds, systemRandom, type InstanceId } from '#kernel';
 import type { RecordedEvent } from '#event-store';
 import { createInMemoryPlatform, type Command, type CommandClass, type CommandContext } from '#processing';
-import { accessEvents, PlatformCa } from '#access';
+import { accessEvents, EnvelopeSecretStore, MemorySecretRows, PlatformCa } from '#access';
 import type { AgentLink } from '#agent-gateway';
 import { CursorCodec, MemoryIdempotencyLedger, ToolRegistry } from '#tools';
 import { DrainAdvice } from '../application/drain-advice.js';
@@ -55,6 +55,7 @@ export const createFleetRig = async (options: RigOptions = {}) => {
     random: systemRandom,
     log: silentLog,
     authority,
+    secrets: new EnvelopeSecretStore(new MemorySecretRows(), new Uint8Array(32).fill(7), systemRandom, systemIds),
     drainAdvice: new DrainAdvice(),
     config: {
       DROVER_ENROLL_ADDR: '0.0.0.0:7444',
@@ -96,6 +97,7 @@ export const createFleetRig = async (options: RigOptions = {}) => {
     return answer;
   };
   return {
+    secrets: services.secrets,
     ...platform,
     clock,
     authority,

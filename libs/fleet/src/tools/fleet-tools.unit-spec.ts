@@ -83,6 +83,31 @@ describe("fleet's tools, as the tutorial calls them", () => {
     expect(again['outcome']).toBe('nothing');
   });
 
+  it('keeps the endpoint of an external datastore out of events and answers', async () => {
+    const { template } = await rig.ok('system_create_template', { name: 'servers' });
+    const endpoint = 'postgres://k3s:hunter2@[fd00::5]:5432/k3s';
+    const on = (config: object, module_name = 'k3s-server') => ({ template_id: 'servers', module_name, config });
+    const assigned = await rig.ok('system_assign_module_to_template', on({ datastore_endpoint: endpoint, a: 1 }));
+    const config = assigned.assignment['config'] as Record<string, unknown>;
+    expect(Object.keys(config).toSorted()).toEqual(['a', 'datastore_endpoint_ref']);
+    expect(await rig.secrets.get(String(config['datastore_endpoint_ref']))).toBe(endpoint);
+    const again = await rig.ok('system_assign_module_to_template', on({ datastore_endpoint: endpoint, a: 1 }));
+    expect(again['outcome']).toBe('nothing');
+    const text = JSON.stringify([await rig.events(template.id), assigned, again], (_, v: unknown) =>
+      typeof v === 'bigint' ? `${v}` : v,
+    );
+    expect(text).not.toContain('hunter2');
+    for (const wrong of [
+      on({ datastore_endpoint: 'hunter2' }),
+      on({ datastore_endpoint: endpoint }, 'k3s-agent'),
+      on({ datastore_endpoint_ref: 'x#y' }),
+    ]) {
+      const refused = await rig.refused('system_assign_module_to_template', wrong);
+      expect(refused).toMatchObject({ status: 422, code: 'invalid_datastore_endpoint' });
+      expect(JSON.stringify(refused)).not.toContain('hunter2');
+    }
+  });
+
   it('refuses with the nearest name, with candidates, and without telling of other accounts', async () => {
     await rig.ok('system_create_template', { name: 'servers' });
     await machine('server-1', 'servers');

@@ -93,7 +93,9 @@ export const assignModuleToTemplate = defineTool({
   description:
     'Every instance of the template gets the module; agents pick it up at once. The same assignment again changes nothing, ' +
     'another config updates it, and a suspended assignment is resumed. One k3s-server assignment makes one cluster; ' +
-    'config.target_cluster_id names the cluster that a k3s-agent joins (mandatory with several clusters).',
+    'config.target_cluster_id names the cluster that a k3s-agent joins (mandatory with several clusters). ' +
+    'config.datastore_endpoint of k3s-server (postgres://…, mysql://…, https://…) puts the cluster on an external datastore; ' +
+    'it goes to the secret store, and the assignment shows a reference.',
   input: z.object({
     template_id,
     module_name: z.string().min(1),

@@ -7,6 +7,7 @@ import {
   UnassignModule,
   UpdateTemplate,
 } from '../application/commands.js';
+import { keepDatastoreEndpoint } from '../application/datastore-endpoint.js';
 import type { FleetServices } from '../application/services.js';
 import { MODULES } from '../domain/module-catalogue.js';
 import { fleetInstances, fleetNodes, fleetTemplates, type TemplateDoc } from '../projections/index.js';
@@ -30,7 +31,7 @@ type Helpers = ReturnType<typeof helpers>;
 
 export const registerTemplateTools = (registrar: ToolRegistrar, services: FleetServices): void => {
   const found = helpers(services);
-  registerAssignmentTools(registrar, found);
+  registerAssignmentTools(registrar, found, services);
   const { readModels, idOf, view, answer } = found;
   registrar.add(tools.createTemplate, async (input, call) => {
     const { template_id } = await call.run(CreateTemplate, {
@@ -65,14 +66,19 @@ export const registerTemplateTools = (registrar: ToolRegistrar, services: FleetS
   }));
 };
 
-const registerAssignmentTools = (registrar: ToolRegistrar, { idOf, answer }: Helpers): void => {
+const registerAssignmentTools = (
+  registrar: ToolRegistrar,
+  { idOf, answer }: Helpers,
+  services: FleetServices,
+): void => {
   registrar.add(tools.assignModuleToTemplate, async (input, call) => {
     const id = await idOf(input.template_id, call);
     const { module_name, metadata = {}, config = {}, priority, enabled } = input;
+    const before = (await answer(id)).template.module_assignments.find((a) => a.module_name === module_name);
     const { assignment_id } = await call.run(AssignModule, {
       template_id: id,
       module_name,
-      config: { ...metadata, ...config },
+      config: await keepDatastoreEndpoint(services, id, module_name, { ...metadata, ...config }, before?.config ?? {}),
       ...(priority === undefined ? {} : { priority }),
       ...(enabled === undefined ? {} : { enabled }),
     });

@@ -192,6 +192,41 @@ describe('a joining server', () => {
   });
 });
 
+describe('servers on an external datastore', () => {
+  const endpoint = 'postgres://k3s:hunter2@db/k3s';
+  const join = { runtime: SERVER, phase: PHASE_JOIN_REQUEST };
+  const token = (answer: Awaited<ReturnType<HandshakeRig['phase']>>) =>
+    answer?.$case === 'ack' ? answer.value.serverToken : undefined;
+
+  it('get the endpoint and one token for all when they ask, whoever comes first, and none of it is in the log', async () => {
+    const { ref } = await rig.secrets.put('template-1', 'datastore_endpoint.1', endpoint);
+    for (const [name, n] of [
+      ['s1', 2],
+      ['s2', 3],
+    ] as const) {
+      await rig.instance(name);
+      await rig.peer(name, n);
+      await rig.assign(name, 'k3s-server', 'k3s-server', { datastore_endpoint_ref: ref });
+    }
+    expect(rig.compiled('s1').get('module/k3s-server')).toMatchObject({
+      runtime: { datastore: 'external', role: 'init' },
+    });
+    const first = await rig.phase('s1', join);
+    expect(first).toMatchObject({ $case: 'ack', value: { datastoreEndpoint: endpoint } });
+    await rig.terminated('s1');
+    const second = await rig.phase('s2', join);
+    expect(token(second)).toHaveLength(48);
+    expect(token(second)).toBe(token(first));
+    await rig.phase('s2', bootstrap);
+    await rig.phase('s2', ready(SERVER));
+    const log = JSON.stringify((await rig.store.readAll(0n as never, { limit: 1_000 })).events, (_, v: unknown) =>
+      typeof v === 'bigint' ? v.toString() : v,
+    );
+    for (const secret of ['hunter2', token(first)!]) expect(log).not.toContain(secret);
+    expect(await rig.kinds('system.k3s.handshake.join')).toEqual([]);
+  });
+});
+
 describe('a worker', () => {
   const join = { runtime: WORKER, phase: PHASE_JOIN_REQUEST };
   const worker = async (config: Record<string, unknown> = {}) => {

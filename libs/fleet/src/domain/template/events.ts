@@ -20,7 +20,9 @@ export const TemplateUpdated = defineEvent(
     driver: z.string().nullable().optional(),
   }),
 );
-export const TemplateDeleted = defineEvent('system.template.deleted', 1, z.object({ template_id, name: z.string() }));
+export const TemplateDeleted = defineEvent('system.template.deleted', 1, z.object({ template_id, name: z.string() }), {
+  ends: 'template_id',
+});
 
 export const TemplateModuleAssigned = defineEvent(
   'system.template.module_assigned',
