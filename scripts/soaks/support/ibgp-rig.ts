@@ -30,7 +30,9 @@ interface Machine {
   readonly peerId: string;
   readonly device: string;
   readonly stateDir: string;
-  readonly ports: AgentPorts;
+  ports: AgentPorts;
+  /** A dead machine's agent starts nothing any more. */
+  life: { dead: boolean };
   driver: WireGuardDriver;
   overlay: Overlay;
   services: ProcessManager;
@@ -65,6 +67,7 @@ export class IbgpRig {
       const stateDir = join(rig.dir, `n${n}`);
       const machine = { netns, peerId: `sdwan_peer-${n}`, device: `wg-s-${netns.name.slice(2)}`, stateDir, ports };
       const parts = {
+        life: { dead: false },
         driver: undefined as never,
         overlay: undefined as never,
         services: undefined as never,
@@ -107,7 +110,12 @@ export class IbgpRig {
   /** Starts a node's agent; after `kill` with what is left on its disk. */
   async boot(n: number): Promise<void> {
     const machine = this.machines[n]!;
-    const { ports, stateDir } = machine;
+    const { netns, stateDir } = machine;
+    const life = { dead: false };
+    const spawnDetached: AgentPorts['processes']['spawnDetached'] = (...args) =>
+      life.dead ? Promise.reject(new Error('the machine is dead')) : netns.processes.spawnDetached(...args);
+    const ports = { ...machine.ports, processes: { ...netns.processes, spawnDetached } };
+    Object.assign(machine, { ports, life });
     machine.driver = new UapiDriver(new WireGuardGo(ports, stateDir));
     machine.services = new ProcessManager(ports, join(stateDir, 'services'));
     machine.overlay = new Overlay({
@@ -197,6 +205,7 @@ export class IbgpRig {
   }
   /** The machine dies: its agent and all that it started. */
   async kill(n: number): Promise<void> {
+    this.machines[n]!.life.dead = true;
     this.machines[n]!.overlay.stop();
     this.machines[n]!.services.release();
     this.machines[n]!.routing = undefined;
