@@ -54,7 +54,7 @@ const load = async () => {
 const lean = {
   name: 'lean',
   setup(b) {
-    b.onResolve({ filter: /^#tools$/ }, () => ({ path: join(root, 'libs/tools/src/define-tool.ts') }));
+    b.onResolve({ filter: /^#tools$/ }, () => ({ path: join(root, 'libs/tools/src/definitions-only.ts') }));
     b.onResolve({ filter: /^#/ }, ({ path }) => ({ path: join(root, `libs/${path.slice(1)}/src/index.ts`) }));
   },
 };

@@ -4,6 +4,7 @@ export * from './approvals/gate.js';
 export * from './approvals/policy.js';
 export * from './approvals/projection.js';
 export * from './catalogue.js';
+export * from './conditions.js';
 export * from './cursor.js';
 export * from './define-tool.js';
 export * from './guard.js';

@@ -1,6 +1,7 @@
 import { canonicalJson } from '#kernel';
 import { makeExamplesWorld } from './testing/examples-world.js';
 import { guardCases } from './testing/guard-cases.js';
+import { hostileCases } from './testing/hostile-cases.js';
 import { mcpCases } from './testing/mcp-cases.js';
 import { registryCases } from './testing/registry-cases.js';
 import { restCases } from './testing/rest-cases.js';
@@ -62,3 +63,4 @@ describe('REST', () => restCases(() => drover));
 describe('guarded tokens and approvals', () => guardCases(() => drover));
 describe('every tool', () => registryCases(() => drover));
 describe('MCP', () => mcpCases(() => drover));
+describe('what nodes write', () => hostileCases(() => drover));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { resourceStatus } from '#tools';
 
 const json = z.record(z.string(), z.unknown());
 const time = z.string().describe('ISO 8601');
@@ -22,6 +23,7 @@ export const templateShape = z.object({
   node_count: z.number().int(),
   created_at: time,
   updated_at: time,
+  ...resourceStatus,
 });
 
 export const nodeShape = z.object({
@@ -33,6 +35,7 @@ export const nodeShape = z.object({
   instance_id: z.string().nullable().describe('The instance that lives now'),
   instance_count: z.number().int(),
   created_at: time,
+  ...resourceStatus,
 });
 
 export const instanceShape = z.object({
@@ -69,6 +72,7 @@ export const instanceShape = z.object({
   ),
   created_at: time,
   updated_at: time,
+  ...resourceStatus,
 });
 
 export const joinShape = z.object({

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { statusOfState } from '#tools';
 import { statusOf } from '../domain/instance/state.js';
 import type { InstanceDoc, NodeDoc, TemplateDoc } from '../projections/index.js';
 import type { JoinOffer } from '../provisioning/driver.js';
@@ -21,6 +22,7 @@ export const templateView = (doc: TemplateDoc, nodeCount: number): z.input<typeo
   node_count: nodeCount,
   created_at: doc.created_at,
   updated_at: doc.updated_at,
+  ...statusOfState({ state: 'defined', ready: ['defined'], progressing: [], since: doc.created_at }),
 });
 
 export const nodeView = (doc: NodeDoc): z.input<typeof nodeShape> => ({
@@ -32,6 +34,11 @@ export const nodeView = (doc: NodeDoc): z.input<typeof nodeShape> => ({
   instance_id: doc.live_instance_id,
   instance_count: doc.instance_ids.length,
   created_at: doc.created_at,
+  ...statusOfState({
+    state: doc.live_instance_id === null ? 'without_machine' : 'has_machine',
+    ready: ['has_machine'],
+    progressing: ['without_machine'],
+  }),
 });
 
 export const instanceView = (doc: InstanceDoc): z.input<typeof instanceShape> => {
@@ -69,6 +76,13 @@ export const instanceView = (doc: InstanceDoc): z.input<typeof instanceShape> =>
     })),
     created_at: doc.created_at,
     updated_at: doc.updated_at,
+    ...statusOfState({
+      state: statusOf(instance),
+      ready: ['running'],
+      progressing: ['pending', 'provisioning', 'starting', 'draining', 'stopping'],
+      since: doc.state_since,
+      error: doc.last_error,
+    }),
   };
 };
 

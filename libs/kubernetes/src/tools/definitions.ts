@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineTool } from '#tools';
+import { defineTool, resourceStatus } from '#tools';
 import { lifecyclePolicyFields } from '../domain/cluster/policy.js';
 import { snapshotTools } from './snapshot-definitions.js';
 import { upgradeTools } from './upgrade-definitions.js';
@@ -42,6 +42,7 @@ const cluster = z.object({
   pod_network_migration: migration.nullable(),
   lifecycle_policy: lifecyclePolicy,
   warnings: z.array(z.string()),
+  ...resourceStatus,
 });
 export type ClusterOutput = z.input<typeof cluster>;
 

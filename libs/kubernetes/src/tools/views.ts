@@ -1,3 +1,4 @@
+import { statusOfState } from '#tools';
 import { slugOf } from '../domain/join-target.js';
 import { clusterBoundSeconds, clusterNext, deadlineOf, nodeBoundSeconds, nodeNext } from '../domain/cluster/outlook.js';
 import type { LifecyclePolicy } from '../domain/cluster/policy.js';
@@ -49,4 +50,10 @@ export const clusterOutput = (doc: ClusterDoc): ClusterOutput => ({
   pod_network_migration: doc.migration === null ? null : migrationOutput(doc.migration),
   lifecycle_policy: doc.policy,
   warnings: clusterWarnings(doc),
+  ...statusOfState({
+    state: doc.status,
+    ready: ['active', 'degraded'],
+    progressing: ['bootstrapping'],
+    error: doc.lastError,
+  }),
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { resourceStatus } from '#tools';
 
 const time = z.string().describe('ISO 8601');
 
@@ -26,6 +27,7 @@ export const networkShape = z.object({
   interface_name: z.string(),
   peer_count: z.number().int(),
   created_at: time,
+  ...resourceStatus,
 });
 
 export const keyRotation = z.object({
@@ -76,6 +78,7 @@ export const peerShape = z.object({
   ...receipt,
   tags: z.array(z.string()),
   created_at: time,
+  ...resourceStatus,
 });
 
 const lastMove = z.object({
@@ -109,6 +112,7 @@ export const virtualIpShape = z.object({
   last_move: lastMove.nullable(),
   next_action: z.string().nullable().describe('What an operator can do while nobody holds it'),
   created_at: time,
+  ...resourceStatus,
 });
 
 export const assignmentShape = z.object({

@@ -1,4 +1,5 @@
 import { isoTime } from '#kernel';
+import { statusOfState } from '#tools';
 import type { KeyRotator } from '../application/key-rotator.js';
 import type { MutableNetwork } from '../application/model-fold.js';
 import type { SdwanModel } from '../application/sdwan-model.js';
@@ -26,6 +27,7 @@ export const networkView = (doc: NetworkDoc, model: SdwanModel) => {
     effective_mode: live === undefined ? ('mesh' as const) : effectiveMode(live),
     interface_name: `wg-sdwan-${doc.handle}`,
     peer_count: live?.peers.size ?? 0,
+    ...statusOfState({ state: 'defined', ready: ['defined'], progressing: [], since: doc.created_at }),
   };
 };
 
@@ -84,6 +86,7 @@ export const peerView = (doc: PeerDoc, services: SdwanToolServices) => {
     ...receiptView(doc.instance_id, doc.network_id, services),
     tags: attached.tags,
     created_at: doc.created_at,
+    ...statusOfState({ state: doc.status, ready: ['connected'], progressing: ['pending', 'handshaking'] }),
   };
 };
 
@@ -105,6 +108,13 @@ export const virtualIpView = (doc: VirtualIpDoc) => ({
       : { ...doc.last_move, acks_ms: { ...doc.last_move.acks_ms }, unacked: [...doc.last_move.unacked] },
   next_action: nextAction(doc.vip),
   created_at: doc.created_at,
+  ...statusOfState({
+    state: doc.state,
+    ready: ['active'],
+    progressing: ['reserved', 'moving'],
+    since: doc.last_move?.at ?? doc.created_at,
+    generation: doc.vip.epoch,
+  }),
 });
 
 export const movesView = ({ moves }: VirtualIpDoc) =>

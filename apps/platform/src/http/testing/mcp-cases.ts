@@ -6,8 +6,8 @@ import type { TestPlatform } from '../../testing/test-platform.js';
 export const mcpCases = (platform: () => TestPlatform): void => {
   const clients: Client[] = [];
 
-  const connect = async (path = '/mcp', headers: Record<string, string> = {}) => {
-    const client = new Client({ name: 'drover-test', version: '1.0.0' });
+  const connect = async (path = '/mcp', headers: Record<string, string> = {}, mode: 'legacy' | 'auto' = 'legacy') => {
+    const client = new Client({ name: 'drover-test', version: '1.0.0' }, { versionNegotiation: { mode } });
     const requestInit = { headers: { authorization: `Bearer ${platform().token}`, ...headers } };
     await client.connect(new StreamableHTTPClientTransport(new URL(`${platform().url}${path}`), { requestInit }));
     clients.push(client);
@@ -42,6 +42,79 @@ export const mcpCases = (platform: () => TestPlatform): void => {
       expect(await names('/mcp/all/readonly')).toEqual(readers);
       expect(await names('/mcp/all', { 'X-MCP-Readonly': 'true' })).toEqual(readers);
       await expect(connect('/mcp/x/sdwam')).rejects.toThrow();
+    });
+  });
+
+  describe('a request', () => {
+    it('is answered to its own caller, whatever ids others use', async () => {
+      const make = (i: number) =>
+        fetch(`${platform().url}/mcp`, {
+          method: 'POST',
+          headers: {
+            authorization: `Bearer ${platform().token}`,
+            'content-type': 'application/json',
+            accept: 'application/json, text/event-stream',
+            'mcp-protocol-version': '2025-11-25',
+          },
+          // Every client counts its requests from 1.
+          body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: `no_such_tool_${i}` } }),
+        }).then((response) => response.text());
+      const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => make(i)));
+      for (const [i, answer] of answers.entries()) {
+        expect(answer).toContain(`no_such_tool_${i}\\\"`);
+        expect(answer.match(/no_such_tool_\d+/g)!.every((name) => name === `no_such_tool_${i}`)).toBe(true);
+      }
+    });
+
+    it('may name any tool on /mcp, and only chosen ones elsewhere', async () => {
+      const args = { name: 'platform.system_sdwan_get_topology', arguments: { network_id: 'k3s-prod-net' } };
+      expect((await (await connect()).callTool(args)).isError ?? false).toBe(false);
+      const answer = await (await connect('/mcp/x/events')).callTool(args);
+      expect(answer.structuredContent).toMatchObject({ error: { code: 'not_in_toolset' } });
+      const made = { name: 'system_create_template', arguments: { name: 'never-made' } };
+      const readonly = await (await connect('/mcp/readonly')).callTool(made);
+      expect(readonly.structuredContent).toMatchObject({ error: { code: 'readonly' } });
+    });
+
+    it('is told how far it is when it asks, in the present era', async () => {
+      const client = await connect('/mcp', {}, 'auto');
+      expect(client.getProtocolEra()).toBe('modern');
+      const begun = await client.callTool({ name: 'system_provision_instance', arguments: { node_id: 'spare' } });
+      const { operation } = begun.structuredContent as { operation: { id: string; state: string } };
+      expect(operation.state).toBe('provisioning');
+      const told: string[] = [];
+      const followed = await client.callTool(
+        { name: 'get_operation', arguments: { operation_id: operation.id, wait_seconds: 1 } },
+        { onprogress: ({ message }) => void told.push(message ?? '') },
+      );
+      expect(followed.structuredContent).toMatchObject({ operation: { status: 'running', state: 'provisioning' } });
+      expect(told).toEqual(['provisioning']);
+    });
+
+    it('gets the runbooks as prompts and resources, and one thing as a resource', async () => {
+      const client = await connect('/mcp', {}, 'auto');
+      const { prompts } = await client.listPrompts();
+      expect(prompts.map((prompt) => prompt.name)).toEqual(
+        expect.arrayContaining(['runbook-node-lost', 'diagnose-instance']),
+      );
+      const { messages } = await client.getPrompt({ name: 'runbook-node-lost', arguments: { subject: 'gw-1' } });
+      expect(JSON.stringify(messages)).toContain('gw-1');
+      const doc = await client.readResource({ uri: 'drover://docs/runbooks/node-lost' });
+      expect(JSON.stringify(doc)).toContain('# A node is lost');
+      const thing = await client.readResource({ uri: 'drover://instance/gw-1' });
+      expect(JSON.stringify(thing)).toContain('gw-1');
+    });
+
+    it('is refused when the catalogue is not the one that was pinned', async () => {
+      const { digest } = (
+        (await (
+          await fetch(`${platform().url}/api/v1/tools`, { headers: { authorization: `Bearer ${platform().token}` } })
+        ).json()) as { data: { digest: string } }
+      ).data;
+      expect(
+        (await (await connect('/mcp', { 'X-Drover-Catalogue': digest })).listTools()).tools.length,
+      ).toBeGreaterThan(10);
+      await expect(connect('/mcp', { 'X-Drover-Catalogue': 'sha256:0' })).rejects.toThrow();
     });
   });
 };

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+
+/** As Kubernetes has them: one aspect of a thing each, with a reason out of a closed set and words for people. */
+export const conditionShape = z.object({
+  type: z.string(),
+  status: z.enum(['true', 'false', 'unknown']),
+  reason: z.string().describe('CamelCase, out of a closed set'),
+  message: z.string(),
+  last_transition_at: z.string().nullable().describe('ISO 8601; null where it is not known'),
+  observed_generation: z.number().int().nullable(),
+});
+export type Condition = z.output<typeof conditionShape>;
+
+/** For every resource's shape: `z.object({ …, ...resourceStatus })`. */
+export const resourceStatus = {
+  conditions: z.array(conditionShape),
+  generation: z.number().int().nullable().describe('Of what is wanted; null where nothing counts it'),
+  observed_generation: z.number().int().nullable().describe('What is wanted, as far as it is the case'),
+};
+
+export interface StateOf {
+  readonly state: string;
+  /** States in which the thing does what it is for. */
+  readonly ready: readonly string[];
+  /** States that it is on the way through. */
+  readonly progressing: readonly string[];
+  readonly since?: string | null;
+  readonly error?: string | null;
+  readonly generation?: number | null;
+  readonly observedGeneration?: number | null;
+}
+
+const reasonOf = (state: string): string =>
+  state.replaceAll(/(^|[_-])(\w)/g, (_match, _dash, letter: string) => letter.toUpperCase());
+
+/**
+ * Ready, Progressing and Degraded, made from a state machine's state in one way for all resources: `drover wait` and other
+ * programs need not know each resource's own words.
+ */
+export const statusOfState = (of: StateOf) => {
+  const { state, generation = null, observedGeneration = generation } = of;
+  const shared = { last_transition_at: of.since ?? null, observed_generation: observedGeneration };
+  const behind = generation !== null && observedGeneration !== null && observedGeneration < generation;
+  const isReady = of.ready.includes(state);
+  const isMoving = behind || of.progressing.includes(state);
+  const message = of.error ?? `it is ${state.replaceAll('_', ' ')}`;
+  const condition = (type: string, holds: boolean, reason = reasonOf(state)): Condition => ({
+    type,
+    status: holds ? 'true' : 'false',
+    reason,
+    message,
+    ...shared,
+  });
+  return {
+    conditions: [
+      condition('Ready', isReady),
+      condition('Progressing', isMoving, behind ? 'GenerationBehind' : undefined),
+      condition('Degraded', of.error != null || (!isReady && !isMoving)),
+    ],
+    generation,
+    observed_generation: observedGeneration,
+  };
+};

@@ -1,0 +1,35 @@
+import { conditionShape, statusOfState } from './conditions.js';
+
+const READY = { ready: ['running'], progressing: ['starting'] };
+const told = (state: string, more = {}) =>
+  Object.fromEntries(
+    statusOfState({ state, ...READY, ...more }).conditions.map(({ type, status, reason }) => [
+      type,
+      `${status} ${reason}`,
+    ]),
+  );
+
+describe('conditions', () => {
+  it('say the same of every state machine', () => {
+    expect(told('running')).toEqual({ Ready: 'true Running', Progressing: 'false Running', Degraded: 'false Running' });
+    expect(told('starting')).toEqual({
+      Ready: 'false Starting',
+      Progressing: 'true Starting',
+      Degraded: 'false Starting',
+    });
+    expect(told('not_ready')).toEqual({
+      Ready: 'false NotReady',
+      Progressing: 'false NotReady',
+      Degraded: 'true NotReady',
+    });
+  });
+
+  it('tell of an error, and of a generation that is not the case yet', () => {
+    expect(told('running', { error: 'disk full' })['Degraded']).toBe('true Running');
+    const behind = { generation: 4, observedGeneration: 3 };
+    expect(told('running', behind)['Progressing']).toBe('true GenerationBehind');
+    const { conditions, ...generations } = statusOfState({ state: 'running', ...READY, ...behind });
+    expect(generations).toEqual({ generation: 4, observed_generation: 3 });
+    for (const one of conditions) expect(conditionShape.parse(one)).toEqual(one);
+  });
+});
