@@ -9,6 +9,7 @@ const order = [
   'fleet',
   'sdwan',
   'kubernetes',
+  'docker',
   'audit',
   'consumers',
 ];
@@ -22,6 +23,7 @@ const allowed = {
   fleet: ['kernel', 'event-store', 'processing', 'access', 'tools', 'agent-gateway'],
   sdwan: ['kernel', 'event-store', 'processing', 'access', 'tools', 'agent-gateway', 'fleet'],
   kubernetes: ['kernel', 'event-store', 'processing', 'access', 'tools', 'agent-gateway', 'fleet', 'sdwan'],
+  docker: ['kernel', 'event-store', 'processing', 'access', 'tools', 'agent-gateway', 'fleet', 'sdwan'],
   audit: ['kernel', 'event-store', 'processing', 'access', 'tools'],
   consumers: ['kernel', 'event-store', 'processing', 'access', 'tools', 'agent-gateway', 'fleet', 'audit'],
 };

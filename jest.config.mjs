@@ -12,6 +12,7 @@ const names = [
   'fleet',
   'sdwan',
   'kubernetes',
+  'docker',
   'agent-gateway',
   'audit',
   'consumers',

@@ -10,7 +10,7 @@ import { settingsPage } from './reference/settings.mjs';
 import { toolsPage } from './reference/tools.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const CONTEXTS_WITH_TOOLS = ['fleet', 'sdwan', 'kubernetes', 'audit', 'consumers', 'tools'];
+const CONTEXTS_WITH_TOOLS = ['fleet', 'sdwan', 'kubernetes', 'docker', 'audit', 'consumers', 'tools'];
 const at = process.argv.indexOf('--out');
 const out = at < 0 ? join(root, 'docs/reference') : process.argv[at + 1];
 

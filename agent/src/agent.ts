@@ -3,6 +3,7 @@ import { errorMessage, failpoint, Serial } from '#kernel';
 import { agentV1 } from '#proto';
 import type { Identity, IdentityStore } from './identity/identity-store.js';
 import { Renewal } from './identity/renewal.js';
+import type { Docker } from './docker/docker.js';
 import type { Modules } from './k3s/modules.js';
 import { NETWORK_PREFIX } from './network/compose.js';
 import type { Overlay } from './network/overlay.js';
@@ -28,6 +29,7 @@ export interface AgentParts {
   readonly capabilities: Readonly<Record<string, string>>;
   overlay(send: (message: agentV1.SyncRequest) => void): Overlay;
   modules(send: (message: agentV1.SyncRequest) => void, report: ReportPhase): Modules;
+  docker(report: ReportPhase): Docker;
 }
 
 /** The platform's reasons for which an agent stops for good; for any other it comes back. */
@@ -39,6 +41,7 @@ export class Agent {
   private readonly session: Session;
   private readonly overlay: Overlay;
   private readonly modules: Modules;
+  private readonly docker: Docker;
   private readonly desiredStore: DesiredStore;
   private readonly renewal: Renewal;
   private readonly queues = new Map<string, Serial>();
@@ -55,12 +58,17 @@ export class Agent {
     this.session = new Session(ports, {
       open: () => ports.transport.connect(this.identity.agentAddress, this.identity),
       hello: () => this.hello(),
-      welcomed: () => void this.overlay.connected().then(() => this.modules.connected()),
+      welcomed: () =>
+        void this.overlay.connected().then(() => {
+          this.modules.connected();
+          this.docker.connected();
+        }),
       message: (message) => this.message(message),
     });
     const send = (message: agentV1.SyncRequest) => this.session.send(message);
     this.overlay = parts.overlay(send);
     this.modules = parts.modules(send, (request) => this.report(request));
+    this.docker = parts.docker((request) => this.report(request));
     this.desiredStore = new DesiredStore(ports.files, join(store.stateDir, 'desired.json'), ports.log);
     this.renewal = new Renewal(ports, store, {
       identity: () => this.identity,
@@ -77,6 +85,7 @@ export class Agent {
     this.desired = await this.desiredStore.load();
     await this.overlay.start();
     await this.modules.start();
+    await this.docker.start();
     for (const name of this.desired.sections.keys()) void this.converge(name);
     this.session.start();
     this.renewal.start();
@@ -87,6 +96,7 @@ export class Agent {
     this.session.stop();
     this.renewal.stop();
     this.overlay.stop();
+    await this.docker.stop(services);
     await this.modules.stop(services);
     if (services) await this.overlay.wipe();
     this.end({ kind: 'stopped' });
@@ -191,6 +201,7 @@ export class Agent {
     try {
       if (name.startsWith(NETWORK_PREFIX)) return await this.overlay.apply(name, items, this.desired.storeEpoch);
       if (name === 'modules') return this.modules.apply(items);
+      if (name === 'docker') return this.docker.apply(items);
       return [];
     } catch (error) {
       this.parts.ports.log.error({ section: name, error: errorMessage(error) }, 'section failed');
@@ -203,6 +214,7 @@ export class Agent {
     return queue.run(async () => {
       if (name.startsWith(NETWORK_PREFIX)) await this.overlay.remove(name);
       else if (name === 'modules') this.modules.apply(new Map());
+      else if (name === 'docker') this.docker.apply(new Map());
     });
   }
 
@@ -219,7 +231,10 @@ export class Agent {
       this.session.stop();
       this.renewal.stop();
       this.overlay.stop();
-      void this.modules.stop(false).then(() => this.end({ kind: 'superseded', code: bye.code, message: bye.message }));
+      void this.docker
+        .stop(false)
+        .then(() => this.modules.stop(false))
+        .then(() => this.end({ kind: 'superseded', code: bye.code, message: bye.message }));
     }
   }
 
@@ -227,6 +242,7 @@ export class Agent {
   private async wipe(): Promise<void> {
     this.session.stop();
     this.renewal.stop();
+    await this.docker.stop(true);
     await this.modules.stop(true);
     await this.overlay.wipe();
     this.overlay.stop();

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { RunOptions } from './cli.js';
 import { Agent } from './agent.js';
+import { Docker, dockerPaths } from './docker/docker.js';
 import type { Identity, IdentityStore } from './identity/identity-store.js';
 import { K3sDriver } from './k3s/k3s-driver.js';
 import { Modules } from './k3s/modules.js';
@@ -51,6 +52,7 @@ export const buildAgent = (a: AgentAssembly): Agent => {
         },
       },
       overlay: (send) => new Overlay({ ports, driver, links, fence, stateDir, send, frr }),
+      docker: (report) => new Docker({ ports, services, paths: dockerPaths(root), stateDir, report }),
       modules: (send, report) => {
         const paths = k3sPaths(root);
         const k3s = new K3sDriver({ ports, services, phases, paths, stateDir, fallbackBinary: k3sBin, report });

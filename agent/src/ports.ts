@@ -171,6 +171,8 @@ export interface HttpProbe {
     url: string,
     tls?: { readonly ca: string; readonly cert?: string; readonly key?: string },
   ): Promise<{ readonly status: number; readonly body: string }>;
+  /** GET over a Unix socket. */
+  getLocal(socketPath: string, path: string): Promise<{ readonly status: number; readonly body: string }>;
   /** Streams an https URL to a file and answers the sha256 of what was written. */
   download(url: string, path: string): Promise<string>;
 }

@@ -5,6 +5,7 @@ const SOURCES = [
   ['fleetEvents', 'Templates, nodes, instances', 'libs/fleet'],
   ['sdwanEvents', 'Networks, peers, virtual IPs, access grants', 'libs/sdwan'],
   ['kubernetesEvents', 'Clusters', 'libs/kubernetes'],
+  ['dockerEvents', 'Docker hosts', 'libs/docker'],
   ['consumerEvents', 'Webhooks', 'libs/consumers'],
   ['toolEvents', 'Policies and approvals', 'libs/tools'],
 ];

@@ -1,8 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256Hex } from '#kernel';
-import { until } from '../../apps/lab/src/processes.js';
+import { PATH, until } from '../../apps/lab/src/processes.js';
 import { LabRig } from './support/lab-rig.js';
 import { describeWithRealParts } from './support/with-real-parts.js';
 
@@ -11,10 +12,24 @@ const WORKER = 'w1';
 const OLD = 'v1.30.5+k3s1';
 const NEW = 'v1.31.2+k3s1';
 
+interface DockerHost {
+  readonly id: string;
+  readonly status: string;
+  readonly api_endpoint: string;
+}
+
 interface Upgrade {
   readonly state: string;
   readonly kind: string;
   readonly nodes: readonly { readonly name: string; readonly phase: string; readonly error: string | null }[];
+}
+
+const withRealDocker = spawnSync('dockerd', ['--version'], { env: { PATH } }).status === 0;
+if (!withRealDocker) {
+  process.stderr.write(
+    '\n  a Docker host: CANNOT RUN here: dockerd (Debian docker.io)\n  DROVER_REQUIRE_REAL=1 makes this a failure.\n\n',
+  );
+  if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error('DROVER_REQUIRE_REAL=1, but there is no dockerd');
 }
 
 /** The long way, with three servers, the platform killed at random, and back again, is `npm run soak -- upgrade`. */
@@ -132,4 +147,63 @@ describeWithRealParts('a cluster goes on to another version and to new certifica
     expect(events).toHaveLength(2);
     for (const { payload } of events) expect(payload.certificates_end_ms).toBeGreaterThan(1.7e12);
   }, 150_000);
+
+  (withRealDocker ? it : it.skip)(
+    'makes the worker a Docker host that only the account’s own clients can speak to',
+    async () => {
+      // What a daemon needs to run inside a namespace; the storage driver of machines without overlayfs.
+      const base = '/var/lib/docker-e2e';
+      const daemon_options = {
+        bridge: 'none',
+        iptables: false,
+        'storage-driver': 'vfs',
+        'data-root': `${base}/data`,
+        'exec-root': `${base}/exec`,
+        pidfile: `${base}/docker.pid`,
+      };
+      const assign = {
+        template_id: 'k3s-agent',
+        module_name: 'docker-engine',
+        config: { daemon_options, socket_path: `${base}/docker.sock` },
+      };
+      await call('system_assign_module_to_template', assign);
+      const { host } = await call<{ host: DockerHost }>('system_provision_docker_runtime', {
+        node_instance_id: WORKER,
+      });
+      expect(host.api_endpoint).toMatch(/^tcp:\/\/\[fd[0-9a-f:]+\]:2376$/);
+      const list = async () => (await read<{ hosts: DockerHost[] }>('system_list_managed_docker_hosts', {})).hosts;
+      await until('the host is connected', async () => (await list())[0]?.status === 'connected', 90_000, 200);
+      const { events } = await read<{ events: { kind: string }[] }>('recent_events', { kind_prefix: 'system.docker' });
+      const kinds = [
+        'module.assigned',
+        'host_requested',
+        'runtime.installing',
+        'handshake.wants_cert',
+        'client_ca_created',
+        'handshake.cert_signed',
+        'handshake.ready',
+        'provisioned',
+      ];
+      expect(events.map((e) => e.kind).sort()).toEqual(kinds.map((k) => `system.docker.${k}`).sort());
+      const client = await call<Record<'ca_pem' | 'cert_pem' | 'key_pem', string>>('system_issue_docker_client', {});
+      for (const name of ['ca', 'cert', 'key'] as const)
+        writeFileSync(join(programs, `${name}.pem`), client[`${name}_pem`], { mode: 0o600 });
+      const url = `${host.api_endpoint.replace('tcp:', 'https:')}/version`;
+      const ask = (from: string, ...more: string[]) =>
+        rig.lab.exec(from, ['curl', '-sS', '--max-time', '5', '--cacert', join(programs, 'ca.pem'), ...more, url]);
+      const own = ['--cert', join(programs, 'cert.pem'), '--key', join(programs, 'key.pem')];
+      expect(JSON.parse((await ask(SERVER, ...own)).stdout)).toMatchObject({ Version: expect.any(String) });
+      // Without a certificate, and with the one that makes an agent an agent: neither is heard.
+      expect((await ask(SERVER)).code).not.toBe(0);
+      const { stdout } = await rig.lab.exec(SERVER, ['cat', '/var/lib/drover-agent/identity.json']);
+      const agent = JSON.parse(stdout) as { certificatePem: string; keyPem: string };
+      writeFileSync(join(programs, 'agent.crt'), agent.certificatePem);
+      writeFileSync(join(programs, 'agent.key'), agent.keyPem);
+      const identity = ['--cert', join(programs, 'agent.crt'), '--key', join(programs, 'agent.key')];
+      expect((await ask(SERVER, ...identity)).code).not.toBe(0);
+      await call('system_decommission_docker_runtime', { host_id: host.id });
+      await until('the daemon is gone', async () => (await ask(SERVER, ...own)).code === 7, 60_000, 200);
+    },
+    150_000,
+  );
 });

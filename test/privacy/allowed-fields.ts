@@ -16,6 +16,7 @@ export const EVENT_FIELDS: readonly Exception[] = [
     reason: 'sha256 of a kubeconfig, which holds a private key: nobody finds it from that',
   },
   { field: '* server_token_ref', reason: 'where the secret store keeps it' },
+  { field: '* key_ref', reason: 'where the secret store keeps it' },
   { field: '* data_key_id', reason: 'names a data key that is deleted' },
   { field: 'system.audit.key_rotated key_id', reason: 'sha256 of the public half of a seal’s key' },
   { field: 'system.audit.key_rotated previous_key_id', reason: 'sha256 of a public half, too' },

@@ -2,6 +2,7 @@ import { silentLog, seededRandom, type Random } from '#kernel';
 import { agentV1, type VipItem } from '#proto';
 import { Agent } from '../../agent/src/agent.js';
 import { IdentityStore, type Identity } from '../../agent/src/identity/identity-store.js';
+import type { Docker } from '../../agent/src/docker/docker.js';
 import type { Modules } from '../../agent/src/k3s/modules.js';
 import type { KernelLease } from '../../agent/src/lease/kernel-lease.js';
 import type { LinkOps } from '../../agent/src/network/link-ops.js';
@@ -100,6 +101,8 @@ export class SimMachine {
             leaseRules: leaseRules(deps.mutant),
           })),
         // No runtimes here.
+        docker: () =>
+          ({ start: async () => undefined, apply: () => [], connected: () => undefined }) as unknown as Docker,
         modules: () =>
           ({
             start: async () => undefined,
@@ -180,7 +183,7 @@ export class SimMachine {
         }),
       },
       loopback: { connect: absent },
-      http: { get: absent, download: absent },
+      http: { get: absent, getLocal: absent, download: absent },
     };
   }
 

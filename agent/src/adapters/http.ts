@@ -24,6 +24,21 @@ export const systemHttp: HttpProbe = {
     for await (const chunk of response) chunks.push(chunk as Buffer);
     return { status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') };
   },
+  getLocal(socketPath, path) {
+    return new Promise((resolve, reject) => {
+      const request = httpRequest({ socketPath, path, agent: false, timeout: PROBE_TIMEOUT_MS }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.once('error', reject);
+        response.once('end', () =>
+          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+        );
+      });
+      request.once('timeout', () => request.destroy(new Error(`no answer within ${PROBE_TIMEOUT_MS} ms`)));
+      request.once('error', reject);
+      request.end();
+    });
+  },
   async download(url, path) {
     let response = await open(url, undefined, 60_000);
     for (let hop = 0; hop < 5 && [301, 302, 303, 307, 308].includes(response.statusCode ?? 0); hop++) {

@@ -18,7 +18,7 @@ export const k3sPaths = (root: string): K3sPaths => {
   const dataDir = join(root, 'var/lib/rancher/k3s');
   return {
     binary: join(root, 'usr/local/bin/k3s'),
-    versions: join(root, 'usr/local/lib/drover/k3s'),
+    versions: join(root, 'var/lib/drover-agent/k3s'),
     config: join(root, 'etc/rancher/k3s/config.yaml'),
     dataDir,
     kubeconfig: join(root, 'etc/rancher/k3s/k3s.yaml'),

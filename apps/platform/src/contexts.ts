@@ -1,7 +1,8 @@
 import { AccessModule } from '#access';
+import { DockerModule } from '#docker';
 import { FleetModule } from '#fleet';
 import { KubernetesModule } from '#kubernetes';
 import { SdwanModule } from '#sdwan';
 
 /** Every context of the platform: what a fork of it (what_if) runs as well. */
-export const CONTEXTS = [AccessModule, FleetModule, SdwanModule, KubernetesModule] as const;
+export const CONTEXTS = [AccessModule, FleetModule, SdwanModule, KubernetesModule, DockerModule] as const;

@@ -2,6 +2,7 @@ import type { EventDefinition } from '#kernel';
 import { accessEvents } from '#access';
 import { auditEvents } from '#audit';
 import { consumerEvents } from '#consumers';
+import { dockerEvents } from '#docker';
 import { fleetEvents } from '#fleet';
 import { kubernetesEvents } from '#kubernetes';
 import { processingEvents } from '#processing';
@@ -15,6 +16,7 @@ export const platformEvents: readonly EventDefinition[] = [
   ...fleetEvents,
   ...sdwanEvents,
   ...kubernetesEvents,
+  ...dockerEvents,
   ...consumerEvents,
   ...toolEvents,
   ...processingEvents,

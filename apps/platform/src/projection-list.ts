@@ -1,4 +1,5 @@
 import { fleetProjections } from '#fleet';
+import { dockerProjections } from '#docker';
 import { kubernetesProjections } from '#kubernetes';
 import { listed, processDecisions, type ListedProjection } from '#processing';
 import { sdwanProjections } from '#sdwan';
@@ -11,6 +12,7 @@ export const platformProjections: readonly ListedProjection[] = [
   ...fleetProjections,
   ...sdwanProjections,
   ...kubernetesProjections,
+  ...dockerProjections,
   listed(webhooks),
   listed(toolApprovals),
 ];

@@ -52,6 +52,8 @@ export interface CertificateAuthority {
   issueAgentCertificate(instanceId: string, csrDer: Uint8Array): Promise<IssuedCertificate>;
   /** For the platform's own listeners. */
   issueServerCertificate(names: readonly string[]): Promise<{ readonly certPem: string; readonly keyPem: string }>;
+  /** For a daemon on a node, with the key that the node made; the names are the platform's own record. */
+  issueRuntimeCertificate(names: readonly string[], csrDer: Uint8Array, lifeMs: number): Promise<IssuedCertificate>;
   caPem(): string;
   caDer(): readonly Uint8Array[];
 }

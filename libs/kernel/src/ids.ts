@@ -19,6 +19,7 @@ export const ID_PREFIXES = [
   'cluster',
   'address_ledger',
   'webhook',
+  'docker_host',
   'approval',
 ] as const;
 export type IdPrefix = (typeof ID_PREFIXES)[number];

@@ -8,6 +8,7 @@ import { z } from 'zod';
  *   section                 items
  *   network/<network id>    interface · peer/<peer id> · route/<prefix> · vip/<virtual ip id> · firewall/<rule id> · bgp
  *   modules                 module/<module name>
+ *   docker                  engine
  */
 export const interfaceItem = z.object({
   network_id: z.string(),
@@ -187,6 +188,25 @@ export const k3sAgentSpec = z.object({
   target_cluster_id: z.string().nullable(),
 });
 export type K3sAgentSpec = z.infer<typeof k3sAgentSpec>;
+
+/** The `docker` section's one item, `engine`. */
+export const dockerSpec = z.object({
+  assignment_id: z.string(),
+  /** As in K3s's: `wait` for what `reason` says, `stop` when it was decommissioned. */
+  state: z.enum(['run', 'wait', 'stop']),
+  reason: z.string(),
+  node_name: z.string(),
+  /** The overlay address that the API is bound to, and the only name in its certificate. */
+  address: z.string(),
+  port: z.number().int(),
+  /** The daemon's program: a path, or a name on the PATH. */
+  binary: z.string(),
+  /** Further keys of daemon.json; the ones that make it safe are the agent's. */
+  daemon_options: z.record(z.string(), z.unknown()),
+  /** Of the local API; /var/run/docker.sock when absent. */
+  socket_path: z.string().startsWith('/').optional(),
+});
+export type DockerSpec = z.infer<typeof dockerSpec>;
 
 export const moduleItem = z.object({
   name: z.string(),

@@ -1,8 +1,9 @@
 import { accountDecider, masterKeyDecider, operatorDecider, secretSubjectDecider } from '#access';
 import { instanceDecider, moduleVersionsDecider, nodeDecider, templateDecider } from '#fleet';
+import { dockerClientsDecider, dockerHostDecider } from '#docker';
 import type { DomainEvent } from '#kernel';
-import { approvalDecider, policyDecider } from '#tools';
 import { signingKeysDecider } from '../../../libs/audit/src/domain/signing-keys.js';
+import { approvalDecider, policyDecider } from '#tools';
 import { webhookDecider } from '../../../libs/consumers/src/domain/webhook/decide.js';
 import { joinRefusals } from '../../../libs/kubernetes/src/application/join-refusals.js';
 import { clusterDecider } from '../../../libs/kubernetes/src/domain/cluster/decide.js';
@@ -17,6 +18,7 @@ import { accessGrantDecider } from '../../../libs/sdwan/src/domain/access-grant/
 import { addressLedgerDecider } from '../../../libs/sdwan/src/domain/address-ledger/decide.js';
 import { claimLedgerDecider } from '../../../libs/sdwan/src/domain/claim-ledger/decide.js';
 import { firewallDecider } from '../../../libs/sdwan/src/domain/firewall/decide.js';
+import { routingDecider } from '../../../libs/sdwan/src/domain/ibgp/routing.js';
 import { networkDecider } from '../../../libs/sdwan/src/domain/network/decide.js';
 import { prefixDecider } from '../../../libs/sdwan/src/domain/network/prefixes.js';
 import { portLedgerDecider } from '../../../libs/sdwan/src/domain/port-ledger/decide.js';
@@ -44,7 +46,7 @@ export const STREAM_FOLDS: Readonly<Record<string, readonly StreamFold[]>> = {
   sdwan_network: [fold(networkDecider)],
   address_ledger: [fold(addressLedgerDecider), fold(claimLedgerDecider)],
   port_ledger: [fold(portLedgerDecider)],
-  sdwan_peer: [fold(peerDecider)],
+  sdwan_peer: [fold(peerDecider), fold(routingDecider)],
   virtual_ip: [fold(virtualIpDecider)],
   access_grant: [fold(accessGrantDecider)],
   firewall_rule: [fold(firewallDecider)],
@@ -58,6 +60,8 @@ export const STREAM_FOLDS: Readonly<Record<string, readonly StreamFold[]>> = {
   etcd_restore: [fold(restoreDecider)],
   snapshot_policy: [fold(snapshotPolicyDecider)],
   cluster_rollout: [fold(rolloutDecider)],
+  docker_host: [fold(dockerHostDecider)],
+  docker_clients: [fold(dockerClientsDecider)],
   // Orders are for the platform itself: nothing folds their stream.
   projection: [],
   // An inbox is folded by its process manager; those are tried with every event.

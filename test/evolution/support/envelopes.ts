@@ -36,6 +36,7 @@ const ELSEWHERE: readonly (readonly [prefix: string, stream: (data: Data) => str
   ['system.audit.key_', () => 'audit_keys-seals'],
   ['system.tool_policy.', () => `tool_policy-${uuidOf(ACCOUNT)}`],
   ['system.module.version_', (data) => `module-${deterministicUuid('module', String(data['artifact']))}`],
+  ['system.docker.client_', () => `docker_clients-${uuidOf(ACCOUNT)}`],
   ['system.k3s.rollout.', (data) => `cluster_rollout-${uuidIn(data, 'cluster_id')}`],
   ['system.projection.', (data) => `projection-${String(data['projection'])}`],
 ];

@@ -81,6 +81,7 @@ export const publicAuthority = (ca: Pick<CertificateAuthority, 'caPem' | 'caDer'
   readCsr: neverSigns,
   issueAgentCertificate: neverSigns,
   issueServerCertificate: neverSigns,
+  issueRuntimeCertificate: neverSigns,
   caPem: () => ca.caPem(),
   caDer: () => ca.caDer(),
 });

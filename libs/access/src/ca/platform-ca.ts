@@ -78,6 +78,23 @@ export class PlatformCa implements CertificateAuthority {
     return { certPem: `${certificate.toString('pem')}\n${this.caPem()}`, keyPem: await privatePem(pair.privateKey) };
   }
 
+  async issueRuntimeCertificate(
+    names: readonly string[],
+    csrDer: Uint8Array,
+    lifeMs: number,
+  ): Promise<IssuedCertificate> {
+    const { spki, publicKeyDigest } = await readCsr(csrDer);
+    const san = names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value }));
+    const publicKey = new x509.PublicKey(spki);
+    const certificate = await this.sign(publicKey, [{ CN: ['drover runtime'] }], san, SERVER_AUTH, lifeMs);
+    return {
+      certificateDer: new Uint8Array(certificate.rawData),
+      serial: certificate.serialNumber,
+      publicKeyDigest,
+      notAfter: certificate.notAfter.toISOString(),
+    };
+  }
+
   caPem(): string {
     return `${this.certificate.toString('pem')}\n`;
   }

@@ -55,6 +55,8 @@ const errorOf = (event: FleetEvent): string | undefined => {
 
 /** Progress that the runtimes' own context reports about this instance's modules, by kind. */
 const runtimeOf = (event: RecordedEvent): { instance: string; module: string } | undefined => {
+  if (event.type === 'system.docker.handshake.ready')
+    return { instance: String(event.data['instance_id']), module: 'docker-engine' };
   if (event.type !== 'system.k3s.handshake.ready') return undefined;
   const module = event.data['role'] === 'server' ? 'k3s-server' : 'k3s-agent';
   return { instance: String(event.data['instance_id']), module };

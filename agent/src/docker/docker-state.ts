@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import type { Files } from '../ports.js';
+
+const file = z.object({
+  assignment: z.string().default(''),
+  /** Counts the lives of the runtime here, so that a new one's requests are not taken for repeats. */
+  life: z.number().int().default(0),
+  installing: z.boolean().default(false),
+  /** Of program, configuration and certificate that the daemon was started with. */
+  started: z.string().default(''),
+  /** The version that was reported as ready. */
+  ready: z.string().default(''),
+  stopped: z.boolean().default(false),
+});
+type State = z.infer<typeof file>;
+
+/** How far Docker's handshake is, so that a restarted agent does not repeat it. */
+export class DockerState {
+  private state: State = file.parse({});
+
+  constructor(
+    private readonly files: Files,
+    private readonly path: string,
+  ) {}
+
+  async load(): Promise<void> {
+    const bytes = await this.files.read(this.path);
+    if (bytes !== undefined) this.state = file.parse(JSON.parse(bytes.toString('utf8')));
+  }
+
+  get(): State {
+    return this.state;
+  }
+
+  begin(assignment: string): Promise<State> {
+    const { life, started } = this.state;
+    return this.set({ ...file.parse({}), assignment, life: life + 1, started });
+  }
+
+  async set(change: Partial<State>): Promise<State> {
+    this.state = { ...this.state, ...change };
+    await this.files.write(this.path, JSON.stringify(this.state), 0o600);
+    return this.state;
+  }
+}
