@@ -89,8 +89,13 @@ interface Rotated {
     await until('the spoke reaches the machine', async () => (await rig.answers(SPOKE, BOX)) === 3, 20_000);
     expect((await seen())[0]).toBeGreaterThanOrEqual(3);
     expect((await seen())[1]).toBe(0);
-    // What is not in the LAN is not forwarded, although the gateway could.
+    // The machine reaches the spoke as well; from an address that is not the LAN's it does not, although the gateway could.
     await rig.sh(GATEWAY, 'ip addr add 192.168.78.1/24 dev lan0 && ip -n box addr add 192.168.78.2/24 dev eth0');
+    const { address_v4: spoke } = await rig.peer('net', SPOKE);
+    const fromBox = (source: string) => rig.answers(GATEWAY, spoke, ['ip', 'netns', 'exec', 'box'], source);
+    expect([await fromBox(BOX), await fromBox('192.168.78.2')]).toEqual([3, 0]);
+    const guard = `drover_${network.interface_name.replaceAll('-', '_')}`;
+    expect(await rig.sh(GATEWAY, `nft list chain inet ${guard} from_lan`)).toMatch(/counter packets [1-9]\d* .*drop/);
     await update({ peer_id: id, lan_masquerade: true });
     await until(
       'its own address is what the machine sees',

@@ -104,8 +104,10 @@ export class OverlayRig {
   }
 
   /** Answers of three pings; an error (no route, no key) is none. */
-  async answers(host: string, to: string, more: readonly string[] = []): Promise<number> {
-    const { stdout } = await this.lab.exec(host, ['ping', '-n', '-c', '3', '-i', '0.05', '-W', '1', ...more, to]);
+  async answers(host: string, to: string, before: readonly string[] = [], from?: string): Promise<number> {
+    const source = from === undefined ? [] : ['-I', from];
+    const ping = ['ping', '-n', '-c', '3', '-i', '0.05', '-W', '1', ...source, to];
+    const { stdout } = await this.lab.exec(host, [...before, ...ping]);
     return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
   }
 
