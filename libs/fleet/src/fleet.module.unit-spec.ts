@@ -5,7 +5,7 @@ import { Test } from '@nestjs/testing';
 import { CLOCK, CONFIG, IDS, LOG, parseConfig, RANDOM } from '#kernel';
 import { EVENT_STORE } from '#event-store';
 import { COMMAND_DISPATCHER, PROCESSING_REGISTRAR, READ_MODELS, TRANSACTOR } from '#processing';
-import { CERTIFICATE_AUTHORITY } from '#access';
+import { CERTIFICATE_AUTHORITY, SECRET_STORE } from '#access';
 import { AGENT_LINK, ENROLLMENT_HANDLER, GATEWAY_REGISTRAR } from '#agent-gateway';
 import { TOOL_REGISTRAR } from '#tools';
 import { CreateTemplate } from './application/commands.js';
@@ -29,6 +29,7 @@ describe('the fleet module', () => {
       [LOG, rig.services.log],
       [CONFIG, parseConfig({ DROVER_PROVISIONER: 'lab=/tmp/none.sock' })],
       [CERTIFICATE_AUTHORITY, rig.authority],
+      [SECRET_STORE, {}],
       [AGENT_LINK, {}],
       [
         GATEWAY_REGISTRAR,
