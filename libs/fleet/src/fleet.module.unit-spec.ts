@@ -52,7 +52,12 @@ describe('the fleet module', () => {
     const app = await Test.createTestingModule({ imports: [Ports, FleetModule] }).compile();
     await app.init();
     expect(added['projection']).toEqual(['fleet_templates', 'fleet_nodes', 'fleet_instances', 'fleet_module_versions']);
-    expect(added['manager']).toEqual(['fleet_assignments', 'fleet_provisioning', 'fleet_termination', 'fleet_deadlines']);
+    expect(added['manager']).toEqual([
+      'fleet_assignments',
+      'fleet_provisioning',
+      'fleet_termination',
+      'fleet_deadlines',
+    ]);
     expect(added['command']).toHaveLength(fleetUses.length);
     expect(added['tool']).toHaveLength(26);
     expect(added['gateway']).toEqual(['fleet', 'observer']);
