@@ -29,6 +29,7 @@ const TURNS: ReadonlySet<string> = new Set([
   'system.instance.drain_requested',
   'system.instance.drained',
   'system.instance.uncordoned',
+  'system.instance.terminate_requested',
   'system.instance.terminated',
   'system.instance.forgotten',
 ]);

@@ -2,11 +2,11 @@ import { categoryOf, isoTime } from '#kernel';
 import type { RecordedEvent } from '#event-store';
 import { defineProjection } from '#processing';
 import { evolveInstance } from '../domain/instance/evolve.js';
-import { boundMs, nextAction } from '../domain/instance/outlook.js';
+import { boundMs, nextAction, type ModuleStage } from '../domain/instance/outlook.js';
 import { isFinal, noInstance, statusOf, type InstanceEvent, type KnownInstance } from '../domain/instance/state.js';
 import { fleetEvent, type FleetEvent } from './read-event.js';
 
-export type ModuleStatus = 'assigned' | 'installing' | 'running' | 'failed' | 'removed';
+export type ModuleStatus = ModuleStage;
 
 export interface ModuleDoc {
   readonly assignment_id: string;
@@ -53,21 +53,43 @@ const errorOf = (event: FleetEvent): string | undefined => {
   }
 };
 
+interface RuntimeNews {
+  readonly instance: string;
+  readonly concerns: (module: ModuleDoc) => boolean;
+  readonly now: Pick<ModuleDoc, 'status' | 'error'>;
+}
+const RUNNING = { status: 'running', error: null } as const;
+const K3S: readonly string[] = ['k3s-server', 'k3s-agent'];
+
 /** Progress that the runtimes' own context reports about this instance's modules, by kind. */
-const runtimeOf = (event: RecordedEvent): { instance: string; module: string } | undefined => {
-  if (event.type === 'system.docker.handshake.ready')
-    return { instance: String(event.data['instance_id']), module: 'docker-engine' };
-  if (event.type !== 'system.k3s.handshake.ready') return undefined;
-  const module = event.data['role'] === 'server' ? 'k3s-server' : 'k3s-agent';
-  return { instance: String(event.data['instance_id']), module };
+const runtimeOf = (event: RecordedEvent): RuntimeNews | undefined => {
+  const instance = String(event.data['instance_id']);
+  const isReady = (name: string): RuntimeNews => ({
+    instance,
+    concerns: (m) => m.module_name === name && m.status !== 'removed',
+    now: RUNNING,
+  });
+  switch (event.type) {
+    case 'system.docker.handshake.ready':
+      return isReady('docker-engine');
+    case 'system.k3s.handshake.ready':
+      return isReady(event.data['role'] === 'server' ? 'k3s-server' : 'k3s-agent');
+    case 'system.k3s.node.not_ready': {
+      const concerns = (m: ModuleDoc) => K3S.includes(m.module_name) && m.status === 'running';
+      return { instance, concerns, now: { status: 'degraded', error: String(event.data['reason']) } };
+    }
+    case 'system.k3s.node.ready':
+      return { instance, concerns: (m) => K3S.includes(m.module_name) && m.status === 'degraded', now: RUNNING };
+    default:
+      return undefined;
+  }
 };
 
 const modulesAfter = (modules: readonly ModuleDoc[], event: RecordedEvent, state: KnownInstance): ModuleDoc[] => {
   const since = event.meta.occurredAt;
   const ready = runtimeOf(event);
   const kept = modules.map((m): ModuleDoc => {
-    if (ready?.module === m.module_name && m.status !== 'removed')
-      return { ...m, status: 'running', error: null, since };
+    if (ready?.concerns(m) === true) return { ...m, ...ready.now, since };
     const now = state.modules[m.assignment_id];
     if (now === undefined) return m.status === 'removed' ? m : { ...m, status: 'removed', error: null, since };
     const news = event.data['module_name'] === m.module_name;
@@ -90,7 +112,7 @@ const slim = (state: KnownInstance): KnownInstance => ({
 
 export const fleetInstances = defineProjection<InstanceDoc>({
   name: 'fleet_instances',
-  version: 1,
+  version: 2,
   keys: (event) => {
     if (categoryOf(event.stream) === 'instance') return [event.stream];
     const ready = runtimeOf(event);

@@ -53,6 +53,7 @@ export const listInstances = defineTool({
         'running',
         'draining',
         'drained',
+        'stopping',
         'lost',
         'error',
         'terminated',

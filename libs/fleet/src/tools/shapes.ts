@@ -64,10 +64,12 @@ export const instanceShape = z.object({
     z.object({
       assignment_id: z.string(),
       module_name: z.string(),
-      status: z.enum(['assigned', 'installing', 'running', 'failed', 'removed']),
+      status: z.enum(['assigned', 'installing', 'running', 'degraded', 'failed', 'removed']),
       error: z.string().nullable(),
       config: json,
       since: time,
+      deadline_at: time.nullable().describe('Until when it should have left this state'),
+      next_action: z.string().nullable(),
     }),
   ),
   created_at: time,

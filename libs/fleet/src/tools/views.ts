@@ -1,5 +1,7 @@
 import type { z } from 'zod';
+import { isoTime } from '#kernel';
 import { statusOfState } from '#tools';
+import { moduleBoundMs, moduleNext, type ModuleStage } from '../domain/instance/outlook.js';
 import { statusOf } from '../domain/instance/state.js';
 import type { InstanceDoc, NodeDoc, TemplateDoc } from '../projections/index.js';
 import type { JoinOffer } from '../provisioning/driver.js';
@@ -73,6 +75,8 @@ export const instanceView = (doc: InstanceDoc): z.input<typeof instanceShape> =>
       error,
       config: { ...config },
       since,
+      deadline_at: moduleDeadline(status, since),
+      next_action: moduleNext(status),
     })),
     created_at: doc.created_at,
     updated_at: doc.updated_at,
@@ -84,6 +88,11 @@ export const instanceView = (doc: InstanceDoc): z.input<typeof instanceShape> =>
       error: doc.last_error,
     }),
   };
+};
+
+const moduleDeadline = (status: ModuleStage, since: string): string | null => {
+  const bound = moduleBoundMs(status);
+  return bound === null ? null : isoTime(Date.parse(since) + bound);
 };
 
 export const joinView = (join: JoinOffer): z.input<typeof joinShape> => ({

@@ -14,6 +14,8 @@ export const boundMs = (status: InstanceStatus, drainTimeoutSeconds: number): nu
       return 5 * MINUTE;
     case 'draining':
       return drainTimeoutSeconds * 1_000;
+    case 'stopping':
+      return 5 * MINUTE;
     case 'lost':
       return 15 * MINUTE;
     case 'running':
@@ -43,6 +45,8 @@ export const nextAction = (status: InstanceStatus, driver: string): string | nul
       return null;
     case 'draining':
       return 'virtual IPs move away, then pods are evicted';
+    case 'stopping':
+      return 'it leaves its cluster and is terminated then; system_terminate_instance with force does not wait';
     case 'drained':
       return 'system_uncordon_instance puts it back to work; system_terminate_instance ends it';
     case 'lost':
@@ -53,5 +57,29 @@ export const nextAction = (status: InstanceStatus, driver: string): string | nul
       return 'if its agent returns, it is refused and told to wipe';
     default:
       return assertNever(status);
+  }
+};
+
+export type ModuleStage = 'assigned' | 'installing' | 'running' | 'degraded' | 'failed' | 'removed';
+
+/** How long a module may be in a state of its own; null where it may stay. */
+export const moduleBoundMs = (stage: ModuleStage): number | null => {
+  if (stage === 'assigned') return 5 * MINUTE;
+  if (stage === 'installing') return 10 * MINUTE;
+  return stage === 'degraded' || stage === 'failed' ? 15 * MINUTE : null;
+};
+
+export const moduleNext = (stage: ModuleStage): string | null => {
+  switch (stage) {
+    case 'assigned':
+      return 'the agent takes it up once the instance is online and has an SDWAN peer';
+    case 'installing':
+      return 'the agent installs and starts it';
+    case 'degraded':
+      return 'the agent goes on looking; error says what it sees';
+    case 'failed':
+      return 'the agent goes on trying; error says why it failed';
+    default:
+      return null;
   }
 };

@@ -81,10 +81,12 @@ export const isFinal = (state: KnownInstance): boolean => state.phase === 'termi
 export const linksOf = (state: KnownInstance): EventLinks => ({ instance: state.instanceId, node: state.nodeId });
 
 /** What operators see; the phase, the drain and the liveness are independent facts of which one is the most telling. */
-export type InstanceStatus = InstancePhase | 'draining' | 'drained' | 'lost';
+export type InstanceStatus = InstancePhase | 'draining' | 'drained' | 'stopping' | 'lost';
 
-export const statusOf = (state: Pick<KnownInstance, 'phase' | 'drain' | 'lost'>): InstanceStatus => {
+export const statusOf = (state: Pick<KnownInstance, 'phase' | 'drain' | 'lost' | 'terminating'>): InstanceStatus => {
   if (state.phase !== 'running') return state.phase;
   if (state.lost) return 'lost';
+  // Its pods are gone; it leaves its cluster, and then it is terminated.
+  if (state.terminating === true && state.drain !== 'draining') return 'stopping';
   return state.drain === 'none' ? 'running' : state.drain;
 };
