@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Position } from '#event-store';
 import type { Command, CommandClass, CommandContext, CommandResult, Projection } from '#processing';
 
 /** What a call does to the world: `read` appends nothing, `change` can be undone, `destroy` cannot. */
@@ -78,6 +79,8 @@ export interface ToolCall {
   /** Waits (2 s at most) until these projections show what the call has written so far; otherwise the answer says `read_model: behind`. */
   settle(...projections: readonly Pick<Projection, 'name'>[]): Promise<void>;
   warn(warning: string): void;
+  /** For a handler that writes without a command: what it wrote counts as this call's. */
+  wrote(position: Position | undefined): void;
   /** Aborted when the caller is gone or has cancelled; what is written already stays. */
   readonly signal: AbortSignal;
   /** Tells a caller that asked for it how far a long call is. Never fails. */

@@ -72,9 +72,7 @@ export class ToolRun implements ToolCall {
       new type(payload, { ...this.context, commandId, causationId: this.context.commandId }),
     );
     if (result.kind === 'refused') return result;
-    if (result.position !== undefined && (this.last === undefined || result.position > this.last)) {
-      this.last = result.position;
-    }
+    this.wrote(result.position);
     result.warnings?.forEach((warning) => this.warn(warning));
     return result;
   }
@@ -86,6 +84,10 @@ export class ToolRun implements ToolCall {
       projections.map((p) => p.name),
     );
     if (outcome === 'behind') this.isBehind = true;
+  }
+
+  wrote(position: Position | undefined): void {
+    if (position !== undefined && (this.last === undefined || position > this.last)) this.last = position;
   }
 
   warn(warning: string): void {

@@ -16,6 +16,7 @@ import { instanceView, joinView } from './views.js';
 const join = async (services: FleetServices, id: InstanceId, call: ToolCall, ttlMs?: number) => {
   const offer = await offerJoin(services, id, call.context, ttlMs);
   if (offer.kind === 'refused') throw new RefusedError(offer.refusal);
+  call.wrote(offer.position);
   return offer;
 };
 

@@ -52,6 +52,7 @@ export const createSnapshot = defineTool({
   permission: 'system.kubernetes_provision',
   danger: 'change',
   aliases: byCluster,
+  examples: [{ title: 'Before an upgrade', arguments: { cluster_id: 'k3s-cluster-1' } }],
   cli: ['snapshot', 'create'],
 });
 
@@ -69,6 +70,7 @@ export const listSnapshots = defineTool({
   permission: 'system.kubernetes.read',
   danger: 'read',
   aliases: byCluster,
+  examples: [{ title: 'What could be restored', arguments: { cluster_id: 'k3s-cluster-1' } }],
   cli: ['snapshot', 'list'],
 });
 
@@ -110,6 +112,12 @@ export const restoreSnapshot = defineTool({
   permission: 'system.kubernetes_provision',
   danger: 'destroy',
   aliases: { id: 'snapshot_id', node_instance_id: 'instance_id' },
+  examples: [
+    {
+      title: 'On the server that is left',
+      arguments: { snapshot_id: 'snapshot-1f0a3f6d-7b11-4c5d-8e6f-0a1b2c3d4e5f', instance_id: 'k3s-server-1' },
+    },
+  ],
   cli: ['snapshot', 'restore'],
 });
 

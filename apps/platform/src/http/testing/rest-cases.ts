@@ -41,6 +41,19 @@ export const restCases = (platform: () => TestPlatform): void => {
       expect((await send('GET', 'templates/web')).status).toBe(404);
     });
 
+    it('tell a token that opens, also when a call is repeated under its key', async () => {
+      const args = { idempotency_key: 'token-of-gw-1' };
+      const tokens = [];
+      for (let i = 0; i < 2; i++) {
+        const { status, body } = await send('POST', 'instances/gw-1/join-tokens', args);
+        expect([status, body.data.outcome, typeof body.data.position]).toEqual([200, 'done', 'string']);
+        tokens.push(body.data);
+      }
+      const { body } = await send('GET', 'events?kind_prefix=system.instance.join_token&limit=20');
+      const known = body.data.events.map((event: { payload: { token_id?: string } }) => event.payload.token_id);
+      for (const { token_id } of tokens) expect(known).toContain(token_id);
+    });
+
     it('refuse in the envelope, or as a problem for who asks for one', async () => {
       const problem = { accept: 'application/problem+json, application/json' };
       const plain = await send('GET', 'templates?limit=none');
