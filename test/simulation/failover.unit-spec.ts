@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { found } from './found.js';
 import type { Mutant } from './mutants.js';
 import { play } from './run-schedule.js';
 import { estranged, mumbled, schedules, type Schedule } from './schedules.js';
@@ -26,6 +27,10 @@ describe('failover under random schedules, with the agentsâ€™ and the platformâ€
     // The VIP did move in there.
     expect(epochs).toBeGreaterThan(RUNS * 1.2);
   }, 120_000);
+
+  it.each(found)('settles where it once did not: %s', async (_, schedule) => {
+    expect((await run(schedule)).violations).toEqual([]);
+  });
 
   const faults: readonly [Mutant, fc.Arbitrary<Schedule>, RegExp][] = [
     ['lease_from_arrival', schedules, /outside its lease|both hold|two holders/],

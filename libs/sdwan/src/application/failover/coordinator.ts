@@ -27,6 +27,8 @@ export class FailoverCoordinator {
   private readonly runs = new Map<string, MoveRun>();
   private readonly retryAt = new Map<string, number>();
   private readonly movedAt = new Map<string, number>();
+  /** The epoch at which voters heard a holder when they were asked last, where a move ended because of that. */
+  private readonly heldAt = new Map<string, number>();
   private readonly candidates = new Set<string>();
   /** Why the last look at a VIP ended as it did; shown by the routing summary. */
   readonly lastWord = new Map<string, string>();
@@ -228,7 +230,9 @@ export class FailoverCoordinator {
     if (move === null) return;
     const planned = vip.holder !== null && this.facts.of(vip.holder).live && !sameMember(vip.holder, move.to);
     const base = planMove(this.deps, vip, this.choice(vip, move.reason).order, planned, move.reason);
-    const plan = move.failed ? base : { ...base, resume: { epoch: move.epoch, to: move.to } };
+    // Given up, and then it took it after all, as voters say: it only has to be written.
+    const isHeld = this.heldAt.get(vip.virtualIpId) === move.epoch;
+    const plan = move.failed && !isHeld ? base : { ...base, resume: { epoch: move.epoch, to: move.to } };
     this.background(vip, this.run(vip, move.reason, plan));
   }
 
@@ -245,6 +249,8 @@ export class FailoverCoordinator {
     const now = this.deps.clock.monotonicMs();
     if (result.outcome === 'moved') this.movedAt.set(vip.virtualIpId, now);
     this.retryAt.set(vip.virtualIpId, now + RETRY_MS);
+    if (result.detail === 'holder_alive') this.heldAt.set(vip.virtualIpId, plan.epoch);
+    else this.heldAt.delete(vip.virtualIpId);
     this.lastWord.set(vip.virtualIpId, `${reason}: ${result.outcome} (${result.detail}) at epoch ${result.epoch}`);
     return result;
   }
