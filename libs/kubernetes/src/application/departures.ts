@@ -100,7 +100,7 @@ export class Departures {
     const nodeName = this.directory.instances.get(instanceId)?.name;
     if (nodeName === undefined || cluster.kubeconfigRef === null) return;
     // A first join needs no Kubernetes API, and finds none when it is the cluster's second server that starts early.
-    if (this.directory.namesEver.get(cluster.id)?.has(nodeName) !== true) return;
+    if (!this.directory.namesEver.has(`${cluster.id} ${nodeName}`)) return;
     if (role === 'server') {
       const left = await this.remove(cluster, instanceId, nodeName);
       if (left.etcdMember === 'still_there') throw new Error(`the earlier etcd member of ${nodeName} is still there`);

@@ -54,9 +54,8 @@ export class KubernetesDirectory {
   /** Assignments whose runtime must stop until an operator assigns again. */
   readonly suspended = new Set<string>();
 
-  /** Names under which a cluster ever had a node: K3s may hold something against whoever comes under one of them again. */
-  readonly namesEver = new Map<string, Set<string>>();
-
+  /** `cluster name` of every node there ever was: K3s may hold something against whoever comes under a name again. */
+  readonly namesEver = new Set<string>();
   /** Instances that are being drained. */
   readonly draining = new Set<string>();
 
@@ -227,10 +226,8 @@ export class KubernetesDirectory {
     // Events of other streams may carry a cluster id as well (virtual IPs do); those are about something else.
     if (!('cluster_id' in event.data) || recorded.stream !== event.data.cluster_id) return [];
     const known = this.clusters.get(event.data.cluster_id);
-    if (event.type === 'system.k3s.handshake.ready') {
-      const names = this.namesEver.get(event.data.cluster_id) ?? new Set();
-      this.namesEver.set(event.data.cluster_id, names.add(event.data.node_name));
-    }
+    if (event.type === 'system.k3s.handshake.ready')
+      this.namesEver.add(`${event.data.cluster_id} ${event.data.node_name}`);
     if (event.type === 'system.k3s.handshake.ready') this.troubled(event.data.instance_id, null);
     const next = evolveCluster(known ?? absent, event, recorded.meta.occurredAt);
     if (next.status === 'absent') return [];

@@ -81,7 +81,9 @@ export class KubeApis {
     const kubeconfig = await this.secrets.get(target.kubeconfigRef);
     const server = target.servers.find((id) => this.link.liveness(id).connected);
     if (kubeconfig === undefined || server === undefined)
-      throw new RefusedError(refusal(503, 'no_server_connected', `no server of ${target.clusterName} can be asked now`));
+      throw new RefusedError(
+        refusal(503, 'no_server_connected', `no server of ${target.clusterName} can be asked now`),
+      );
     const { KubeConfig } = await import('@kubernetes/client-node');
     const config = new KubeConfig();
     config.loadFromString(kubeconfig);
