@@ -6,7 +6,6 @@ import { run, until } from '../../apps/lab/src/processes.js';
 import { compiledCopy } from '../../apps/platform/src/testing/compiled-copy.js';
 import { describeWithRealParts } from './support/with-real-parts.js';
 
-/** On one platform and one set of machines, in this order: the second begins where the first one ends. */
 const DOCUMENTS = ['docs/tutorials/04-k3s-cluster.md', 'docs/tutorials/05-two-clusters.md'];
 
 interface Block {
@@ -42,7 +41,7 @@ const scriptOf = (blocks: readonly Block[], root: string): string =>
     '',
   ].join('\n');
 
-describeWithRealParts(DOCUMENTS.join(' and '), { network: 'namespaces' }, () => {
+const tutorial = (document: string): void => {
   let root: string;
   let home: string;
   let demo: ChildProcess;
@@ -75,25 +74,25 @@ describeWithRealParts(DOCUMENTS.join(' and '), { network: 'namespaces' }, () => 
   }, 60_000);
 
   it('starts as the first terminal does', () => {
-    for (const document of DOCUMENTS) expect(readFileSync(document, 'utf8')).toContain('npm run demo -- --empty');
+    expect(readFileSync(document, 'utf8')).toContain('npm run demo -- --empty');
     expect(said).toContain('eval "$(npx drover lab env)"');
   });
 
-  it.each(DOCUMENTS)(
-    '%s runs as written, and prints what it says',
-    async (document) => {
-      const blocks = blocksOf(readFileSync(document, 'utf8'));
-      expect(blocks.length).toBeGreaterThan(8);
-      const script = join(home, `${basename(document)}.sh`);
-      writeFileSync(script, scriptOf(blocks, root));
-      const env = { TMPDIR: home, HOME: home, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
-      const { code, stdout, stderr } = await run(['bash', script], env, 300_000);
-      if (code !== 0) throw new Error(`exit ${code} after:\n${stdout.slice(-3_000)}\n${stderr.slice(-3_000)}`);
-      const outputs = stdout.split(new RegExp(`^${MARK}\\d+\\n`, 'm')).slice(1);
-      expect(outputs).toHaveLength(blocks.length);
-      for (const [i, { prints }] of blocks.entries())
-        for (const line of prints) expect(outputs[i]).toMatch(asPattern(line));
-    },
-    180_000,
-  );
+  it('runs as written, and prints what it says', async () => {
+    const blocks = blocksOf(readFileSync(document, 'utf8'));
+    expect(blocks.length).toBeGreaterThan(8);
+    const script = join(home, `${basename(document)}.sh`);
+    writeFileSync(script, scriptOf(blocks, root));
+    const env = { TMPDIR: home, HOME: home, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
+    const { code, stdout, stderr } = await run(['bash', script], env, 300_000);
+    if (code !== 0) throw new Error(`exit ${code} after:\n${stdout.slice(-3_000)}\n${stderr.slice(-3_000)}`);
+    const outputs = stdout.split(new RegExp(`^${MARK}\\d+\\n`, 'm')).slice(1);
+    expect(outputs).toHaveLength(blocks.length);
+    for (const [i, { prints }] of blocks.entries())
+      for (const line of prints) expect(outputs[i]).toMatch(asPattern(line));
+  }, 180_000);
+};
+
+describe.each(DOCUMENTS)('%s', (document) => {
+  describeWithRealParts(document, { network: 'namespaces' }, () => tutorial(document));
 });
