@@ -171,6 +171,35 @@ describe('the story', () => {
     );
   });
 
+  it('says which form of its modules reached a node, once, and how long the push took', async () => {
+    const receipts = async (subject: string) =>
+      (await story(subject)).entries.filter(({ kind }) => kind === 'system.module.generation_applied');
+    await fleet.ok('system_assign_module_to_template', { template_id: 'servers', module_name: 'docker-engine' });
+    await fleet.until('the assignment has reached the instance', async () =>
+      (await story(holder)).entries.some(({ title }) => /^docker\.module\.assigned/.test(title)),
+    );
+    const { store } = drover.platform.foundation;
+    const head = await store.head();
+    await fleet.until('it was pushed', async () => {
+      await fleet.applyModules(holder);
+      return (await store.head()) > head;
+    });
+    const told = await fleet.until('it is told', async () => (await receipts(holder))[0]);
+    expect(told).toMatchObject({
+      type: 'applied',
+      title: expect.stringMatching(
+        /^pushed: generation \d+ of modules \(docker-engine, k3s-server\) applied by k3s-server-\d \(\d+ ms, 2 ms of them on the node\)$/,
+      ),
+    });
+    const whole = await story(holder);
+    expect(pathTo(whole, 'system.module.generation_applied')[0]).toBe('system_assign_module_to_template');
+    expect(whole.phases).toContainEqual(expect.objectContaining({ name: 'pushing modules', outcome: 'done' }));
+    // Again the same: nothing new is in the log.
+    await fleet.applyModules(holder);
+    expect(await receipts(holder)).toHaveLength(1);
+    expect(await receipts('k3s-cluster-1')).toHaveLength(1);
+  });
+
   it('of a cluster holds its members, of a virtual IP how it came to be held; parents come first', async () => {
     const cluster = await story('k3s-cluster-1');
     const readies = cluster.entries.filter((entry) => entry.kind === 'system.k3s.handshake.ready');

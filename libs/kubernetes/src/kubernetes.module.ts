@@ -13,6 +13,7 @@ import {
 } from '#kernel';
 import { SECRET_STORE, type SecretStore } from '#access';
 import { AGENT_LINK, GATEWAY_REGISTRAR, type AgentLink, type GatewayRegistrar } from '#agent-gateway';
+import { EVENT_STORE, type EventStore } from '#event-store';
 import { FLEET_SERVICES, type FleetServices } from '#fleet';
 import {
   COMMAND_DISPATCHER,
@@ -45,6 +46,7 @@ import {
   SyncVipCandidatesHandler,
 } from './application/lifecycle.handlers.js';
 import { candidatesManager, instanceManager } from './application/managers.js';
+import { ModuleReceipts } from './application/module-receipts.js';
 import { ModulesSource } from './application/modules-source.js';
 import { NodeHealth } from './application/node-health.js';
 import { PodRanges } from './application/pod-ranges.js';
@@ -93,6 +95,7 @@ export class KubernetesModule implements OnModuleInit {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(RANDOM) private readonly random: Random,
     @Inject(LOG) private readonly log: Log,
+    @Inject(EVENT_STORE) private readonly store: EventStore,
     @Inject(TRANSACTOR) private readonly transactor: Transactor,
     @Inject(COMMAND_DISPATCHER) private readonly dispatcher: CommandDispatcher,
     @Inject(SECRET_STORE) private readonly secrets: SecretStore,
@@ -121,8 +124,14 @@ export class KubernetesModule implements OnModuleInit {
       clock,
       log,
     });
-    this.gateway.addSource(new ModulesSource(directory, this.config.DROVER_K3S_BIN, this.versions));
-    this.gateway.addPhaseHandler(new K3sHandshake({ transactor, directory, clusters, joins, secrets, dispatcher, clock }));
+    const source = new ModulesSource(directory, this.config.DROVER_K3S_BIN, this.versions);
+    this.gateway.addSource(source);
+    const receipts = new ModuleReceipts({ directory, source, store: this.store, clock, log });
+    source.watch = (event, touched) => receipts.note(event, touched);
+    this.gateway.addObserver(receipts);
+    this.gateway.addPhaseHandler(
+      new K3sHandshake({ transactor, directory, clusters, joins, secrets, dispatcher, clock }),
+    );
     this.gateway.addObserver(new NodeHealth(directory, clusters, clock));
     this.gateway.addObserver(this.watch);
     this.fleet.drainAdvice.add(async (instanceId) => directory.drainWarnings(instanceId));

@@ -115,6 +115,13 @@ export class PaperFleet {
     return claimant.by;
   }
 
+  /** The agent has applied its modules as the platform has them now. */
+  async applyModules(instanceId: string): Promise<void> {
+    const generation = await this.position();
+    const message = { section: 'modules', generation, hash: '', errors: [], applyUs: 1_500 };
+    await this.tell(instanceId, (o, agent) => o.onApplied?.(agent, message));
+  }
+
   /** Polls until it is there. */
   async until<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
     for (let tries = 0; tries < 200; tries++) {

@@ -14,6 +14,8 @@ export const MODULES_SECTION = 'modules';
 /** The `modules` section of every node: what runs there and, for K3s, exactly how. */
 export class ModulesSource implements DesiredStateSource {
   readonly name = 'modules';
+  /** Sees every folded event with the instances that it touched. */
+  watch: ((event: RecordedEvent, touched: Iterable<string>) => void) | undefined;
 
   constructor(
     private readonly directory: KubernetesDirectory,
@@ -24,7 +26,9 @@ export class ModulesSource implements DesiredStateSource {
 
   apply(event: RecordedEvent): Iterable<string> {
     const changed = this.directory.apply(event);
-    return new Set([...changed, ...this.versions.apply(event)]);
+    const touched = new Set([...changed, ...this.versions.apply(event)]);
+    this.watch?.(event, touched);
+    return touched;
   }
 
   compile(instanceId: string): ReadonlyMap<string, ReadonlyMap<string, unknown>> {

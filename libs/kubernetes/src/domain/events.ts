@@ -1,10 +1,18 @@
 import { clusterEvents } from './cluster/events.js';
 import { nodeWorkEvents } from './node-work/events.js';
+import { receiptEvents } from './receipts.js';
 import { snapshotEvents } from './snapshots/events.js';
 import { rolloutEvents } from './upgrade/events.js';
 
 export * from './cluster/events.js';
 export * from './node-work/events.js';
+export * from './receipts.js';
 export * from './snapshots/events.js';
 export * from './upgrade/events.js';
-export const kubernetesEvents = [...clusterEvents, ...nodeWorkEvents, ...snapshotEvents, ...rolloutEvents] as const;
+export const kubernetesEvents = [
+  ...clusterEvents,
+  ...nodeWorkEvents,
+  ...snapshotEvents,
+  ...rolloutEvents,
+  ...receiptEvents,
+] as const;

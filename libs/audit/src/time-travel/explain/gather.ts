@@ -16,6 +16,8 @@ export interface Gathered {
 const MAX_STREAMS = 400;
 const MAX_EVENTS = 20_000;
 const ROUNDS = 3;
+/** What nodes answered to what they were told is in a stream of its own. */
+const WITH_RECEIPTS: ReadonlySet<string> = new Set(['sdwan_network', 'instance']);
 const ENTITY = /^(instance|cluster|virtual_ip|sdwan_peer|sdwan_network|node|template|operator)-[0-9a-f-]{36}$/;
 
 /**
@@ -71,7 +73,7 @@ class Reader {
     const category = categoryOf(id);
     if (category === 'operator') return [id];
     const inboxes = this.managers.map((manager) => `pm_${manager}-${id}`);
-    const receipts = category === 'sdwan_network' ? [`sdwan_network_receipts-${uuidOf(id)}`] : [];
+    const receipts = WITH_RECEIPTS.has(category) ? [`${category}_receipts-${uuidOf(id)}`] : [];
     return [id, ...receipts, ...inboxes];
   }
 

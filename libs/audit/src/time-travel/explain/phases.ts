@@ -52,6 +52,14 @@ const RULES: readonly Rule[] = [
     by: 'instance_id',
   },
   {
+    name: 'pushing modules',
+    in: ['instance', 'cluster'],
+    from: /module\.(assigned|removed)$/,
+    to: /module\.generation_applied$/,
+    failed: /module\.generation_failed$/,
+    by: 'instance_id',
+  },
+  {
     name: 'installing',
     in: ['instance', 'cluster'],
     from: /runtime\.installing$/,

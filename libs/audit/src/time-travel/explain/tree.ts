@@ -29,7 +29,7 @@ const isTelling = (event: RecordedEvent): boolean => {
 
 const typeOf = (event: RecordedEvent, relation: StoryNode['relation']): NodeType => {
   if (isInbox(event)) return 'decision';
-  if (event.type.endsWith('.generation_settled')) return 'applied';
+  if (/\.generation_(settled|applied|failed)$/.test(event.type)) return 'applied';
   // What follows from a report bears the agent's name too, but is the platform's doing.
   return event.meta.actor.kind === 'agent' && relation !== 'caused_by' ? 'report' : 'event';
 };

@@ -73,8 +73,27 @@ export const decisionTitle = (event: RecordedEvent, names: Names): string => {
   return named(`${String(event.data['manager'])}: ${text}`, names);
 };
 
-/** What the nodes of a network answered to a generation. */
+/** What one node answered to a generation of a section of its own. */
+const receiptTitle = ({ data }: RecordedEvent, names: Names): string => {
+  const { instance_id, section, generation, modules, took_ms, apply_ms, errors } = data as {
+    instance_id: string;
+    section: string;
+    generation: string;
+    modules?: readonly string[];
+    took_ms: number;
+    apply_ms: number;
+    errors?: readonly string[];
+  };
+  const what = `${section}${modules === undefined ? '' : ` (${modules.length === 0 ? 'none' : modules.join(', ')})`}`;
+  const how = errors === undefined ? 'applied by' : 'NOT applied by';
+  const why = errors === undefined ? '' : `: ${errors.join('; ').slice(0, 200)}`;
+  const took = `(${Math.round(took_ms)} ms, ${Math.round(apply_ms)} ms of them on the node)`;
+  return `pushed: generation ${generation} of ${what} ${how} ${named(instance_id, names)} ${took}${why}`;
+};
+
+/** What the nodes of a network, or one node of its own, answered to a generation. */
 export const appliedTitle = (event: RecordedEvent, names: Names): string => {
+  if (!event.type.endsWith('.generation_settled')) return receiptTitle(event, names);
   const { applied, behind, p50_ms, p99_ms, network_id, generation } = event.data as {
     applied: number;
     behind: readonly string[];
