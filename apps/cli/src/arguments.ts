@@ -23,15 +23,16 @@ const valueAfter = (argv: readonly string[], i: number, name: string): string =>
  */
 export const parseCommandLine = (argv: readonly string[]): CommandLine => {
   const words: string[] = [];
-  const flags: { url?: string; token?: string; json: boolean } = { json: false };
+  const flags: { -readonly [K in keyof GlobalFlags]: GlobalFlags[K] } = { json: false };
   let help = false;
   let version = false;
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i]!;
-    const inline = /^--(url|token)=(.*)$/.exec(word);
-    if (inline !== null) flags[inline[1] as 'url' | 'token'] = inline[2]!;
-    else if (word === '--url' || word === '--token')
-      flags[word.slice(2) as 'url' | 'token'] = valueAfter(argv, i++, word);
+    const [, name, inline] = /^--?(url|token|context|output|o|fields)(?:=(.*))?$/s.exec(word) ?? [];
+    if (name !== undefined) {
+      const value = inline ?? valueAfter(argv, i++, word);
+      flags[name === 'o' ? 'output' : (name as 'url')] = value;
+    } else if (word === '--no-headers') flags.noHeaders = true;
     else if (word === '--json' && argv[i + 1]?.trimStart().startsWith('{')) words.push(word, argv[++i]!);
     else if (word === '--json') flags.json = true;
     else if (word === '--help' || word === '-h') help = true;

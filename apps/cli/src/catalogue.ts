@@ -12,6 +12,8 @@ export interface Parameter {
   readonly enum?: readonly unknown[];
   readonly default?: unknown;
   readonly anyOf?: readonly Parameter[];
+  readonly items?: Parameter;
+  readonly properties?: Readonly<Record<string, Parameter>>;
 }
 
 /** A tool as the platform lists it; the same definition MCP and REST are made of. */
@@ -28,6 +30,7 @@ export interface Tool {
     readonly properties?: Readonly<Record<string, Parameter>>;
     readonly required?: readonly string[];
   };
+  readonly output_schema?: Parameter;
 }
 
 /**
@@ -58,6 +61,11 @@ export class Catalogue {
       if (cached !== undefined && error instanceof CliError && error.exitCode === 3) return cached;
       throw error;
     }
+  }
+
+  /** What is remembered, else asked for: for what does no harm when it is old. */
+  async known(): Promise<readonly Tool[]> {
+    return this.cached() ?? this.all();
   }
 
   private cached(): readonly Tool[] | undefined {

@@ -1,4 +1,4 @@
-import { CliError } from './errors.js';
+import { CliError, exitCodeOf } from './errors.js';
 import type { Settings } from './settings.js';
 
 interface PlatformError {
@@ -43,10 +43,19 @@ const unwrap = async (settings: Settings, response: Response): Promise<Record<st
   if (envelope.success) return envelope.data;
   const { error } = envelope;
   const why = `${error.code}${error.field === undefined ? '' : `, field ${error.field}`} (HTTP ${response.status})`;
-  throw new CliError(error.message, why, tryNext(error), 1, error);
+  const { meant, hint } = meantOf(error.hint);
+  throw new CliError(error.message, why, tryNext({ ...error, hint }), exitCodeOf(response.status), error, meant);
 };
 
-const tryNext = (error: PlatformError): string | undefined => {
+/** "did you mean X?" has a line of its own. */
+const meantOf = (hint: string | undefined): { readonly meant?: string; readonly hint: string | undefined } => {
+  const found = /^did you mean (.+)\?$/.exec(hint ?? '');
+  return found === null ? { hint } : { meant: found[1]!, hint: undefined };
+};
+
+const tryNext = (
+  error: { readonly hint: string | undefined } & Pick<PlatformError, 'candidates'>,
+): string | undefined => {
   const names = (error.candidates ?? []).map((c) => (c.name === undefined ? c.id : `${c.id} (${c.name})`));
   const lines = [error.hint, names.length > 1 ? `one of:\n         ${names.join('\n         ')}` : undefined];
   const known = lines.filter((line) => line !== undefined);

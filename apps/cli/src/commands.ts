@@ -1,128 +1,120 @@
-import { distance } from 'fastest-levenshtein';
-import { toolArguments } from './arguments.js';
+import { call, show } from './call.js';
 import { Catalogue, type Tool } from './catalogue.js';
+import type { Cli } from './cli.js';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
-import { commandOf, nounHelp, toolHelp } from './help.js';
-import { renderStory, type Story } from './explain.js';
-import { human, table } from './output.js';
-import type { Settings } from './settings.js';
-import { columns, hasColours } from './text.js';
-import { renderPrediction, whatIfArguments, type Prediction } from './what-if.js';
+import { COMMANDS, commandOf, nounHelp, toolHelp } from './help.js';
+import { near } from './near.js';
+import { shownAs } from './output/format.js';
+import { table } from './output.js';
+import { whatIfArguments } from './what-if.js';
 
-const near = (wanted: string, choices: Iterable<string>): string | undefined =>
-  [...new Set(choices)]
-    .map((choice) => ({ choice, d: distance(wanted, choice) }))
-    .filter(({ choice, d }) => d <= 2 || choice.includes(wanted))
-    .sort((a, b) => a.d - b.d)[0]?.choice;
-
-const answer = (settings: Settings, data: Record<string, unknown>, tool?: string): string => {
-  if (settings.json) return JSON.stringify({ success: true, data });
-  if (tool === 'explain') return renderStory(data as unknown as Story, columns(), hasColours());
-  if (tool === 'what_if') return renderPrediction(data as unknown as Prediction, columns(), hasColours());
-  return human(data);
-};
-
-/** One command line, without its global flags; answers what to print. */
-export const runCommand = async (settings: Settings, words: readonly string[], help: boolean): Promise<string> => {
-  const catalogue = new Catalogue(settings);
+/** One command line of the registry, without its global flags; answers the exit code. */
+export const runCommand = async (cli: Cli, words: readonly string[], help: boolean): Promise<number> => {
+  const catalogue = new Catalogue(cli.settings);
   const [first, second, ...rest] = words;
-  if (first === 'tools') return listTools(settings, await catalogue.all());
+  if (first === 'tools') return listTools(cli, await catalogue.all());
   if (first === 'recent-events') {
     const prefix =
       second === undefined || second.includes('=') || second.startsWith('-') ? [] : [`kind_prefix=${second}`];
     const others = prefix.length === 0 ? words.slice(1) : rest;
-    return callNamed(settings, catalogue, 'recent_events', [...prefix, ...others], help);
+    return callNamed(cli, catalogue, 'recent_events', [...prefix, ...others], help);
   }
-  if (first === 'explain' || first === 'why') return callNamed(settings, catalogue, 'explain', words.slice(1), help);
-  if (first === 'what-if') return tryOut(settings, catalogue, words.slice(1), help);
+  if (first === 'explain' && !help && second !== undefined) {
+    const { fieldHelp } = await import('./fields.js');
+    const text = fieldHelp(await catalogue.known(), second);
+    if (text !== undefined) return (await cli.out(text), 0);
+  }
+  if (first === 'explain' || first === 'why') return callNamed(cli, catalogue, 'explain', words.slice(1), help);
+  if (first === 'what-if') return tryOut(cli, catalogue, words.slice(1), help);
   if (first === 'tool') {
     if (second === undefined)
       throw new CliError('which tool?', '`drover tool` needs a name', '`drover tools` lists them', 2);
-    return callNamed(settings, catalogue, second.replace(/^platform\./, ''), rest, help);
+    return callNamed(cli, catalogue, second.replace(/^platform\./, ''), rest, help);
   }
-  return nounVerb(settings, catalogue, words, help);
+  return nounVerb(cli, catalogue, words, help);
 };
 
 const callNamed = async (
-  settings: Settings,
+  cli: Cli,
   catalogue: Catalogue,
   name: string,
   words: readonly string[],
   help: boolean,
-): Promise<string> => {
+): Promise<number> => {
   const tool = await catalogue.find((t) => t.name === name);
-  if (help && tool !== undefined) return toolHelp(tool);
-  return answer(settings, await callTool(settings, name, toolArguments(tool, words)), name);
+  if (help && tool !== undefined) return (await cli.out(toolHelp(tool)), 0);
+  return call(cli, tool, name, words);
 };
 
 /** `drover what-if TOOL …` and `drover what-if NOUN VERB …`: the arguments are those of the tool that is tried. */
-const tryOut = async (
-  settings: Settings,
-  catalogue: Catalogue,
-  words: readonly string[],
-  help: boolean,
-): Promise<string> => {
-  if (help || words.length === 0) return callNamed(settings, catalogue, 'what_if', words, help);
+const tryOut = async (cli: Cli, catalogue: Catalogue, words: readonly string[], help: boolean): Promise<number> => {
+  if (help || words.length === 0) return callNamed(cli, catalogue, 'what_if', words, help);
   const name = words[0]!.replace(/^platform\./, '');
   const named = await catalogue.find((t) => t.name === name);
   const tool = named ?? (await catalogue.find((t) => t.cli?.[0] === words[0] && t.cli?.[1] === words[1]));
   const args = whatIfArguments(tool, name, words.slice(named === undefined && tool !== undefined ? 2 : 1));
-  return answer(settings, await callTool(settings, 'what_if', args), 'what_if');
+  const shown = shownAs(cli.settings);
+  return (await cli.out(await show(await callTool(cli.settings, 'what_if', args), shown, 'what_if')), 0);
 };
 
 /** Words that people expect; what they stand for is in the registry like everything else. */
-const alias = (words: readonly string[]): readonly string[] => {
-  if (words[0] !== 'projections') return words;
-  return words[1] === undefined || /^-|=/.test(words[1])
-    ? ['projection', 'list', ...words.slice(1)]
-    : ['projection', ...words.slice(1)];
+const alias = (words: readonly string[], nouns: ReadonlySet<string>): readonly string[] => {
+  const [noun = '', verb, ...rest] = words;
+  const singular = noun.replace(/s$/, '');
+  if (nouns.has(noun) || !nouns.has(singular)) return words;
+  return verb === undefined || /^-|=/.test(verb) ? [singular, 'list', ...words.slice(1)] : [singular, verb, ...rest];
 };
 
-const nounVerb = async (
-  settings: Settings,
-  catalogue: Catalogue,
-  words: readonly string[],
-  help: boolean,
-): Promise<string> => {
-  const [noun = '', verb, ...rest] = alias(words);
+const nounVerb = async (cli: Cli, catalogue: Catalogue, words: readonly string[], help: boolean): Promise<number> => {
+  const known = await catalogue.known();
+  const nouns = new Set(known.flatMap((t) => (t.cli === undefined ? [] : [t.cli[0]])));
+  const [noun = '', verb, ...rest] = alias(words, nouns);
   const tool = await catalogue.find((t) => t.cli?.[0] === noun && t.cli[1] === verb);
-  if (tool !== undefined) {
-    return help
-      ? toolHelp(tool)
-      : answer(settings, await callTool(settings, tool.name, toolArguments(tool, rest)), tool.name);
-  }
+  if (tool !== undefined) return help ? (await cli.out(toolHelp(tool)), 0) : call(cli, tool, tool.name, rest);
   const tools = await catalogue.all();
   const verbs = tools.filter((t) => t.cli?.[0] === noun);
-  if (verbs.length > 0 && verb === undefined) return nounHelp(noun, verbs);
+  if (verbs.length > 0 && (verb === undefined || help)) return (await cli.out(nounHelp(noun, verbs)), 0);
   if (verbs.length > 0) throw unknownVerb(noun, verb!, verbs);
   throw unknownCommand(noun, tools);
 };
 
+/** Verbs that the CLI adds to a noun of the registry. */
+const OWN_VERBS: Readonly<Record<string, readonly string[]>> = {
+  vpn: ['join', 'refresh'],
+  event: ['watch'],
+  node: ['status'],
+  audit: ['check-proof'],
+};
+
 const unknownVerb = (noun: string, verb: string, tools: readonly Tool[]): CliError => {
-  const verbs = tools.map((t) => t.cli![1]);
+  const verbs = [...tools.map((t) => t.cli![1]), ...(OWN_VERBS[noun] ?? [])].sort();
   const guess = near(verb, verbs);
-  const hint = guess === undefined ? `drover ${noun} ${verbs.join(' | ')}` : `drover ${noun} ${guess}`;
-  return new CliError(`drover ${noun} has no ${verb}`, `it has ${verbs.join(', ')}`, hint, 2);
+  const meant = guess === undefined ? undefined : `drover ${noun} ${guess}`;
+  const hint = `drover ${noun} --help`;
+  return new CliError(`drover ${noun} has no ${verb}`, `it has ${verbs.join(', ')}`, hint, 2, undefined, meant);
 };
 
 const unknownCommand = (noun: string, tools: readonly Tool[]): CliError => {
   const nouns = tools.flatMap((t) => (t.cli === undefined ? [] : [t.cli[0]]));
-  const guess = near(noun, [...nouns, ...tools.map((t) => t.name), 'tools', 'tool', 'recent-events', 'lab']);
+  const guess = near(noun, [...nouns, ...tools.map((t) => t.name), ...COMMANDS]);
   const isTool = tools.some((t) => t.name === guess);
-  const hint = guess === undefined ? 'drover --help' : `drover ${isTool ? 'tool ' : ''}${guess}`;
-  return new CliError(`there is no command ${noun}`, 'it is neither a noun of the tools nor a command', hint, 2);
+  const meant = guess === undefined ? undefined : `drover ${isTool ? 'tool ' : ''}${guess}`;
+  const why = 'it is neither a noun of the tools nor a command';
+  return new CliError(`there is no command ${noun}`, why, 'drover --help', 2, undefined, meant);
 };
 
-const listTools = (settings: Settings, tools: readonly Tool[]): string => {
-  if (settings.json) return JSON.stringify({ success: true, data: { tools } });
-  return table(
-    tools.map((t) => ({
-      tool: t.name,
-      group: t.group,
-      command: `drover ${commandOf(t)}`,
-      danger: t.danger,
-      summary: t.summary,
-    })),
-  );
+const listTools = async (cli: Cli, tools: readonly Tool[]): Promise<number> => {
+  const shown = shownAs(cli.settings);
+  const rows = tools.map((t) => ({
+    tool: t.name,
+    group: t.group,
+    command: `drover ${commandOf(t)}`,
+    danger: t.danger,
+    summary: t.summary,
+  }));
+  const isWhole = shown.format.kind === 'json' && shown.fields === undefined;
+  if (isWhole) await cli.out(JSON.stringify({ success: true, data: { tools } }));
+  else await cli.out(shown.asked ? await show({ tools: rows }, shown, 'tools', 'tool') : table(rows));
+  return 0;
 };

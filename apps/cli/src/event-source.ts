@@ -1,4 +1,4 @@
-import { CliError } from './errors.js';
+import { CliError, exitCodeOf } from './errors.js';
 import type { Settings } from './settings.js';
 
 export interface SseMessage {
@@ -46,9 +46,9 @@ const SILENCE_MS = 45_000;
 /** The platform is busy, stops or lacks its store: the same call may go well in a moment. */
 const PASSING = [429, 502, 503, 504];
 
-const refused = (told: Told, status: string): CliError => {
+const refused = (told: Told, status: number): CliError => {
   const field = told.field === undefined ? '' : `, field ${told.field}`;
-  return new CliError(told.message, `${told.code}${field}${status}`, told.hint, 1, told);
+  return new CliError(told.message, `${told.code}${field} (HTTP ${status})`, told.hint, exitCodeOf(status), told);
 };
 
 const answerOf = async (settings: Settings, response: Response): Promise<Error> => {
@@ -60,7 +60,7 @@ const answerOf = async (settings: Settings, response: Response): Promise<Error> 
     told = undefined;
   }
   if (PASSING.includes(response.status)) return new StreamBroken(told?.message ?? `HTTP ${response.status}`);
-  if (told !== undefined) return refused(told, ` (HTTP ${response.status})`);
+  if (told !== undefined) return refused(told, response.status);
   const why = `HTTP ${response.status}, and the body is not JSON`;
   return new CliError(`${settings.url} does not answer like Drover`, why, 'check --url', 3);
 };
@@ -129,4 +129,6 @@ export async function* eventMessages(
 
 const ENDS_FOR_GOOD = ['invalid_token', 'permission_denied'];
 const endOf = (told: Told): Error =>
-  ENDS_FOR_GOOD.includes(told.code) ? refused(told, '') : new StreamBroken(told.message);
+  ENDS_FOR_GOOD.includes(told.code)
+    ? refused(told, told.code === 'invalid_token' ? 401 : 403)
+    : new StreamBroken(told.message);

@@ -153,9 +153,9 @@ it('keeps its cursor in a file and goes on from there', async () => {
 }, 60_000);
 
 it.each([
-  ['--kind-prefix system.tempalte', {}, { exitCode: 1, hint: expect.stringContaining('system.template') }],
-  ['--severity hihg', {}, { exitCode: 1 }],
-  ['--after nonsense', {}, { exitCode: 1 }],
+  ['--kind-prefix system.tempalte', {}, { exitCode: 2, hint: expect.stringContaining('system.template') }],
+  ['--severity hihg', {}, { exitCode: 2 }],
+  ['--after nonsense', {}, { exitCode: 2 }],
   ['--what', {}, { exitCode: 2 }],
   ['--count 0', {}, { exitCode: 2 }],
   ['-o json', {}, { exitCode: 2, why: expect.stringContaining('ndjson') }],
@@ -167,6 +167,6 @@ it.each([
 
 it('a token that is not valid ends it', async () => {
   await expect(watch('', { flags: { json: false, url: drover.url, token: 'x' } }).code).rejects.toMatchObject({
-    exitCode: 1,
+    exitCode: 4,
   });
 });

@@ -1,26 +1,68 @@
 import type { Parameter, Tool } from './catalogue.js';
+import { EXIT_CODES } from './errors.js';
 
 export const USAGE = `drover: operate a Drover platform
 
-  drover NOUN VERB [ARGUMENTS]     e.g. drover node list, drover instance drain ID
+  drover NOUN VERB [ARGUMENTS]     e.g. drover node list, drover instance drain ID; drover NOUN lists its verbs
   drover tool NAME [ARGUMENTS]     any operator tool by name
   drover tools                     all tools and their commands
+  drover wait KIND/NAME --for=state=ready   until it is so; at once when it cannot be any more
+  drover diff -f FILE              what apply would do: exit code 0 nothing, 1 something
+  drover apply -f FILE [--prune]   make the fleet as the file says (also: --dry-run, --schema)
+  drover node status               where each machine is in its provisioning, and when it was last heard
+  drover top                       nodes, agents and lag, over and over
   drover recent-events [PREFIX]    what happened, newest last
   drover event watch [PREFIX]      events as they happen (see event watch --help; also: drover events --watch)
-  drover explain SUBJECT           why an instance, cluster or virtual IP is as it is (also: drover why)
+  drover why SUBJECT               why an instance, cluster or virtual IP is as it is
+  drover explain TYPE[.FIELD]      what the fields of a resource mean
   drover what-if TOOL [ARGUMENTS]  what a call would do; also drover what-if NOUN VERB …
   drover fleet at TIME             the fleet as it was
   drover vpn join URL              bring this machine into a network (also: vpn refresh, list, revoke; see vpn --help)
+  drover doctor [--fix]            checks what a command needs, from this machine to the platform's parts
+  drover support [--out FILE]      one file for whoever helps, without secrets
+  drover docs [NAME]               runbooks, tutorials and reference, offline
+  drover context | login           several platforms (see context --help)
+  drover completion bash|zsh|fish  for the shell
   drover mcp                       an MCP server on stdin and stdout for an assistant (see mcp --help)
   drover lab ARGUMENTS             the lab on this machine
 
 Arguments are key=value, --key value, or --json '{"key":"value"}'.
+  -o FORMAT       table, wide, json, yaml, name, ndjson, jsonpath=PATH, columns=A,B; also --fields A,B and --no-headers
   --json          answer as {"success":true,"data":{…}}
+  --watch, -w     with a list or get: again and again; on a pipe one change a line (--after CURSOR goes on)
+  --at TIME       with a list or get: as it was then
+  --dry-run       with what changes something: what would follow, and nothing is changed
+  --wait          with what goes on after its answer: its phases until it has ended (--timeout 5m)
+  --context NAME  a platform of drover context list (DROVER_CONTEXT)
   --url URL       the platform (DROVER_URL; default http://127.0.0.1:8080)
   --token TOKEN   bearer token (DROVER_TOKEN; default admin.token in DROVER_DATA_DIR or ./data)
-  --help          also after a command`;
+  --help          also after a command; drover help exit-codes`;
 
-const typeName = (p: Parameter): string => {
+/** What is a command without being a noun of the registry. */
+export const COMMANDS = [
+  ...[
+    'tools',
+    'tool',
+    'wait',
+    'diff',
+    'apply',
+    'top',
+    'recent-events',
+    'events',
+    'why',
+    'explain',
+    'what-if',
+    'doctor',
+  ],
+  ...['support', 'docs', 'context', 'login', 'completion', 'mcp', 'lab', 'help'],
+];
+
+export const exitCodesHelp = (): string =>
+  Object.entries(EXIT_CODES)
+    .map(([code, text]) => `${code.padStart(5)}  ${text}`)
+    .join('\n');
+
+export const typeName = (p: Parameter): string => {
   if (p.enum !== undefined) return p.enum.map(String).join('|');
   return p.type ?? p.anyOf?.map((one) => typeName(one)).join(' or ') ?? 'any';
 };

@@ -29,9 +29,9 @@ const tells = (rows: readonly Row[], name: string): boolean =>
   rows.some((row) => !['-', '', '{}'].includes(cell(row[name]))) &&
   rows.every((row) => isFlat(row[name]) || row[name] === null);
 
-const column = (rows: readonly Row[], name: string): Column => {
-  const isId = name === 'id' || name.endsWith('_id');
-  const cells = rows.map((row) => (isId ? cell(row[name]) : clip(cell(row[name]))));
+const column = (rows: readonly Row[], name: string, whole: boolean): Column => {
+  const isWhole = whole || name === 'id' || name.endsWith('_id');
+  const cells = rows.map((row) => (isWhole ? cell(row[name]) : clip(cell(row[name]))));
   return { name, cells, width: Math.max(name.length, ...cells.map((text) => text.length)) };
 };
 
@@ -48,13 +48,34 @@ const rank = (name: string): number => {
 const repeats = (one: Column, other: Column): boolean =>
   one.name === 'state' && other.name === 'status' && one.cells.every((text, row) => text === other.cells[row]);
 
+interface TableOptions {
+  readonly headers?: boolean;
+  /** Nothing clipped, nothing left out. */
+  readonly wide?: boolean;
+  /** These, in this order, and no others. */
+  readonly columns?: readonly string[] | undefined;
+}
+
+const chosen = (rows: readonly Row[], { wide, columns }: TableOptions): Column[] => {
+  const names = columns ?? [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  if (columns !== undefined) return names.map((name) => column(rows, name, true));
+  return names
+    .filter((name) => tells(rows, name))
+    .sort((a, b) => rank(a) - rank(b))
+    .map((name) => column(rows, name, wide === true));
+};
+
 /** As many columns as the terminal has room for, the telling ones first; `--json` has them all. Ids are never cut. */
-export const table = (rows: readonly Row[], width = process.stdout.columns ?? 160): string => {
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => tells(rows, name));
+export const table = (
+  rows: readonly Row[],
+  width = process.stdout.columns ?? 160,
+  options: TableOptions = {},
+): string => {
   const shown: Column[] = [];
   let left = width;
-  for (const one of names.sort((a, b) => rank(a) - rank(b)).map((name) => column(rows, name))) {
-    if (shown.some((other) => repeats(one, other)) || (shown.length >= 2 && one.width + 2 > left)) continue;
+  for (const one of chosen(rows, options)) {
+    if (options.columns === undefined && shown.some((other) => repeats(one, other))) continue;
+    if (shown.length >= 2 && one.width + 2 > left) continue;
     shown.push(one);
     left -= one.width + 2;
   }
@@ -63,7 +84,8 @@ export const table = (rows: readonly Row[], width = process.stdout.columns ?? 16
       .map((c) => cellOf(c).padEnd(c.width))
       .join('  ')
       .trimEnd();
-  return [line((c) => c.name.toUpperCase()), ...rows.map((_, i) => line((c) => c.cells[i]!))].join('\n');
+  const head = options.headers === false ? [] : [line((c) => c.name.toUpperCase())];
+  return [...head, ...rows.map((_, i) => line((c) => c.cells[i]!))].join('\n');
 };
 
 interface Event {
@@ -122,5 +144,6 @@ export const failure = (error: CliError, json: boolean): string => {
   }
   const lines = [`error:   ${error.message}`, `  why:   ${error.why}`];
   if (error.hint !== undefined) lines.push(`  try:   ${error.hint}`);
+  if (error.meant !== undefined) lines.push(`  did you mean: ${error.meant}`);
   return lines.join('\n');
 };

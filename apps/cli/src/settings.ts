@@ -1,20 +1,31 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { findContext, type Context } from './contexts/file.js';
 import { CliError } from './errors.js';
 
 export interface Settings {
   readonly url: string;
   readonly token: string;
   readonly json: boolean;
+  readonly output?: string;
+  readonly fields?: string;
+  readonly noHeaders?: boolean;
+  /** The context that it came from. */
+  readonly context?: string;
 }
 
 export interface GlobalFlags {
   readonly url?: string;
   readonly token?: string;
   readonly json: boolean;
+  readonly context?: string;
+  /** As it was written after -o. */
+  readonly output?: string;
+  readonly fields?: string;
+  readonly noHeaders?: boolean;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 const fromDataDir = (env: Environment): string | undefined => {
   const file = join(env.DROVER_DATA_DIR || './data', 'admin.token');
@@ -31,24 +42,54 @@ const defaultUrl = (env: Environment): string => {
   return `http://${address.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`;
 };
 
-/** An empty variable counts as absent. Flags win over the environment, which wins over the data directory of a platform on this machine. */
-export const resolveSettings = (flags: GlobalFlags, env: Environment): Settings => {
-  const url = (flags.url ?? (env.DROVER_URL || defaultUrl(env))).replace(/\/+$/, '');
-  if (!/^https?:\/\/[^/\s]+/.test(url)) {
-    throw new CliError(
-      `--url ${url}`,
-      'it is not an http:// or https:// address',
-      'for example http://127.0.0.1:8080',
-      2,
-    );
+const isUrl = (url: string): boolean => /^https?:\/\/[^/\s]+/.test(url);
+
+/** Which context holds, if any: the one that was asked for, or the current one where nothing else says which platform. */
+const contextOf = (flags: GlobalFlags, env: Environment): (Context & { readonly asked: boolean }) | undefined => {
+  const asked = flags.context ?? (env.DROVER_CONTEXT || undefined);
+  if (asked !== undefined && flags.url !== undefined) {
+    if (flags.context !== undefined)
+      throw new CliError('--url and --context', 'both say which platform is meant', 'give one of them', 2);
+    return undefined;
   }
-  const token = flags.token ?? (env.DROVER_TOKEN || fromDataDir(env));
+  const elsewhere = flags.url ?? (env.DROVER_URL || env.DROVER_DATA_DIR || env.DROVER_HTTP_ADDR);
+  if (asked === undefined && elsewhere !== undefined && elsewhere !== '') return undefined;
+  const found = findContext(env, asked);
+  return found === undefined ? undefined : { ...found, asked: asked !== undefined };
+};
+
+/**
+ * An empty variable counts as absent. Flags win over the environment, which wins over the current context, which wins over the data
+ * directory of a platform on this machine. A context that is asked for wins over the environment. Its token goes to its URL only.
+ */
+export const resolveSettings = (flags: GlobalFlags, env: Environment): Settings => {
+  const context = contextOf(flags, env);
+  const url = (context?.url ?? flags.url ?? (env.DROVER_URL || defaultUrl(env))).replace(/\/+$/, '');
+  if (!isUrl(url)) {
+    const hint = 'for example http://127.0.0.1:8080';
+    throw new CliError(`--url ${url}`, 'it is not an http:// or https:// address', hint, 2);
+  }
+  const ofEnvironment = env.DROVER_TOKEN || undefined;
+  const token =
+    flags.token ??
+    (context?.asked === true ? (context.token ?? ofEnvironment) : (ofEnvironment ?? context?.token)) ??
+    (context === undefined ? fromDataDir(env) : undefined);
   if (token === undefined || token === '') {
     throw new CliError(
       'there is no token',
-      'no --token, no DROVER_TOKEN, no admin.token in the data directory',
-      'set DROVER_TOKEN, or DROVER_DATA_DIR to the data directory of a platform on this machine',
+      context === undefined
+        ? 'no --token, no DROVER_TOKEN, no context, no admin.token in the data directory'
+        : `context ${context.name} has none, and neither --token nor DROVER_TOKEN is given`,
+      'drover login --url URL --token-stdin; or set DROVER_TOKEN, or DROVER_DATA_DIR to the data directory of a platform on this machine',
+      4,
     );
   }
-  return { url, token, json: flags.json };
+  return { url, token, json: flags.json || flags.output === 'json', ...shown(flags), ...named(context) };
 };
+
+const shown = ({ output, fields, noHeaders }: GlobalFlags) => ({
+  ...(output === undefined ? {} : { output }),
+  ...(fields === undefined ? {} : { fields }),
+  ...(noHeaders === undefined ? {} : { noHeaders }),
+});
+const named = (context: Context | undefined) => (context === undefined ? {} : { context: context.name });

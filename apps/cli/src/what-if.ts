@@ -19,7 +19,8 @@ export interface Prediction {
   readonly outcome: string;
   readonly refusal?: { readonly code: string; readonly message: string; readonly hint?: string };
   readonly warnings: readonly string[];
-  readonly answered_after_ms: number;
+  /** null: a dry run does not tell. */
+  readonly answered_after_ms: number | null;
   readonly horizon_seconds: number;
   readonly events: readonly {
     readonly at_ms: number;
@@ -68,7 +69,7 @@ export const renderPrediction = (p: Prediction, width: number, colours: boolean)
   const names = new Map(p.nodes_touched.map((node) => [node.instance_id, node.name ?? node.instance_id]));
   const lines = [
     paint('bold', `${p.tool} would be ${word(p.outcome)}`, colours) +
-      (p.outcome === 'done' ? ` after ${shortDuration(p.answered_after_ms)}` : ''),
+      (p.outcome === 'done' && p.answered_after_ms !== null ? ` after ${shortDuration(p.answered_after_ms)}` : ''),
     ...refusal(p, width, colours),
     ...p.warnings.map((warning) => paint('yellow', `warning: ${warning}`, colours)),
     ...(p.stopped_early === undefined ? [] : [paint('yellow', `stopped early: ${p.stopped_early}`, colours)]),
@@ -91,6 +92,29 @@ export const renderPrediction = (p: Prediction, width: number, colours: boolean)
   ];
   return lines.join('\n');
 };
+
+/** The answer of a call with `--dry-run`: the same picture, and the plan that a guarded token needs. */
+export const renderDryRun = (
+  tool: string,
+  data: Readonly<Record<string, unknown>>,
+  width: number,
+  colours: boolean,
+): string => {
+  const { would_be, plan_id, plan_expires_at, ...rest } = data.dry_run as Partial<Prediction> & {
+    readonly would_be: string;
+    readonly plan_id: string;
+    readonly plan_expires_at: string;
+  };
+  const prediction = {
+    ...{ events: [], nodes_touched: [], vip_moves: [], cannot_predict: [] },
+    ...rest,
+    ...{ tool, outcome: would_be, horizon_seconds: DRY_RUN_SECONDS, answered_after_ms: null },
+    warnings: (data.warnings as readonly string[] | undefined) ?? [],
+  };
+  return `${renderPrediction(prediction, width, colours)}\n\nnothing was changed; plan_id ${plan_id}, good until ${plan_expires_at}`;
+};
+/** So far the platform looks ahead in a dry run. */
+const DRY_RUN_SECONDS = 60;
 
 const WORDS: Readonly<Record<string, string>> = {
   done: 'done',

@@ -1,0 +1,117 @@
+import type { Cli } from './cli.js';
+import { CliError } from './errors.js';
+import { exitCodesHelp, USAGE } from './help.js';
+import { resolveSettings, type GlobalFlags } from './settings.js';
+
+export interface Command {
+  readonly flags: GlobalFlags;
+  readonly help: boolean;
+  readonly words: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** undefined: it is the registry's after all. */
+type Own = (command: Command) => Promise<number | undefined>;
+
+export const say = (text: string, code = 0): number => {
+  (code === 0 ? process.stdout : process.stderr).write(`${text}\n`);
+  return code;
+};
+
+const written = (text: string) => new Promise<void>((resolve) => process.stdout.write(`${text}\n`, () => resolve()));
+const progress = (text: string) => void process.stderr.write(`${text}\n`);
+const output = { out: (text: string) => void process.stdout.write(`${text}\n`), progress };
+
+/** Ctrl-C ends what waits or watches in order: the line that is being written is whole. A second one ends it at once. */
+let ending: AbortController | undefined;
+const end = (): AbortSignal => {
+  if (ending === undefined) {
+    const made = new AbortController();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.on(signal, () => (made.signal.aborted ? process.exit(130) : made.abort()));
+    ending = made;
+  }
+  return ending.signal;
+};
+
+const terminal = (): boolean => process.stdout.isTTY === true;
+
+const surroundings = (env: Command['env']) => ({ env, out: written, progress, terminal: terminal(), end: end() });
+
+export const cliOf = ({ flags, env }: Command): Cli => ({
+  settings: resolveSettings(flags, env),
+  ...surroundings(env),
+});
+
+/** Without a platform: `url` and token may be missing. */
+export const offline = (command: Command) => ({ ...surroundings(command.env), flags: command.flags });
+
+const after = (command: Command): Command => ({ ...command, words: command.words.slice(1) });
+
+/** What draws its own output takes --json and no other format: said, not overlooked. */
+export const plain = ({ flags, words }: Command): void => {
+  if (flags.output === undefined || flags.output === 'json' || flags.output === 'table') return;
+  const what = words.slice(0, 2).join(' ');
+  throw new CliError(`drover ${what} takes no -o ${flags.output}`, 'it knows --json', 'leave -o out', 2);
+};
+
+/** Loaded only when it is asked for: hashing and signatures are nothing that other commands need. */
+const audit: Own = async (command) => {
+  const { runAudit } = await import('./audit.js');
+  return runAudit({ ...after(command), output });
+};
+
+/** A grant's token that was given as an argument is gone from the list of processes before anything slow happens. */
+const vpn: Own = async (command) => {
+  if (command.words[1] === 'join') process.title = 'drover vpn join';
+  const { runVpn } = await import('./vpn.js');
+  return runVpn({ ...after(command), output, stdin: process.stdin, colours: terminal() });
+};
+
+const watchEvents = async (command: Command): Promise<number> => {
+  const { runEventWatch } = await import('./event-watch.js');
+  const format = command.flags.output === undefined ? [] : ['-o', command.flags.output];
+  return runEventWatch({ ...surroundings(command.env), ...command, words: [...command.words, ...format] });
+};
+
+const context: Own = async (command) => {
+  const { runContext } = await import('./contexts/command.js');
+  const { fetchTools } = await import('./client.js');
+  const check = (url: string, token: string) => fetchTools({ url, token, json: false });
+  const words = command.words[0] === 'login' ? command.words : command.words.slice(1);
+  return runContext({ ...command, words, stdin: process.stdin, out: output.out, check });
+};
+
+const wait: Own = async (command) => {
+  const { runWait, WAIT_USAGE } = await import('./wait.js');
+  return command.help ? say(WAIT_USAGE) : runWait(cliOf(command), command.words.slice(1));
+};
+
+export const OWN: Readonly<Record<string, Own>> = {
+  help: async ({ words }) => {
+    if (words[1] === undefined) return say(USAGE);
+    if (words[1] === 'exit-codes') return say(exitCodesHelp());
+    throw new CliError(
+      `no help on ${words[1]}`,
+      'there is `drover help exit-codes`, and --help after any command',
+      'drover help',
+      2,
+    );
+  },
+  audit,
+  vpn,
+  context,
+  login: context,
+  wait,
+  mcp: async (command) => {
+    const { runMcp } = await import('./mcp.js');
+    return runMcp(after(command));
+  },
+  event: async (command) =>
+    command.words[1] === 'watch' ? watchEvents({ ...command, words: command.words.slice(2) }) : undefined,
+  events: async (command) => {
+    if (command.words.includes('--watch')) return watchEvents(after(command));
+    const { runCommand } = await import('./commands.js');
+    return runCommand(cliOf(command), ['recent-events', ...command.words.slice(1)], command.help);
+  },
+};

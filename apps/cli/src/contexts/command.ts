@@ -1,0 +1,103 @@
+import type { GlobalFlags } from '../settings.js';
+import { CliError } from '../errors.js';
+import { table } from '../output.js';
+import { findContext, readContexts, writeContexts } from './file.js';
+
+export const CONTEXT_USAGE = `drover context list                       the platforms that this user knows
+drover context use NAME                   from now on this one is meant
+drover context add NAME --url URL         keep one; with --token-stdin its token is read from stdin
+drover context remove NAME                forget one, and its token
+drover login [NAME] --url URL --token-stdin   the same as add and use, after the platform has accepted the token
+
+They are kept in $XDG_CONFIG_HOME/drover/contexts.json (0600). --context NAME or DROVER_CONTEXT chooses for one command. --url, DROVER_URL
+and DROVER_DATA_DIR win over the current context.`;
+
+export interface ContextCommand {
+  readonly flags: GlobalFlags;
+  readonly help: boolean;
+  /** After `context`; `login` is a verb of it. */
+  readonly words: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly out: (text: string) => void;
+  /** Whether the platform takes the token: answers nothing, or throws. */
+  readonly check: (url: string, token: string) => Promise<unknown>;
+}
+
+const usage = (message: string, why: string): CliError => new CliError(message, why, 'drover context --help', 2);
+
+const NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
+
+const readToken = async (stdin: ContextCommand['stdin']): Promise<string> => {
+  let text = '';
+  for await (const chunk of stdin) text += String(chunk);
+  const token = text.trim();
+  if (token === '' || /\s/.test(token)) throw usage('stdin holds no token', 'one line with nothing but the token');
+  return token;
+};
+
+const list = ({ env, flags, out }: ContextCommand): void => {
+  const { current, contexts } = readContexts(env);
+  const rows = Object.entries(contexts).map(([name, one]) => ({
+    name,
+    url: one.url,
+    token: one.token === undefined ? 'none' : 'kept',
+    current: name === current,
+  }));
+  if (flags.json || flags.output === 'json') return out(JSON.stringify({ success: true, data: { contexts: rows } }));
+  out(rows.length === 0 ? 'no contexts' : table(rows.map((row) => ({ ...row, current: row.current ? '*' : '' }))));
+};
+
+const add = async (command: ContextCommand, verb: 'add' | 'login', words: readonly string[]): Promise<void> => {
+  const { env, flags, out, stdin } = command;
+  const rest = words.filter((word) => word !== '--token-stdin');
+  const fromStdin = rest.length < words.length;
+  const { url } = flags;
+  if (url === undefined)
+    throw usage('which platform?', `drover ${verb === 'login' ? 'login' : 'context add'} needs --url`);
+  if (!/^https?:\/\/[^/\s]+$/.test(url.replace(/\/+$/, '')))
+    throw usage(`--url ${url}`, 'it is not an http:// or https:// address of a platform');
+  if (flags.token !== undefined)
+    throw usage('--token shows the token in the list of processes', 'give it on stdin with --token-stdin');
+  if (verb === 'login' && !fromStdin) throw usage('login needs a token', 'pipe it in, with --token-stdin');
+  const name = rest[0] ?? (verb === 'login' ? 'default' : '');
+  if (!NAME.test(name) || rest.length > 1)
+    throw usage(`${rest.join(' ')}`, 'a context has one name: letters, digits, . _ -');
+  const token = fromStdin ? await readToken(stdin) : undefined;
+  if (token !== undefined) await command.check(url.replace(/\/+$/, ''), token);
+  const before = readContexts(env);
+  const one = { url: url.replace(/\/+$/, ''), ...(token === undefined ? {} : { token }) };
+  const isCurrent = verb === 'login' || before.current === undefined;
+  const file = writeContexts(env, {
+    ...before,
+    ...(isCurrent ? { current: name } : {}),
+    contexts: { ...before.contexts, [name]: one },
+  });
+  out(`${name} is ${one.url}${isCurrent ? ', and current' : ''}; kept in ${file}`);
+};
+
+const remove = ({ env, out }: ContextCommand, name: string): void => {
+  findContext(env, name);
+  const { current, contexts } = readContexts(env);
+  const left = Object.fromEntries(Object.entries(contexts).filter(([other]) => other !== name));
+  writeContexts(env, { ...(current === undefined || current === name ? {} : { current }), contexts: left });
+  out(`${name} is forgotten${current === name ? '; no context is current now' : ''}`);
+};
+
+/** `drover context …` and `drover login`; answers the exit code. */
+export const runContext = async (command: ContextCommand): Promise<number> => {
+  const [verb, ...rest] = command.words;
+  if (command.help || verb === undefined) return (command.out(CONTEXT_USAGE), command.help ? 0 : 2);
+  if (verb === 'list') list(command);
+  else if (verb === 'add' || verb === 'login') await add(command, verb, rest);
+  else if (verb === 'use' || verb === 'remove') {
+    if (rest.length !== 1) throw usage(`drover context ${verb}`, 'needs one name');
+    if (verb === 'remove') remove(command, rest[0]!);
+    else {
+      const { name, url } = findContext(command.env, rest[0])!;
+      writeContexts(command.env, { ...readContexts(command.env), current: name });
+      command.out(`${name} (${url}) is current`);
+    }
+  } else throw usage(`drover context has no ${verb}`, 'it has list, use, add and remove');
+  return 0;
+};

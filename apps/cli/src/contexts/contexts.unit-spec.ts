@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { CliError } from '../errors.js';
+import { resolveSettings } from '../settings.js';
+import { runContext, type ContextCommand } from './command.js';
+
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'drover-contexts-'));
+});
+afterEach(() => rmSync(home, { recursive: true }));
+
+const context = async (line: string, { token = '', ...over }: Partial<ContextCommand> & { token?: string } = {}) => {
+  const said: string[] = [];
+  const url = /--url (\S+)/.exec(line)?.[1];
+  const code = await runContext({
+    flags: { json: false, ...(url === undefined ? {} : { url }) },
+    help: false,
+    words: line.replace(/ ?--url \S+/, '').split(' '),
+    env: { HOME: home },
+    stdin: Readable.from([token]) as unknown as ContextCommand['stdin'],
+    out: (text) => void said.push(text),
+    check: async () => undefined,
+    ...over,
+  });
+  return { code, text: said.join('\n') };
+};
+const settings = (flags: object = {}, env: object = {}) =>
+  resolveSettings({ json: false, ...flags }, { HOME: home, ...env });
+
+it('keeps tokens for their platform only, in a file for nobody else', async () => {
+  await context('login prod --url https://prod.test/ --token-stdin', { token: 'secret-p\n' });
+  await context('add lab --url http://lab.test --token-stdin', { token: 'secret-l' });
+  expect(statSync(join(home, '.config/drover/contexts.json')).mode & 0o777).toBe(0o600);
+  expect(settings()).toMatchObject({ url: 'https://prod.test', token: 'secret-p', context: 'prod' });
+  expect(settings({ context: 'lab' })).toMatchObject({ url: 'http://lab.test', token: 'secret-l' });
+  expect(settings({}, { DROVER_CONTEXT: 'lab' })).toMatchObject({ token: 'secret-l' });
+  expect(settings({}, { DROVER_TOKEN: 'mine' })).toMatchObject({ url: 'https://prod.test', token: 'mine' });
+  // Another platform never gets to see the token of this one.
+  expect(() => settings({ url: 'http://evil.test' })).toThrow(expect.objectContaining({ exitCode: 4 }));
+  expect(() => settings({}, { DROVER_URL: 'http://evil.test' })).toThrow(expect.objectContaining({ exitCode: 4 }));
+  expect(() => settings({ url: 'http://x', context: 'lab' })).toThrow(expect.objectContaining({ exitCode: 2 }));
+  const { text } = await context('list');
+  expect(text).toContain('prod');
+  expect(text).not.toContain('secret');
+});
+
+it('changes the current one and forgets', async () => {
+  await context('login prod --url https://prod.test --token-stdin', { token: 'p' });
+  await context('add lab --url http://lab.test --token-stdin', { token: 'l' });
+  await context('use lab');
+  expect(settings()).toMatchObject({ context: 'lab' });
+  await context('remove lab');
+  expect(() => settings({ context: 'lab' })).toThrow(expect.objectContaining({ exitCode: 2 }));
+  await expect(context('use prdo')).rejects.toMatchObject({ exitCode: 2, meant: 'prod' });
+});
+
+it('keeps nothing when the platform does not accept the token', async () => {
+  const check = async () => {
+    throw new CliError('no', 'invalid_token', undefined, 4);
+  };
+  await expect(context('login a --url http://a.test --token-stdin', { token: 't', check })).rejects.toMatchObject({
+    exitCode: 4,
+  });
+  expect((await context('list')).text).toBe('no contexts');
+});
+
+it.each([
+  ['login a --url http://a.test', {}],
+  ['login a --token-stdin', {}],
+  ['login a b --url http://a.test --token-stdin', { token: 't' }],
+  ['login a --url ftp://a.test --token-stdin', { token: 't' }],
+  ['login a --url http://a.test --token-stdin', { token: 'two words' }],
+  ['login a --url http://a.test --token-stdin', { token: '' }],
+  ['lst', {}],
+  ['use', {}],
+])('%s is refused', async (line, over) => {
+  await expect(context(line, over)).rejects.toMatchObject({ exitCode: 2 });
+});

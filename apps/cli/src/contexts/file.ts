@@ -1,0 +1,78 @@
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { CliError } from '../errors.js';
+import { near } from '../near.js';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Context {
+  readonly name: string;
+  readonly url: string;
+  readonly token?: string;
+}
+
+export interface Contexts {
+  readonly current?: string;
+  readonly contexts: Readonly<Record<string, { readonly url: string; readonly token?: string }>>;
+}
+
+/** The file, or undefined where there is no home to keep it in. */
+export const contextFile = (env: Environment): string | undefined => {
+  const base = env.XDG_CONFIG_HOME || (env.HOME ? join(env.HOME, '.config') : '');
+  return base === '' ? undefined : join(base, 'drover', 'contexts.json');
+};
+
+const isContexts = (value: unknown): value is Contexts =>
+  typeof value === 'object' &&
+  value !== null &&
+  typeof (value as Contexts).contexts === 'object' &&
+  Object.values((value as Contexts).contexts).every((one) => typeof one?.url === 'string');
+
+export const readContexts = (env: Environment): Contexts => {
+  const file = contextFile(env);
+  if (file === undefined) return { contexts: {} };
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { contexts: {} };
+    throw new CliError(`cannot read ${file}`, (error as Error).message, 'pass --url and --token');
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isContexts(value)) return value;
+  } catch {
+    // Told below, as everything else that is wrong with the file.
+  }
+  throw new CliError(
+    `${file} holds no contexts`,
+    'it is not what drover writes',
+    'move it away and run drover login',
+    2,
+  );
+};
+
+/** Whole or not at all, and for nobody else's eyes. */
+export const writeContexts = (env: Environment, contexts: Contexts): string => {
+  const file = contextFile(env);
+  if (file === undefined)
+    throw new CliError('there is no place for contexts', 'neither XDG_CONFIG_HOME nor HOME is set', 'set one of them');
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(`${file}.new`, `${JSON.stringify(contexts, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+  return file;
+};
+
+/** Whether others may read it, though it holds tokens. */
+export const isExposed = (file: string): boolean => (statSync(file).mode & 0o077) !== 0;
+
+export const findContext = (env: Environment, asked: string | undefined): Context | undefined => {
+  const { current, contexts } = readContexts(env);
+  const name = asked ?? current;
+  if (name === undefined) return undefined;
+  const found = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
+  if (found !== undefined) return { name, ...found };
+  const names = Object.keys(contexts);
+  const why = names.length === 0 ? 'there is none yet' : `there are ${names.join(', ')}`;
+  throw new CliError(`there is no context ${name}`, why, 'drover context list', 2, undefined, near(name, names));
+};
