@@ -59,11 +59,14 @@ const section = (tool) => {
   ].join('\n\n');
 };
 
-export const toolsPage = (definitions, contexts) => {
-  const tools = contexts
+export const listedTools = (definitions, contexts) =>
+  contexts
     .flatMap((name) => Object.values(definitions[`${name}Tools`]))
     .filter((value) => typeof value === 'object' && 'input' in value && 'output' in value)
     .map(definitions.toolListing);
+
+export const toolsPage = (definitions, contexts) => {
+  const tools = listedTools(definitions, contexts);
   const groups = Object.keys(GROUPS).filter((group) => tools.some((t) => t.group === group));
   return `${[
     '# Operator tools',

@@ -1,3 +1,4 @@
+import { accounts, operators } from '#access';
 import { fleetProjections } from '#fleet';
 import { dockerProjections } from '#docker';
 import { kubernetesProjections } from '#kubernetes';
@@ -9,6 +10,8 @@ import { toolApprovals } from '#tools';
 /** Every read model of the platform, for what checks or rebuilds them all. */
 export const platformProjections: readonly ListedProjection[] = [
   listed(processDecisions),
+  listed(operators),
+  listed(accounts),
   ...fleetProjections,
   ...sdwanProjections,
   ...kubernetesProjections,

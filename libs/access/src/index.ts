@@ -1,6 +1,7 @@
 export * from './access.module.js';
 export * from './application/bootstrap.js';
 export * from './application/names.js';
+export * from './application/operator-commands.js';
 export * from './application/operator-directory.js';
 export * from './application/operator-tokens.js';
 export * from './application/secret-shredder.js';
@@ -8,6 +9,8 @@ export * from './ca/platform-ca.js';
 export * from './domain/account/account.js';
 export * from './domain/events.js';
 export * from './domain/operator/operator.js';
+export * from './domain/permissions.js';
+export * from './projections/operators.js';
 export * from './domain/secrets/subject.js';
 export * from './ports.js';
 export * from './secrets/envelope-secret-store.js';

@@ -28,3 +28,4 @@ export * from './tool-registry.js';
 export * from './tool-run.js';
 export * from './tool-schema.js';
 export * from './tools.module.js';
+export * from './tools/operators.module.js';

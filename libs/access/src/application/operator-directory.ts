@@ -1,7 +1,14 @@
 import { EventCatalogue, errorMessage, type Clock, type Log } from '#kernel';
 import { START, type EventStore, type RecordedEvent } from '#event-store';
 import { operatorDecider, type OperatorEvent, type OperatorState } from '../domain/operator/operator.js';
-import { OperatorCreated, OperatorTokenCreated, OperatorTokenRevoked } from '../domain/events.js';
+import {
+  OperatorCreated,
+  OperatorDisabled,
+  OperatorEnabled,
+  OperatorTokenCreated,
+  OperatorTokenRevoked,
+} from '../domain/events.js';
+import { expandScopes } from '../domain/permissions.js';
 import type { OperatorAuthenticator, Principal } from '../ports.js';
 import { parseOperatorToken, sameDigest } from '../tokens/operator-token.js';
 
@@ -10,7 +17,13 @@ interface Entry {
   readonly state: OperatorState;
 }
 
-const catalogue = new EventCatalogue([OperatorCreated, OperatorTokenCreated, OperatorTokenRevoked]);
+const catalogue = new EventCatalogue([
+  OperatorCreated,
+  OperatorTokenCreated,
+  OperatorTokenRevoked,
+  OperatorDisabled,
+  OperatorEnabled,
+]);
 
 /**
  * Operators and their tokens, folded from the log. Each authentication also reads what the operator's own stream holds beyond
@@ -62,12 +75,12 @@ export class OperatorDirectory implements OperatorAuthenticator {
     const token = state?.tokens.find((t) => t.tokenId === parsed.tokenId);
     if (state?.created === undefined || token === undefined || !sameDigest(token.digest, parsed.digest))
       return undefined;
-    if (token.revoked) return undefined;
+    if (token.revoked || state.disabled) return undefined;
     if (token.expiresAt !== null && Date.parse(token.expiresAt) <= this.clock.wallMs()) return undefined;
     const { operatorId, accountId, name } = state.created;
     const expires = token.expiresAt === null ? {} : { expiresAtMs: Date.parse(token.expiresAt) };
     const guarded = token.guarded ? { guarded: true } : {};
-    return { operatorId, accountId, name, permissions: new Set(token.permissions), ...expires, ...guarded };
+    return { operatorId, accountId, name, permissions: expandScopes(token.permissions), ...expires, ...guarded };
   }
 
   private async current(operatorId: string): Promise<OperatorState | undefined> {

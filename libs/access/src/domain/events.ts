@@ -41,6 +41,8 @@ export const OperatorTokenCreated = defineEvent(
     expires_at: z.iso.datetime().nullable(),
     /** Made for an AI operator: what disrupts needs a plan, what destroys a human. */
     guarded: z.boolean().optional(),
+    /** What it is for, in its owner's words. */
+    label: z.string().optional(),
   }),
 );
 export const OperatorTokenRevoked = defineEvent(
@@ -48,6 +50,15 @@ export const OperatorTokenRevoked = defineEvent(
   1,
   z.object({ operator_id, token_id: z.string() }),
 );
+/** From here on none of its tokens opens anything. */
+export const OperatorDisabled = defineEvent(
+  'system.operator.disabled',
+  1,
+  z.object({ operator_id, reason: z.string() }),
+  { severity: 'warning' },
+);
+/** Its tokens that are neither expired nor revoked open again what they did. */
+export const OperatorEnabled = defineEvent('system.operator.enabled', 1, z.object({ operator_id }));
 
 /** A subject has ended and its data key is deleted: nobody can read what was sealed for it, with whatever key. */
 export const SecretsShredded = defineEvent(
@@ -82,6 +93,8 @@ export const accessEvents = [
   OperatorCreated,
   OperatorTokenCreated,
   OperatorTokenRevoked,
+  OperatorDisabled,
+  OperatorEnabled,
   SecretsShredded,
   MasterKeyRotationStarted,
   MasterKeyRotated,

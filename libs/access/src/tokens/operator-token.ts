@@ -15,8 +15,14 @@ export interface MintedToken {
   readonly digest: string;
 }
 
-export const mintOperatorToken = (operatorId: OperatorId, random: Pick<Random, 'bytes'>): MintedToken => {
-  const tokenId = uuidOf(operatorId).replaceAll('-', '') + Buffer.from(random.bytes(4)).toString('hex');
+/** With a `seed` (of a call that may be repeated) the id is the same each time; the secret never is. */
+export const mintOperatorToken = (
+  operatorId: OperatorId,
+  random: Pick<Random, 'bytes'>,
+  seed?: string,
+): MintedToken => {
+  const own = seed === undefined ? Buffer.from(random.bytes(4)).toString('hex') : sha256Hex(seed).slice(0, 8);
+  const tokenId = uuidOf(operatorId).replaceAll('-', '') + own;
   const token = `drv_${tokenId}_${Buffer.from(random.bytes(32)).toString('base64url')}`;
   return { token, tokenId, digest: sha256Hex(token) };
 };

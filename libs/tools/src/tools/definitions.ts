@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { defineTool } from '../define-tool.js';
 
+export * from './operator-definitions.js';
+
 const READ = 'system.approvals.read';
 const DECIDE = 'system.approvals.decide';
 const approval_id = z.string().min(1).max(100).describe('As the answer of the call named it');

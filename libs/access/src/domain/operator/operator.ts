@@ -10,10 +10,20 @@ import {
   type AccountId,
   type OperatorId,
 } from '#kernel';
-import { OperatorCreated, OperatorTokenCreated, OperatorTokenRevoked } from '../events.js';
+import {
+  OperatorCreated,
+  OperatorDisabled,
+  OperatorEnabled,
+  OperatorTokenCreated,
+  OperatorTokenRevoked,
+} from '../events.js';
 
 export type OperatorEvent =
-  EventOf<typeof OperatorCreated> | EventOf<typeof OperatorTokenCreated> | EventOf<typeof OperatorTokenRevoked>;
+  | EventOf<typeof OperatorCreated>
+  | EventOf<typeof OperatorTokenCreated>
+  | EventOf<typeof OperatorTokenRevoked>
+  | EventOf<typeof OperatorDisabled>
+  | EventOf<typeof OperatorEnabled>;
 
 export interface OperatorTokenState {
   readonly tokenId: string;
@@ -24,12 +34,14 @@ export interface OperatorTokenState {
   readonly expiresAt: string | null;
   readonly revoked: boolean;
   readonly guarded: boolean;
+  readonly label: string;
 }
 
 export interface OperatorState {
   readonly created:
     { readonly operatorId: OperatorId; readonly accountId: AccountId; readonly name: string } | undefined;
   readonly tokens: readonly OperatorTokenState[];
+  readonly disabled: boolean;
 }
 
 export interface NewToken {
@@ -38,6 +50,7 @@ export interface NewToken {
   readonly permissions: readonly string[];
   readonly expires_at: string | null;
   readonly guarded?: boolean;
+  readonly label?: string;
 }
 
 export type OperatorCommand =
@@ -50,13 +63,35 @@ export type OperatorCommand =
       readonly token: NewToken;
     }
   | { readonly type: 'create_token'; readonly token: NewToken }
-  | { readonly type: 'revoke_token'; readonly tokenId: string };
+  | { readonly type: 'revoke_token'; readonly tokenId: string }
+  /** The new token takes the place of the old one at one stroke. */
+  | { readonly type: 'rotate_token'; readonly tokenId: string; readonly token: NewToken }
+  | { readonly type: 'disable'; readonly reason: string }
+  | { readonly type: 'enable' };
 
 const unknownOperator = () =>
   reject(refusal(404, 'unknown_operator', 'there is no such operator', { field: 'operator_id' }));
 
 const tokenCreated = (operatorId: OperatorId, token: NewToken) =>
   OperatorTokenCreated({ operator_id: operatorId, ...token, permissions: [...token.permissions] });
+
+const revoke = (tokenId: string, state: OperatorState): Decision<OperatorEvent> => {
+  if (state.created === undefined) return unknownOperator();
+  const token = state.tokens.find((t) => t.tokenId === tokenId);
+  if (token === undefined) {
+    const candidates = state.tokens.filter((t) => !t.revoked).map((t) => ({ id: t.tokenId }));
+    const message = `operator ${state.created.name} has no token ${tokenId}`;
+    return reject(refusal(404, 'unknown_token', message, { field: 'token_id', candidates }));
+  }
+  if (token.revoked) return nothing('already_revoked');
+  return accept(OperatorTokenRevoked({ operator_id: state.created.operatorId, token_id: token.tokenId }));
+};
+
+const revokedBefore = (tokenId: string) =>
+  refusal(409, 'token_revoked', `the token ${tokenId} is revoked: it cannot be rotated`, {
+    field: 'token_id',
+    hint: 'issue a new one with system_issue_token',
+  });
 
 const decide = (command: OperatorCommand, state: OperatorState): Decision<OperatorEvent> => {
   switch (command.type) {
@@ -72,17 +107,21 @@ const decide = (command: OperatorCommand, state: OperatorState): Decision<Operat
       if (state.created === undefined) return unknownOperator();
       if (state.tokens.some((t) => t.tokenId === command.token.token_id)) return nothing('already_created');
       return accept(tokenCreated(state.created.operatorId, command.token));
-    case 'revoke_token': {
-      if (state.created === undefined) return unknownOperator();
-      const token = state.tokens.find((t) => t.tokenId === command.tokenId);
-      if (token === undefined) {
-        const candidates = state.tokens.filter((t) => !t.revoked).map((t) => ({ id: t.tokenId }));
-        const message = `operator ${state.created.name} has no token ${command.tokenId}`;
-        return reject(refusal(404, 'unknown_token', message, { field: 'token_id', candidates }));
-      }
-      if (token.revoked) return nothing('already_revoked');
-      return accept(OperatorTokenRevoked({ operator_id: state.created.operatorId, token_id: token.tokenId }));
+    case 'revoke_token':
+      return revoke(command.tokenId, state);
+    case 'rotate_token': {
+      const revoked = revoke(command.tokenId, state);
+      if (revoked.kind !== 'nothing' && revoked.kind !== 'accept') return revoked;
+      if (revoked.kind === 'nothing') return reject(revokedBefore(command.tokenId));
+      return accept<OperatorEvent>(tokenCreated(state.created!.operatorId, command.token), ...revoked.events);
     }
+    case 'disable':
+      if (state.created === undefined) return unknownOperator();
+      if (state.disabled) return nothing('already_disabled');
+      return accept(OperatorDisabled({ operator_id: state.created.operatorId, reason: command.reason }));
+    case 'enable':
+      if (state.created === undefined) return unknownOperator();
+      return state.disabled ? accept(OperatorEnabled({ operator_id: state.created.operatorId })) : nothing('enabled');
     default:
       return assertNever(command);
   }
@@ -95,7 +134,7 @@ const evolve = (state: OperatorState, event: OperatorEvent): OperatorState => {
       return { ...state, created: { operatorId: operator_id, accountId: account_id, name } };
     }
     case 'system.operator.token_created': {
-      const { token_id, token_digest, permissions, expires_at, guarded = false } = event.data;
+      const { token_id, token_digest, permissions, expires_at, guarded = false, label = '' } = event.data;
       const token = {
         tokenId: token_id,
         digest: token_digest,
@@ -103,6 +142,7 @@ const evolve = (state: OperatorState, event: OperatorEvent): OperatorState => {
         expiresAt: expires_at,
         revoked: false,
         guarded,
+        label,
       };
       return { ...state, tokens: [...state.tokens, token] };
     }
@@ -110,13 +150,17 @@ const evolve = (state: OperatorState, event: OperatorEvent): OperatorState => {
       const revoke = (t: OperatorTokenState) => (t.tokenId === event.data.token_id ? { ...t, revoked: true } : t);
       return { ...state, tokens: state.tokens.map(revoke) };
     }
+    case 'system.operator.disabled':
+      return { ...state, disabled: true };
+    case 'system.operator.enabled':
+      return { ...state, disabled: false };
     default:
       return assertNever(event);
   }
 };
 
 export const operatorDecider: Decider<OperatorState, OperatorCommand, OperatorEvent> = {
-  initial: { created: undefined, tokens: [] },
+  initial: { created: undefined, tokens: [], disabled: false },
   decide,
   evolve,
 };
