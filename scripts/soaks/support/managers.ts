@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { secretShredder } from '#access';
 import { EventCatalogue } from '#kernel';
 import type { ProcessManager } from '#processing';
@@ -21,8 +20,9 @@ const files = (): string[] =>
 export const registeredManagers = async (): Promise<readonly ProcessManager[]> => {
   const all: unknown[] = [secretShredder(new EventCatalogue(platformEvents))];
   for (const file of files()) {
-    const url = pathToFileURL(join(LIBS, file.replace(/\.ts$/, '.js'))).href;
-    all.push(...Object.values((await import(url)) as Record<string, unknown>));
+    // Relative, which jest maps to the source and Node to the compiled file.
+    const path = `../../../libs/${file.replace(/\.ts$/, '.js')}`;
+    all.push(...Object.values((await import(path)) as Record<string, unknown>));
   }
   return [...new Map(all.filter(isManager).map((one) => [one.name, one])).values()];
 };
