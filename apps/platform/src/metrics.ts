@@ -1,6 +1,10 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { systemClock } from '#kernel';
+import type { AgentGateway } from '#agent-gateway';
+import { AgentMetrics } from './agent-metrics.js';
 import { ProcessingMetrics, type ProcessingFacts } from './processing-metrics.js';
+import type { StoreMetrics } from './store-metrics.js';
+import { VERSION } from './version.js';
 
 /** What Prometheus reads. No label holds a name or id of an account. */
 export class Metrics {
@@ -23,11 +27,26 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
+    const build = new Gauge({
+      name: 'drover_build_info',
+      help: 'Always 1; the version is its label',
+      labelNames: ['version'],
+      registers: [this.registry],
+    });
+    build.set({ version: VERSION }, 1);
   }
 
   /** Asked at each scrape, so that a stalled projection shows even when nothing calls it. */
   watchProcessing(facts: ProcessingFacts): void {
     this.processing = new ProcessingMetrics(this.registry, facts, systemClock);
+  }
+
+  watchAgents(gateway: Pick<AgentGateway, 'addObserver' | 'census'>): void {
+    gateway.addObserver(new AgentMetrics(this.registry, () => gateway.census()));
+  }
+
+  watchStore(store: StoreMetrics): void {
+    store.register(this.registry);
   }
 
   /** A number that is asked for at each scrape. */

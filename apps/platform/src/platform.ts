@@ -2,7 +2,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import type { AddressInfo } from 'node:net';
-import { ConfigError, errorMessage, systemTimers, type Config, type Log } from '#kernel';
+import { ConfigError, errorMessage, systemClock, systemTimers, type Config, type Log } from '#kernel';
 import { ENROLLMENT_HANDLER, type EnrollmentHandler } from '#agent-gateway';
 import { COMMAND_DISPATCHER, type CommandDispatcher } from '#processing';
 import { NestLog } from './adapters/nest-log.js';
@@ -15,6 +15,7 @@ import { Metrics } from './metrics.js';
 import { openStore, type OpenedStore } from './parts/event-store.js';
 import { PlatformModule } from './platform.module.js';
 import { Readiness } from './readiness.js';
+import { StoreMetrics } from './store-metrics.js';
 import { MAX_BODY_BYTES } from './version.js';
 
 const HTTP_GRACE_MS = 3_000;
@@ -53,8 +54,10 @@ export const startPlatform = async (options: PlatformOptions): Promise<RunningPl
 
 const start = async (options: PlatformOptions, closing: Closing): Promise<RunningPlatform> => {
   const { config, log, onBadOutput } = options;
-  const opened = options.opened ?? (await openStore(config, log));
-  closing.add('event store', opened.close);
+  const bare = options.opened ?? (await openStore(config, log));
+  closing.add('event store', bare.close);
+  const storeMetrics = new StoreMetrics(systemClock);
+  const opened = { ...bare, store: storeMetrics.meter(bare.store) };
   const foundation = await openFoundation({ config, log, opened, closing });
   const { processing, gateway } = foundation;
   const app = await createApp(foundation, onBadOutput ?? 'log');
@@ -66,6 +69,8 @@ const start = async (options: PlatformOptions, closing: Closing): Promise<Runnin
   await gateway.fold();
   await processing.start();
   foundation.consumers.webhooks.start();
+  app.get(Metrics).watchStore(storeMetrics);
+  app.get(Metrics).watchAgents(gateway);
   const agents = await startGateway(foundation, closing);
   watch(app.get(Readiness), foundation);
   app.get(Metrics).watchProcessing(processing);

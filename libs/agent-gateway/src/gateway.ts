@@ -22,6 +22,7 @@ import { Feed } from './desired/feed.js';
 import { Refresher } from './desired/refresher.js';
 import type { Beats } from './liveness/leases.js';
 import type {
+  AgentCensus,
   AgentLink,
   AgentLiveness,
   AgentObserver,
@@ -231,6 +232,11 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
   disconnect(instanceId: string, bye: agentV1.Bye): void {
     const record = this.hub.records.get(instanceId);
     for (const session of [record?.challenger, record?.session]) session?.bye(bye.code, bye.message, bye.wipe);
+  }
+
+  /** How many agents are in which state, for metrics. */
+  census(): AgentCensus {
+    return this.hub.census();
   }
 
   /** Sources set aside because of an event they could not fold, for health reports. */

@@ -101,6 +101,15 @@ export interface AgentLiveness {
   readonly sent?: ReadonlyMap<string, bigint> | undefined;
 }
 
+/** Every agent that is known here is counted once. */
+export interface AgentCensus {
+  readonly connected: number;
+  /** Without a stream; its lease still runs. */
+  readonly away: number;
+  readonly suspected: number;
+  readonly lost: number;
+}
+
 /** The platform's side of the agents' streams. */
 export interface AgentLink {
   liveness(instanceId: string): AgentLiveness;

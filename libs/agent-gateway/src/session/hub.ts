@@ -4,7 +4,7 @@ import type { CompiledState } from '../desired/compiled.js';
 import type { Plan } from '../desired/plan.js';
 import { beat, beatOf, LeaseJudge, type Beats } from '../liveness/leases.js';
 import { Settling } from '../liveness/settling.js';
-import type { AgentIdentity, AgentLiveness, AgentObserver, EnrollmentHandler } from '../ports.js';
+import type { AgentCensus, AgentIdentity, AgentLiveness, AgentObserver, EnrollmentHandler } from '../ports.js';
 import { admit } from './admission.js';
 import { AgentRecord } from './agent-record.js';
 import { hear } from './hear.js';
@@ -166,6 +166,15 @@ export class SessionHub implements SessionHost {
     const { session, suspected, lost, applied } = record;
     const sent = session?.sentGenerations();
     return { connected: session !== undefined, silentMs, suspected, lost, applied, problems: record.problems(), sent };
+  }
+
+  census(): AgentCensus {
+    const counts = { connected: 0, away: 0, suspected: 0, lost: 0 };
+    for (const { session, suspected, lost } of this.records.values()) {
+      const state = lost ? 'lost' : suspected ? 'suspected' : session === undefined ? 'away' : 'connected';
+      counts[state]++;
+    }
+    return counts;
   }
 
   setVipCandidate(instanceId: string, isCandidate: boolean): void {
