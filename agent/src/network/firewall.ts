@@ -9,10 +9,17 @@ interface Ports {
   readonly log: Log;
 }
 
-interface Written {
+/** What a table is made of, beside its rules. */
+export interface FirewallAbout {
+  /** In an ibgp network: the routing daemons' BGP, which passes. */
+  readonly bgpPort?: number | undefined;
+  /** On a gateway: what is forwarded, and nothing else. */
+  readonly lan?: InterfaceItem['lan'];
+}
+
+interface Written extends FirewallAbout {
   readonly device: string;
   readonly rules: readonly FirewallItem[];
-  readonly lan: InterfaceItem['lan'];
   readonly script: string;
   readonly listing: string;
 }
@@ -32,12 +39,8 @@ export class Firewall {
   ) {}
 
   /** Level-triggered. Rejects when the rules could not be written; the earlier ones then stay. */
-  async apply(
-    device: string,
-    rules: readonly FirewallItem[],
-    bgpPort?: number,
-    lan?: InterfaceItem['lan'],
-  ): Promise<void> {
+  async apply(device: string, rules: readonly FirewallItem[], about: FirewallAbout = {}): Promise<void> {
+    const { bgpPort, lan } = about;
     const script = firewallScript(device, rules, this.leasePort, bgpPort, lan);
     let isRepair = false;
     if (this.written?.script === script) {
@@ -53,7 +56,7 @@ export class Firewall {
     // Where nft does not work, having no rules needs no nft, unless those of an earlier life still stand.
     if (code !== 0 && (rules.length > 0 || lan !== undefined || listing !== ''))
       throw new Error(`nft: ${stderr.trim().split('\n')[0] || 'cannot be run'}`);
-    this.written = { device, rules, lan, script, listing };
+    this.written = { device, rules, bgpPort, lan, script, listing };
     this.lookedMs = this.ports.clock.monotonicMs();
     if (isRepair) this.repaired();
   }
@@ -70,16 +73,22 @@ export class Firewall {
   }
 
   /** True when exactly these rules were written last, as far as can be told without asking. */
-  stands(device: string, rules: readonly FirewallItem[] | undefined, lan?: InterfaceItem['lan']): boolean {
+  stands(device: string, rules: readonly FirewallItem[] | undefined, about: FirewallAbout): boolean {
     const { written } = this;
     return (
       rules !== undefined &&
       written !== undefined &&
       written.device === device &&
-      JSON.stringify(written.lan) === JSON.stringify(lan) &&
+      written.bgpPort === about.bgpPort &&
+      this.guards(about.lan) &&
       written.rules.length === rules.length &&
       written.rules.every((rule, n) => rule === rules[n])
     );
+  }
+
+  /** Whether what was written last lets through to these LANs what it should, and nothing else. */
+  guards(lan: InterfaceItem['lan']): boolean {
+    return this.written !== undefined && JSON.stringify(this.written.lan) === JSON.stringify(lan);
   }
 
   /** Whether rules of this agent's stand on the node at all: an interface must not be up without. */

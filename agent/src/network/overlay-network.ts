@@ -8,7 +8,7 @@ import { NodeKeys } from '../wireguard/node-keys.js';
 import { canonicalAddress, canonicalCidr, canonicalPrefix, isV6 } from './cidr.js';
 import { composeInterface, type ComposedInterface, type NetworkSection } from './compose.js';
 import { LEASE_PORT } from '../lease/wire.js';
-import { Firewall } from './firewall.js';
+import { Firewall, type FirewallAbout } from './firewall.js';
 import { HostNames } from './host-names.js';
 import { InterfaceReconciler } from './interface-reconciler.js';
 import { KeyTurns } from './key-turn.js';
@@ -148,8 +148,7 @@ export class OverlayNetwork {
   async stands(): Promise<boolean> {
     const { section, errors } = this;
     const composed = this.compose();
-    if (composed === undefined || errors.length > 0 || !this.firewall.stands(composed.name, section.firewall))
-      return false;
+    if (composed === undefined || errors.length > 0 || !this.firewallStands) return false;
     // Whose key is about to change is looked after at every turn.
     if (section.peers.some((peer) => peer.next_public_key !== undefined)) return false;
     const keys = await this.keys.current();
@@ -164,13 +163,8 @@ export class OverlayNetwork {
     return this.queue.run(async () => {
       const composed = this.compose();
       if (composed === undefined) return [...this.section.errors];
-      if (
-        this.errors.length > 0 ||
-        !this.firewall.stands(composed.name, this.section.firewall, this.section.iface?.lan)
-      )
-        return this.everything();
-      const done = await this.quickly(composed);
-      return done ? [...this.section.errors] : this.everything();
+      if (this.errors.length > 0 || !this.firewallStands) return this.everything();
+      return (await this.quickly(composed)) ? [...this.section.errors] : this.everything();
     });
   }
 
@@ -239,8 +233,13 @@ export class OverlayNetwork {
     }
   }
 
+  private get firewallStands(): boolean {
+    const { iface, firewall } = this.section;
+    return this.firewall.stands(iface!.name, firewall, aboutOf(this.section));
+  }
+
   private async applyFirewall(): Promise<string[]> {
-    const { iface, firewall, bgp } = this.section;
+    const { iface, firewall } = this.section;
     if (iface === undefined) return [];
     if (this.deps.driver.sharedDevice)
       return firewall?.length === 0 && iface.lan === undefined
@@ -249,7 +248,7 @@ export class OverlayNetwork {
     // A rule left out could be the one that drops.
     if (firewall === undefined) return ['firewall: a rule cannot be understood, so none of the new ones is taken'];
     try {
-      await this.firewall.apply(iface.name, firewall, bgp?.port, iface.lan);
+      await this.firewall.apply(iface.name, firewall, aboutOf(this.section));
       return [];
     } catch (error) {
       return [`firewall: ${errorMessage(error)}`];
@@ -272,7 +271,7 @@ export class OverlayNetwork {
     // First: an interface must not be up before its rules are.
     const errors = await this.applyFirewall();
     if (errors.length === 0 || this.firewall.isWritten || this.deps.driver.sharedDevice)
-      errors.push(...(await this.reconciler.full(() => this.compose()!, await this.keys.current())));
+      errors.push(...(await this.reconciler.full(() => this.guarded(), await this.keys.current())));
     if (errors.join() !== this.errors.join() && errors.length > 0)
       this.deps.ports.log.warn({ network: this.section.networkId, errors }, 'network has not converged');
     this.errors = errors;
@@ -282,6 +281,14 @@ export class OverlayNetwork {
   private device(): string {
     if (this.section.iface === undefined) throw new Error('the interface is not known yet');
     return this.deps.driver.device(this.section.iface.name);
+  }
+
+  /** A node does not begin to forward to LANs before the rules stand that say what. */
+  private guarded(): ComposedInterface {
+    const composed = this.compose()!;
+    const { lan } = this.section.iface!;
+    if (lan === undefined || this.firewall.guards(lan) || this.deps.driver.sharedDevice) return composed;
+    return { ...composed, forwarding: false };
   }
 
   private compose(): ComposedInterface | undefined {
@@ -296,3 +303,5 @@ export class OverlayNetwork {
     );
   }
 }
+
+const aboutOf = ({ iface, bgp }: NetworkSection): FirewallAbout => ({ bgpPort: bgp?.port, lan: iface?.lan });

@@ -1,0 +1,51 @@
+import { silentLog, type Clock } from '#kernel';
+import type { FirewallItem, InterfaceItem } from '#proto';
+import { Firewall } from './firewall.js';
+
+const DEVICE = 'wg-sdwan-abcdef';
+const lan: InterfaceItem['lan'] = { subnets: ['192.0.2.0/24'], also: [], masquerade: false };
+const rules: readonly FirewallItem[] = [];
+
+/** An nft that has one table, as it was written last; or that is broken. */
+const world = () => {
+  const nft = { table: '', broken: false };
+  const run = async (_: string, args: readonly string[], input?: string | Buffer) => {
+    if (args[0] === '-s') return { code: nft.table === '' ? 1 : 0, stdout: nft.table, stderr: '' };
+    if (nft.broken) return { code: 1, stdout: '', stderr: 'no nftables here' };
+    nft.table = String(input);
+    return { code: 0, stdout: '', stderr: '' };
+  };
+  const clock: Pick<Clock, 'monotonicMs'> = { monotonicMs: () => 0 };
+  return { nft, firewall: new Firewall({ clock, processes: { run }, log: silentLog }, 7_946) };
+};
+
+describe('what is known of a firewall without asking', () => {
+  it('stands on a gateway with the LANs that it was written for, and not with others', async () => {
+    const { firewall } = world();
+    await firewall.apply(DEVICE, rules, { lan });
+    expect(firewall.stands(DEVICE, rules, { lan })).toBe(true);
+    expect(firewall.stands(DEVICE, rules, {})).toBe(false);
+    expect(firewall.stands(DEVICE, rules, { lan: { ...lan, subnets: ['192.0.2.0/25'] } })).toBe(false);
+  });
+
+  it('does not stand once the network has routing daemons, nor when it has none any more: the way for BGP opens and closes', async () => {
+    const { firewall, nft } = world();
+    await firewall.apply(DEVICE, rules);
+    expect(firewall.stands(DEVICE, rules, { bgpPort: 1_790 })).toBe(false);
+    await firewall.apply(DEVICE, rules, { bgpPort: 1_790 });
+    expect(nft.table).toContain('tcp dport 1790 return');
+    expect(firewall.stands(DEVICE, rules, { bgpPort: 1_790 })).toBe(true);
+    expect(firewall.stands(DEVICE, rules, {})).toBe(false);
+  });
+
+  it('does not guard LANs that could not be written', async () => {
+    const { firewall, nft } = world();
+    await firewall.apply(DEVICE, rules);
+    nft.broken = true;
+    await expect(firewall.apply(DEVICE, rules, { lan })).rejects.toThrow('no nftables here');
+    expect([firewall.isWritten, firewall.guards(lan)]).toEqual([true, false]);
+    nft.broken = false;
+    await firewall.apply(DEVICE, rules, { lan });
+    expect(firewall.guards(lan)).toBe(true);
+  });
+});
