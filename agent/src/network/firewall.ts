@@ -1,6 +1,7 @@
 import type { Clock, Log } from '#kernel';
 import type { FirewallItem, InterfaceItem } from '#proto';
 import type { Processes } from '../ports.js';
+import type { NetworkSection } from './compose.js';
 import { firewallScript, firewallTable, removalScript } from './firewall-script.js';
 
 interface Ports {
@@ -16,6 +17,11 @@ export interface FirewallAbout {
   /** On a gateway: what is forwarded, and nothing else. */
   readonly lan?: InterfaceItem['lan'];
 }
+
+export const aboutOf = ({ iface, bgp }: Pick<NetworkSection, 'iface' | 'bgp'>): FirewallAbout => ({
+  bgpPort: bgp?.port,
+  lan: iface?.lan,
+});
 
 interface Written extends FirewallAbout {
   readonly device: string;
@@ -73,14 +79,16 @@ export class Firewall {
   }
 
   /** True when exactly these rules were written last, as far as can be told without asking. */
-  stands(device: string, rules: readonly FirewallItem[] | undefined, about: FirewallAbout): boolean {
+  stands(section: Pick<NetworkSection, 'iface' | 'bgp' | 'firewall'>): boolean {
     const { written } = this;
+    const rules = section.firewall;
+    const { bgpPort, lan } = aboutOf(section);
     return (
       rules !== undefined &&
       written !== undefined &&
-      written.device === device &&
-      written.bgpPort === about.bgpPort &&
-      this.guards(about.lan) &&
+      written.device === section.iface?.name &&
+      written.bgpPort === bgpPort &&
+      this.guards(lan) &&
       written.rules.length === rules.length &&
       written.rules.every((rule, n) => rule === rules[n])
     );

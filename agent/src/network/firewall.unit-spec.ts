@@ -1,6 +1,6 @@
 import { silentLog, type Clock } from '#kernel';
-import type { FirewallItem, InterfaceItem } from '#proto';
-import { Firewall } from './firewall.js';
+import type { BgpItem, FirewallItem, InterfaceItem } from '#proto';
+import { Firewall, type FirewallAbout } from './firewall.js';
 
 const DEVICE = 'wg-sdwan-abcdef';
 const lan: InterfaceItem['lan'] = { subnets: ['192.0.2.0/24'], also: [], masquerade: false };
@@ -19,23 +19,29 @@ const world = () => {
   return { nft, firewall: new Firewall({ clock, processes: { run }, log: silentLog }, 7_946) };
 };
 
+const section = (about: FirewallAbout) => ({
+  iface: { name: DEVICE, lan: about.lan } as InterfaceItem,
+  firewall: rules,
+  bgp: about.bgpPort === undefined ? undefined : ({ port: about.bgpPort } as BgpItem),
+});
+
 describe('what is known of a firewall without asking', () => {
   it('stands on a gateway with the LANs that it was written for, and not with others', async () => {
     const { firewall } = world();
     await firewall.apply(DEVICE, rules, { lan });
-    expect(firewall.stands(DEVICE, rules, { lan })).toBe(true);
-    expect(firewall.stands(DEVICE, rules, {})).toBe(false);
-    expect(firewall.stands(DEVICE, rules, { lan: { ...lan, subnets: ['192.0.2.0/25'] } })).toBe(false);
+    expect(firewall.stands(section({ lan }))).toBe(true);
+    expect(firewall.stands(section({}))).toBe(false);
+    expect(firewall.stands(section({ lan: { ...lan, subnets: ['192.0.2.0/25'] } }))).toBe(false);
   });
 
   it('does not stand once the network has routing daemons, nor when it has none any more: the way for BGP opens and closes', async () => {
     const { firewall, nft } = world();
     await firewall.apply(DEVICE, rules);
-    expect(firewall.stands(DEVICE, rules, { bgpPort: 1_790 })).toBe(false);
+    expect(firewall.stands(section({ bgpPort: 1_790 }))).toBe(false);
     await firewall.apply(DEVICE, rules, { bgpPort: 1_790 });
     expect(nft.table).toContain('tcp dport 1790 return');
-    expect(firewall.stands(DEVICE, rules, { bgpPort: 1_790 })).toBe(true);
-    expect(firewall.stands(DEVICE, rules, {})).toBe(false);
+    expect(firewall.stands(section({ bgpPort: 1_790 }))).toBe(true);
+    expect(firewall.stands(section({}))).toBe(false);
   });
 
   it('does not guard LANs that could not be written', async () => {

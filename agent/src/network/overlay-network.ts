@@ -8,7 +8,7 @@ import { NodeKeys } from '../wireguard/node-keys.js';
 import { canonicalAddress, canonicalCidr, canonicalPrefix, isV6 } from './cidr.js';
 import { composeInterface, type ComposedInterface, type NetworkSection } from './compose.js';
 import { LEASE_PORT } from '../lease/wire.js';
-import { Firewall, type FirewallAbout } from './firewall.js';
+import { aboutOf, Firewall } from './firewall.js';
 import { HostNames } from './host-names.js';
 import { InterfaceReconciler } from './interface-reconciler.js';
 import { KeyTurns } from './key-turn.js';
@@ -148,7 +148,7 @@ export class OverlayNetwork {
   async stands(): Promise<boolean> {
     const { section, errors } = this;
     const composed = this.compose();
-    if (composed === undefined || errors.length > 0 || !this.firewallStands) return false;
+    if (composed === undefined || errors.length > 0 || !this.firewall.stands(section)) return false;
     // Whose key is about to change is looked after at every turn.
     if (section.peers.some((peer) => peer.next_public_key !== undefined)) return false;
     const keys = await this.keys.current();
@@ -163,7 +163,7 @@ export class OverlayNetwork {
     return this.queue.run(async () => {
       const composed = this.compose();
       if (composed === undefined) return [...this.section.errors];
-      if (this.errors.length > 0 || !this.firewallStands) return this.everything();
+      if (this.errors.length > 0 || !this.firewall.stands(this.section)) return this.everything();
       return (await this.quickly(composed)) ? [...this.section.errors] : this.everything();
     });
   }
@@ -233,11 +233,6 @@ export class OverlayNetwork {
     }
   }
 
-  private get firewallStands(): boolean {
-    const { iface, firewall } = this.section;
-    return this.firewall.stands(iface!.name, firewall, aboutOf(this.section));
-  }
-
   private async applyFirewall(): Promise<string[]> {
     const { iface, firewall } = this.section;
     if (iface === undefined) return [];
@@ -303,5 +298,3 @@ export class OverlayNetwork {
     );
   }
 }
-
-const aboutOf = ({ iface, bgp }: NetworkSection): FirewallAbout => ({ bgpPort: bgp?.port, lan: iface?.lan });
