@@ -39,6 +39,8 @@ export interface RotationPlan {
 
 /** Between two changes that nobody asked for in one network: each makes every table anew. */
 export const SPACING_MS = 30_000;
+/** A change that has got no further for so long (its node is away, or cannot write a key) keeps nobody else's from beginning. */
+export const STUCK_MS = 10 * 60_000;
 
 /** Nodes that have the peer in their tables. */
 export const holdersOf = (network: NetworkView, peer: PeerView): PeerView[] =>
@@ -68,7 +70,8 @@ export const planRotations = (network: NetworkView, facts: RotationFacts): Rotat
     if (step !== undefined) steps.push(step);
     waiting.set(peer.peerId, waits);
   }
-  const due = rotating.length > 0 ? undefined : overdue(network, facts);
+  const goesOn = (peer: PeerView) => !facts.isAbsent(peer) && facts.nowMs - peer.keys.atMs < STUCK_MS;
+  const due = rotating.some(goesOn) ? undefined : overdue(network, facts);
   if (due !== undefined) steps.push({ kind: 'request', peerId: due.peerId });
   return { steps, waiting };
 };
@@ -130,6 +133,6 @@ const overdue = (network: NetworkView, { nowMs, maxAgeMs, isConnected }: Rotatio
   const nodes = [...network.peers.values()].filter((peer) => peer.instanceId !== null && peer.publicKey !== null);
   if (nodes.some((peer) => peer.keys.rotations > 0 && nowMs - peer.keys.atMs < SPACING_MS)) return undefined;
   return nodes
-    .filter((peer) => nowMs - peer.keys.sinceMs >= maxAgeMs && isConnected(peer))
+    .filter((peer) => peer.keys.rotation === null && nowMs - peer.keys.sinceMs >= maxAgeMs && isConnected(peer))
     .sort((a, b) => a.keys.sinceMs - b.keys.sinceMs || (a.peerId < b.peerId ? -1 : 1))[0];
 };

@@ -4,7 +4,7 @@ import { decideRotation, evolveKeys, nextKeyOf, switchedTo, type RotationCommand
 import { PeerKeyAnnounced } from '../peer/events.js';
 import { net, uuid } from '../testing/drive.js';
 import type { NetworkView, PeerView } from './model.js';
-import { holdersOf, planRotations, SPACING_MS, type RotationFacts } from './rotation-plan.js';
+import { holdersOf, planRotations, SPACING_MS, STUCK_MS, type RotationFacts } from './rotation-plan.js';
 
 const id = (n: number) => `sdwan_peer-${uuid(n)}` as const;
 const ids = (n: number) => ({ peer_id: id(n), network_id: net(1) as `sdwan_network-${string}` });
@@ -275,5 +275,20 @@ describe('changes of key in a network', () => {
     world.machines[1]!.linked = true;
     expect(at(15_000 + SPACING_MS - 1, 10_000)).toEqual([]);
     expect(at(15_000 + SPACING_MS, 10_000)).toEqual([{ kind: 'request', peerId: id(1) }]);
+  });
+
+  it('begin by themselves also while the change of another is stuck: it died on the way, or gets no further', () => {
+    const world = new World([true, false, false]);
+    const due = (nowMs: number) =>
+      planRotations(world.network(), { ...world.facts(), nowMs, maxAgeMs: 1_000 })
+        .steps.filter(({ kind }) => kind === 'request')
+        .map(({ peerId }) => peerId);
+    world.command(0, { kind: 'request_rotation', reason: 'age' });
+    expect(due(SPACING_MS)).toEqual([]);
+    expect(due(STUCK_MS)).toEqual([id(1)]);
+    perform(world, { what: 'die', n: 0 });
+    expect(due(SPACING_MS)).toEqual([id(1)]);
+    world.command(1, { kind: 'request_rotation', reason: 'age' });
+    expect(due(SPACING_MS)).toEqual([]);
   });
 });
