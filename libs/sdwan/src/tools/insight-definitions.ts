@@ -118,7 +118,7 @@ export const previewPeerConfig = defineTool({
     routes: z.array(route),
     vips_held: z.array(z.object({ id: z.string(), address: z.string(), epoch: z.number().int() })),
     firewall: z.object({ policy: z.enum(['accept', 'drop']), rules: z.array(z.unknown()) }),
-    generation: z.string().describe('Position of the last event that was folded; opaque'),
+    generation: z.string().describe('Another one whenever the configuration is another; opaque'),
     hash: z.string(),
   }),
   permission: read,

@@ -186,9 +186,7 @@ const preview = (model: SdwanModel, peerId: string, at: string | undefined) => {
       })),
     },
   };
-  return {
-    ...shown,
-    generation: sha256Hex(`generation|${model.position}`).slice(0, 16),
-    hash: sha256Hex(canonicalJson(shown)),
-  };
+  const hash = sha256Hex(canonicalJson(shown));
+  // Of what the peer is told, not of the log: a position would tell how much happens in other accounts.
+  return { ...shown, generation: sha256Hex(`generation|${peerId}|${hash}`).slice(0, 16), hash };
 };
