@@ -28,7 +28,7 @@ describe('failover under random schedules, with the agentsâ€™ and the platformâ€
     expect(epochs).toBeGreaterThan(RUNS * 1.2);
   }, 120_000);
 
-  it.each(found)('settles where it once did not: %s', async (_, schedule) => {
+  it.each(found)('holds and settles where it once did not: %s', async (_, schedule) => {
     expect((await run(schedule)).violations).toEqual([]);
   });
 

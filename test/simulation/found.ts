@@ -1,6 +1,6 @@
 import type { Schedule } from './schedules.js';
 
-/** Schedules that once did not settle, as the soak found them. */
+/** Schedules under which something once did not hold, or seemed not to, as the soak found them. */
 export const found: readonly (readonly [string, Schedule])[] = [
   [
     'a holder that was given up, and took the VIP after all',
@@ -18,6 +18,50 @@ export const found: readonly (readonly [string, Schedule])[] = [
         { kind: 'move', at: 1038, node: 9 },
         { kind: 'restart', at: 2750, node: 3, forMs: 1848 },
         { kind: 'drain', at: 1170, node: 7 },
+      ],
+    },
+  ],
+  [
+    'an old holder that hears of two epochs at once, while a write of before is under way',
+    {
+      candidates: 3,
+      seed: 1040878094,
+      loss: 0,
+      maxDelayMs: 2,
+      events: [
+        { kind: 'cut_control', at: 13, node: 0, forMs: 4990 },
+        { kind: 'move', at: 53, node: 1 },
+        { kind: 'change', at: 11, node: 2 },
+        { kind: 'drain', at: 4262, node: 1 },
+      ],
+    },
+  ],
+  [
+    'an old holder that wakes up two epochs later, while a write of before is under way',
+    {
+      candidates: 3,
+      seed: 2147483644,
+      loss: 0.02,
+      maxDelayMs: 2,
+      events: [
+        { kind: 'cut_overlay', at: 4017, node: 9, forMs: 3166 },
+        { kind: 'change', at: 4612, node: 1 },
+        { kind: 'restart', at: 5321, node: 7, forMs: 802 },
+        { kind: 'pause', at: 5660, node: 0, forMs: 2919 },
+      ],
+    },
+  ],
+  [
+    'a holder that dies while every server is being drained',
+    {
+      candidates: 2,
+      seed: 2126826318,
+      loss: 0,
+      maxDelayMs: 2,
+      events: [
+        { kind: 'drain', at: 1870, node: 9 },
+        { kind: 'restart', at: 4515, node: 7, forMs: 1748 },
+        { kind: 'drain', at: 5559, node: 1 },
       ],
     },
   ],

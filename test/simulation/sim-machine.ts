@@ -1,5 +1,5 @@
 import { silentLog, seededRandom, type Random } from '#kernel';
-import { agentV1, type VipItem } from '#proto';
+import { agentV1 } from '#proto';
 import { Agent } from '../../agent/src/agent.js';
 import { IdentityStore, type Identity } from '../../agent/src/identity/identity-store.js';
 import type { Docker } from '../../agent/src/docker/docker.js';
@@ -47,9 +47,8 @@ export class SimMachine {
   /** Of the lease that the kernel holds. */
   heldEpoch = 0;
   ackedEpoch = 0;
-  /** What it was before its present part. */
-  partBefore: VipItem | undefined;
-  private part: VipItem | undefined;
+  /** Since its last write that ended with a way to the VIP it was told to have none: it was the holder, or nobody was. */
+  hadNone = false;
   private life: Life | undefined;
 
   constructor(
@@ -131,9 +130,7 @@ export class SimMachine {
 
   observe(): void {
     const now = this.vips()[0];
-    if (now === undefined || now.epoch === this.part?.epoch) return;
-    this.partBefore = this.part;
-    this.part = now;
+    if (now?.role === 'holder' || now?.holder_peer_id === null) this.hadNone = true;
   }
 
   heard(message: agentV1.SyncRequest): void {

@@ -211,6 +211,29 @@ describe('failover of a virtual IP', () => {
     expect(state().holder?.instance_id).toBe(b);
   });
 
+  it('goes to a server that is being drained when nobody else is left, and not while somebody is', async () => {
+    const drained = async (...names: string[]) => {
+      const set = await setUp(...names);
+      for (const id of [set.b, set.a])
+        await set.world.append(
+          id,
+          InstanceDrainRequested({ instance_id: id as `instance-${string}`, timeout_seconds: 60 }),
+        );
+      await set.world.clock.advance(1_500);
+      return set;
+    };
+    const three = await drained('a', 'b', 'c');
+    expect(three.state().holder?.instance_id).toBe(three.c);
+    const { world, a, b, state, types } = await drained('a', 'b');
+    expect(state().holder?.instance_id).toBe(a);
+    world.agent(a).alive = false;
+    await world.clock.advance(1_500);
+    expect(state()).toMatchObject({ status: 'active', holder: { instance_id: b } });
+    world.agent(a).alive = true;
+    await world.clock.advance(5_000);
+    expect(await types()).toEqual(['move_started', 'moved']);
+  });
+
   it('keeps the address where it is when a drain has nowhere to put it, and says so', async () => {
     const { world, a, state } = await setUp('a');
     const result = await world.run(MoveVirtualIpAway, { instance_id: a, reason: 'drain' });

@@ -43,8 +43,10 @@ export const assess = ({ vip, holder, others, nowMs, lastMovedMs }: Situation): 
   if (holder === undefined || holder.gone || !listed)
     return { kind: 'move', reason: 'holder_removed', planned: holder !== undefined && holder.live };
   if (!anyLive) return holder.lost && vip.candidates.length === 1 ? { kind: 'strand' } : { kind: 'stay' };
-  if (holder.suspected) return { kind: 'move', reason: holder.draining ? 'drain' : 'lease_lost', planned: false };
   const eligible = others.some((facts) => facts.live && !facts.gone && !facts.draining && facts.health !== 'not_ready');
+  // A drain that had nowhere to go is none: when its server dies, it is a crash like any other, and takes who is left.
+  if (holder.suspected)
+    return { kind: 'move', reason: holder.draining && eligible ? 'drain' : 'lease_lost', planned: false };
   if (holder.draining) return eligible ? { kind: 'move', reason: 'drain', planned: holder.live } : { kind: 'stay' };
   const better = others.some((facts) => facts.live && !facts.gone && !facts.draining && facts.health === 'ready');
   if (holder.notReadyStreak >= NOT_READY_LIMIT && better && nowMs - lastMovedMs >= COOL_DOWN_MS)

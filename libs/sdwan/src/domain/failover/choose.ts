@@ -23,6 +23,7 @@ export interface Choice {
 /**
  * Who should take a virtual IP, best first: ready before unknown, then the operator's order, then the lowest id. After a
  * crash a candidate that is not ready still beats nobody: survivors are often not ready for a moment because of that very crash.
+ * So does, last of all, one that is being drained: it still answers, and a stranded address would stop its drain as well.
  */
 export const chooseCandidates = (
   candidates: readonly CandidateFacts[],
@@ -41,6 +42,7 @@ export const chooseCandidates = (
     .map((facts, index) => ({ facts, index }))
     .sort(
       (a, b) =>
+        Number(a.facts.draining) - Number(b.facts.draining) ||
         rank[a.facts.health] - rank[b.facts.health] ||
         a.index - b.index ||
         (a.facts.member.instance_id < b.facts.member.instance_id ? -1 : 1),
@@ -55,7 +57,7 @@ const objection = (facts: CandidateFacts, holder: Member | null, crash: boolean)
   if (sameMember(facts.member, holder)) return 'holds it now';
   if (facts.gone) return 'terminated or detached';
   if (!facts.live) return 'its agent is not connected';
-  if (facts.draining) return 'draining';
+  if (facts.draining && !crash) return 'draining';
   if (facts.returning) return RETURNING;
   if (facts.health === 'not_ready' && !crash) return 'its API server is not ready';
   return undefined;
