@@ -14,6 +14,7 @@ const TURNS: ReadonlySet<string> = new Set([
   'system.k3s.node.ready',
   'system.k3s.node.uncordoned',
   'system.k3s.node.removed',
+  'system.k3s.node.orphaned',
 ]);
 
 /** Looks at a cluster a moment after one of its nodes changed; one process per cluster. */

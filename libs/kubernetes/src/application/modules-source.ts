@@ -67,7 +67,7 @@ export class ModulesSource implements DesiredStateSource {
       node_name: instance.name,
       node_ips: peer === undefined ? [] : [peer.addressV6, peer.addressV4],
       binary: this.binary(instance, module, cluster),
-      ...rotationOf(this.versions, instance.id),
+      ...rotationOf(this.versions, instance.id, cluster?.id),
     };
   }
 

@@ -11,7 +11,7 @@ export const clusterProblem = (cluster: Pick<Cluster, 'nodes' | 'datastore'>): s
   const members = [...cluster.nodes.values()].filter((node) => node.status !== 'joining');
   const servers = members.filter((node) => node.role === 'server');
   const workers = members.filter((node) => node.role === 'agent');
-  const away = servers.filter((node) => node.status === 'not_ready');
+  const away = servers.filter((node) => node.status === 'not_ready' || node.status === 'orphaned');
   const names = away.flatMap((node) => (node.nodeName === null ? [] : [node.nodeName])).join(', ');
   if (servers.length === 0) return 'it has no server left: its API is gone';
   if (away.length === servers.length) return `no server is ready (${names}): its API does not answer`;

@@ -19,6 +19,7 @@ describe('what makes a cluster degraded', () => {
     expect(problem(...two, node('s3', 'server', 'not_ready'))).toBe(
       '1 of 3 servers is not ready (s3); fault_tolerance is 0',
     );
+    expect(problem(...two, node('s3', 'server', 'orphaned'))).toMatch(/^1 of 3 servers is not ready \(s3\)/);
     expect(problem(node('s1', 'server', 'not_ready'))).toMatch(/^no server is ready \(s1\)/);
     expect(problem(node('w', 'agent', 'ready'))).toMatch(/no server left/);
   });

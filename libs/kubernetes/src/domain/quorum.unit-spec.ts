@@ -9,6 +9,7 @@ const server = (status: ClusterNode['status']): ClusterNode => ({
 });
 const cluster = (...states: ClusterNode['status'][]) => ({
   name: 'c',
+  datastore: 'etcd' as const,
   nodes: new Map(states.map((status, i) => [`s${i}`, server(status)])),
 });
 
@@ -27,10 +28,27 @@ describe('leaving a cluster', () => {
     expect(quorumAfterLeaving(cluster('ready', 'not_ready'), 's0')).toMatchObject({ status: 409 });
   });
 
+  it('counts an orphan among the dead: nothing is behind it', () => {
+    expect(quorumAfterLeaving(cluster('ready', 'ready', 'orphaned'), 's0')).toMatchObject({
+      code: 'quorum_at_risk',
+      candidates: [{ id: 's2' }],
+    });
+    expect(quorumAfterLeaving(cluster('ready', 'ready', 'orphaned'), 's2')).toBeUndefined();
+  });
+
+  it('asks for no majority where the datastore is somebody else’s, but for one server that answers', () => {
+    const external = (...states: ClusterNode['status'][]) => ({
+      ...cluster(...states),
+      datastore: 'external' as const,
+    });
+    expect(quorumAfterLeaving(external('ready', 'ready', 'not_ready'), 's0')).toBeUndefined();
+    expect(quorumAfterLeaving(external('ready', 'not_ready'), 's0')).toMatchObject({ status: 409 });
+  });
+
   it('is never refused to a worker, to the last server, or for a server that has not joined yet', () => {
     expect(quorumAfterLeaving(cluster('ready'), 's0')).toBeUndefined();
     expect(quorumAfterLeaving(cluster('ready', 'joining'), 's0')).toBeUndefined();
-    const worker = { name: 'c', nodes: new Map([['w', { ...server('ready'), role: 'agent' as const }]]) };
+    const worker = { ...cluster(), nodes: new Map([['w', { ...server('ready'), role: 'agent' as const }]]) };
     expect(quorumAfterLeaving(worker, 'w')).toBeUndefined();
   });
 });

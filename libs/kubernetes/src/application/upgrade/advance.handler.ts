@@ -11,7 +11,7 @@ import {
   type Transactor,
 } from '#processing';
 import type { Cluster } from '../../domain/cluster/state.js';
-import { needsFacts, nextActions, type Action, type NodeFacts } from '../../domain/upgrade/next.js';
+import { needsFacts, nextActions, type Action, type Facts, type NodeFacts } from '../../domain/upgrade/next.js';
 import { planNodes } from '../../domain/upgrade/plan.js';
 import { isFinished, isKnown, type Rollout, type RolloutNode } from '../../domain/upgrade/state.js';
 import { Clusters } from '../clusters.js';
@@ -41,13 +41,14 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
     const done = { kind: 'done', value: undefined } as const;
     if (!isKnown(state) || state.run !== payload.run || isFinished(state)) return done;
     const cluster = await this.clusters.read(payload.cluster_id);
-    if (cluster === undefined || cluster.status === 'decommissioned') {
+    const gone = cluster === undefined || cluster.status === 'decommissioned';
+    if (gone && state.status !== 'aborting') {
       await applyRollout(this.transactor, state.clusterId, { kind: 'abort' }, derive(context, 'gone'));
       return done;
     }
-    const facts = await this.facts(state, cluster);
+    const facts = gone ? nobody(state) : await this.facts(state, cluster);
     for (const [n, action] of nextActions(state, facts, this.clock.wallMs()).entries()) {
-      const ends = action.kind === 'finish' && action.outcome === 'completed';
+      const ends = !gone && action.kind === 'finish' && action.outcome === 'completed';
       if (ends && (await this.addLate(state, cluster, derive(context, 'late')))) return done;
       await this.act(state, action, derive(context, 'action', String(n)));
     }
@@ -93,7 +94,7 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
   }
 
   private async facts(state: Rollout, cluster: Cluster): Promise<Map<string, NodeFacts>> {
-    const nodes = needsFacts(state);
+    const nodes = [...needsFacts(state), ...bystanders(state, cluster)];
     const probed = await this.probe.look(
       cluster,
       nodes.filter((n) => cluster.nodes.has(n.instanceId)),
@@ -127,6 +128,22 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
     };
   }
 }
+
+const GONE: NodeFacts = {
+  ...{ member: false, drain: 'none', cordoned: false, changed: false, healthy: false },
+  ...{ detail: 'the cluster is gone', failure: null },
+};
+/** Of a cluster that is gone: what was under way is skipped, so that the rollout comes to its end. */
+const nobody = (state: Rollout): Facts => new Map(state.nodes.map((n) => [n.instanceId, GONE]));
+
+/** Servers that the rollout leaves as they are: the control plane needs them all the same. */
+const bystanders = (state: Rollout, cluster: Cluster): RolloutNode[] =>
+  [...cluster.nodes].flatMap(([instanceId, { role, status, nodeName, version }]) => {
+    if (role !== 'server' || status === 'joining' || state.nodes.some((n) => n.instanceId === instanceId)) return [];
+    const left = { phase: 'skipped', sinceMs: 0, canary: false, touched: false, reported: false, error: null } as const;
+    const was = { fromVersion: version, fromVersionId: null, wasDrained: false };
+    return [{ instanceId, name: nodeName ?? instanceId, role, ...left, ...was }];
+  });
 
 /** The version that the node should report; null where versions are not the point, and for nodes that were not reached yet. */
 const goalOf = (state: Rollout, node: RolloutNode): string | null => {

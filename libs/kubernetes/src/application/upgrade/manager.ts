@@ -2,10 +2,12 @@ import { defineProcessManager, type ProcessOutput } from '#processing';
 import { labelOf } from '../../domain/upgrade/decide.js';
 import {
   evolveRollout,
+  isActive,
   isFinished,
   isKnown,
   noRollout,
   progressOf,
+  type Rollout,
   type RolloutEvent,
   type RolloutState,
 } from '../../domain/upgrade/state.js';
@@ -40,6 +42,13 @@ const look = (state: State): { state: State; outputs: ProcessOutput[] } => {
   };
 };
 
+const GONE = 'system.k3s.cluster.decommissioned';
+const isRollout = (event: { readonly type: string }): boolean => event.type.startsWith('system.k3s.rollout.');
+
+/** Nothing is under way, and nothing begins before an operator says so: that word is an event, and it is looked at then. */
+const waits = (rollout: Rollout): boolean =>
+  (rollout.status === 'paused' || rollout.status === 'stopped') && !rollout.nodes.some(isActive);
+
 const noteOf = (rollout: RolloutState): ProcessOutput[] => {
   if (!isKnown(rollout)) return [];
   const { percent, done, total } = progressOf(rollout);
@@ -55,11 +64,12 @@ const noteOf = (rollout: RolloutState): ProcessOutput[] => {
 export const rolloutManager = defineProcessManager<State>({
   name: 'kubernetes_rollouts',
   agentId: 'kubernetes_upgrade_agent',
-  correlate: (event) => (event.type.startsWith('system.k3s.rollout.') ? String(event.data['cluster_id']) : undefined),
+  correlate: (event) => (isRollout(event) || event.type === GONE ? String(event.data['cluster_id']) : undefined),
   initial: { rollout: noRollout, asked: false, again: false, nowMs: 0, idle: 0 },
   react: (state, input) => {
     switch (input.kind) {
       case 'event': {
+        if (!isRollout(input.event)) return look({ ...state, idle: 0 });
         const fact = { type: input.event.type, data: input.event.data } as unknown as RolloutEvent;
         const nowMs = Math.max(state.nowMs, Date.parse(input.event.meta.occurredAt));
         const next = look({ ...state, rollout: evolveRollout(state.rollout, fact), nowMs, idle: 0 });
@@ -70,7 +80,8 @@ export const rolloutManager = defineProcessManager<State>({
       case 'command_result': {
         const answered = { ...state, asked: false };
         if (state.again) return look(answered);
-        if (!isKnown(state.rollout) || isFinished(state.rollout)) return { state: answered, outputs: [] };
+        if (!isKnown(state.rollout) || isFinished(state.rollout) || waits(state.rollout))
+          return { state: answered, outputs: [] };
         const dueMs = state.nowMs + (state.idle < QUICK_LOOKS ? QUICK_MS : PATIENT_MS);
         return {
           state: { ...answered, idle: state.idle + 1 },

@@ -21,6 +21,8 @@ import type { AssignedModule, KnownInstance, KubernetesDirectory } from '../dire
 
 /** What a rollout told one node: the version to run, and how often its certificates and its server token were made anew. */
 interface Told {
+  /** Of another cluster it says nothing: an assignment makes the next one after a decommission, and nodes change clusters. */
+  readonly clusterId: string;
   /** Undefined: what its cluster says. */
   versionId?: string | null | undefined;
   certificates: number;
@@ -29,7 +31,7 @@ interface Told {
   tokenLead: boolean;
 }
 
-const UNTOLD: Told = { certificates: 0, serverToken: 0, tokenLead: false };
+const UNTOLD: Told = { clusterId: '', certificates: 0, serverToken: 0, tokenLead: false };
 
 /**
  * Which version of a module each node is to run, folded from the log. A cluster keeps the version that was live (or that its
@@ -58,14 +60,19 @@ export class VersionDirectory {
     const { versions } = this.catalogueOf(instance.accountId, artifact);
     const byId = (id: string | null) => versions.find((v) => v.versionId === id);
     if (artifact !== 'k3s') return this.wished(instance.accountId, artifact, module);
-    const told = this.told.get(instance.id)?.versionId;
+    const told = this.toldIn(instance.id, cluster?.id).versionId;
     if (told !== undefined) return byId(told);
     if (cluster !== undefined) return byId(this.baseOf(cluster.id));
     return undefined;
   }
 
-  generationsOf(instanceId: string): Readonly<Told> {
-    return this.told.get(instanceId) ?? UNTOLD;
+  generationsOf(instanceId: string, clusterId: string | undefined): Readonly<Told> {
+    return this.toldIn(instanceId, clusterId);
+  }
+
+  private toldIn(instanceId: string, clusterId: string | undefined): Told {
+    const told = this.told.get(instanceId);
+    return told === undefined || told.clusterId !== clusterId ? UNTOLD : told;
   }
 
   baseOf(clusterId: string): string | null {
@@ -74,7 +81,7 @@ export class VersionDirectory {
 
   /** The version id that a node runs by what it was told, for the plan of the next rollout. */
   versionIdOf(instanceId: string, clusterId: string): string | null {
-    const told = this.told.get(instanceId)?.versionId;
+    const told = this.toldIn(instanceId, clusterId).versionId;
     return told === undefined ? this.baseOf(clusterId) : told;
   }
 
@@ -136,13 +143,13 @@ export class VersionDirectory {
     const nodes = [...(this.directory.clusters.get(clusterId)?.nodes.keys() ?? [])];
     for (const id of nodes) {
       const told = this.told.get(id);
-      if (told !== undefined) this.told.set(id, { ...told, versionId: undefined });
+      if (told?.clusterId === clusterId) this.told.set(id, { ...told, versionId: undefined });
     }
     return nodes;
   }
 
-  private next(instanceId: string, { change, run, nodes }: Rollout, back?: string | null): Told {
-    const told = this.told.get(instanceId) ?? UNTOLD;
+  private next(instanceId: string, { clusterId, change, run, nodes }: Rollout, back?: string | null): Told {
+    const told = { ...this.toldIn(instanceId, clusterId), clusterId };
     switch (change.kind) {
       case 'upgrade':
         return { ...told, versionId: back === undefined ? change.version_id : back };
@@ -162,8 +169,8 @@ export const binaryOf = ({ source, sha256, version }: ModuleVersion) => ({
 });
 
 /** Only what was ever asked for: a section must not change because this build knows more than the last one. */
-export const rotationOf = (versions: VersionDirectory, instanceId: string) => {
-  const { certificates, serverToken, tokenLead } = versions.generationsOf(instanceId);
+export const rotationOf = (versions: VersionDirectory, instanceId: string, clusterId: string | undefined) => {
+  const { certificates, serverToken, tokenLead } = versions.generationsOf(instanceId, clusterId);
   return {
     ...(certificates === 0 ? {} : { certificate_generation: certificates }),
     ...(serverToken === 0 ? {} : { token_generation: serverToken, token_lead: tokenLead }),

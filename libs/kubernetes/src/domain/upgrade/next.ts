@@ -2,7 +2,7 @@ import { assertNever } from '#kernel';
 import { mayBegin, watchedCanaries } from './order.js';
 import { isActive, isFinished, type Rollout, type RolloutNode } from './state.js';
 
-/** What is known about a node at this moment. */
+/** What is known about a node at this moment. Nodes that the rollout is not about are servers that it must not be short of. */
 export interface NodeFacts {
   /** It is a member of the cluster and neither terminated nor forgotten. */
   readonly member: boolean;
@@ -110,6 +110,9 @@ const begin = (state: Rollout, facts: Facts, nowMs: number): readonly Action[] =
   // A control plane that already lacks a server must not lose another. Forward only: a rollback is the cure.
   if (state.direction === 'forward' && server !== undefined && able.length > 0)
     return stalled(state, able[0]!, server, facts.get(server.instanceId)!.detail, nowMs);
+  const other = [...facts].find(([id, f]) => f.member && !f.healthy && !state.nodes.some((n) => n.instanceId === id));
+  if (state.direction === 'forward' && other !== undefined && able.length > 0)
+    return stalled(state, able[0]!, { name: other[0] }, other[1].detail, nowMs);
   return able.map((node) => phase(node, 'draining'));
 };
 
@@ -117,7 +120,7 @@ const begin = (state: Rollout, facts: Facts, nowMs: number): readonly Action[] =
 const stalled = (
   state: Rollout,
   next: RolloutNode,
-  server: RolloutNode,
+  server: Pick<RolloutNode, 'name'>,
   detail: string,
   nowMs: number,
 ): readonly Action[] => {

@@ -344,3 +344,18 @@ const settle = (world: World): void => {
   for (const { instanceId } of nodes)
     expect(world.begun().filter((id) => id === instanceId).length).toBeLessThanOrEqual(1 + commands);
 };
+
+describe('a server that the rollout leaves as it is', () => {
+  it('holds up the others while it is away, and stops the rollout when that lasts', () => {
+    const w = new World(2, 0, { ...OPTIONS, canary: 0 });
+    const away: NodeFacts = {
+      ...{ member: true, drain: 'none', cordoned: false, changed: true, healthy: false, failure: null },
+      detail: 'its API server does not answer',
+    };
+    const seen = (late: number) => nextActions(w.rollout, new Map([...w.facts(), ['s3', away]]), w.nowMs + late);
+    expect(seen(0)).toEqual([]);
+    expect(seen(61_000)).toMatchObject([{ kind: 'fail', reason: expect.stringContaining('its API server') }]);
+    const back = new Map([...w.facts(), ['s3', { ...away, healthy: true }]]);
+    expect(nextActions(w.rollout, back, w.nowMs)).toMatchObject([{ kind: 'phase', phase: 'draining' }]);
+  });
+});
