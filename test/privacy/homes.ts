@@ -25,4 +25,4 @@ export const HOMES: readonly Home[] = [
 ];
 
 /** Subjects of secrets that last as long as the platform: nothing ends them, and nothing shreds theirs. */
-export const LASTING_SUBJECTS: readonly string[] = ['audit-keys'];
+export const LASTING_SUBJECTS: readonly string[] = ['audit-keys', 'platform'];

@@ -32,6 +32,8 @@ export const readDatabase = async (
 ): Promise<{ readonly places: Place[]; readonly kept: KeptSecret[]; readonly subjects: string[] }> => {
   const postgres = await openPostgres({ dataDir });
   const pool = new pg.Pool(postgres.connection);
+  // Postgres ends right after the pool, and may say so to a client whose farewell is still on its way.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   try {
     const { rows: tables } = await pool.query<{ table: string }>(
       `SELECT format('%I.%I', schemaname, tablename) AS "table" FROM pg_tables
