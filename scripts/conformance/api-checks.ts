@@ -1,4 +1,4 @@
-import { PatchStrategy, setHeaderOptions, Watch, type V1Pod } from '@kubernetes/client-node';
+import { PatchStrategy, RbacAuthorizationV1Api, setHeaderOptions, Watch, type V1Pod } from '@kubernetes/client-node';
 import { evictPods, setUnschedulable } from '../../libs/kubernetes/src/application/evict.js';
 import { leaveCluster } from '../../libs/kubernetes/src/application/leave-cluster.js';
 import { problemOf } from '../../libs/kubernetes/src/application/node-conditions.js';
@@ -203,6 +203,50 @@ export const apiChecks: readonly Check[] = [
       clearInterval(kubelet),
     );
     that(drained.evicted === 1 && !drained.warnings.some((w) => w.includes('still running')), JSON.stringify(drained));
+  }),
+  check('gives a service account a token: it may what it is bound to, and nothing once it is gone', async (target) => {
+    const { core, config, namespace, raw } = target;
+    const rbac = config.makeApiClient(RbacAuthorizationV1Api);
+    const name = `conformance-${namespace}`;
+    await core.createNamespacedServiceAccount({ namespace, body: { metadata: { name } } });
+    const token = (expirationSeconds: number) =>
+      core.createNamespacedServiceAccountToken({
+        namespace,
+        name,
+        body: { spec: { audiences: [], expirationSeconds } },
+      });
+    that((await refusedWith(token(60)))?.code === 422, 'a token of one minute was made');
+    const asked = Date.now();
+    const { status } = await token(600);
+    const ends = new Date(status?.expirationTimestamp ?? 0).getTime() - asked;
+    that(Math.abs(ends - 600_000) < 60_000, `it ends in ${ends} ms`);
+    const authorization = `Bearer ${status?.token ?? ''}`;
+    const ask = async (path: string, user = authorization) =>
+      (await raw('GET', path, { user: { authorization: user } })).status;
+    const path = `/api/v1/namespaces/${namespace}/configmaps`;
+    that((await ask(path)) === 403, 'it may without a binding');
+    const [head, claims, signature] = authorization.split('.');
+    const forged = Buffer.from(claims!, 'base64url')
+      .toString('utf8')
+      .replace(/"exp":\d+/, '"exp":99999999999');
+    const bearer = [head, Buffer.from(forged).toString('base64url'), signature].join('.');
+    that((await ask(path, bearer)) === 401, 'a token that was changed is taken');
+    await rbac.createClusterRoleBinding({
+      body: {
+        metadata: { name },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
+        subjects: [{ kind: 'ServiceAccount', name, namespace }],
+      },
+    });
+    await eventually('it may what it is bound to', async () => (await ask(path)) === 200, 10_000);
+    await rbac.deleteClusterRoleBinding({ name });
+    await eventually('it may nothing once the binding is gone', async () => (await ask(path)) === 403, 10_000);
+    await core.deleteNamespacedServiceAccount({ namespace, name });
+    // An API server remembers for 10 s whom it let in.
+    await eventually('its token is refused once the account is gone', async () => (await ask(path)) === 401, 30_000);
+    await core.createNamespacedServiceAccount({ namespace, body: { metadata: { name } } });
+    that((await ask(path)) === 401, 'a token of the former account of this name is taken');
+    await core.deleteNamespacedServiceAccount({ namespace, name });
   }),
   check('forgets a node: Node and node password go, twice is no error', async (target) => {
     const secret = { metadata: { name: `${NODE}.node-password.k3s` }, stringData: { hash: 'x' } };

@@ -2,6 +2,9 @@ import { X509Certificate, createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { Store } from '../store.js';
+import { permitted } from './rbac.js';
+import type { ApiPath } from './resources.js';
+import type { ServiceAccountTokens } from './service-accounts.js';
 import { ApiError } from './status.js';
 
 export interface User {
@@ -41,18 +44,19 @@ export const bootstrapUser = (store: Store, bearer: string, now: number): User |
   return { name: `system:bootstrap:${id}`, groups: ['system:bootstrappers', ...extra] };
 };
 
-/** Client certificate of the cluster's client CA, bearer bootstrap token, or basic auth with the server token (supervisor paths). */
+/** Client certificate of the cluster's client CA, bearer token of a bootstrap or a service account, or basic auth with the server token (supervisor paths). */
 export const authenticate = (
   request: IncomingMessage,
   store: Store,
   serverSecret: string,
+  tokens: ServiceAccountTokens,
   now: number,
 ): User | undefined => {
   const certificate = fromCertificate(request);
   if (certificate !== undefined) return certificate;
   const header = request.headers.authorization ?? '';
   const [scheme, value = ''] = header.split(' ');
-  if (scheme?.toLowerCase() === 'bearer') return bootstrapUser(store, value, now);
+  if (scheme?.toLowerCase() === 'bearer') return bootstrapUser(store, value, now) ?? tokens.user(store, value, now);
   if (scheme?.toLowerCase() !== 'basic') return undefined;
   const [name = '', ...password] = Buffer.from(value, 'base64').toString('utf8').split(':');
   if (!['server', 'node'].includes(name) || !same(password.join(':'), serverSecret)) return undefined;
@@ -64,10 +68,12 @@ export const authenticate = (
 const nodeMay = (verb: string, resource: string): boolean =>
   verb === 'get' || ['nodes', 'leases', 'pods', 'events'].includes(resource);
 
-/** system:masters may do everything, nodes what a kubelet needs, nobody else anything. */
-export const authorize = (user: User, verb: string, resource: string, group: string): void => {
+/** system:masters may do everything, nodes what a kubelet needs, service accounts what they are bound to, nobody else anything. */
+export const authorize = (store: Store, user: User, verb: string, path: ApiPath): void => {
+  const { resource, group } = path.type;
   if (user.groups.includes('system:masters')) return;
   if (user.groups.includes('system:nodes') && nodeMay(verb, resource)) return;
+  if (user.groups.includes('system:serviceaccounts') && permitted(store, user.name, verb, path)) return;
   throw new ApiError(
     403,
     `${resource} is forbidden: User "${user.name}" cannot ${verb} resource "${resource}" in API group "${group}" at the cluster scope`,

@@ -35,7 +35,7 @@ export const resourceTypes: readonly ResourceType[] = [
   type('', 'v1', 'configmaps', 'ConfigMap', { short: ['cm'] }),
   type('', 'v1', 'services', 'Service', { short: ['svc'], sub: ['status'] }),
   type('', 'v1', 'endpoints', 'Endpoints', { short: ['ep'] }),
-  type('', 'v1', 'serviceaccounts', 'ServiceAccount', { short: ['sa'] }),
+  type('', 'v1', 'serviceaccounts', 'ServiceAccount', { short: ['sa'], sub: ['token'] }),
   type('', 'v1', 'events', 'Event', { short: ['ev'] }),
   type('', 'v1', 'persistentvolumeclaims', 'PersistentVolumeClaim', { short: ['pvc'], sub: ['status'] }),
   type('', 'v1', 'persistentvolumes', 'PersistentVolume', { cluster: true, short: ['pv'], sub: ['status'] }),
@@ -110,23 +110,33 @@ export const resourceList = (group: string, version: string): object | undefined
       ...(t.shortNames.length > 0 ? { shortNames: t.shortNames } : {}),
     },
     ...t.subresources.map((sub) =>
-      sub === 'eviction'
+      sub === 'token'
         ? {
-            name: `${t.resource}/eviction`,
+            name: `${t.resource}/token`,
             singularName: '',
             namespaced: true,
-            group: 'policy',
+            group: 'authentication.k8s.io',
             version: 'v1',
-            kind: 'Eviction',
+            kind: 'TokenRequest',
             verbs: ['create'],
           }
-        : {
-            name: `${t.resource}/${sub}`,
-            singularName: '',
-            namespaced: t.namespaced,
-            kind: t.kind,
-            verbs: ['get', 'patch', 'update'],
-          },
+        : sub === 'eviction'
+          ? {
+              name: `${t.resource}/eviction`,
+              singularName: '',
+              namespaced: true,
+              group: 'policy',
+              version: 'v1',
+              kind: 'Eviction',
+              verbs: ['create'],
+            }
+          : {
+              name: `${t.resource}/${sub}`,
+              singularName: '',
+              namespaced: t.namespaced,
+              kind: t.kind,
+              verbs: ['get', 'patch', 'update'],
+            },
     ),
   ]);
   return {

@@ -10,6 +10,7 @@ import type { Crud, DeleteOptions } from './crud.js';
 import { openApiDocument, openApiIndex } from './openapi.js';
 import { groupList, groupVersion, parsePath, resourceList, type ApiPath } from './resources.js';
 import { selectorOf } from './selectors.js';
+import type { ServiceAccountTokens } from './service-accounts.js';
 import { ApiError } from './status.js';
 import { tableOf } from './table.js';
 import { serveWatch } from './watch.js';
@@ -22,6 +23,7 @@ interface Deps {
   readonly crud: Crud;
   readonly raft: Raft;
   readonly serverSecret: string;
+  readonly tokens: ServiceAccountTokens;
   readonly supervisor: SupervisorRoute;
 }
 
@@ -39,7 +41,7 @@ const wantsTable = (request: IncomingMessage): boolean => {
 export const apiHandler = (deps: Deps) => {
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '/', 'https://localhost');
-    const user = authenticate(request, deps.crud.store, deps.serverSecret, Date.now());
+    const user = authenticate(request, deps.crud.store, deps.serverSecret, deps.tokens, Date.now());
     const supervised = deps.supervisor(url.pathname, request, user);
     if (supervised !== undefined) {
       const body = await supervised; // a refusal must come before the status
@@ -133,7 +135,7 @@ const isWatch = (url: URL): boolean => ['1', 'true'].includes(url.searchParams.g
 const resource = async (deps: Deps, call: Call): Promise<void> => {
   const { request, response, url, user, path } = call;
   const verb = verbOf(call);
-  authorize(user, verb, path.type.resource, path.type.group);
+  authorize(deps.crud.store, user, verb, path);
   if (verb === 'get' || verb === 'list' || verb === 'watch') return read(deps, call, verb);
   if ((request.headers['content-type'] ?? '').includes('protobuf'))
     throw new ApiError(415, 'the stand-in does not read protobuf; send application/json');
@@ -157,6 +159,8 @@ const resource = async (deps: Deps, call: Call): Promise<void> => {
     await crud.change(target, (pod) => ({ ...pod, spec: { ...(pod['spec'] as object), nodeName: node.name } }));
     return json(response, 201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
   }
+  if (verb === 'create' && path.subresource === 'token')
+    return json(response, 201, deps.tokens.request(crud.get(target), body, Date.now()));
   if (verb === 'create')
     return json(response, 201, render([await crud.create(path.type, namespace, body, url.searchParams.has('dryRun'))]));
   if (verb === 'update') return json(response, 200, render([await crud.update(target, body, path.subresource)]));

@@ -3,6 +3,7 @@ import { createServer } from 'node:https';
 import { apiHandler } from '../api/server.js';
 import { Crud } from '../api/crud.js';
 import { resourceNamed, type ResourceType } from '../api/resources.js';
+import { ServiceAccountTokens } from '../api/service-accounts.js';
 import { ApiError } from '../api/status.js';
 import { kept } from '../certificates.js';
 import type { ServerOptions } from '../cli/options.js';
@@ -246,9 +247,10 @@ export const runServer = async (options: ServerOptions): Promise<void> => {
   const snapshots = snapshotsOf(options, secrets, store, raft);
   const { clusterCidr } = options;
   const supervisor = supervisorRoutes({ secrets, store, raft, clusterCidr, embeddedEtcd: etcd, snapshots });
+  const tokens = new ServiceAccountTokens(secrets.clientCa);
   const server = createServer(
     { cert: serving.cert, key: serving.key, ca: secrets.clientCa.cert, requestCert: true, rejectUnauthorized: false },
-    apiHandler({ crud, raft, serverSecret: secrets.secret, supervisor }),
+    apiHandler({ crud, raft, serverSecret: secrets.secret, tokens, supervisor }),
   );
   server.on('error', (cause) => fatal(`starting kubernetes: ${messageOf(cause)}`));
   await new Promise<void>((done) => server.listen(options.port, options.bindAddress ?? '::', done));
