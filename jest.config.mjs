@@ -33,5 +33,6 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist'],
   // Tests wait for processes more than they compute.
   maxWorkers: 2,
-  testTimeout: 30_000,
+  // A bound for what hangs, not a measure: machines differ tenfold.
+  testTimeout: 120_000,
 };

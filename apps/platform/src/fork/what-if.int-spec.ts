@@ -42,11 +42,12 @@ const whatIf = (tool: string, args: object, more: object = {}) =>
   fleet.ok<Prediction>('what_if', { tool, arguments: args, ...more });
 const kindsOf = (prediction: Prediction) => prediction.events.map((event) => event.kind.replace('system.', ''));
 
-/** Content of every table there is, but for the leader's lease: the clock alone renews that. */
+/** Content of every table there is, but for what the clock alone renews: the leader's lease, and who holds the master key. */
 const allTables = async (): Promise<Record<string, string>> => {
   const { rows } = await pool.query<{ name: string }>(
     `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables 
-      WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND (schemaname, tablename) <> ('processing', 'lease')`,
+      WHERE schemaname NOT IN ('pg_catalog', 'information_schema') 
+        AND (schemaname, tablename) NOT IN (('processing', 'lease'), ('access', 'master_key_holders'))`,
   );
   const found: Record<string, string> = {};
   for (const { name } of rows) {
