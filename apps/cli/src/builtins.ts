@@ -87,6 +87,22 @@ const wait: Own = async (command) => {
   return command.help ? say(WAIT_USAGE) : runWait(cliOf(command), command.words.slice(1));
 };
 
+const apply =
+  (verb: 'apply' | 'diff'): Own =>
+  async (command) => {
+    const { APPLY_USAGE, runApply } = await import('./apply/command.js');
+    if (command.help) return say(APPLY_USAGE);
+    plain(command);
+    try {
+      return await runApply(() => cliOf(command), verb, command.words.slice(1), written);
+    } catch (error) {
+      // For diff 1 says that there are differences: whatever else is wrong is more than that.
+      if (verb === 'diff' && error instanceof CliError && error.exitCode === 1)
+        throw new CliError(error.message, error.why, error.hint, 2, error.error, error.meant);
+      throw error;
+    }
+  };
+
 export const OWN: Readonly<Record<string, Own>> = {
   help: async ({ words }) => {
     if (words[1] === undefined) return say(USAGE);
@@ -103,6 +119,8 @@ export const OWN: Readonly<Record<string, Own>> = {
   context,
   login: context,
   wait,
+  apply: apply('apply'),
+  diff: apply('diff'),
   mcp: async (command) => {
     const { runMcp } = await import('./mcp.js');
     return runMcp(after(command));

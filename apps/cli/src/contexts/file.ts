@@ -28,6 +28,15 @@ const isContexts = (value: unknown): value is Contexts =>
   typeof (value as Contexts).contexts === 'object' &&
   Object.values((value as Contexts).contexts).every((one) => typeof one?.url === 'string');
 
+/** undefined for what is no JSON: the caller says what is wrong with the file. */
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
 export const readContexts = (env: Environment): Contexts => {
   const file = contextFile(env);
   if (file === undefined) return { contexts: {} };
@@ -38,12 +47,8 @@ export const readContexts = (env: Environment): Contexts => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { contexts: {} };
     throw new CliError(`cannot read ${file}`, (error as Error).message, 'pass --url and --token');
   }
-  try {
-    const value: unknown = JSON.parse(text);
-    if (isContexts(value)) return value;
-  } catch {
-    // Told below, as everything else that is wrong with the file.
-  }
+  const value = parsed(text);
+  if (isContexts(value)) return value;
   throw new CliError(
     `${file} holds no contexts`,
     'it is not what drover writes',

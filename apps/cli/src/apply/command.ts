@@ -1,0 +1,171 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import type { Cli } from '../cli.js';
+import { callTool } from '../client.js';
+import { CliError } from '../errors.js';
+import { paint } from '../text.js';
+import { loadFiles } from './load.js';
+import { readLive, type Thing } from './live.js';
+import { plan, type FieldChange, type Step } from './plan.js';
+import { pruning, readRecord, recordFile, writeRecord, type ApplyRecord } from './record.js';
+import { jsonSchema, type Kind } from './schema.js';
+
+export const APPLY_USAGE = `drover apply -f FILE [-f FILE…]     make the fleet as the files say; "-" is stdin
+drover diff  -f FILE [-f FILE…]     what apply would do: exit code 0 nothing, 1 something, more: it could not be found out
+drover apply --schema               JSON Schema of a document, for editors and checks
+
+  --dry-run        as diff, but the exit code is 0
+  --prune          also delete what an earlier apply made and the files no longer name; never anything else
+  --set NAME       which set of files this is (default "default"): each has a record of what it made
+  --record FILE    where that record is (default: $XDG_STATE_HOME/drover/apply); keep it with the files when several people apply
+
+Documents are YAML, several in a file between --- lines: Network, Template, Node, Peer, FirewallRule, Grant. Fields that are left out stay as they
+are. Running it again changes nothing. Nothing is called when a file is wrong; when the platform refuses a step, what went before stays
+(exit code 9) and the same command goes on.`;
+
+interface Flags {
+  readonly files: readonly string[];
+  readonly prune: boolean;
+  readonly dryRun: boolean;
+  readonly schema: boolean;
+  readonly set: string;
+  readonly record?: string;
+}
+
+const usage = (message: string, why: string): CliError => new CliError(message, why, 'drover apply --help', 2);
+
+const SWITCHES = ['prune', 'dry-run', 'schema'];
+
+const flagsOf = (words: readonly string[]): Flags => {
+  const files: string[] = [];
+  const values: Record<string, string> = {};
+  for (let i = 0; i < words.length; i++) {
+    const [, name, inline] = /^--?([a-z-]+)(?:=(.*))?$/s.exec(words[i]!) ?? [];
+    if (name !== undefined && SWITCHES.includes(name) && inline === undefined) values[name] = 'true';
+    else if (name !== undefined && ['f', 'file', 'set', 'record'].includes(name)) {
+      const value = inline ?? words[++i];
+      if (value === undefined || value === '')
+        throw usage(`${words[i - 1]} needs a value`, 'the command line ends there');
+      if (name === 'f' || name === 'file') files.push(value);
+      else values[name] = value;
+    } else throw usage(words[i]!, 'files are given with -f');
+  }
+  const set = values.set ?? 'default';
+  if (!/^[\w.-]{1,60}$/.test(set)) throw usage(`--set ${set}`, 'it is a name of letters, digits, . _ -');
+  if (files.length === 0 && values.schema === undefined) throw usage('which files?', '-f FILE is missing');
+  const shared = { prune: 'prune' in values, dryRun: 'dry-run' in values, schema: 'schema' in values };
+  return { files, set, ...shared, ...(values.record === undefined ? {} : { record: values.record }) };
+};
+
+const SIGN = { create: '+', update: '~', delete: '-' } as const;
+const COLOUR = { create: undefined, update: 'yellow', delete: 'red' } as const;
+
+const value = (of: unknown): string => (of === null || of === undefined ? 'nothing' : JSON.stringify(of));
+
+const changeLine = ({ field, before, after }: FieldChange, isNew: boolean): string =>
+  isNew ? `    ${field}: ${value(after)}` : `    ${field}: ${value(before)} → ${value(after)}`;
+
+export const stepText = ({ key, change, changes, at }: Step, colours: boolean): string =>
+  [
+    paint(COLOUR[change], `${SIGN[change]} ${key}  (${at})`, colours),
+    ...changes.map((c) => changeLine(c, change === 'create')),
+  ].join('\n');
+
+const show = async (cli: Cli, steps: readonly Step[]): Promise<void> => {
+  const plain = steps.map(({ key, change, tool, arguments: args, changes, at }) => ({
+    key,
+    change,
+    tool,
+    arguments: args,
+    changes,
+    at,
+  }));
+  if (cli.settings.json) await cli.out(JSON.stringify({ success: true, data: { steps: plain } }));
+  else await cli.out(steps.length === 0 ? 'nothing to do' : steps.map((one) => stepText(one, cli.terminal)).join('\n'));
+};
+
+/** The id of what a call made. */
+const idIn = (data: Thing): string | undefined =>
+  Object.values(data)
+    .map((one) => (typeof one === 'object' && one !== null ? (one as Thing).id : undefined))
+    .find((id): id is string => typeof id === 'string');
+
+const remembered = (record: ApplyRecord, step: Step, data: Thing): ApplyRecord => {
+  if (step.change === 'delete') return { ...record, made: record.made.filter(({ key }) => key !== step.key) };
+  const id = step.change === 'create' && data.outcome === 'done' ? idIn(data) : undefined;
+  if (id === undefined) return record;
+  return {
+    ...record,
+    made: [...record.made.filter(({ key }) => key !== step.key), { key: step.key, kind: step.kind, id }],
+  };
+};
+
+const keepSecret = (step: Step, data: Thing): void => {
+  if (step.secretTo === undefined) return;
+  writeFileSync(step.secretTo, `${String(data.bootstrap_url)}\n`, { mode: 0o600, flag: 'wx' });
+};
+
+const failedAt = (step: Step, done: number, total: number, error: CliError): CliError => {
+  const message = `${step.at}: ${step.key}: ${error.message}`;
+  const left = `${done} of ${total} steps are done, ${total - done} are not`;
+  const hint = `${error.hint === undefined ? '' : `${error.hint}; `}the same command goes on`;
+  return new CliError(message, `${error.why}; ${left}`, hint, done > 0 ? 9 : error.exitCode, error.error, error.meant);
+};
+
+const execute = async (cli: Cli, steps: readonly Step[], before: ApplyRecord, file: string): Promise<void> => {
+  let record = before;
+  for (const [done, step] of steps.entries()) {
+    if (cli.end.aborted)
+      throw new CliError('interrupted', `${done} of ${steps.length} steps are done`, 'the same command goes on', 130);
+    try {
+      const data = await callTool(cli.settings, step.tool, step.arguments);
+      record = remembered(record, step, data);
+      writeRecord(file, record);
+      keepSecret(step, data);
+      if (data.pending === true) cli.progress(`${step.key} waits for approval ${String(data.approval_id)}`);
+    } catch (error) {
+      if (!(error instanceof CliError)) throw error;
+      throw failedAt(step, done, steps.length, error);
+    }
+    cli.progress(`${SIGN[step.change]} ${step.key}`);
+  }
+};
+
+/** A grant's secret must not be lost, so its file must be free before anything is called. */
+const checkSecrets = (steps: readonly Step[]): void => {
+  for (const { secretTo, at, key } of steps)
+    if (secretTo !== undefined && existsSync(secretTo))
+      throw new CliError(
+        `${at}: field write_url_to of ${key}`,
+        `${secretTo} exists`,
+        'move it away, or name another file',
+        2,
+      );
+};
+
+const ALL: readonly Kind[] = ['Network', 'Template', 'Node', 'Peer', 'FirewallRule', 'Grant'];
+
+/** `drover apply` and `drover diff`; answers the exit code. */
+export const runApply = async (
+  makeCli: () => Cli,
+  verb: 'apply' | 'diff',
+  words: readonly string[],
+  out: Cli['out'],
+): Promise<number> => {
+  const flags = flagsOf(words);
+  if (flags.schema) return (await out(JSON.stringify(jsonSchema(), null, 2)), 0);
+  const wanted = loadFiles(flags.files);
+  const cli = makeCli();
+  const { url } = cli.settings;
+  const file = flags.record ?? recordFile(cli.env, url, flags.set);
+  const record = readRecord(file, url, flags.set);
+  const kinds = new Set<Kind>(flags.prune ? ALL : wanted.map(({ doc }) => doc.kind));
+  const live = await readLive(cli, kinds);
+  const keys = new Set(wanted.map(({ key }) => key));
+  const steps = [...plan(wanted, live), ...(flags.prune ? pruning(record, keys, live) : [])];
+  checkSecrets(steps);
+  const isPreview = verb === 'diff' || flags.dryRun;
+  if (isPreview || cli.settings.json || steps.length === 0) await show(cli, steps);
+  if (verb === 'diff') return steps.length === 0 ? 0 : 1;
+  if (!isPreview) await execute(cli, steps, record, file);
+  return 0;
+};

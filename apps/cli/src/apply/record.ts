@@ -1,0 +1,98 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { CliError } from '../errors.js';
+import type { Live } from './live.js';
+import type { Step } from './plan.js';
+import { ORDER, type Kind } from './schema.js';
+
+/**
+ * What apply has made under one name, by id: the mark by which --prune knows its own. Not every kind of thing has a field that could bear
+ * a mark, and an id is never given twice: what was made by others, or anew under the same name, is not in here and stays.
+ */
+const recordShape = z.object({
+  set: z.string(),
+  platform: z.string(),
+  made: z.array(
+    z.object({
+      key: z.string(),
+      kind: z.enum(['Network', 'Template', 'Node', 'Peer', 'FirewallRule', 'Grant']),
+      id: z.string(),
+    }),
+  ),
+});
+export type ApplyRecord = z.output<typeof recordShape>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export const recordFile = (env: Environment, platform: string, set: string): string => {
+  const base = env.XDG_STATE_HOME || (env.HOME ? join(env.HOME, '.local/state') : '');
+  if (base === '')
+    throw new CliError('no place for the record', 'neither XDG_STATE_HOME nor HOME is set', '--record FILE', 2);
+  const of = createHash('sha256').update(platform).digest('hex').slice(0, 12);
+  return join(base, 'drover/apply', `${set}-${of}.json`);
+};
+
+export const readRecord = (file: string, platform: string, set: string): ApplyRecord => {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { set, platform, made: [] };
+    throw new CliError(`${file} cannot be read`, (error as Error).message, '--record FILE', 2);
+  }
+  const found = recordShape.safeParse(parsed(text));
+  if (!found.success)
+    throw new CliError(`${file} is no record of apply`, 'it is not what apply writes', '--record FILE', 2);
+  if (found.data.platform !== platform || found.data.set !== set) {
+    const why = `it is of ${found.data.set} on ${found.data.platform}, not of ${set} on ${platform}`;
+    throw new CliError(`${file} is another record`, why, '--record FILE, --set NAME', 2);
+  }
+  return found.data;
+};
+
+/** undefined is no record either. */
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+export const writeRecord = (file: string, record: ApplyRecord): void => {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(`${file}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+};
+
+const DELETES: Readonly<Record<Kind, readonly [tool: string, id: string]>> = {
+  Network: ['system_sdwan_delete_network', 'network_id'],
+  Template: ['system_delete_template', 'template_id'],
+  Node: ['system_delete_node', 'node_id'],
+  Peer: ['system_sdwan_detach_peer', 'peer_id'],
+  FirewallRule: ['system_sdwan_delete_firewall_rule', 'firewall_rule_id'],
+  Grant: ['system_sdwan_revoke_access_grant', 'grant_id'],
+};
+
+/** What the record holds, is still there under the same id, and no file names any more; what depends on others goes first. */
+export const pruning = (record: ApplyRecord, wanted: ReadonlySet<string>, live: Live): readonly Step[] => {
+  const isOver = (status: unknown) => status === 'expired' || status === 'revoked';
+  const there = new Set([...live.things.values()].filter((one) => !isOver(one.status)).map((one) => one.id));
+  return record.made
+    .filter(({ key, id }) => !wanted.has(key) && there.has(id))
+    .toSorted((a, b) => ORDER.indexOf(b.kind) - ORDER.indexOf(a.kind))
+    .map(({ key, kind, id }) => {
+      const [tool, argument] = DELETES[kind];
+      return {
+        key,
+        kind,
+        change: 'delete',
+        tool,
+        arguments: { [argument]: id },
+        changes: [],
+        at: 'not in the files any more',
+      };
+    });
+};
