@@ -121,6 +121,24 @@ describe('nobody', () => {
   });
 });
 
+describe('attempts', () => {
+  it('with a token of the same id are limited, while its owner and others come and go', async () => {
+    const { token } = await ok('system_create_operator', { name: 'guessed', role: 'viewer' });
+    const nobody = await ok('system_create_operator', { name: 'neighbour', role: 'viewer' });
+    expect(await opens(token.secret)).toBe(200);
+    const attempt = () =>
+      fetch(`${drover.url}/api/v1/tools/system_list_nodes`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token.secret.slice(0, -43)}${'x'.repeat(43)}` },
+      });
+    for (let i = 0; i < 30; i++) expect((await attempt()).status).toBe(401);
+    const answer = await attempt();
+    expect(answer.status).toBe(429);
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect([await opens(token.secret), await opens(nobody['token'].secret)]).toEqual([200, 200]);
+  });
+});
+
 const ID = /\b[a-z_]+-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g;
 const OF_THE_CALL = new Set(['position', 'next_cursor', 'cursor', 'forked_at', 'correlation_id']);
 /** An answer as it is but for what belongs to the call. */

@@ -10,7 +10,7 @@ let tools: readonly ToolListing[];
 let callers: readonly Caller[];
 
 beforeAll(async () => {
-  drover = await startTestPlatform({ DROVER_EVENT_STORE: 'memory' });
+  drover = await startTestPlatform({ DROVER_EVENT_STORE: 'memory', DROVER_LOGIN_FAILURES: '100000' });
   tools = drover.platform.app.get(ToolRegistry).list(new Set(['*']));
   callers = await makeCallers(drover);
   await makeExamplesWorld(drover);

@@ -1,5 +1,6 @@
 export * from './access.module.js';
 export * from './application/bootstrap.js';
+export * from './application/login-limits.js';
 export * from './application/names.js';
 export * from './application/operator-commands.js';
 export * from './application/operator-directory.js';

@@ -103,6 +103,14 @@ export const settingsSchema = z.object({
     .max(3_650)
     .default(30)
     .describe("Age in days at which a node's WireGuard key is changed by itself; 0: never"),
+  DROVER_LOGIN_FAILURES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(30)
+    .describe(
+      'Failures a minute of one token id from one address before the answer is 429 with Retry-After; ten times that of one address',
+    ),
   DROVER_CONSUMERS: z.coerce
     .number()
     .int()

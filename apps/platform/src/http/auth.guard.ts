@@ -1,6 +1,7 @@
 import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
-import { refusal, RefusedError } from '#kernel';
-import { OPERATOR_AUTHENTICATOR, type OperatorAuthenticator } from '#access';
+import { CLOCK, CONFIG, refusal, RefusedError, type Clock, type Config, type Refusal } from '#kernel';
+import { LoginLimits, OPERATOR_AUTHENTICATOR, type OperatorAuthenticator } from '#access';
+import type { Response } from 'express';
 import { isPublic, type AuthenticatedRequest } from './principal.js';
 
 const HINT = 'send "Authorization: Bearer TOKEN"; the first token is in admin.token in the data directory';
@@ -8,7 +9,15 @@ const HINT = 'send "Authorization: Bearer TOKEN"; the first token is in admin.to
 /** One authenticator in front of every surface; a route is closed unless it says otherwise. */
 @Injectable()
 export class AuthGuard implements CanActivate {
-  constructor(@Inject(OPERATOR_AUTHENTICATOR) private readonly operators: OperatorAuthenticator) {}
+  private readonly limits: LoginLimits;
+
+  constructor(
+    @Inject(OPERATOR_AUTHENTICATOR) private readonly operators: OperatorAuthenticator,
+    @Inject(CLOCK) clock: Clock,
+    @Inject(CONFIG) config: Config,
+  ) {
+    this.limits = new LoginLimits(clock, config.DROVER_LOGIN_FAILURES);
+  }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     if (isPublic(context.getHandler()) || isPublic(context.getClass())) return true;
@@ -17,8 +26,22 @@ export class AuthGuard implements CanActivate {
     if (header === undefined) throw unauthorized('missing_token', 'this needs a bearer token');
     const token = /^Bearer +([\x21-\x7e]{1,512})$/i.exec(header)?.[1];
     if (token === undefined) throw unauthorized('invalid_token', 'the Authorization header is not "Bearer TOKEN"');
+    const address = request.socket.remoteAddress ?? '';
+    const tooMany = (wait: Refusal) => {
+      const seconds = this.limits.retryAfter(address, token);
+      context.switchToHttp().getResponse<Response>().setHeader('Retry-After', String(seconds));
+      return new RefusedError(wait);
+    };
+    const early = this.limits.before(address, token);
+    if (early !== undefined) throw tooMany(early);
     const principal = await this.operators.authenticate(token);
-    if (principal === undefined) throw unauthorized('invalid_token', 'the token is unknown, expired or revoked');
+    if (principal === undefined) {
+      const wait = this.limits.failed(address, token);
+      throw wait === undefined
+        ? unauthorized('invalid_token', 'the token is unknown, expired or revoked')
+        : tooMany(wait);
+    }
+    this.limits.succeeded(token);
     request.principal = principal;
     return true;
   }
