@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { canonicalAddress, canonicalPrefix } from '../network/cidr.js';
 
-/** The best path to a prefix, as the daemon has it. */
+/** A path to a prefix, as the daemon has it. */
 export interface LearnedRoute {
   readonly prefix: string;
   readonly nextHop: string;
+  /** Which neighbour told of it. */
+  readonly from: string;
   readonly localPref: number;
 }
 
@@ -24,7 +26,7 @@ export interface DaemonView {
 
 const path = z.object({
   valid: z.boolean().optional(),
-  bestpath: z.union([z.boolean(), z.object({ overall: z.boolean().optional() })]).optional(),
+  peerId: z.string().optional(),
   locPrf: z.number().optional(),
   pathFrom: z.string().optional(),
   nexthops: z
@@ -35,20 +37,19 @@ const table = z.object({ routes: z.record(z.string(), z.array(path)).optional() 
 
 const DEFAULT_LOCAL_PREF = 100;
 
-/** `show bgp ipv4|ipv6 unicast json`: best paths that others announced. */
+/** `show bgp ipv4|ipv6 unicast json`: what others announced. Not only the best paths: a liar's may look better. */
 export const parseRoutes = (text: string): LearnedRoute[] => {
   const { routes = {} } = table.parse(JSON.parse(text));
-  return Object.entries(routes).flatMap(([prefix, paths]) => {
-    const best = paths.find(
-      (p) => p.bestpath === true || (typeof p.bestpath === 'object' && p.bestpath.overall === true),
-    );
-    if (best === undefined || best.pathFrom !== 'internal') return [];
-    const hops = (best.nexthops ?? []).filter((hop) => hop.scope !== 'link-local' && !hop.ip.startsWith('fe80:'));
-    const hop = hops.find((h) => h.used === true) ?? hops[0];
-    if (hop === undefined) return [];
-    const localPref = best.locPrf ?? DEFAULT_LOCAL_PREF;
-    return [{ prefix: canonicalPrefix(prefix), nextHop: canonicalAddress(hop.ip), localPref }];
-  });
+  return Object.entries(routes).flatMap(([prefix, paths]) =>
+    paths.flatMap(({ valid, pathFrom, peerId, locPrf, nexthops = [] }) => {
+      if (valid !== true || pathFrom !== 'internal' || peerId === undefined) return [];
+      const hops = nexthops.filter((hop) => hop.scope !== 'link-local' && !hop.ip.startsWith('fe80:'));
+      const hop = hops.find((h) => h.used === true) ?? hops[0];
+      if (hop === undefined) return [];
+      const [nextHop, from] = [canonicalAddress(hop.ip), canonicalAddress(peerId)];
+      return [{ prefix: canonicalPrefix(prefix), nextHop, from, localPref: locPrf ?? DEFAULT_LOCAL_PREF }];
+    }),
+  );
 };
 
 const family = z.object({

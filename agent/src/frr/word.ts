@@ -1,7 +1,7 @@
 import type { BgpItem, PeerItem, VipItem } from '#proto';
 import { canonicalAddress, canonicalPrefix, contains } from '../network/cidr.js';
 import type { NetworkSection } from '../network/compose.js';
-import type { DaemonView } from './reading.js';
+import type { DaemonView, LearnedRoute } from './reading.js';
 
 /**
  * What the nodes' own announcements add to what the platform compiled. The platform's word is what may be: whose a prefix is,
@@ -69,6 +69,9 @@ const ownPrefixes = (item: BgpItem): string[] =>
 
 const overlap = (a: string, b: string): boolean => contains(a, b) || contains(b, a);
 
+const keyOf = ({ prefix, nextHop }: LearnedRoute): string => `${prefix} ${nextHop}`;
+const byPrefix = (a: LearnedRoute, b: LearnedRoute): number => (keyOf(a) < keyOf(b) ? -1 : 1);
+
 /** The word after a look at the daemon. Pure: the same looks give the same words. */
 export const nextWord = (
   before: Word,
@@ -83,17 +86,17 @@ export const nextWord = (
   const gained = new Map<string, string>();
   const holders = new Map(before.holders);
   const taken = [...known.owner.keys(), ...ownPrefixes(item)];
-  for (const route of [...view.routes].sort((a, b) => (a.prefix < b.prefix ? -1 : 1))) {
+  for (const route of [...view.routes].sort(byPrefix)) {
     const peerId = known.byAddress.get(route.nextHop);
     if (peerId === undefined) continue;
     const vip = item.virtual_ips.find((v) => canonicalPrefix(v.address) === route.prefix);
     if (vip !== undefined) {
       const epoch = epochOf(route.localPref);
-      if (!vip.candidates.includes(peerId) || epoch < 1) continue;
+      if (!vip.candidates.includes(peerId) || epoch < 1 || !mayTell(item, known, route)) continue;
       learned.set(route.prefix, peerId);
       if (epoch > (holders.get(vip.vip_id)?.epoch ?? 0)) holders.set(vip.vip_id, { peerId, epoch });
     } else if (known.owner.get(route.prefix) === peerId) learned.set(route.prefix, peerId);
-    else if (mayGain(item, route.prefix, [...taken, ...gained.keys()])) {
+    else if (mayTell(item, known, route) && mayGain(item, route.prefix, [...taken, ...gained.keys()])) {
       gained.set(route.prefix, peerId);
       learned.set(route.prefix, peerId);
     }
@@ -103,6 +106,16 @@ export const nextWord = (
     holders,
     ...withheld(before, known, learned, settled, nowMs),
   };
+};
+
+/**
+ * A node speaks for itself; reflectors pass on what others say. Else one that is no candidate could say of another that it
+ * holds a virtual IP, by an epoch that never comes.
+ */
+const mayTell = (item: BgpItem, { byAddress }: Known, { nextHop, from }: LearnedRoute): boolean => {
+  if (byAddress.get(from) === byAddress.get(nextHop)) return true;
+  const neighbour = item.neighbors.find(({ address }) => canonicalAddress(address) === from);
+  return item.role !== 'peer' && neighbour !== undefined && neighbour.client !== true;
 };
 
 const mayGain = (item: BgpItem, prefix: string, taken: readonly string[]): boolean =>

@@ -38,10 +38,16 @@ const item: BgpItem = {
   bfdd: [],
   bgpd: [{ path: [], lines: ['network 10.42.9.0/24'] }],
 };
-const said = (n: number, prefix = podsOf(n), localPref = 100) => ({ prefix, nextHop: `100.64.0.${n}`, localPref });
+const said = (n: number, prefix = podsOf(n), localPref = 100) => ({
+  prefix,
+  nextHop: `100.64.0.${n}`,
+  from: address(n),
+  localPref,
+});
 const vipSaid = (n: number, epoch: number) => ({
   prefix: 'fd00:1::100/128',
   nextHop: address(n),
+  from: address(n),
   localPref: localPrefOf(epoch),
 });
 const view = (routes: DaemonView['routes'], ageMs = 60_000, state = 'Established'): DaemonView => ({
@@ -70,6 +76,28 @@ describe('what is learned from the other nodes', () => {
     expect(sectionWith(three, after).routes.get(podsOf(1))).toBe('device');
     expect(sectionWith(three, after).peers[1]).toBe(three.peers[1]);
     expect(allowed(three, look(after, view([said(1), said(2)])))).toEqual([[podsOf(1)], [podsOf(2)], [podsOf(3)]]);
+  });
+
+  it('is not what one node says of another, but for what a reflector passes on', () => {
+    const lie = { ...vipSaid(1, 4_000_000), from: address(3) };
+    const pods = { ...said(1, '10.42.77.0/24'), from: address(3) };
+    const heard = (more: Partial<BgpItem>) => {
+      const neighbors = [
+        { peer_id: 'p3', address: address(3), ...(more.role === 'reflector' ? { client: true } : {}) },
+      ];
+      const word = nextWord(silentWord, three, { ...item, neighbors, ...more }, view([lie, pods]), (nowMs += 10_000));
+      return [word.holders.get('v')?.peerId, word.gained.get('10.42.77.0/24')];
+    };
+    expect(heard({ role: 'peer' })).toEqual([undefined, undefined]);
+    expect(heard({ role: 'reflector' })).toEqual([undefined, undefined]);
+    expect(heard({ role: 'client' })).toEqual(['p1', 'p1']);
+    expect(heard({ role: 'client', neighbors: [] })).toEqual([undefined, undefined]);
+  });
+
+  it('is not hidden by who announces the prefix of another', () => {
+    const before = look(silentWord, view([said(1), said(2)]));
+    const after = twice(before, view([said(3, podsOf(1), 4_000), said(1), said(2)]));
+    expect(sectionWith(three, after)).toBe(three);
   });
 
   it('is not missed from a node that never said anything: it may have no daemon', () => {
@@ -186,7 +214,7 @@ describe('what is learned from the other nodes', () => {
 });
 
 describe('what FRR 8.4 says', () => {
-  it('is its best paths from others, by their global next hops', () => {
+  it('is its paths from others, by their global next hops', () => {
     const text = JSON.stringify({
       routes: {
         '10.41.2.0/24': [
@@ -194,16 +222,24 @@ describe('what FRR 8.4 says', () => {
             valid: true,
             bestpath: true,
             pathFrom: 'internal',
+            peerId: 'fd00:1::1:2',
             locPrf: 100,
             nexthops: [{ ip: '100.64.16.12', afi: 'ipv4', used: true }],
           },
         ],
         'fd00:1::100/128': [
-          { valid: true, pathFrom: 'internal', locPrf: 1001, nexthops: [{ ip: 'fd00:1::1:3', used: true }] },
+          {
+            valid: true,
+            pathFrom: 'internal',
+            peerId: 'fd00:1::1:3',
+            locPrf: 1001,
+            nexthops: [{ ip: 'fd00:1::1:3', used: true }],
+          },
           {
             valid: true,
             bestpath: true,
             pathFrom: 'internal',
+            peerId: 'fd00:1::1:4',
             locPrf: 1007,
             nexthops: [
               { ip: 'fd00:1:0::1:2', scope: 'global', used: true },
@@ -212,14 +248,21 @@ describe('what FRR 8.4 says', () => {
           },
         ],
         '10.41.1.0/24': [
-          { valid: true, bestpath: true, pathFrom: 'external', nexthops: [{ ip: '0.0.0.0', used: true }] },
+          {
+            valid: true,
+            bestpath: true,
+            pathFrom: 'external',
+            peerId: '(unspec)',
+            nexthops: [{ ip: '0.0.0.0', used: true }],
+          },
         ],
         '10.41.9.0/24': [{ valid: false, pathFrom: 'internal', nexthops: [{ ip: '100.64.16.19' }] }],
       },
     });
     expect(parseRoutes(text)).toEqual([
-      { prefix: '10.41.2.0/24', nextHop: '100.64.16.12', localPref: 100 },
-      { prefix: 'fd00:1::100/128', nextHop: 'fd00:1::1:2', localPref: 1007 },
+      { prefix: '10.41.2.0/24', nextHop: '100.64.16.12', from: 'fd00:1::1:2', localPref: 100 },
+      { prefix: 'fd00:1::100/128', nextHop: 'fd00:1::1:3', from: 'fd00:1::1:3', localPref: 1001 },
+      { prefix: 'fd00:1::100/128', nextHop: 'fd00:1::1:2', from: 'fd00:1::1:4', localPref: 1007 },
     ]);
     expect(parseRoutes('{}')).toEqual([]);
   });

@@ -126,7 +126,8 @@ export const bgpItem = z.object({
   /** The node's own overlay address, on which the daemon listens. */
   address: z.string(),
   role: z.enum(['peer', 'client', 'reflector']),
-  neighbors: z.array(z.object({ peer_id: z.string(), address: z.string() })),
+  /** `client`: this node reflects to it, and it speaks for nobody else. */
+  neighbors: z.array(z.object({ peer_id: z.string(), address: z.string(), client: z.boolean().optional() })),
   /** Inside it a node may announce what nobody else has, before the platform has told. */
   pod_prefix: z.string().nullable(),
   /** Only a candidate may announce a virtual IP. */

@@ -9,7 +9,7 @@ export interface CompiledBgp {
   readonly port: number;
   readonly address: string;
   readonly role: 'peer' | 'client' | 'reflector';
-  readonly neighbors: readonly { readonly peer_id: string; readonly address: string }[];
+  readonly neighbors: readonly { readonly peer_id: string; readonly address: string; readonly client?: true }[];
   /** Inside it a node may announce what nobody else has, before the platform has told. */
   readonly pod_prefix: string | null;
   readonly virtual_ips: readonly {
@@ -43,7 +43,11 @@ export const compileBgp = (
     port: BGP_PORT,
     address: self.addressV6,
     role: reflectors.length === 0 ? 'peer' : reflectors.includes(self) ? 'reflector' : 'client',
-    neighbors: sessions.map(({ peer }) => ({ peer_id: peer.peerId, address: peer.addressV6 })),
+    neighbors: sessions.map(({ peer, kind }) => ({
+      peer_id: peer.peerId,
+      address: peer.addressV6,
+      ...(kind === 'client' ? { client: true as const } : {}),
+    })),
     pod_prefix: network.podSubnetPrefix,
     virtual_ips: [...network.virtualIps.values()]
       .filter((vip) => vip.status !== 'released')
