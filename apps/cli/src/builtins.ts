@@ -43,9 +43,6 @@ export const cliOf = ({ flags, env }: Command): Cli => ({
   ...surroundings(env),
 });
 
-/** Without a platform: `url` and token may be missing. */
-export const offline = (command: Command) => ({ ...surroundings(command.env), flags: command.flags });
-
 const after = (command: Command): Command => ({ ...command, words: command.words.slice(1) });
 
 /** What draws its own output takes --json and no other format: said, not overlooked. */
@@ -87,6 +84,45 @@ const wait: Own = async (command) => {
   return command.help ? say(WAIT_USAGE) : runWait(cliOf(command), command.words.slice(1));
 };
 
+/** For what has to work, or say why not, without a platform. */
+const patientOf = ({ flags, env }: Command) => {
+  try {
+    return { env, settings: resolveSettings(flags, env) };
+  } catch (error) {
+    if (error instanceof CliError) return { env, settings: error };
+    throw error;
+  }
+};
+
+const doctor: Own = async (command) => {
+  plain(command);
+  const { runDoctor } = await import('./operate/doctor.js');
+  const json = command.flags.json || command.flags.output === 'json';
+  const io = { out: written, progress, json, colours: terminal() && command.env.NO_COLOR === undefined };
+  return runDoctor(patientOf(command), command.words.slice(1), io);
+};
+
+const support: Own = async (command) => {
+  plain(command);
+  const { runSupport } = await import('./operate/support.js');
+  const now = new Date(performance.timeOrigin + performance.now());
+  return runSupport(patientOf(command), command.words.slice(1), { out: written, now });
+};
+
+const node: Own = async (command) => {
+  if (command.words[1] !== 'status' || command.help) return undefined;
+  const { runNodeStatus } = await import('./operate/node-status.js');
+  return runNodeStatus(cliOf(command));
+};
+
+const completion: Own = async ({ words }) => {
+  const { SCRIPTS } = await import('./completion/scripts.js');
+  const script = SCRIPTS[words[1] ?? ''];
+  if (script !== undefined) return say(script);
+  const why = `there is one for ${Object.keys(SCRIPTS).join(', ')}`;
+  throw new CliError(`no completion for ${words[1] ?? 'no shell'}`, why, 'source <(drover completion bash)', 2);
+};
+
 const apply =
   (verb: 'apply' | 'diff'): Own =>
   async (command) => {
@@ -119,6 +155,15 @@ export const OWN: Readonly<Record<string, Own>> = {
   context,
   login: context,
   wait,
+  doctor,
+  support,
+  node,
+  completion,
+  top: async (command) => (await import('./operate/top.js')).runTop(cliOf(command)),
+  docs: async ({ words }) => {
+    const { docsText, readPages } = await import('./operate/docs.js');
+    return say(docsText(readPages(), words.slice(1)));
+  },
   apply: apply('apply'),
   diff: apply('diff'),
   mcp: async (command) => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fetchTools } from './client.js';
@@ -66,6 +66,17 @@ export class Catalogue {
   /** What is remembered, else asked for: for what does no harm when it is old. */
   async known(): Promise<readonly Tool[]> {
     return this.cached() ?? this.all();
+  }
+
+  /** Without asking anybody. */
+  remembered(): readonly Tool[] | undefined {
+    return this.cached();
+  }
+
+  /** The file, when something else than a list of tools is in it. */
+  brokenFile(): string | undefined {
+    if (!existsSync(this.file)) return undefined;
+    return Array.isArray(this.cached()) ? undefined : this.file;
   }
 
   private cached(): readonly Tool[] | undefined {

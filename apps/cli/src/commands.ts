@@ -3,11 +3,12 @@ import { Catalogue, type Tool } from './catalogue.js';
 import type { Cli } from './cli.js';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
-import { COMMANDS, commandOf, nounHelp, toolHelp } from './help.js';
+import { commandOf, nounHelp, toolHelp } from './help.js';
 import { near } from './near.js';
 import { shownAs } from './output/format.js';
 import { table } from './output.js';
 import { whatIfArguments } from './what-if.js';
+import { COMMANDS, OWN_VERBS } from './words.js';
 
 /** One command line of the registry, without its global flags; answers the exit code. */
 export const runCommand = async (cli: Cli, words: readonly string[], help: boolean): Promise<number> => {
@@ -77,14 +78,6 @@ const nounVerb = async (cli: Cli, catalogue: Catalogue, words: readonly string[]
   if (verbs.length > 0 && (verb === undefined || help)) return (await cli.out(nounHelp(noun, verbs)), 0);
   if (verbs.length > 0) throw unknownVerb(noun, verb!, verbs);
   throw unknownCommand(noun, tools);
-};
-
-/** Verbs that the CLI adds to a noun of the registry. */
-const OWN_VERBS: Readonly<Record<string, readonly string[]>> = {
-  vpn: ['join', 'refresh'],
-  event: ['watch'],
-  node: ['status'],
-  audit: ['check-proof'],
 };
 
 const unknownVerb = (noun: string, verb: string, tools: readonly Tool[]): CliError => {

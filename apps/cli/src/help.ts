@@ -38,25 +38,6 @@ Arguments are key=value, --key value, or --json '{"key":"value"}'.
   --token TOKEN   bearer token (DROVER_TOKEN; default admin.token in DROVER_DATA_DIR or ./data)
   --help          also after a command; drover help exit-codes`;
 
-/** What is a command without being a noun of the registry. */
-export const COMMANDS = [
-  ...[
-    'tools',
-    'tool',
-    'wait',
-    'diff',
-    'apply',
-    'top',
-    'recent-events',
-    'events',
-    'why',
-    'explain',
-    'what-if',
-    'doctor',
-  ],
-  ...['support', 'docs', 'context', 'login', 'completion', 'mcp', 'lab', 'help'],
-];
-
 export const exitCodesHelp = (): string =>
   Object.entries(EXIT_CODES)
     .map(([code, text]) => `${code.padStart(5)}  ${text}`)

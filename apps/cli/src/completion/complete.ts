@@ -1,4 +1,77 @@
+import { createHash } from 'node:crypto';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { Catalogue, type Tool } from '../catalogue.js';
+import { resolveSettings, type Settings } from '../settings.js';
+import { candidates, listOf, type Candidate, type Place } from './candidates.js';
+
+/** A shell waits for this: better no names than late ones. */
+const ANSWER_MS = 110;
+const KEPT_MS = 5_000;
+const STALE_MS = 3_600_000;
+
+const nameFile = (settings: Settings, tool: string): string => {
+  const key = createHash('sha256').update(`${settings.url}|${settings.token}|${tool}`).digest('hex').slice(0, 16);
+  return join(homedir(), '.cache', 'drover', `names-${key}.json`);
+};
+
+const kept = (file: string, forMs: number): readonly Candidate[] | undefined => {
+  try {
+    if (performance.timeOrigin + performance.now() - statSync(file).mtimeMs > forMs) return undefined;
+    return JSON.parse(readFileSync(file, 'utf8')) as readonly Candidate[];
+  } catch {
+    return undefined;
+  }
+};
+
+const ask = async (settings: Settings, tool: string): Promise<readonly Candidate[]> => {
+  const response = await fetch(`${settings.url}/api/v1/tools/${tool}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${settings.token}`, 'content-type': 'application/json' },
+    body: '{}',
+    signal: AbortSignal.timeout(ANSWER_MS),
+  });
+  const { data } = (await response.json()) as { data?: Readonly<Record<string, unknown>> };
+  return data === undefined ? [] : listOf(data);
+};
+
+/** Live names of one kind: five seconds old at most; those of the last hour, or none, when the platform does not answer in time. */
+const names = async (settings: Settings, tool: string): Promise<readonly Candidate[]> => {
+  const file = nameFile(settings, tool);
+  const known = kept(file, KEPT_MS);
+  if (known !== undefined) return known;
+  const found = await ask(settings, tool).catch(() => undefined);
+  if (found === undefined) return kept(file, STALE_MS) ?? [];
+  mkdirSync(join(file, '..'), { recursive: true });
+  writeFileSync(file, JSON.stringify(found), { mode: 0o600 });
+  return found;
+};
+
+const of = async (
+  tools: readonly Tool[],
+  settings: Settings,
+  words: readonly string[],
+): Promise<readonly Candidate[]> => {
+  const place: Place = candidates(tools, words);
+  const live = place.names === undefined ? [] : await names(settings, place.names);
+  const named = live.map(({ value, note }) => ({ value: `${place.before ?? ''}${value}`, note }));
+  return [...place.fixed, ...named].filter(({ value }) => value.startsWith(words.at(-1) ?? ''));
+};
+
+/** `drover __complete WORDS…`, the last one being what is typed: a line a candidate, `value TAB note`. Silent when anything is amiss. */
 export const complete = async (
-  _words: readonly string[],
-  _env: Readonly<Record<string, string | undefined>>,
-): Promise<number> => 0;
+  words: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<number> => {
+  try {
+    const settings = resolveSettings({ json: false }, env);
+    const tools = new Catalogue(settings).remembered() ?? [];
+    const found = await of(tools, settings, words);
+    process.stdout.write(found.map(({ value, note }) => `${value}\t${note}\n`).join(''));
+    return 0;
+  } catch (error) {
+    // A shell that completes has nowhere to show an error but in the middle of a line; the code tells who asks for it.
+    return error instanceof Error ? 1 : 2;
+  }
+};

@@ -1,0 +1,34 @@
+/** Names of fields whose values are secrets, whatever they look like. */
+const SECRET_NAME =
+  /(token|secret|password|passwd|private|kubeconfig|bootstrap_url|key_pem|credential|authorization|join|command|config$)/i;
+/** …and what is none though it is called so. */
+const NO_SECRET = /(_id|_ids|_at|_count|_ref|_seconds|_version|_generation)$/i;
+
+/** What is a secret wherever it stands. */
+const SECRET_TEXT: readonly RegExp[] = [
+  /\bdrv[a-z]?_[A-Za-z0-9_-]{16,}/g,
+  /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*/g,
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g,
+  /(?<=:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/g,
+  /(?<=\bBearer )[^\s"]+/gi,
+  /\bK10[0-9a-f]{32,}[^\s"]*/g,
+];
+
+const LEFT_OUT = '[left out]';
+
+const text = (value: string, known: readonly string[]): string => {
+  const withoutKnown = known.reduce((left, secret) => left.replaceAll(secret, LEFT_OUT), value);
+  return SECRET_TEXT.reduce((left, pattern) => left.replace(pattern, LEFT_OUT), withoutKnown);
+};
+
+/** The same without secrets: by the names of fields, by what secrets look like, and without those that are known. */
+export const redacted = (value: unknown, known: readonly string[], name = ''): unknown => {
+  const isNamed = SECRET_NAME.test(name) && !NO_SECRET.test(name);
+  if (isNamed && value !== null && value !== undefined && typeof value !== 'boolean') return LEFT_OUT;
+  if (typeof value === 'string') return text(value, known);
+  if (Array.isArray(value)) return value.map((one) => redacted(one, known));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [text(key, known), redacted(inner, known, key)]),
+  );
+};
