@@ -153,7 +153,8 @@ describe('a webhook', () => {
     }
     const [letter] = await deadLetters(webhook.id);
     expect(letter).toMatchObject({ error: 'HTTP 500', kind: 'system.template.created', attempts: 1 });
-    expect(await get(webhook.id)).toMatchObject({ dead_letters: 1, last_error: 'HTTP 500' });
+    // last_error is gone with the next success, and that may have been already.
+    expect(await get(webhook.id)).toMatchObject({ dead_letters: 1 });
     endpoint.answer = () => ({ status: 410 });
     await tool('system_redeliver_webhook', { id: webhook.id, event_ids: letter!.event_id });
     await until(async () => (await deadLetters(webhook.id))[0]?.error === 'HTTP 410');
