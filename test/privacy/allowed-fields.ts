@@ -43,6 +43,7 @@ export const EVENT_FIELDS: readonly Exception[] = [
 /** Arguments of tools: what is not destined for an event may still end in a log line or an answer that is kept. */
 export const TOOL_ARGUMENTS: readonly Exception[] = [
   { field: '* idempotency_key', reason: 'names a call; kept as a derived id only' },
+  { field: '* token_id', reason: 'names a token; opens nothing' },
   { field: 'what_if arguments', reason: 'those of another tool, tried on a fork of the log that is thrown away' },
   {
     field: 'system_assign_module_to_template config',

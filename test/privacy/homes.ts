@@ -4,6 +4,12 @@ import type { Home } from './support/hunt.js';
 export const HOMES: readonly Home[] = [
   { secret: /^admin token$/, place: /^data\/admin\.token$/, reason: 'how the operator gets it; 0600' },
   { secret: /^admin token$/, place: /^what the platform says/, reason: 'shown once, by the start that made it' },
+  {
+    secret: /^operator token$/,
+    place: /^answer of system_(create_operator|create_account|issue_token)$/,
+    reason: 'told once to who made it; a digest is kept',
+  },
+  { secret: /^rotated token$/, place: /^answer of system_rotate_token$/, reason: 'told once to who rotated it' },
   { secret: /^master key$/, place: /^data\/master\.key$/, reason: '0600; everything else is sealed under it' },
   { secret: /^CA key/, place: /^data\/ca\/ca\.key$/, reason: '0600; not in the database, so that a dump cannot sign' },
   {

@@ -27,6 +27,7 @@ const secretHalf = (token: string): string => token.trim().slice(-43);
 
 const KINDS = [
   ...['admin token', 'master key', 'cursor key', 'CA key', 'join token', 'grant token', 'device token'],
+  ...['operator token', 'rotated token'],
   ...['kubeconfig key', 'kept server_token', 'node TLS key', 'WireGuard key', 'K3s token', 'K3s key'],
 ];
 /** Times of failover have tests of their own; here a crowded machine must not look like a dead one. */
@@ -61,6 +62,7 @@ describeWithRealParts('a whole run of the tutorial', { network: 'namespaces' }, 
     const made = await playShortTutorial(client, rig.lab);
     for (const host of [...MACHINES, 'workstation']) secrets.push(...(await secretsOfMachine(rig.lab, host)));
     await provoke(client, made.bootstrapUrl);
+    await operatorTokens(client);
     const admin = rig.platform.token;
     const masterKey = Buffer.from(readFileSync(join(rig.dataDir, 'master.key'), 'utf8').trim(), 'hex');
     secrets.push(
@@ -89,6 +91,27 @@ describeWithRealParts('a whole run of the tutorial', { network: 'namespaces' }, 
     expect(kinds(after)).not.toContain('kubeconfig');
     places.push(...before.places, ...after.places, ...client.heard, ...watch.stop());
     places.push(...filesBelow(rig.dataDir, 'data').flatMap(withoutBanner), ...filesBelow(rig.lab.dir, 'lab'));
+  };
+
+  /** Made, used, repeated, rotated and revoked. */
+  const operatorTokens = async (client: TellingClient) => {
+    const shown = async (kind: string, tool: string, args: object) => {
+      const { token } = await client.call<{ token: { id: string; secret: string } }>(tool, args);
+      secrets.push(textSecret(kind, secretHalf(token.secret)));
+      const authorization = `Bearer ${token.secret}`;
+      await client.request('answer to another operator', '/api/v1/tools', { headers: { authorization } });
+      return token.id;
+    };
+    const first = { name: 'colleague', role: 'viewer', idempotency_key: 'colleague' };
+    await shown('operator token', 'system_create_operator', first);
+    await client.request('answer to a repeated call', '/api/v1/tools/system_create_operator', {
+      ...{ method: 'POST', body: JSON.stringify(first) },
+    });
+    await shown('operator token', 'system_create_account', { name: 'neighbours' });
+    const id = await shown('operator token', 'system_issue_token', { operator: 'colleague', role: 'viewer' });
+    const next = await shown('rotated token', 'system_rotate_token', { token_id: id });
+    await client.call('system_revoke_token', { token_id: next });
+    await client.call('system_list_tokens');
   };
 
   /** Calls that are wrong in a way that could make an answer, or a log line, repeat what it was given. */

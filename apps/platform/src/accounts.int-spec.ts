@@ -121,6 +121,21 @@ describe('nobody', () => {
   });
 });
 
+describe('a plan', () => {
+  it('of a token tells what would happen, and shows no token that looks as if it opened something', async () => {
+    const planned = await ok('system_create_operator', { name: 'imagined', role: 'admin', dry_run: true });
+    expect(planned['token'].secret).toBe('PLACEHOLDER');
+    const kinds = planned['dry_run'].events.map((event: Answer) => event['kind']);
+    expect(kinds).toEqual(['system.operator.created', 'system.operator.token_created']);
+    const guess = { tool: 'system_issue_token', arguments: { operator: 'admin', role: 'viewer' } };
+    expect(JSON.stringify(await ok('what_if', guess))).not.toMatch(/drv_/);
+    expect(await refused('system_issue_token', { operator: 'imagined', role: 'viewer' })).toEqual([
+      404,
+      'operator_not_found',
+    ]);
+  });
+});
+
 describe('attempts', () => {
   it('with a token of the same id are limited, while its owner and others come and go', async () => {
     const { token } = await ok('system_create_operator', { name: 'guessed', role: 'viewer' });

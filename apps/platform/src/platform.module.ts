@@ -42,7 +42,13 @@ import {
   TRANSACTOR,
   type CommandDispatcher,
 } from '#processing';
-import { CERTIFICATE_AUTHORITY, MASTER_KEY_ROTATION, OPERATOR_AUTHENTICATOR, SECRET_STORE } from '#access';
+import {
+  CERTIFICATE_AUTHORITY,
+  LOGIN_LIMITS,
+  MASTER_KEY_ROTATION,
+  OPERATOR_AUTHENTICATOR,
+  SECRET_STORE,
+} from '#access';
 import { AGENT_LINK, GATEWAY_REGISTRAR } from '#agent-gateway';
 import { FLEET_SERVICES, type FleetServices } from '#fleet';
 import { FailoverService } from '#sdwan';
@@ -95,6 +101,7 @@ const ports = (f: Foundation): Provider[] => [
   value(READ_MODELS, f.processing.readModels),
   value(READ_YOUR_WRITES, f.processing),
   value(OPERATOR_AUTHENTICATOR, f.access.operators),
+  value(LOGIN_LIMITS, f.access.limits),
   value(SECRET_STORE, f.access.secrets),
   value(CERTIFICATE_AUTHORITY, f.access.ca),
   value(AGENT_LINK, f.gateway),

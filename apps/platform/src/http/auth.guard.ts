@@ -1,6 +1,6 @@
 import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
-import { CLOCK, CONFIG, refusal, RefusedError, type Clock, type Config, type Refusal } from '#kernel';
-import { LoginLimits, OPERATOR_AUTHENTICATOR, type OperatorAuthenticator } from '#access';
+import { refusal, RefusedError, type Refusal } from '#kernel';
+import { LOGIN_LIMITS, LoginLimits, OPERATOR_AUTHENTICATOR, type OperatorAuthenticator } from '#access';
 import type { Response } from 'express';
 import { isPublic, type AuthenticatedRequest } from './principal.js';
 
@@ -9,15 +9,10 @@ const HINT = 'send "Authorization: Bearer TOKEN"; the first token is in admin.to
 /** One authenticator in front of every surface; a route is closed unless it says otherwise. */
 @Injectable()
 export class AuthGuard implements CanActivate {
-  private readonly limits: LoginLimits;
-
   constructor(
     @Inject(OPERATOR_AUTHENTICATOR) private readonly operators: OperatorAuthenticator,
-    @Inject(CLOCK) clock: Clock,
-    @Inject(CONFIG) config: Config,
-  ) {
-    this.limits = new LoginLimits(clock, config.DROVER_LOGIN_FAILURES);
-  }
+    @Inject(LOGIN_LIMITS) private readonly limits: LoginLimits,
+  ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     if (isPublic(context.getHandler()) || isPublic(context.getClass())) return true;

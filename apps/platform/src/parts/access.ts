@@ -7,6 +7,7 @@ import type { Transactor } from '#processing';
 import {
   bootstrapAccess,
   EnvelopeSecretStore,
+  LoginLimits,
   MemorySecretRows,
   MasterKeyRotation,
   MasterKeys,
@@ -23,6 +24,8 @@ import { proveIdentity, refuseForeignDatabase } from './identity.js';
 
 export interface OpenedAccess {
   readonly operators: OperatorDirectory;
+  /** One count for every surface of this process. */
+  readonly limits: LoginLimits;
   readonly secrets: SecretStore;
   readonly ca: CertificateAuthority;
   /** Absent where everything is in memory. */
@@ -62,6 +65,7 @@ export const openAccess = async (parts: AccessParts, closing: Closing): Promise<
   const rotation = postgres === undefined ? undefined : openRotation(parts, postgres.pool, masterKeys, closing);
   return {
     operators,
+    limits: new LoginLimits(systemClock, parts.config.DROVER_LOGIN_FAILURES),
     ca,
     secrets,
     rotation,

@@ -51,7 +51,7 @@ export const openConsumers = (parts: ConsumerParts): OpenedConsumers => {
   const log = parts.log.child({ part: 'consumers' });
   const limits = { perProcess: config.DROVER_CONSUMERS, perAccount: config.DROVER_CONSUMERS_PER_ACCOUNT };
   const stream = new EventStream({ ...edges, store, catalogue, authority: access.operators, cursors, log, limits });
-  gateway.addOpenService(eventsServiceDefinition, eventsService({ stream, log }));
+  gateway.addOpenService(eventsServiceDefinition, eventsService({ stream, log, limits: access.limits }));
   const rows = postgres === undefined ? new MemoryWebhookRows() : new PostgresWebhookRows(postgres.pool);
   const allowPrivate = config.DROVER_WEBHOOK_ALLOW_PRIVATE === 'yes';
   const transport = new HttpTransport({ timers: systemTimers, allowPrivate });

@@ -87,6 +87,8 @@ export class LoginLimits {
   }
 }
 
+export const LOGIN_LIMITS = Symbol('LoginLimits');
+
 const remember = <V>(map: Map<string, V>, key: string, value: V): void => {
   map.delete(key);
   map.set(key, value);

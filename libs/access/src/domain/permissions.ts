@@ -43,6 +43,7 @@ export const PERMISSIONS: Readonly<Record<string, PermissionAbout>> = {
   'platform.audit.rotate_key': { summary: 'Rotate the key that seals the log', least: 'system' },
   'platform.audit.seal': { summary: 'Seal the log now', least: 'system' },
   'platform.audit.verify': { summary: 'Check the whole log', least: 'system' },
+  'platform.events.read': { summary: 'Stream the events of all accounts (/events, Subscribe)', least: 'system' },
   'platform.health.read': { summary: 'See the platform’s health and metrics', least: 'system' },
   'platform.processing.manage': { summary: 'Rebuild projections', least: 'system' },
   'platform.processing.read': { summary: 'See process managers and projections', least: 'system' },

@@ -6,6 +6,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { refusal, RefusedError, type Log, type Refusal, type Severity } from '#kernel';
+import type { LoginLimits } from '#access';
 import { toServiceError } from '#agent-gateway';
 import { eventsV1 } from '#proto';
 import type { ConsumerEvent, Encoding } from '../feed/entry.js';
@@ -96,15 +97,37 @@ const given = (request: eventsV1.SubscribeRequest): Record<string, unknown> => (
   ...(request.checkpointSeconds === 0 ? {} : { checkpoint_seconds: request.checkpointSeconds }),
 });
 
+/** Over HTTP the guard counts what failed; here this does. */
+const slowed = async <T>(
+  limits: LoginLimits,
+  peer: string,
+  token: string | undefined,
+  admit: () => Promise<T>,
+): Promise<T> => {
+  const address = peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  const early = token === undefined ? undefined : limits.before(address, token);
+  if (early !== undefined) throw new RefusedError(early);
+  try {
+    return await admit();
+  } catch (error) {
+    const isWrong = error instanceof RefusedError && error.refusal.status === 401 && token !== undefined;
+    const wait = isWrong ? limits.failed(address, token) : undefined;
+    throw wait === undefined ? error : new RefusedError(wait);
+  }
+};
+
 export const eventsService = (deps: {
   readonly stream: EventStream;
   readonly log: Log;
+  readonly limits?: LoginLimits;
 }): UntypedServiceImplementation => ({
   subscribe: (call: Call): void => {
     const wire = new GrpcWire(call, deps.log);
     const [header] = call.metadata.get('authorization');
     const subscribe = async (): Promise<void> => {
-      const admitted = await deps.stream.admit(bearerToken(header?.toString()), given(call.request));
+      const token = bearerToken(header?.toString());
+      const admit = () => deps.stream.admit(token, given(call.request));
+      const admitted = await (deps.limits === undefined ? admit() : slowed(deps.limits, call.getPeer(), token, admit));
       // Headers now, so that a client of a quiet log knows that it was let in.
       call.sendMetadata(new Metadata());
       await admitted.serve(wire);
