@@ -137,7 +137,8 @@ export class SimMachine {
     if (message.message?.$case !== 'vipAck') return;
     const { epoch, role, error } = message.message.value;
     const { VipAck_Role: Role } = agentV1;
-    if (error !== '' || role === Role.ROLE_PREPARED || role === Role.ROLE_UNSPECIFIED) return;
+    const words = [Role.ROLE_PREPARED, Role.ROLE_ANSWERING, Role.ROLE_UNSPECIFIED];
+    if (error !== '' || words.includes(role)) return;
     this.ackedEpoch = Math.max(this.ackedEpoch, Number(epoch));
   }
 

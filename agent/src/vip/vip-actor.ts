@@ -87,8 +87,7 @@ export class VipActor {
     if (own === undefined || (this.table.items.get(vipId)?.epoch ?? 0) > epoch) return;
     this.handover.prepare(preparation);
     this.deps.leases.listenOn(own);
-    const value = { vipId, epoch: BigInt(epoch), role: Role.ROLE_PREPARED, error: '' };
-    this.deps.send({ message: { $case: 'vipAck', value } });
+    this.say(preparation.item, Role.ROLE_PREPARED);
   }
 
   /** Over the overlay, which vouches for the sender's address. */
@@ -238,6 +237,8 @@ export class VipActor {
       const open = () => fence.allow(item.address, leases.remainingMs(item));
       await Promise.all([network.hold(item), ...(item.lease === null ? [] : [this.fenced(item, open)])]);
       this.handover.announce(item);
+      // Devices are told by the platform, and need not wait until this is on disk.
+      this.say(item, Role.ROLE_ANSWERING);
       await network.route(item);
       return Role.ROLE_HOLDER;
     }
@@ -252,6 +253,11 @@ export class VipActor {
     if (held) await network.release(item);
     await network.resetConnections('dst', item);
     return held ? Role.ROLE_RELEASED : Role.ROLE_ROUTED;
+  }
+
+  /** Not an ack: nothing is on disk yet, and it is not repeated. */
+  private say({ vip_id: vipId, epoch }: VipItem, role: agentV1.VipAck_Role): void {
+    this.deps.send({ message: { $case: 'vipAck', value: { vipId, epoch: BigInt(epoch), role, error: '' } } });
   }
 
   private ack(value: agentV1.VipAck): void {

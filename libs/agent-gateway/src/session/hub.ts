@@ -46,8 +46,9 @@ export class SessionHub implements SessionHost {
 
   constructor(readonly deps: HubDeps) {
     this.storeEpoch = deps.storeEpoch;
-    const tickMs = Math.max(20, Math.floor(deps.beats.vipBeatMs / 4));
-    this.judge = new LeaseJudge(tickMs, Math.max(50, tickMs), deps.clock.monotonicMs());
+    // A crash is noticed half of this late; a look at everybody costs less than a millisecond.
+    const tickMs = Math.max(20, Math.floor(deps.beats.vipBeatMs / 10));
+    this.judge = new LeaseJudge(tickMs, Math.max(80, tickMs), deps.clock.monotonicMs());
     this.settling = new Settling(deps.timers.after.bind(deps.timers), (event) => this.tellSettled(event));
   }
 

@@ -223,6 +223,8 @@ export enum VipAck_Role {
   ROLE_RELEASED = 3,
   /** ROLE_PREPARED - The part of this node in a move is known, and taken up when the new holder says that it answers. */
   ROLE_PREPARED = 4,
+  /** ROLE_ANSWERING - The new holder answers for the VIP, and has begun to tell so; ROLE_HOLDER follows when that is on its disk too. */
+  ROLE_ANSWERING = 5,
   UNRECOGNIZED = -1,
 }
 

@@ -219,6 +219,7 @@ export class MoveRun {
       [Role.ROLE_ROUTED]: 'routed',
       [Role.ROLE_RELEASED]: 'released',
       [Role.ROLE_PREPARED]: 'prepared',
+      [Role.ROLE_ANSWERING]: 'answering',
     } as const;
     const role = roles[ack.role as keyof typeof roles];
     // An error is not an end: the agent goes on trying, and the deadline of the phase judges it.

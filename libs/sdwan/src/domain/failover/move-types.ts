@@ -88,7 +88,7 @@ export type MoveInput =
       readonly kind: 'ack';
       readonly from: string;
       readonly epoch: number;
-      readonly role: 'holder' | 'routed' | 'released' | 'prepared';
+      readonly role: 'holder' | 'routed' | 'released' | 'prepared' | 'answering';
     }
   /** The old holder of a crash is heard again. */
   | { readonly kind: 'holder_back' };

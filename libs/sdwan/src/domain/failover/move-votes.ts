@@ -10,7 +10,8 @@ import {
   type MoveStep,
 } from './move-types.js';
 
-const RECHECK_MARGIN_MS = 10;
+/** The way of the answer is in `left` already. */
+const RECHECK_MARGIN_MS = 2;
 /** Two rounds may place the same beat this far apart: the answers travel. */
 const SAME_BEAT_MS = 60;
 const MAX_ROUNDS = 4;

@@ -178,6 +178,11 @@ const onAck = (state: MoveState, input: Extract<MoveInput, { kind: 'ack' }>, now
     const prepared = { ...state, prepared: new Set(state.prepared).add(input.from) };
     return state.phase === 'preparing' ? evaluatePrepared(prepared, false) : { state: prepared, effects: [] };
   }
+  // Its word from before it has all on disk: enough to send devices there, which nobody else tells.
+  if (input.role === 'answering')
+    return state.phase === 'holding' && input.from === target(state).instance_id
+      ? announce(state)
+      : { state, effects: [] };
   const known = { ...state, acks: new Map(state.acks).set(input.from, nowMs) };
   switch (state.phase) {
     case 'holding':

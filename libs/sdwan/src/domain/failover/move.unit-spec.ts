@@ -101,6 +101,26 @@ const agents =
   };
 
 describe('a move of a virtual IP', () => {
+  it('sends devices to the new holder at its first word, once, and goes on when that is on its disk', () => {
+    const world = agents({ dead: [A.instance_id] });
+    const { log, end } = play(plan({ devices: true }), (effect, now) => {
+      if (effect.kind !== 'push' || effect.to[0] !== B) return world(effect, now);
+      const said = (role: 'answering' | 'holder', from = B.instance_id) =>
+        ({ kind: 'ack', from, epoch: effect.epoch, role }) as const;
+      return [
+        // Nobody but the new holder can say that.
+        { after: 5, input: said('answering', C.instance_id) },
+        { after: 10, input: said('answering') },
+        { after: 50, input: said('holder') },
+      ];
+    });
+    const [toHolder, toOthers] = log.filter(({ effect }) => effect.kind === 'push');
+    const ready = log.filter(({ effect }) => effect.kind === 'holder_ready');
+    expect(ready.map(({ at }) => at - toHolder!.at)).toEqual([10]);
+    expect(toOthers!.at - toHolder!.at).toBe(50);
+    expect(end?.effect).toMatchObject({ outcome: 'moved' });
+  });
+
   it('after a crash asks witnesses, starts, and tells the others only after the new holder answered', () => {
     const { kinds, end, log } = play(plan(), agents({ dead: [A.instance_id] }));
     expect(kinds.filter((k) => k !== 'timer')).toEqual([
