@@ -39,6 +39,7 @@ import { DrainNodeHandler } from './application/drain.handler.js';
 import { UncordonNodeHandler } from './application/uncordon.handler.js';
 import { K3sHandshake } from './application/handshake.js';
 import { Joins } from './application/joins.js';
+import { kubeconfigParts, registerKubeconfigs } from './application/kubeconfigs/parts.js';
 import { KUBE_APIS, KubeApis, type KubeApiSource } from './application/kube-api.js';
 import {
   DecommissionClusterHandler,
@@ -63,6 +64,7 @@ import { UpgradeTools } from './tools/upgrade-handlers.js';
     KubernetesDirectory,
     ...upgradeParts,
     ...snapshotParts,
+    ...kubeconfigParts,
     SnapshotTools,
     {
       provide: KubeApis,
@@ -141,6 +143,7 @@ export class KubernetesModule implements OnModuleInit {
     this.processing.addProcessManager(candidatesManager);
     this.processing.addProcessManager(departureManager);
     registerSnapshots(this.processing);
+    registerKubeconfigs(this.processing);
     this.processing.addProcessManager(clusterHealthManager);
     this.processing.addCommand(commands.ClaimCluster);
     this.processing.addCommand(commands.SyncVipCandidates);

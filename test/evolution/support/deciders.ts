@@ -12,6 +12,7 @@ import {
   restoreDecider,
   snapshotDecider,
 } from '../../../libs/kubernetes/src/domain/snapshots/decide.js';
+import { kubeconfigDecider } from '../../../libs/kubernetes/src/domain/kubeconfigs/decide.js';
 import { nodeWorkDecider } from '../../../libs/kubernetes/src/domain/node-work/decide.js';
 import { rolloutDecider } from '../../../libs/kubernetes/src/domain/upgrade/decide.js';
 import { accessGrantDecider } from '../../../libs/sdwan/src/domain/access-grant/decide.js';
@@ -59,6 +60,7 @@ export const STREAM_FOLDS: Readonly<Record<string, readonly StreamFold[]>> = {
   etcd_snapshot: [fold(snapshotDecider)],
   etcd_restore: [fold(restoreDecider)],
   snapshot_policy: [fold(snapshotPolicyDecider)],
+  kubeconfig: [fold(kubeconfigDecider)],
   cluster_rollout: [fold(rolloutDecider)],
   docker_host: [fold(dockerHostDecider)],
   docker_clients: [fold(dockerClientsDecider)],

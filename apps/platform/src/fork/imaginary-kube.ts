@@ -5,6 +5,9 @@ import type { KubeApi, KubeApiTarget } from '#kubernetes';
 import type { Notes } from './fork-ports.js';
 import type { VirtualTime } from './virtual-time.js';
 
+/** The token's end is what was asked for, not this. */
+const FAR = '9999-12-31T00:00:00Z';
+
 /** Does as it is told and runs no pods. */
 const obliging = {
   patchNode: async () => ({}),
@@ -13,6 +16,13 @@ const obliging = {
   deleteNode: async () => ({}),
   deleteNamespacedSecret: async () => ({}),
   readNode: async () => ({ metadata: {} }),
+  createNamespacedServiceAccount: async () => ({}),
+  deleteNamespacedServiceAccount: async () => ({}),
+  createClusterRoleBinding: async () => ({}),
+  deleteClusterRoleBinding: async () => ({}),
+  createNamespacedServiceAccountToken: async () => ({
+    status: { token: 'nothing-was-issued', expirationTimestamp: FAR },
+  }),
 };
 
 /** The Kubernetes API of a fork: whether one could be reached is known, what it would answer is assumed and said so. */
@@ -41,6 +51,10 @@ export class ImaginaryKube {
           ? known[name as keyof typeof known]
           : async () => Promise.reject(new Error(`a fork does not know the Kubernetes API's ${String(name)}`)),
     });
-    return { core: core as unknown as CoreV1Api, config: {} as KubeConfig, close: async () => undefined };
+    return {
+      core: core as unknown as CoreV1Api,
+      config: { makeApiClient: () => core } as unknown as KubeConfig,
+      close: async () => undefined,
+    };
   }
 }

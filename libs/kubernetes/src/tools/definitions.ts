@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { defineTool, resourceStatus } from '#tools';
 import { lifecyclePolicyFields } from '../domain/cluster/policy.js';
+import { kubeconfigTools } from './kubeconfig-definitions.js';
 import { snapshotTools } from './snapshot-definitions.js';
 import { upgradeTools } from './upgrade-definitions.js';
 
@@ -181,4 +182,5 @@ export const kubernetesTools = [
   resumeMigration,
   ...upgradeTools,
   ...snapshotTools,
+  ...kubeconfigTools,
 ] as const;

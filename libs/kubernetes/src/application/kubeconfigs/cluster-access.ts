@@ -1,0 +1,65 @@
+import { stringify } from 'yaml';
+import type { KubeconfigRole } from '../../domain/kubeconfigs/events.js';
+import type { KubeApi } from '../kube-api.js';
+import { found } from '../leave-cluster.js';
+
+/** Who may make tokens of what is in here is an administrator of the cluster already. */
+const namespace = 'kube-system';
+const LABELS = { 'app.kubernetes.io/managed-by': 'drover' };
+
+export interface Grant {
+  readonly serviceAccount: string;
+  readonly role: KubeconfigRole;
+  readonly ttlSeconds: number;
+}
+
+const rbac = async ({ config }: KubeApi) => {
+  const { RbacAuthorizationV1Api } = await import('@kubernetes/client-node');
+  return config.makeApiClient(RbacAuthorizationV1Api);
+};
+
+/** A service account of its own for each issue, so that one can be taken back without the others. */
+export const grantAccess = async (
+  api: KubeApi,
+  { serviceAccount: name, role, ttlSeconds }: Grant,
+): Promise<{ readonly bearer: string; readonly expiresAtMs: number }> => {
+  const metadata = { name, labels: LABELS };
+  await api.core.createNamespacedServiceAccount({ namespace, body: { metadata, automountServiceAccountToken: false } });
+  await (
+    await rbac(api)
+  ).createClusterRoleBinding({
+    body: {
+      metadata,
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
+      subjects: [{ kind: 'ServiceAccount', name, namespace }],
+    },
+  });
+  const spec = { audiences: [], expirationSeconds: ttlSeconds };
+  const { status } = await api.core.createNamespacedServiceAccountToken({ namespace, name, body: { spec } });
+  const { token: bearer, expirationTimestamp } = status ?? {};
+  if (bearer === undefined || expirationTimestamp === undefined) throw new Error('the answer holds no token');
+  return { bearer, expiresAtMs: new Date(expirationTimestamp).getTime() };
+};
+
+/**
+ * The binding goes first: an API server may take a token for some 10 s more after its account is gone, but it may do nothing
+ * from the moment at which its binding is. Safe to repeat.
+ */
+export const withdrawAccess = async (api: KubeApi, name: string): Promise<void> => {
+  await found((await rbac(api)).deleteClusterRoleBinding({ name }));
+  await found(api.core.deleteNamespacedServiceAccount({ namespace, name }));
+};
+
+export const kubeconfigWith = (cluster: { name: string; caPem: string; server: string }, bearer: string): string => {
+  const { name, caPem, server } = cluster;
+  return stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [
+      { name, cluster: { server, 'certificate-authority-data': Buffer.from(caPem, 'utf8').toString('base64') } },
+    ],
+    users: [{ name: 'drover', user: { token: bearer } }],
+    contexts: [{ name, context: { cluster: name, user: 'drover' } }],
+    'current-context': name,
+  });
+};

@@ -1,0 +1,26 @@
+import type { ClusterId } from '#kernel';
+import { Command } from '#processing';
+import type { RevokeReason } from '../../domain/kubeconfigs/decide.js';
+import type { KubeconfigRole } from '../../domain/kubeconfigs/events.js';
+
+/** The kubeconfig is null when the same call was made before: it was shown then, and is kept nowhere. */
+export interface ShownKubeconfig {
+  readonly kubeconfig: string | null;
+  readonly expiresAt: string;
+}
+
+export class IssueKubeconfig extends Command<
+  {
+    readonly issue_id: string;
+    readonly cluster_id: ClusterId;
+    readonly role: KubeconfigRole;
+    readonly ttl_seconds: number;
+  },
+  ShownKubeconfig
+> {
+  static readonly type = 'kubernetes.issue_kubeconfig';
+}
+/** Safe to repeat. Refused, and so tried again, while the cluster's API cannot be reached. */
+export class RevokeKubeconfig extends Command<{ readonly issue_id: string; readonly reason: RevokeReason }, void> {
+  static readonly type = 'kubernetes.revoke_kubeconfig';
+}
