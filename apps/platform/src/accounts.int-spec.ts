@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { status, type ServiceError } from '@grpc/grpc-js';
 import { ToolRegistry, type ToolListing } from '#tools';
+import { connectGrpc } from '../../../libs/consumers/src/testing/grpc-client.js';
 import { makeExamplesWorld } from './http/testing/examples-world.js';
 import { makeToken } from './http/testing/tokens.js';
 import { startTestPlatform, type TestPlatform } from './testing/test-platform.js';
@@ -151,6 +153,22 @@ describe('attempts', () => {
     expect(answer.status).toBe(429);
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
     expect([await opens(token.secret), await opens(nobody['token'].secret)]).toEqual([200, 200]);
+  });
+});
+
+describe('attempts over gRPC', () => {
+  it('are counted as well, by the same token id and address', async () => {
+    const { token } = await ok('system_create_operator', { name: 'subscribed', role: 'viewer' });
+    const caPem = drover.platform.foundation.access.ca.caPem();
+    const subscribe = async (secret: string) => {
+      const stream = connectGrpc({ address: drover.platform.enrollAddress, caPem, token: secret }, {});
+      return ((await stream.ended) as ServiceError).code;
+    };
+    const wrong = `${token.secret.slice(0, -43)}${'x'.repeat(43)}`;
+    for (let i = 0; i < 30; i++) expect(await subscribe(wrong)).toBe(status.UNAUTHENTICATED);
+    expect(await subscribe(wrong)).toBe(status.RESOURCE_EXHAUSTED);
+    expect(await opens(wrong)).toBe(429);
+    expect(await opens(drover.token)).toBe(200);
   });
 });
 
