@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { until } from '../../apps/lab/src/processes.js';
 import { LabRig } from './support/lab-rig.js';
 import { describeWithRealParts } from './support/with-real-parts.js';
@@ -91,6 +92,39 @@ describeWithRealParts('a node’s and a cluster’s life through the Kubernetes 
         const { nodes } = await call<{ nodes: { status: string }[] }>('kubernetes_list_nodes', { cluster_id });
         return nodes.length === 2 && nodes.every((node) => node.status === 'ready');
       });
+    },
+    BOUND_MS,
+  );
+
+  it(
+    'gives the workstation’s kubectl a kubeconfig of its own, and takes it back at once',
+    async () => {
+      const { networks } = await call<{ networks: { id: string }[] }>('system_sdwan_list_networks', {});
+      const grant = { network_id: networks[0]!.id, name: 'workstation' };
+      const { bootstrap_url } = await call<{ bootstrap_url: string }>('system_sdwan_create_access_grant', grant);
+      await rig.lab.joinWorkstation(bootstrap_url);
+      const issued = await call<{ issue_id: string; kubeconfig: string }>('kubernetes_issue_kubeconfig', {
+        cluster_id,
+      });
+      writeFileSync(rig.lab.kubeconfig, issued.kubeconfig, { mode: 0o600 });
+      const ask = (what: string) =>
+        rig.lab.exec('workstation', ['kubectl', '--request-timeout=5s', 'get', what, '--all-namespaces', '-o', 'name']);
+      await eventually('it may look', async () => (await ask('services')).stdout.includes('service/kubernetes'));
+      // The role is view: not what is secret.
+      const secrets = await ask('secrets');
+      expect([secrets.code === 0, secrets.stdout, secrets.stderr]).toEqual([
+        false,
+        '',
+        expect.stringMatching(/forbidden/i),
+      ]);
+      await call('kubernetes_revoke_kubeconfig', { issue_id: issued.issue_id });
+      const after = await ask('services');
+      expect([after.code === 0, after.stderr]).toEqual([
+        false,
+        expect.stringMatching(/unauthorized|forbidden|logged in|credentials/i),
+      ]);
+      expect(await kubectl(SERVER!, 'kubectl get serviceaccounts -n kube-system -o name')).not.toContain('drover');
+      expect(await events('system.k3s.kubeconfig.revoked')).toHaveLength(1);
     },
     BOUND_MS,
   );
