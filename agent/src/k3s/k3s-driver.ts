@@ -6,6 +6,7 @@ import { agentHealth, serverHealth, type Health } from './health.js';
 import { K3sData, stoppedState } from './k3s-data.js';
 import { installK3s, k3sVersion } from './install.js';
 import type { K3sPaths } from './paths.js';
+import { PhaseRefused } from './phase-refused.js';
 import type { PhaseStore } from './phase-state.js';
 import { certificatesEndMs } from './certificates.js';
 import { K3sRotation } from './rotation.js';
@@ -34,16 +35,6 @@ export interface K3sDeps {
 /** What one round came to; `again` asks for another one after so many milliseconds. */
 export type Round =
   { readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number; readonly why: string };
-
-export class PhaseRefused extends Error {
-  override readonly name = 'PhaseRefused';
-  constructor(
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
-  }
-}
 
 /** K3s on this node, one level-triggered round at a time. Nothing here waits long: the caller comes again. */
 export class K3sDriver {
@@ -101,14 +92,29 @@ export class K3sDriver {
     }
     state = phases.get(spec.assignment_id);
     if (state.ready) return { kind: 'done' };
-    await this.report(spec, Phase.PHASE_READY, {
-      version: await k3sVersion(ports, binary),
-      clusterId: state.clusterId,
-    });
+    if (!(await this.ready(spec, binary))) return { kind: 'again', afterMs: 1_000, why: 'joins anew' };
     await failpoint('agent.k3s_ready');
     await phases.set(spec.assignment_id, { ready: true });
     ports.log.info({ assignment: spec.assignment_id, kind: spec.kind }, 'k3s is ready');
     return { kind: 'done' };
+  }
+
+  /**
+   * False when the platform has removed this worker meanwhile, as one that joined for too long: it asks for another token and
+   * is started anew, so that its kubelet registers again. A server is not told so lightly that its data are nobody's.
+   */
+  private async ready(spec: K3sSpec, binary: string): Promise<boolean> {
+    const { phases, ports } = this.deps;
+    const { clusterId, life } = phases.get(spec.assignment_id);
+    try {
+      await this.report(spec, Phase.PHASE_READY, { version: await k3sVersion(ports, binary), clusterId });
+      return true;
+    } catch (error) {
+      if (spec.kind !== 'k3s_agent' || !(error instanceof PhaseRefused) || error.code !== 'not_joining') throw error;
+      ports.log.warn({ assignment: spec.assignment_id }, 'the platform no longer counts this worker: it joins anew');
+      await phases.set(spec.assignment_id, { joined: false, started: 'removed', life: life + 1 });
+      return false;
+    }
   }
 
   /** Looked at once per life of the agent: a binary does not change under a running service. */

@@ -166,6 +166,23 @@ describe('k3s on the node', () => {
     ).not.toContain('s3cret');
   });
 
+  it('joins anew, with another token and a restart, when it was removed as a worker that joined for too long', async () => {
+    let asked = 0;
+    platform.onPhase = (p) => {
+      if (p.phase === Phase.PHASE_JOIN_REQUEST)
+        return ack({ apiEndpoint: 'https://[fd00::100]:6443', agentToken: `K10token${++asked}` });
+      if (p.phase !== Phase.PHASE_READY || asked > 1) return ack({});
+      const refusal = { code: 'not_joining', message: 'it is not joining', hint: '' };
+      return { $case: 'refusal', value: agentV1.PhaseRefusal.fromPartial(refusal) };
+    };
+    platform.onHello = (_h, s) => s.write({ message: modules(1, worker()) });
+    await start();
+    await eventually('ready in the end', () => phases().filter((p) => p === 'READY').length > 1);
+    expect(phases()).toEqual(['INSTALLING', 'JOIN_REQUEST', 'READY', 'JOIN_REQUEST', 'READY']);
+    await eventually('its second start', async () => (await runs()).length === 2);
+    expect(await readFile(root('etc/systemd/system/k3s-agent.service.d/override.conf'), 'utf8')).toContain('K10token2');
+  });
+
   it('joins as a further server with the VIP and the server token', async () => {
     platform.onPhase = () => ack({ apiEndpoint: 'https://[fd00::100]:6443', serverToken: 'K10srv' });
     platform.onHello = (_h, s) => s.write({ message: modules(1, server({ role: 'join' })) });

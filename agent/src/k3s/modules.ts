@@ -2,7 +2,8 @@ import { backoffMs, errorMessage, type Cancel } from '#kernel';
 import { agentV1, moduleItem } from '#proto';
 import type { AgentPorts, Loopback } from '../ports.js';
 import type { ServiceManager } from '../services/service-manager.js';
-import { PhaseRefused, type K3sDriver } from './k3s-driver.js';
+import type { K3sDriver } from './k3s-driver.js';
+import { PhaseRefused } from './phase-refused.js';
 import type { PhaseStore } from './phase-state.js';
 import type { K3sSpec } from './render.js';
 

@@ -24,7 +24,10 @@ export class K3sRotation {
     const { certificates, life } = phases.get(spec.assignment_id);
     if (wanted <= certificates) return;
     await services.stop(service);
-    const done = await ports.processes.run(binary, ['certificate', 'rotate', '--data-dir', paths.dataDir]);
+    // A disk that is new, or was set aside: K3s makes new certificates there anyway, and some versions refuse an empty folder.
+    const some = (await certificatesEndMs(ports.files, paths)) !== undefined;
+    const argv = ['certificate', 'rotate', '--data-dir', paths.dataDir];
+    const done = some ? await ports.processes.run(binary, argv) : { code: 0, stderr: '' };
     if (done.code !== 0) throw new Error(`k3s certificate rotate failed: ${done.stderr.trim().slice(-300)}`);
     // Without its certificate a worker is a stranger, and the token that it joined with ended long ago: it asks for another.
     const joined = spec.kind === 'k3s_server' && phases.get(spec.assignment_id).joined;
