@@ -17,7 +17,8 @@ import { RequestRestore, RequestSnapshot, SetSnapshotPolicy } from '../applicati
 import { nameOf, nextDue } from '../application/snapshots/managers.js';
 import { KubernetesDirectory } from '../application/directory.js';
 import { nextCron, parseCron } from '../domain/snapshots/cron.js';
-import { policyDecider, policyStream, RESTORE, SNAPSHOT } from '../domain/snapshots/decide.js';
+import { nextRestore } from '../application/snapshots/restore.handlers.js';
+import { policyDecider, policyStream, RESTORE, restoreIsRunning, SNAPSHOT } from '../domain/snapshots/decide.js';
 import type { ClusterDoc } from '../projections/clusters.js';
 import { snapshotsProjection, type SnapshotDoc } from '../projections/snapshots.js';
 import { findCluster } from './find-cluster.js';
@@ -49,7 +50,6 @@ export class SnapshotTools implements OnModuleInit {
       const cluster = await findCluster(this.readModels, input.cluster_id, call);
       const all = await this.readModels.find(snapshotsProjection, {
         where: { account: call.accountId, cluster_id: cluster.id },
-        limit: 1_000,
       });
       const newest = [...all].sort((a, b) => b.createdAt.localeCompare(a.createdAt));
       const snapshots = newest.filter(
@@ -78,23 +78,16 @@ export class SnapshotTools implements OnModuleInit {
   private async restore(snapshotId: string, wanted: string, call: ToolCall) {
     const snapshot = await this.availableSnapshot(snapshotId, call);
     const cluster = await this.etcdCluster(snapshot.clusterId, call);
-    const all = await this.readModels.find(snapshotsProjection, {
-      where: { account: call.accountId, cluster_id: cluster.id },
-      limit: 1_000,
+    const [running] = await this.readModels.find(snapshotsProjection, {
+      where: { account: call.accountId, cluster_id: cluster.id, kind: 'restore', status: 'running' },
     });
-    const running = all.find((doc) => doc.kind === 'restore' && doc.status === 'running');
-    if (running !== undefined)
-      throw new RefusedError(
-        refusal(409, 'restore_is_running', `${running.id} is under way`, {
-          hint: 'kubernetes_list_snapshots shows it',
-        }),
-      );
+    if (running !== undefined) throw new RefusedError(restoreIsRunning(running.id));
     const { id } = await findInstance(this.readModels, call.accountId, wanted);
     this.mayServe(cluster, id);
     const others = cluster.nodes
       .filter((n) => n.role === 'server' && n.instanceId !== id)
       .map((n) => n.instanceId as InstanceId);
-    const restore_id = `${RESTORE}-${deterministicUuid('restore', call.context.commandId)}`;
+    const restore_id = await nextRestore(this.transactor, cluster.id);
     const payload = { restore_id, snapshot_id: snapshot.id, cluster_id: cluster.id as ClusterId };
     await call.run(RequestRestore, { ...payload, instance_id: id as InstanceId, other_servers: others });
     for (const other of others)

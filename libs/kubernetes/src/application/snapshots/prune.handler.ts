@@ -23,10 +23,11 @@ export class PruneSnapshotsHandler implements ICommandHandler<PruneSnapshots> {
   async execute({ payload: { cluster_id }, context }: PruneSnapshots): Promise<CommandResult<void>> {
     const policy = (await this.work.transactor.read(policyStream(cluster_id), policyDecider))?.state;
     const { retention } = policy ?? policyDecider.initial;
-    const all = await this.readModels.find(snapshotsProjection, { where: { cluster_id }, limit: 1_000 });
-    const available = all
-      .filter((doc) => doc.kind === 'snapshot' && doc.status === 'available')
-      .sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+    // Without a limit: the oldest come first, and what is gone or failed would fill it one day and hide all that is new.
+    const where = { cluster_id, kind: 'snapshot', status: 'available' };
+    const available = [...(await this.readModels.find(snapshotsProjection, { where }))].sort((a, b) =>
+      b.createdAt.localeCompare(a.createdAt),
+    );
     for (const doc of available.slice(retention)) {
       await this.fromServer(doc);
       await this.work.copies.delete(cluster_id, doc.id);

@@ -1,8 +1,25 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { CLOCK, errorMessage, refusal, sleep, TIMERS, type Clock, type Timers } from '#kernel';
-import type { CommandContext, CommandResult } from '#processing';
-import { restoreDecider, type Restore, type Snapshot, type SnapshotEvent } from '../../domain/snapshots/decide.js';
+import {
+  CLOCK,
+  deterministicUuid,
+  errorMessage,
+  refusal,
+  RefusedError,
+  sleep,
+  TIMERS,
+  type Clock,
+  type Timers,
+} from '#kernel';
+import type { CommandContext, CommandResult, Transactor } from '#processing';
+import {
+  RESTORE,
+  restoreDecider,
+  restoreIsRunning,
+  type Restore,
+  type Snapshot,
+  type SnapshotEvent,
+} from '../../domain/snapshots/decide.js';
 import * as events from '../../domain/snapshots/events.js';
 import type { Cluster } from '../../domain/cluster/state.js';
 import { derive } from '../derive.js';
@@ -30,6 +47,16 @@ const record = async (
   );
   if (result.kind === 'refused') return result;
   return result.kind === 'accepted' ? { kind: 'done', value: undefined, position: result.position } : done;
+};
+
+/** The restores of a cluster are counted, so that of two callers at once one begins it, on its stream. */
+export const nextRestore = async (transactor: Pick<Transactor, 'read'>, clusterId: string): Promise<string> => {
+  for (let n = 1; ; n++) {
+    const id = `${RESTORE}-${deterministicUuid('restore', clusterId, n)}`;
+    const status = (await transactor.read(id, restoreDecider))?.state.status ?? 'absent';
+    if (status === 'running') throw new RefusedError(restoreIsRunning(id));
+    if (status === 'absent') return id;
+  }
 };
 
 @CommandHandler(RequestRestore)

@@ -1,4 +1,4 @@
-import { accept, nothing, uuidOf, type Decider, type EventOf } from '#kernel';
+import { accept, nothing, refusal, reject, uuidOf, type Decider, type EventOf, type Refusal } from '#kernel';
 import type { snapshotEvents } from './events.js';
 
 export type SnapshotEvent = EventOf<(typeof snapshotEvents)[number]>;
@@ -90,6 +90,10 @@ export interface Restore {
   readonly steps: readonly string[];
 }
 
+/** Two at once would each make a cluster of what they restored. */
+export const restoreIsRunning = (restoreId: string): Refusal =>
+  refusal(409, 'restore_is_running', `${restoreId} is under way`, { hint: 'kubernetes_list_snapshots shows it' });
+
 export const restoreDecider: Decider<Restore, SnapshotEvent, SnapshotEvent> = {
   initial: { status: 'absent', request: null, steps: [] },
   evolve: (state, event) => {
@@ -107,8 +111,12 @@ export const restoreDecider: Decider<Restore, SnapshotEvent, SnapshotEvent> = {
     }
   },
   decide: (event, state) => {
-    if (event.type === 'system.k3s.restore.requested')
-      return state.status === 'absent' ? accept(event) : nothing('requested_before');
+    if (event.type === 'system.k3s.restore.requested') {
+      if (state.request === null) return accept(event);
+      const { snapshot_id, instance_id, restore_id } = state.request;
+      const same = snapshot_id === event.data.snapshot_id && instance_id === event.data.instance_id;
+      return same ? nothing('requested_before') : reject(restoreIsRunning(restore_id));
+    }
     if (state.status !== 'running') return nothing(`it_is_${state.status}`);
     if (event.type === 'system.k3s.restore.progress' && state.steps.includes(event.data.step))
       return nothing('done_before');
