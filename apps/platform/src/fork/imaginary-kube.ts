@@ -47,7 +47,8 @@ export class ImaginaryKube {
     );
     const core = new Proxy(obliging, {
       get: (known, name) =>
-        name in known
+        // Whoever awaits it asks whether it is a promise.
+        name in known || name === 'then'
           ? known[name as keyof typeof known]
           : async () => Promise.reject(new Error(`a fork does not know the Kubernetes API's ${String(name)}`)),
     });
