@@ -1,3 +1,4 @@
+import { until } from '../../lab/src/processes.js';
 import { startTestPlatform, type TestPlatform } from './testing/test-platform.js';
 
 let drover: TestPlatform;
@@ -54,6 +55,8 @@ it('lets one of many in that come with the same URL at once, and tells the other
     expect(error).toMatchObject({ code: 'bootstrap_token_gone', message: 'the bootstrap token was used already' });
     expect(error!.hint).toContain('system_sdwan_issue_user_device');
   }
+  // The read model follows on its own.
+  await until('the device is listed', async () => (await list({ network_id: 'net' })).length > 0);
   const [device, ...others] = await list({ network_id: 'net' });
   expect(others).toEqual([]);
   expect(device).toMatchObject({ name: 'laptop', tags: ['ops'], status: 'handshaking', last_handshake_at: null });
