@@ -63,7 +63,7 @@ export class LogGate implements ApprovalGate {
     });
     if (pending.length >= MAX_PENDING && !pending.some(({ id }) => id === approvalId)) throw tooMany();
     const policies = await transactor.read(policyStream(principal.accountId), policyDecider);
-    const policy = policies === undefined ? undefined : policyFor(policies.state, tool);
+    const policy = policies === undefined ? undefined : policyFor(policies.state, tool, principal.guarded === true);
     const ttlMs = (policy?.ttl_seconds ?? DEFAULT_TTL_SECONDS) * 1_000;
     const ref = known?.call?.arguments_ref ?? (await secrets.put(approvalId, 'arguments', canonicalJson(input))).ref;
     const call = {

@@ -32,20 +32,21 @@ const classesOf = (tool: Pick<ToolDefinition, 'danger' | 'disruptive'>): readonl
   'all:change',
 ];
 
-/** The policy that counts: the tool's own, else that of its narrowest class. */
+/**
+ * The policy that counts: the tool's own, else that of its narrowest class. One for guarded tokens says nothing about others, so
+ * it does not take them out of a wider one.
+ */
 export const policyFor = (
   { policies }: PolicyState,
   tool: Pick<ToolDefinition, 'name' | 'danger' | 'disruptive'>,
+  isGuarded: boolean,
 ): ToolPolicy | undefined =>
   [tool.name, ...classesOf(tool)]
     .map((key) => (Object.hasOwn(policies, key) ? policies[key] : undefined))
-    .find((p) => p !== undefined);
+    .find((policy) => policy !== undefined && (isGuarded || policy.applies_to === 'everyone'));
 
 export const ruleFor = (
   state: PolicyState,
   tool: Pick<ToolDefinition, 'name' | 'danger' | 'disruptive'>,
   isGuarded: boolean,
-): ToolRule => {
-  const policy = policyFor(state, tool);
-  return policy === undefined || (policy.applies_to === 'guarded' && !isGuarded) ? 'allow' : policy.rule;
-};
+): ToolRule => policyFor(state, tool, isGuarded)?.rule ?? 'allow';

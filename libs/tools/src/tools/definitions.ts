@@ -140,8 +140,8 @@ export const setToolPolicyTool = defineTool({
   summary: 'Say which calls need a human',
   description:
     'allow: calls of the tool happen. notify: they happen, and an event tells. require_approval: they wait for a human, ttl_seconds at most. ' +
-    'tool is a name, or all:destroy, all:disruptive, all:change; a tool’s own policy wins, then the narrowest class. It applies to guarded ' +
-    'tokens, or to everyone; without a policy all calls are allowed.',
+    'tool is a name, or all:destroy, all:disruptive, all:change; of the policies that apply to the caller (guarded tokens, or everyone) the ' +
+    'tool’s own wins, then the narrowest class; without one all calls are allowed.',
   input: z.object({
     tool: z.string().min(1).max(100).describe('A changing tool, or all:destroy, all:disruptive, all:change'),
     rule: z.enum(['allow', 'notify', 'require_approval']),
