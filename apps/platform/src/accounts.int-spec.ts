@@ -239,7 +239,7 @@ describe('two accounts', () => {
     expect(oracles).toEqual([]);
     expect(asked).toBeGreaterThan(40);
     expect(await allReads()).toEqual(before);
-  }, 120_000);
+  }, 300_000);
 
   it('that differ only in the other’s history are answered alike, byte for byte, by every reading tool', async () => {
     const before = await allReads();
@@ -259,5 +259,5 @@ describe('two accounts', () => {
     for (const [call, answer] of before) expect([call, after.get(call)]).toEqual([call, answer]);
     // And they did make something: their own answers are not those of an empty account.
     expect((await ok('system_list_templates', {}, other))['templates'].length).toBeGreaterThan(3);
-  }, 120_000);
+  }, 300_000);
 });

@@ -46,7 +46,11 @@ export const makeCallers = async (drover: TestPlatform): Promise<readonly Caller
     'agent certificate': Buffer.from(drover.platform.foundation.access.ca.caDer()[0]!).toString('base64').slice(0, 500),
   };
   for (const kind of ['viewer', 'operator', 'admin', 'system', 'guarded'] as const) {
-    const made = await ok('system_create_operator', { name: `m-${kind}`, role: ROLE_OF[kind], guarded: kind === 'guarded' });
+    const made = await ok('system_create_operator', {
+      name: `m-${kind}`,
+      role: ROLE_OF[kind],
+      guarded: kind === 'guarded',
+    });
     secrets[kind] = made.token.secret;
   }
   const revoked = await ok('system_issue_token', { operator: 'm-viewer', role: 'viewer' });
