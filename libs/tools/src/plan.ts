@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { canonicalJson } from '#kernel';
+import { canonicalJson, deterministicUuid, refusal, RefusedError } from '#kernel';
+import type { IdempotencyLedger } from './idempotency.js';
 
 export const PLAN_TTL_MS = 10 * 60_000;
 
@@ -46,6 +47,24 @@ export class PlanCodec {
     return createHmac('sha256', this.key).update(text).digest().subarray(0, 24).toString('base64url');
   }
 }
+
+/**
+ * A plan is good for one call: who wants to do the same thing again looks again at what would follow. A repeat under the call's
+ * idempotency key is the same call. Throws RefusedError.
+ */
+export const spendPlan = async (
+  ledger: Pick<IdempotencyLedger, 'claim'>,
+  planId: string,
+  callId: string,
+): Promise<void> => {
+  if ((await ledger.claim(deterministicUuid('plan', planId), callId)) === 'same') return;
+  throw new RefusedError(
+    refusal(409, 'plan_used', 'another call was made with this plan', {
+      field: 'plan_id',
+      hint: 'dry_run: true gives another one; to repeat a call that may have failed, repeat it under its idempotency_key',
+    }),
+  );
+};
 
 /** 32 secret bytes for what surfaces seal and get back, the same on every platform process. */
 export const STATE_KEY = Symbol('StateKey');

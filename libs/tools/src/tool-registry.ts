@@ -16,7 +16,7 @@ import { argumentsInShort } from './arguments-in-short.js';
 import type { ToolDefinition, ToolHandler, ToolRegistrar } from './define-tool.js';
 import { climb, needsPlan } from './guard.js';
 import { operationOf } from './operations/operation-id.js';
-import type { PlanAbout } from './plan.js';
+import { spendPlan, type PlanAbout } from './plan.js';
 import type { ApprovalGate } from './approvals/gate.js';
 import type { ToolAnswer, ToolRegistryPorts, ToolRequest } from './tool-call.js';
 import { readInput, type ReadInput } from './tool-input.js';
@@ -124,11 +124,12 @@ export class ToolRegistry implements ToolRegistrar {
     const approvalFollows = rule === 'require_approval';
     const verdict = climb({ tool, input: read.input, principal, plan, consent: request.consent, approvalFollows });
     if (verdict.kind === 'ask') return { kind: 'consent', ask: verdict.ask };
-    if (this.gate === undefined || rule === undefined || rule === 'allow') {
-      return this.perform(entry, request, read, call);
-    }
     const context = await this.context(tool, principal, read);
     call.correlationId = context.correlationId;
+    if (principal.guarded && plan === 'fresh') await spendPlan(this.ports.ledger, read.planId!, context.commandId);
+    if (this.gate === undefined || rule === undefined || rule === 'allow') {
+      return this.perform(entry, request, read, call, context);
+    }
     const asked = { tool, input: read.input, principal, context };
     if (rule === 'notify') {
       const answer = await this.perform(entry, request, read, call, context);

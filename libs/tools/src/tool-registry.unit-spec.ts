@@ -7,6 +7,7 @@ import { CursorCodec } from './cursor.js';
 import { defineTool } from './define-tool.js';
 import { MemoryIdempotencyLedger } from './idempotency.js';
 import type { ToolAnswer } from './tool-call.js';
+import { PlanCodec } from './plan.js';
 import { ToolRegistry } from './tool-registry.js';
 
 class Rename extends Command<{ name: string }, { name: string }> {
@@ -29,6 +30,18 @@ const rename = defineTool({
   permission: 'system.nodes.write',
   danger: 'change',
   aliases: { name: 'hostname' },
+});
+
+const restart = defineTool({
+  name: 'system_restart_thing',
+  group: 'nodes',
+  summary: 'Restarts a thing',
+  description: 'Restarts a thing.',
+  input: z.object({ id: z.string() }),
+  output: z.object({}),
+  permission: 'system.nodes.write',
+  danger: 'change',
+  disruptive: true,
 });
 
 const list = defineTool({
@@ -67,11 +80,17 @@ const setup = (result: (command: Rename) => CommandResult<{ name: string }> = do
     ids: sequentialIds(),
     log: silentLog,
     onBadOutput: 'throw',
+    plans: new PlanCodec(new Uint8Array(32)),
   });
+  registry.usePreviews({ preview: async () => ({ kind: 'outside' }) });
   registry.add(rename, async (input, call) => {
     const thing = await call.run(Rename, { name: input.hostname });
     await call.settle({ name: 'things' });
     return { thing };
+  });
+  registry.add(restart, async ({ id }, call) => {
+    await call.run(Rename, { name: id });
+    return {};
   });
   registry.add(list, async () => ({ things: ['one'] }));
   const call = (name: string, args: unknown, who = principal()) =>
@@ -270,5 +289,21 @@ describe('the listing', () => {
     expect(first!.input_schema.required ?? []).toEqual([]);
     expect(second!.input_schema.properties).toHaveProperty('idempotency_key');
     expect(second!.output_schema.properties).toHaveProperty('correlation_id');
+  });
+});
+
+describe('a plan', () => {
+  const guarded = { ...principal(), guarded: true };
+
+  it('is good for one call of a guarded token, and for repeats of that one', async () => {
+    const { call, sent } = setup();
+    const restart = (more: object) => call('system_restart_thing', { id: 'a', ...more }, guarded);
+    const { plan_id } = data(await restart({ dry_run: true }))['dry_run'] as { plan_id: string };
+    expect(data(await restart({ plan_id, idempotency_key: 'k' }))['outcome']).toBe('done');
+    expect(data(await restart({ plan_id, idempotency_key: 'k' }))['outcome']).toBe('done');
+    expect(new Set(sent.map(({ context }) => context.commandId)).size).toBe(1);
+    expect(refused(await restart({ plan_id })).code).toBe('plan_used');
+    expect(refused(await restart({ plan_id, idempotency_key: 'other' })).code).toBe('plan_used');
+    expect(sent).toHaveLength(2);
   });
 });
