@@ -5,7 +5,7 @@ import type { K3sPaths } from './paths.js';
 import type { PhaseState, PhaseStore } from './phase-state.js';
 import type { K3sSpec } from './render.js';
 import type { Local } from './standing.js';
-import { standing } from './standing.js';
+import { FOREIGN, standing } from './standing.js';
 
 const fresh = (life: number): PhaseState => ({
   life,
@@ -85,6 +85,12 @@ export class K3sData {
     ports.log.warn({ assignment: spec.assignment_id }, 'the cluster exists; what was begun here is set aside');
     await this.setAside();
     await phases.set(spec.assignment_id, { ...fresh(life + 1), installing: true, bootstrapped: true });
+  }
+
+  /** A restore takes the folder over; what an operator's own K3s has there is not ours to write over. */
+  async mayTakeOver(assignmentId: string): Promise<void> {
+    if ((await this.look(this.deps.phases.get(assignmentId))) !== 'foreign') return;
+    throw new Error(`${this.deps.paths.dataDir}: ${FOREIGN}`);
   }
 
   /** Before anything can be written there: the folder is this life's. */

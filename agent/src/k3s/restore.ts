@@ -65,6 +65,7 @@ export class K3sRestore implements NodeService {
     const { phases, ports, paths, driver } = this.deps;
     const spec = this.spec();
     if (phases.get(spec.assignment_id).restored === id) return;
+    await driver.data.mayTakeOver(spec.assignment_id);
     await this.halt(id);
     const binary = await driver.install(spec);
     await driver.data.own(spec, cluster_id);

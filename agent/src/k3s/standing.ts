@@ -20,6 +20,8 @@ export type Standing =
   | { readonly kind: 'set_aside'; readonly why: string }
   | { readonly kind: 'refuse'; readonly why: string };
 
+export const FOREIGN = 'there are data of a K3s that this agent did not start; move them away first';
+
 /**
  * How a K3s server may start here, so that there is never a second cluster. K3s ignores --server where a datastore exists,
  * and with --cluster-init and an empty folder it makes a new cluster, whoever else is one already: which of the two it is
@@ -28,7 +30,7 @@ export type Standing =
 export const standing = (told: Told, local: Local): Standing => {
   switch (local.data) {
     case 'foreign':
-      return { kind: 'refuse', why: 'there are data of a K3s that this agent did not start; move them away first' };
+      return { kind: 'refuse', why: FOREIGN };
     case 'former':
       return { kind: 'set_aside', why: 'the data are of an earlier life of this node' };
     case 'ours':

@@ -1,0 +1,64 @@
+import { ManualClock, refusal, silentLog } from '#kernel';
+import { RENEW_BEFORE_MS, RENEWAL_RETRY_MS } from '../../domain/certificates/renewal.js';
+import type { KubernetesDirectory } from '../directory.js';
+import type { StartRotation } from '../upgrade/commands.js';
+import { CertificateWatch } from './certificate-watch.js';
+
+const agent = { instanceId: 'instance-1', accountId: 'account-1' } as never;
+const DAY_MS = 86_400_000;
+
+/** A cluster of one node, whose certificates end so many milliseconds from now. */
+const watch = (answer: 'done' | 'refused' = 'done', member = true) => {
+  const clock = new ManualClock();
+  const sent: StartRotation[] = [];
+  const cluster = { id: 'cluster-1', nodes: new Map(member ? [['instance-1', {}]] : []) };
+  const directory = { clusterOfMember: () => cluster } as unknown as KubernetesDirectory;
+  const dispatcher = {
+    dispatch: async (command: StartRotation) => {
+      sent.push(command);
+      return answer === 'done'
+        ? { kind: 'done', value: {} }
+        : { kind: 'refused', refusal: refusal(409, 'servers_not_ready', 's2 is not_ready') };
+    },
+  };
+  const it = new CertificateWatch(directory, dispatcher as never, clock, silentLog);
+  const endsIn = (ms: number | undefined) => {
+    const certificatesEndMs = ms === undefined ? undefined : clock.wallMs() + ms;
+    return it.onRuntimeHealth(agent, { certificatesEndMs } as never);
+  };
+  return { clock, sent, endsIn };
+};
+
+describe('certificates of K3s that come to their end', () => {
+  it('are renewed 45 days before it, and not earlier', async () => {
+    const { sent, endsIn } = watch();
+    expect(RENEW_BEFORE_MS).toBe(45 * DAY_MS);
+    await endsIn(undefined);
+    await endsIn(RENEW_BEFORE_MS);
+    expect(sent).toEqual([]);
+    await endsIn(RENEW_BEFORE_MS - 1);
+    expect(sent).toHaveLength(1);
+    expect(sent[0]!.payload).toMatchObject({
+      cluster_id: 'cluster-1',
+      what: 'certificates',
+      options: { max_unavailable: 1, drain: true },
+    });
+    expect(sent[0]!.context.actor).toEqual({ kind: 'system', id: 'certificate_watch' });
+  });
+
+  it('are asked for once in a while, not with every beat, and again after a refusal', async () => {
+    const { clock, sent, endsIn } = watch('refused');
+    for (let beat = 0; beat < 5; beat++) await endsIn(DAY_MS);
+    expect(sent).toHaveLength(1);
+    await clock.advance(RENEWAL_RETRY_MS + 1);
+    await endsIn(DAY_MS);
+    expect(sent).toHaveLength(2);
+    expect(sent[1]!.context.commandId).not.toBe(sent[0]!.context.commandId);
+  });
+
+  it('are nobody’s while the node is no member of its cluster', async () => {
+    const { sent, endsIn } = watch('done', false);
+    await endsIn(DAY_MS);
+    expect(sent).toEqual([]);
+  });
+});
