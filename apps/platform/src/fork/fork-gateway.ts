@@ -8,14 +8,13 @@ import type {
   GatewayRegistrar,
 } from '#agent-gateway';
 import type { DesiredSections, ForkedNode } from '#audit';
-import { START, type ForkEventStore, type RecordedEvent } from '#event-store';
+import type { ForkEventStore, RecordedEvent } from '#event-store';
 import { agentV1, type VipItem } from '#proto';
 import type { Notes } from './fork-ports.js';
 import type { VirtualTime } from './virtual-time.js';
 
 /** One way between platform and agent, in virtual milliseconds. */
 const LATENCY_MS = 2;
-const PAGE = 1_000;
 const { VipAck_Role: Role } = agentV1;
 
 export interface ForkGatewayDeps {
@@ -58,14 +57,14 @@ export class ForkGateway implements AgentLink, GatewayRegistrar {
     this.observers.push(observer);
   }
 
-  /** Folds the inherited log. */
-  async fold(): Promise<void> {
-    for (let at = START; ;) {
-      const batch = await this.deps.store.readAll(at, { limit: PAGE });
-      this.apply(batch.events);
-      if (batch.through <= at) return;
-      at = batch.through;
-    }
+  /** Events that the fork inherits, in order. */
+  fold(events: readonly RecordedEvent[]): void {
+    this.apply(events);
+  }
+
+  /** The moment of the fork: what was known of agents while it was being prepared is no longer true. */
+  begin(): void {
+    this.known.clear();
   }
 
   /** What nodes were told before the first event of the fork, and what they are told now; only those that may differ. */

@@ -23,7 +23,13 @@ export class VirtualTime implements Clock, Timers {
   private due: Due[] = [];
   private readonly busy = new Set<Promise<unknown>>();
 
-  constructor(private readonly began: { readonly wallMs: number; readonly monotonicMs: number }) {}
+  constructor(private began: { readonly wallMs: number; readonly monotonicMs: number }) {}
+
+  /** Lets time begin at this moment. Timers that were set before keep their distance from the beginning. */
+  beginAt(now: { readonly wallMs: number; readonly monotonicMs: number }): void {
+    if (this.passedMs > 0) throw new Error('virtual time has passed already');
+    this.began = now;
+  }
 
   wallMs(): number {
     return this.began.wallMs + this.passedMs;

@@ -53,10 +53,22 @@ export class ForkEventStore implements EventStore {
 
   constructor(
     private readonly base: ReadableLog,
-    readonly forkedAt: Position,
+    private from: Position,
     private readonly clock: Pick<Clock, 'wallMs'>,
   ) {
     this.capabilities = { ...base.capabilities, adapter: 'memory', nativeChain: false };
+  }
+
+  /** Up to here everything is inherited. */
+  get forkedAt(): Position {
+    return this.from;
+  }
+
+  /** Forks at a later position, as long as nothing was written here. */
+  forkAt(later: Position): void {
+    if (this.streams.size > 0 || later < this.from) throw new Error(`a fork that is used cannot be moved to ${later}`);
+    this.from = later;
+    for (const wake of [...this.waiters]) wake();
   }
 
   /** Everything that was appended here, in order. */

@@ -37,7 +37,7 @@ export const postgresStorage = (pool: Pool, lease: LeaseOptions = {}): Processin
 });
 
 /** Outlives a host, so that restarts can be played in one process. */
-export const memoryStorage = (): ProcessingStorage => {
+export const memoryStorage = (): ProcessingStorage & { readonly readModels: MemoryReadModelStore } => {
   const timers = new MemoryTimerIndex();
   return {
     readModels: new MemoryReadModelStore(),

@@ -15,6 +15,10 @@ export class MemoryTable {
     return new Map(keys.flatMap((key) => (this.rows.has(key) ? [[key, this.rows.get(key)!]] : [])));
   }
 
+  get size(): number {
+    return this.rows.size;
+  }
+
   write(change: BatchChange): void {
     for (const key of change.deletes) this.rows.delete(key);
     for (const [key, row] of change.upserts) this.rows.set(key, row);

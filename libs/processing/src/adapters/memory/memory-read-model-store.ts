@@ -17,6 +17,11 @@ export class MemoryReadModelStore implements ReadModelStore {
   private readonly byTable = new Map<string, Held>();
   private generation = 0;
 
+  /** Documents in all tables. */
+  get documents(): number {
+    return [...this.byTable.values()].reduce((sum, { rows }) => sum + rows.size, 0);
+  }
+
   async open(projections: readonly Projection[], epoch: number): Promise<readonly ProjectionTable[]> {
     return projections.flatMap((projection) => {
       checkProjection(projection);
