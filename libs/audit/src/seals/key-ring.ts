@@ -57,7 +57,7 @@ export class KeyRing {
     }
   }
 
-  /** The private key is stored before anybody can be asked to use it; one that lost the race stays unused. */
+  /** The private key is stored before anybody can be asked to use it; one that lost the race is written over. */
   private async add(commandId: string, before: SigningKey | undefined): Promise<void> {
     const pair = generateKeyPairSync('ed25519');
     const publicDer = pair.publicKey.export({ type: 'spki', format: 'der' });
@@ -73,7 +73,10 @@ export class KeyRing {
       created_at: isoTime(this.clock.wallMs()),
     };
     const signature = (before ?? signer(pair.privateKey)).sign(keyMessage(body));
-    await this.store.addKey({ ...body, signature }, commandId);
+    if ((await this.store.addKey({ ...body, signature }, commandId)) === 'added') return;
+    // Only what nobody was shown is written over; a published one has signed, or will.
+    const published = (await this.store.keys()).some((record) => record.key === key);
+    if (!published) await this.secrets.put(SUBJECT, key, '');
   }
 
   private async open(record: KeyRecord): Promise<SigningKey> {

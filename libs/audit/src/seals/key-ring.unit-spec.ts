@@ -32,7 +32,7 @@ class AlteredSealStore extends MemorySealStore {
 const ringOf = () => {
   const [rows, store] = [new CountedRows(), new AlteredSealStore()];
   const secrets = new EnvelopeSecretStore(rows, new Uint8Array(32).fill(7), systemRandom, systemIds);
-  return { rows, store, ring: new KeyRing(store, secrets, new ManualClock(0)) };
+  return { rows, store, secrets, ring: new KeyRing(store, secrets, new ManualClock(0)) };
 };
 
 it.each<[string, (store: AlteredSealStore) => void, string]>([
@@ -64,4 +64,24 @@ it('a key that somebody else adds in between is no missing one', async () => {
     return keys();
   };
   expect((await ring.current()).record.seq).toBe(2);
+});
+
+it('keeps no private key that lost a race and was never published, and every one that was', async () => {
+  const { store, secrets, ring } = ringOf();
+  await ring.current();
+  const addKey = store.addKey.bind(store);
+  const offered: string[] = [];
+  store.addKey = async (record, commandId) => {
+    offered.push(record.key);
+    if (offered.length === 1) await ring.rotate('command-2');
+    return addKey(record, commandId);
+  };
+  await ring.rotate('command-1');
+  const published = (await store.keys()).map(({ key }) => key);
+  const [loser, ...winners] = offered;
+  expect(published).toEqual([expect.any(String), ...winners]);
+  expect(published).not.toContain(loser);
+  const pem = (key: string) => secrets.get(`audit-keys#${key}`);
+  expect(await pem(loser!)).toBe('');
+  for (const key of published) expect(await pem(key)).toContain('PRIVATE KEY');
 });
