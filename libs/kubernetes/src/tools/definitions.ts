@@ -5,6 +5,11 @@ import { kubeconfigTools } from './kubeconfig-definitions.js';
 import { snapshotTools } from './snapshot-definitions.js';
 import { upgradeTools } from './upgrade-definitions.js';
 
+// One by one as well: the reference is made from what stands here by name.
+export * from './kubeconfig-definitions.js';
+export * from './snapshot-definitions.js';
+export * from './upgrade-definitions.js';
+
 const clusterId = z.string().min(1).max(200).describe('Cluster id, slug or name');
 
 const deadline = z.object({ state: z.string(), since: z.string(), at: z.string(), overdue: z.boolean() }).nullable();

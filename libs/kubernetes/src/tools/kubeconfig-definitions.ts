@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineTool } from '#tools';
-import { KUBECONFIG_ROLES } from '../domain/kubeconfigs/events.js';
+import { KUBECONFIG_ROLES } from '../domain/kubeconfigs/roles.js';
 
 const clusterId = z.string().min(1).max(200).describe('Cluster id, slug or name');
 const byCluster = { id: 'cluster_id', name: 'cluster_id' };

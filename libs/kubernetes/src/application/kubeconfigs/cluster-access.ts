@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { KubeconfigRole } from '../../domain/kubeconfigs/events.js';
+import type { KubeconfigRole } from '../../domain/kubeconfigs/roles.js';
 import type { KubeApi } from '../kube-api.js';
 import { found } from '../leave-cluster.js';
 

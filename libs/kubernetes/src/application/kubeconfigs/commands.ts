@@ -1,7 +1,7 @@
 import type { ClusterId } from '#kernel';
 import { Command } from '#processing';
 import type { RevokeReason } from '../../domain/kubeconfigs/decide.js';
-import type { KubeconfigRole } from '../../domain/kubeconfigs/events.js';
+import type { KubeconfigRole } from '../../domain/kubeconfigs/roles.js';
 
 /** The kubeconfig is null when the same call was made before: it was shown then, and is kept nowhere. */
 export interface ShownKubeconfig {

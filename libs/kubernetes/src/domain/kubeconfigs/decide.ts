@@ -1,5 +1,6 @@
 import { accept, nothing, type ClusterId, type Decider, type EventOf } from '#kernel';
-import { KubeconfigIssued, KubeconfigRevoked, type kubeconfigEvents, type KubeconfigRole } from './events.js';
+import { KubeconfigIssued, KubeconfigRevoked, type kubeconfigEvents } from './events.js';
+import type { KubeconfigRole } from './roles.js';
 
 export const KUBECONFIG = 'kubeconfig';
 

@@ -1,9 +1,6 @@
 import { z } from 'zod';
 import { defineEvent, idSchema } from '#kernel';
-
-/** Roles that every Kubernetes cluster has from the start. */
-export const KUBECONFIG_ROLES = ['view', 'edit', 'admin', 'cluster-admin'] as const;
-export type KubeconfigRole = (typeof KUBECONFIG_ROLES)[number];
+import { KUBECONFIG_ROLES } from './roles.js';
 
 const about = {
   issue_id: z.string(),
