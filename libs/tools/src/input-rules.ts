@@ -9,7 +9,8 @@ export const normaliseAliases = (
   aliases: Readonly<Record<string, string>>,
   known: ReadonlySet<string>,
 ): { readonly named: Record<string, unknown>; readonly normalised: Record<string, string> } => {
-  const named: Record<string, unknown> = {};
+  // Without a prototype: `__proto__` is a parameter like any other, and unknown.
+  const named = Object.create(null) as Record<string, unknown>;
   const normalised: Record<string, string> = {};
   for (const [key, value] of Object.entries(given)) {
     const name = known.has(key) || !Object.hasOwn(aliases, key) ? key : aliases[key]!;

@@ -8,6 +8,7 @@ import { defineTool } from './define-tool.js';
 import { MemoryIdempotencyLedger } from './idempotency.js';
 import type { ToolAnswer } from './tool-call.js';
 import { PlanCodec } from './plan.js';
+import { restArguments } from './rest/arguments.js';
 import { ToolRegistry } from './tool-registry.js';
 
 class Rename extends Command<{ name: string }, { name: string }> {
@@ -306,4 +307,17 @@ describe('a plan', () => {
     expect(refused(await restart({ plan_id, idempotency_key: 'other' })).code).toBe('plan_used');
     expect(sent).toHaveLength(2);
   });
+});
+
+it('refuses arguments that hide in a prototype, also by way of a REST body', async () => {
+  const { call, sent } = setup();
+  const body = JSON.parse('{"__proto__": {"hostname": "web-1"}}') as object;
+  const listing = { danger: 'change', input_schema: { type: 'object' } } as const;
+  const through = restArguments(listing, { path: {}, query: {}, body, idempotencyKey: 'k' });
+  for (const given of [body, through])
+    expect(refused(await call('system_rename_thing', given))).toMatchObject({
+      code: 'unknown_parameter',
+      field: '__proto__',
+    });
+  expect(sent).toEqual([]);
 });

@@ -42,7 +42,7 @@ export const restArguments = (tool: Pick<ToolListing, 'input_schema' | 'danger'>
     parts.idempotencyKey === undefined || tool.danger === 'read'
       ? []
       : [['idempotency_key', parts.idempotencyKey] as const];
-  const args: Record<string, unknown> = {};
+  const args = Object.create(null) as Record<string, unknown>;
   for (const [name, value] of [...Object.entries(body), ...query, ...key, ...Object.entries(parts.path)]) {
     if (Object.hasOwn(args, name) && JSON.stringify(args[name]) !== JSON.stringify(value)) {
       throw new RefusedError(
