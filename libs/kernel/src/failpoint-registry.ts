@@ -93,7 +93,8 @@ export const FAILPOINTS = {
     'secret.shredded': 'the data key of a subject is deleted, and that is written down nowhere',
   }),
   ...points('libs/access/src/secrets/master-keys.ts', {
-    'master_key.promoted': 'the next master key has taken the place of the one before on the disk, that is written down nowhere',
+    'master_key.promoted':
+      'the next master key has taken the place of the one before on the disk, that is written down nowhere',
   }),
   ...points('libs/access/src/secrets/master-key-rotation.ts', {
     'master_key.prepared': 'the next master key is on the disk and the database does not know of it',
