@@ -156,10 +156,11 @@ export class K3sHandshake implements PhaseHandler {
     const repeated = { clusterId: cluster.id, clusterStatus: cluster.status };
     if (cluster.kubeconfigDigest !== null && cluster.apiEndpoint !== null)
       return { ack: { ...repeated, apiEndpoint: cluster.apiEndpoint } };
-    // Under the server's own name: one that has lost its claim meanwhile must not write over what the next one reported.
-    const { instanceId } = agent;
-    const stored = await this.deps.secrets.put(cluster.id, `kubeconfig.${instanceId}`, kubeconfig);
-    const serverToken = await this.deps.secrets.put(cluster.id, `server_token.${instanceId}`, request.serverToken);
+    // Under the server's own name and its CA's: one that has lost its claim meanwhile, or its disk, must not write over what
+    // is recorded of the next one.
+    const of = `${agent.instanceId}.${sha256Hex(request.caPem).slice(0, 16)}`;
+    const stored = await this.deps.secrets.put(cluster.id, `kubeconfig.${of}`, kubeconfig);
+    const serverToken = await this.deps.secrets.put(cluster.id, `server_token.${of}`, request.serverToken);
     await failpoint('bootstrap.secrets_stored');
     await this.deps.clusters.apply(
       cluster.id,

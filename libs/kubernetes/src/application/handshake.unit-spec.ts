@@ -1,3 +1,4 @@
+import { sha256Hex } from '#kernel';
 import { agentV1 } from '#proto';
 import { handshakeRig, VIP, type HandshakeRig } from '../testing/handshake-rig.js';
 
@@ -86,6 +87,27 @@ describe('the first server', () => {
     );
     expect(log).not.toContain('c2VjcmV0LWtleQ');
     expect(log).not.toContain('server-secret');
+  });
+
+  it('has the kubeconfig and the token of the bootstrap that was recorded, when another one races it', async () => {
+    await rig.instance('s1');
+    await rig.peer('s1', 2);
+    await rig.assign('s1', 'k3s-server');
+    const token = `K10${'b'.repeat(64)}::server:other-token`;
+    const other = {
+      ...bootstrap,
+      caPem: 'another',
+      serverToken: token,
+      kubeconfig: KUBECONFIG.replace('c2VjcmV0', 'b3Ro'),
+    };
+    const answers = await Promise.allSettled([rig.phase('s1', bootstrap), rig.phase('s1', other)]);
+    expect(answers.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    const cluster = [...rig.directory.clusters.values()][0]!;
+    const recorded = cluster.caPem === 'another' ? other : bootstrap;
+    const kept = (await rig.secrets.get(cluster.kubeconfigRef!))!;
+    expect(sha256Hex(kept)).toBe(cluster.kubeconfigDigest);
+    expect(kept.includes('b3Ro')).toBe(recorded === other);
+    expect(await rig.secrets.get(cluster.serverTokenRef!)).toBe(recorded.serverToken);
   });
 
   it('gets flannel over the overlay when the network has a pod_subnet_prefix', async () => {
