@@ -185,7 +185,9 @@ describeWithRealParts('a node’s and a cluster’s life through the Kubernetes 
       await eventually('the cluster is degraded', async () => (await events('system.k3s.cluster.degraded')).length > 0);
       await provision(SPARE!, 'k3s-server');
       await eventually('the spare is there', async () => (await state(SPARE!)) === 'running');
-      await call('kubernetes_restore_snapshot', { snapshot_id: snapshot.id, instance_id: SPARE });
+      const restore = { snapshot_id: snapshot.id, instance_id: SPARE };
+      await expect(call('kubernetes_restore_snapshot', restore)).rejects.toThrow(/servers_not_connected|not connected/);
+      await call('kubernetes_restore_snapshot', { ...restore, force: true });
       await eventually('the restore is completed', async () => {
         const [restore] = (await list()).restores;
         if (restore?.status === 'failed') throw new Error(restore.error ?? '');

@@ -102,11 +102,12 @@ export const restoreSnapshot = defineTool({
   description:
     'Everything that was written to the cluster since is lost. instance_id is the server to restore onto: one of the cluster’s, or a ' +
     'new machine with its k3s-server module. The other servers are halted first and join the restored one afterwards; their data are ' +
-    'set aside. A server that is not connected cannot be halted: it is named in warnings. Cannot be undone. Answers at once; ' +
-    'kubernetes_list_snapshots shows the progress.',
+    'set aside. A server that is not connected cannot be halted, and would be a second cluster if it came back with its old data: then the ' +
+    'restore is refused unless force is given. Cannot be undone. Answers at once; kubernetes_list_snapshots shows the progress.',
   input: z.object({
     snapshot_id: z.string().min(1).max(100),
     instance_id: z.string().min(1).max(200).describe('Id of the instance, or name of its node'),
+    force: z.boolean().default(false).describe('Servers that are not connected are destroyed, and never come back'),
   }),
   output: z.object({ restore }),
   permission: 'system.kubernetes_provision',

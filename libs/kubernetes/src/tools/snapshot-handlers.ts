@@ -1,4 +1,5 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import type { z } from 'zod';
 import {
   CLOCK,
   deterministicUuid,
@@ -70,29 +71,33 @@ export class SnapshotTools implements OnModuleInit {
       await call.run(SetSnapshotPolicy, { cluster_id: cluster.id as ClusterId, ...policy });
       return { policy: await this.policy(cluster.id) };
     });
-    this.registrar.add(tools.restoreSnapshot, async (input, call) =>
-      this.restore(input.snapshot_id, input.instance_id, call),
-    );
+    this.registrar.add(tools.restoreSnapshot, async (input, call) => this.restore(input, call));
   }
 
-  private async restore(snapshotId: string, wanted: string, call: ToolCall) {
-    const snapshot = await this.availableSnapshot(snapshotId, call);
+  private async restore(input: z.output<typeof tools.restoreSnapshot.input>, call: ToolCall) {
+    const { force } = input;
+    const snapshot = await this.availableSnapshot(input.snapshot_id, call);
     const cluster = await this.etcdCluster(snapshot.clusterId, call);
     const [running] = await this.readModels.find(snapshotsProjection, {
       where: { account: call.accountId, cluster_id: cluster.id, kind: 'restore', status: 'running' },
     });
     if (running !== undefined) throw new RefusedError(restoreIsRunning(running.id));
-    const { id } = await findInstance(this.readModels, call.accountId, wanted);
+    const { id } = await findInstance(this.readModels, call.accountId, input.instance_id);
     this.mayServe(cluster, id);
     const others = cluster.nodes
       .filter((n) => n.role === 'server' && n.instanceId !== id)
       .map((n) => n.instanceId as InstanceId);
+    const away = others.filter((other) => this.directory.instances.get(other)?.online !== true);
+    if (away.length > 0 && !force) throw new RefusedError(serversAway(away));
     const restore_id = await nextRestore(this.transactor, cluster.id);
     const payload = { restore_id, snapshot_id: snapshot.id, cluster_id: cluster.id as ClusterId };
-    await call.run(RequestRestore, { ...payload, instance_id: id as InstanceId, other_servers: others });
-    for (const other of others)
-      if (this.directory.instances.get(other)?.online !== true)
-        call.warn(`${other} is not connected: it cannot be halted, and may still serve what it has`);
+    await call.run(RequestRestore, {
+      ...payload,
+      instance_id: id as InstanceId,
+      other_servers: others,
+      ...(force && { force }),
+    });
+    for (const other of away) call.warn(`${other} is not connected: it is not halted, and must never come back`);
     await call.settle(snapshotsProjection);
     return { restore: restoreOutput(await this.doc(restore_id, cluster.id, call)) };
   }
@@ -216,6 +221,13 @@ const snapshotOutput = (doc: SnapshotDoc): tools.SnapshotOutput => ({
   created_at: doc.createdAt,
   updated_at: doc.updatedAt,
 });
+
+const serversAway = (away: readonly string[]) =>
+  refusal(409, 'servers_not_connected', `${away.join(', ')} is not connected, and so cannot be halted`, {
+    field: 'force',
+    hint: 'with its old data it would be a second cluster: bring it back, or forget it first (it is refused when it returns), or say force=true when it is destroyed',
+    candidates: away.map((id) => ({ id })),
+  });
 
 const restoreOutput = (doc: SnapshotDoc): tools.RestoreOutput => ({
   id: doc.id,

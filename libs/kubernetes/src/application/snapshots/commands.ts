@@ -37,7 +37,11 @@ export class SetSnapshotPolicy extends Command<
 export class RequestRestore extends Command<
   OnCluster &
     OnSnapshot &
-    OnRestore & { readonly instance_id: InstanceId; readonly other_servers: readonly InstanceId[] },
+    OnRestore & {
+      readonly instance_id: InstanceId;
+      readonly other_servers: readonly InstanceId[];
+      readonly force?: boolean;
+    },
   void
 > {
   static readonly type = 'kubernetes.request_restore';

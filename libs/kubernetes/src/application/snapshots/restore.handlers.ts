@@ -10,6 +10,7 @@ import {
   TIMERS,
   type Clock,
   type Timers,
+  type InstanceId,
 } from '#kernel';
 import type { CommandContext, CommandResult, Transactor } from '#processing';
 import {
@@ -147,11 +148,13 @@ export class RunRestoreHandler implements ICommandHandler<RunRestore> {
 
   private async halt(run: Run): Promise<string> {
     const { id, request } = run;
-    const away: string[] = [];
-    for (const server of request.other_servers) {
-      if (!this.work.link.liveness(server).connected) away.push(server);
-      else await this.work.channel.ask(server, { op: 'halt', id });
-    }
+    const isAway = (server: InstanceId): boolean => !this.work.link.liveness(server).connected;
+    const away = request.other_servers.filter(isAway);
+    // One that comes back with the old data would be a second cluster.
+    if (away.length > 0 && request.force !== true)
+      throw new Error(`${away.join(', ')} must be connected, to be halted`);
+    for (const server of request.other_servers)
+      if (!away.includes(server)) await this.work.channel.ask(server, { op: 'halt', id });
     await this.work.channel.ask(request.instance_id, { op: 'halt', id });
     if (away.length === 0) return `${request.other_servers.length + 1} servers are halted`;
     return `not connected, and so not halted: ${away.join(', ')}`;

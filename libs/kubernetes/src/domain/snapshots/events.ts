@@ -49,7 +49,14 @@ export const SnapshotPolicySet = defineEvent(
 export const RestoreRequested = defineEvent(
   'system.k3s.restore.requested',
   1,
-  z.object({ ...restore, snapshot_id: z.string(), instance_id, other_servers: z.array(instance_id) }),
+  z.object({
+    ...restore,
+    snapshot_id: z.string(),
+    instance_id,
+    other_servers: z.array(instance_id),
+    /** The operator answers for it that servers which are not connected never come back with what they have. */
+    force: z.boolean().optional(),
+  }),
   { severity: 'critical' },
 );
 export const RestoreProgress = defineEvent(
