@@ -138,9 +138,9 @@ describe('drover', () => {
   it('says what failed, why, and what to try', async () => {
     const url = await start().ready();
     expect(drover(url, 'tool', 'system_list_templates', 'limt=3')).toEqual({
-      code: 1,
+      code: 2,
       out: '',
-      err: 'error:   limt: there is no such parameter\n  why:   unknown_parameter, field limt (HTTP 400)\n  try:   did you mean limit?\n',
+      err: 'error:   limt: there is no such parameter\n  why:   unknown_parameter, field limt (HTTP 400)\n  did you mean: limit\n',
     });
     expect(drover(url, 'template', 'crate')).toMatchObject({
       code: 2,
@@ -151,7 +151,7 @@ describe('drover', () => {
       err: expect.stringContaining('ECONNREFUSED'),
     });
     expect(drover(url, '--token', 'drv_x', 'tools')).toMatchObject({
-      code: 1,
+      code: 4,
       err: expect.stringContaining('invalid_token'),
     });
   }, 60_000);
