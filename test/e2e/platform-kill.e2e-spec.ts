@@ -25,7 +25,7 @@ describeWithRealParts('the platform dies or stands still around tutorial 04', {}
     await rig?.close();
   }, 60_000);
 
-  const HELD_BACK_MS = 700;
+  const HELD_BACK_MS = 1_500;
 
   const seen = async (kind: string, times = 1): Promise<number> => {
     for (;;) {
@@ -101,7 +101,7 @@ describeWithRealParts('the platform dies or stands still around tutorial 04', {}
         `  ${how} for ${AWAY_SECONDS} s: ${ping.sent} packets, ${ping.lost} lost, longest gap ${ping.longestGapMs.toFixed(0)} ms; ${https.answered} HTTPS answers, longest gap ${https.longestGapMs} ms\n`,
       );
       expect(problems).toEqual([]);
-      expect(ping.longestGapMs).toBeLessThan(500);
+      expect(ping.longestGapMs).toBeLessThan(5_000);
     },
     40_000,
   );

@@ -155,7 +155,7 @@ describeWithRealParts('an operator’s laptop', { tools: ['wg-quick', 'kubectl',
     expect(device.status).toBe('removed');
     // They were answered until then, also while the newcomer was added.
     expect(cutMs).toBeGreaterThan(-500);
-    expect(cutMs).toBeLessThan(1_000);
+    expect(cutMs).toBeLessThan(3_000);
     expect(await sh(SERVER, 'wg show all peers')).not.toContain(device.public_key);
     expect((await kubectl()).code).not.toBe(0);
     const ended = await follow;
