@@ -30,6 +30,7 @@ export default {
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   testMatch: ['<rootDir>/{apps,libs,agent,proto,test,scripts}/**/*.{unit,contract,int,e2e}-spec.ts'],
+  testSequencer: '<rootDir>/test/sequencer.mjs',
   modulePathIgnorePatterns: ['<rootDir>/dist'],
   // Tests wait for processes more than they compute.
   maxWorkers: 2,

@@ -24,20 +24,15 @@ describeWithRealParts('the story ends as it always does', {}, () => {
     root = compiledCopy().root;
   }, 60_000);
 
-  it('with kill -9 at six failpoints, one after another, on the embedded Postgres', async () => {
-    const played = await playOne(root, { failpoints: KILLED, action: 'kill' }, '');
-    expect(played.reached.toSorted()).toEqual(KILLED.toSorted());
-    expect(played.deaths).toBe(KILLED.filter((name) => !name.startsWith('agent.')).length);
-  }, 240_000);
-
-  it('with a second of standstill at four failpoints, on a Postgres server', async () => {
+  it('with kill -9 at six failpoints and a second of standstill at four, on a Postgres server', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'drover-server-'));
     const server = await DatabaseServer.start(dir);
     try {
       const databaseUrl = await server.freshDatabase();
-      const played = await playOne(root, { failpoints: STALLED, action: 'sleep', databaseUrl }, '');
-      expect(played.reached.toSorted()).toEqual(STALLED.toSorted());
-      expect(played.deaths).toBe(0);
+      const armed = { failpoints: KILLED, stalls: STALLED, action: 'kill', databaseUrl } as const;
+      const played = await playOne(root, armed, '');
+      expect(played.reached.toSorted()).toEqual([...KILLED, ...STALLED].toSorted());
+      expect(played.deaths).toBe(KILLED.filter((name) => !name.startsWith('agent.')).length);
     } finally {
       await server.stop();
       rmSync(dir, { recursive: true, force: true });

@@ -11,7 +11,7 @@ const slowest = (timings: readonly StepTiming[]) =>
     .slice(0, 4)
     .map(({ step, ms }) => `${step.slice(0, 60)}: ${ms} ms`);
 
-const AWAY_SECONDS = 6;
+const AWAY_SECONDS = 4;
 
 /** The long versions: `npm run soak -- platform-kill` at random moments, `npm run soak -- platform-stopped --seconds 60`. */
 describeWithRealParts('the platform dies or stands still around tutorial 04', {}, () => {

@@ -21,6 +21,8 @@ export type Engine = 'embedded' | 'server';
 export interface Armed {
   readonly failpoints: readonly FailpointName[];
   readonly action: Action;
+  /** Points that stall in the same story, whatever the action of the others. */
+  readonly stalls?: readonly FailpointName[];
   /** Of a database on a server of its own; without it the platform runs the embedded Postgres. */
   readonly databaseUrl?: string;
 }
@@ -44,8 +46,10 @@ const SPEC: Readonly<Record<Action, string>> = { kill: 'kill', sleep: 'sleep:100
 
 export const isOfAgent = (name: FailpointName): boolean => FAILPOINTS[name].file.startsWith('agent/');
 
-const spec = (names: readonly FailpointName[], action: Action): string =>
-  names.map((name) => `${name}=${SPEC[action]}`).join(',');
+const spec = (names: readonly FailpointName[], { action, stalls = [] }: Armed): string =>
+  names.map((name) => `${name}=${SPEC[stalls.includes(name) ? 'sleep' : action]}`).join(',');
+
+const allOf = ({ failpoints, stalls = [] }: Armed): readonly FailpointName[] => [...failpoints, ...stalls];
 
 /** A lab, a platform that is started again when it dies, an operator who repeats calls; failpoints are armed in all of it. */
 export class FailpointRig {
@@ -70,11 +74,11 @@ export class FailpointRig {
     const reached = join(dataDir, 'reached');
     mkdirSync(reached);
     const env = (names: readonly FailpointName[]) => ({
-      DROVER_FAILPOINTS: spec(names, armed.action),
+      DROVER_FAILPOINTS: spec(names, armed),
       DROVER_FAILPOINTS_DIR: reached,
     });
     const ports = await choosePorts({ http: 0, agents: 0, enroll: 0 });
-    const agentEnv = env(armed.failpoints.filter(isOfAgent));
+    const agentEnv = env(allOf(armed).filter(isOfAgent));
     const lab = await Lab.create({ hosts: SHORT_SERVERS, platformPorts: Object.values(ports), root, agentEnv });
     const platform = new PlatformProcess({
       root,
@@ -84,7 +88,7 @@ export class FailpointRig {
       publicUrl: lab.publicUrl(ports.http),
       provisionerSocket: lab.provisionerSocket,
       env: {
-        ...env(armed.failpoints.filter((n) => !isOfAgent(n))),
+        ...env(allOf(armed).filter((n) => !isOfAgent(n))),
         ...PATIENT_LEASES,
         DATABASE_URL: armed.databaseUrl ?? '',
       },
@@ -113,7 +117,7 @@ export class FailpointRig {
     await this.kept.stop();
     const reached = readdirSync(join(this.dataDir, 'reached'));
     const { events, problems } = await this.judge();
-    const missed = this.armed.failpoints.filter((name) => !reached.includes(name));
+    const missed = allOf(this.armed).filter((name) => !reached.includes(name));
     return {
       reached,
       deaths: this.kept.deaths,
@@ -152,7 +156,7 @@ export class FailpointRig {
       ...problemsOfLog(log),
       ...readModels,
       ...(await problemsOfProcesses(log.events)),
-      ...problemsOfShortStory(log.events, this.operator.acknowledged, this.armed.failpoints.some(isOfAgent)),
+      ...problemsOfShortStory(log.events, this.operator.acknowledged, allOf(this.armed).some(isOfAgent)),
     ];
     return { events: log.events.length, problems };
   }
