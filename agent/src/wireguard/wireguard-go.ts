@@ -30,13 +30,16 @@ export class WireGuardGo {
     });
     await rememberPid(this.ports, this.pidPath(name), child.pid);
     let gone: string | undefined;
+    let stood = false;
     void child.exited.then((exit) => {
       gone = `wireguard-go ended with ${exit.signal ?? exit.code}`;
       this.ports.log.warn({ interface: name, exit: exit.signal ?? exit.code }, 'wireguard-go ended');
-      if (!this.stopping.has(name)) for (const listener of this.listeners) listener(name);
+      // One that never stood is the caller's to try again, in its own time.
+      if (stood && !this.stopping.has(name)) for (const listener of this.listeners) listener(name);
     });
     for (let waited = 0; waited < START_MS; waited += POLL_MS) {
-      if (await answers()) return;
+      stood = await answers();
+      if (stood) return;
       if (gone !== undefined) throw new Error(`${gone} at its start; see ${name}.log in the state folder`);
       await sleep(this.ports.timers, POLL_MS);
     }
