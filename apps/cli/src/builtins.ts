@@ -36,11 +36,15 @@ const end = (): AbortSignal => {
 
 const terminal = (): boolean => process.stdout.isTTY === true;
 
-const surroundings = (env: Command['env']) => ({ env, out: written, progress, terminal: terminal(), end: end() });
+const surroundings = (env: Command['env']) => ({ env, out: written, progress, terminal: terminal() });
 
 export const cliOf = ({ flags, env }: Command): Cli => ({
   settings: resolveSettings(flags, env),
   ...surroundings(env),
+  // Only what looks at it ends in order; Ctrl-C ends every other command by itself, at once.
+  get end() {
+    return end();
+  },
 });
 
 const after = (command: Command): Command => ({ ...command, words: command.words.slice(1) });
@@ -68,7 +72,7 @@ const vpn: Own = async (command) => {
 const watchEvents = async (command: Command): Promise<number> => {
   const { runEventWatch } = await import('./event-watch.js');
   const format = command.flags.output === undefined ? [] : ['-o', command.flags.output];
-  return runEventWatch({ ...surroundings(command.env), ...command, words: [...command.words, ...format] });
+  return runEventWatch({ ...surroundings(command.env), end: end(), ...command, words: [...command.words, ...format] });
 };
 
 const context: Own = async (command) => {

@@ -117,7 +117,7 @@ it('shows on a pipe one event a line with its cursor, and misses and repeats not
   expect(streams(watching.lines)).toEqual([before, ...ids]);
   expect(watching.told.join('\n')).toMatch(/the connection ended.*\nconnected again/);
   watching.end();
-  expect(await watching.code).toBe(0);
+  expect(await watching.code).toBe(130);
 
   // A later one goes on behind any line of it.
   const { cursor } = JSON.parse(watching.lines[4]!) as { cursor: string };
@@ -134,8 +134,8 @@ it('begins with what happens from now on, filters, and is a line for people on a
   expect(watching.lines[0]).toMatch(/^\d\d:\d\d:\d\d\.\d{3} info {5}system\.template\.created .*template_id=template-/);
   watching.end();
   nothing.end();
-  expect([await watching.code, await nothing.code, nothing.lines]).toEqual([0, 0, []]);
-  expect(watching.told.at(-1)).toMatch(/^go on with --after \S+$/);
+  expect([await watching.code, await nothing.code, nothing.lines]).toEqual([130, 130, []]);
+  expect(watching.told.at(-1)).toMatch(/^go on with drover event watch --after \S+$/);
 }, 60_000);
 
 it('keeps its cursor in a file and goes on from there', async () => {

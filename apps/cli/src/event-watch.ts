@@ -3,6 +3,7 @@ import { CliError } from './errors.js';
 import { EVENT_USAGE, eventFlags, type EventFlags, type EventFormat } from './event-flags.js';
 import { eventMessages, StreamBroken, type SseMessage } from './event-source.js';
 import { human } from './output.js';
+import { pause } from './pause.js';
 import { resolveSettings, type GlobalFlags, type Settings } from './settings.js';
 
 export interface WatchCommand {
@@ -68,9 +69,9 @@ class Watch {
         await pause(Math.min(FIRST_PAUSE_MS * 2 ** failures++, LONGEST_PAUSE_MS), end);
       }
     }
-    if (this.format === 'text' && end.aborted && this.cursor !== undefined)
-      progress(`go on with --after ${this.cursor}`);
-    return 0;
+    if (this.shown === this.flags.count) return 0;
+    if (this.cursor !== undefined) progress(`go on with drover event watch --after ${this.cursor}`);
+    return 130;
   }
 
   private get isOver(): boolean {
@@ -126,15 +127,3 @@ const notThere = (settings: Settings, error: StreamBroken): CliError => {
   const hint = 'start it with `npm start`, or point --url or DROVER_URL at one that runs';
   return new CliError(`the platform at ${settings.url} does not answer`, error.message, hint, 3);
 };
-
-const pause = (ms: number, end: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const over = () => {
-      clearTimeout(timer);
-      end.removeEventListener('abort', over);
-      resolve();
-    };
-    const timer = setTimeout(over, ms);
-    end.addEventListener('abort', over);
-    if (end.aborted) over();
-  });

@@ -10,7 +10,10 @@ import { failure } from './output.js';
 /** The lab is a program of its own: it needs namespaces and child processes, and the CLI none of that. */
 const runLab = (args: readonly string[]): Promise<number> => {
   const script = fileURLToPath(new URL('../../lab/src/cli.js', import.meta.url));
-  if (!existsSync(script)) throw new CliError('the lab is not built', `${script} is missing`, 'npm run build');
+  if (!existsSync(script)) {
+    const hint = 'in a checkout of the sources: npm run demo -- --empty';
+    throw new CliError('the lab is not here', 'it comes with the sources, not with an installed CLI', hint);
+  }
   const child = spawn(process.execPath, [script, ...args], { stdio: 'inherit' });
   const pass = (signal: NodeJS.Signals) => void child.kill(signal);
   process.on('SIGINT', pass);

@@ -4,6 +4,7 @@ import type { Cli } from './cli.js';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
 import { near } from './near.js';
+import { pause } from './pause.js';
 import { shortDuration } from './text.js';
 import { verdict, type Goal } from './wait-goal.js';
 
@@ -102,15 +103,3 @@ export const runWait = async (cli: Cli, words: readonly string[]): Promise<numbe
     await pause(POLL_MS, cli.end);
   }
 };
-
-export const pause = (ms: number, end: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const over = () => {
-      clearTimeout(timer);
-      end.removeEventListener('abort', over);
-      resolve();
-    };
-    const timer = setTimeout(over, ms);
-    end.addEventListener('abort', over);
-    if (end.aborted) over();
-  });

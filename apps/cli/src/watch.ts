@@ -4,7 +4,7 @@ import { callTool } from './client.js';
 import { CliError } from './errors.js';
 import { eventMessages, StreamBroken } from './event-source.js';
 import { render, shownAs, subjectOf } from './output/format.js';
-import { pause } from './wait.js';
+import { pause } from './pause.js';
 import { changes, idOf, markChanged, type Row } from './watch-changes.js';
 
 /** Events come in bursts, and lists show them a moment later. */
@@ -58,12 +58,15 @@ class Watch {
       });
       if (broken !== undefined) throw broken;
       if (end.aborted) break;
-      await pause(SETTLE_MS, end);
-      const touched = new Set(this.touched);
-      this.touched.clear();
-      await this.look(false, touched);
-      await pause(AGAIN_MS, end);
-      await this.look(false, touched);
+      const touched = new Set<string>();
+      for (const ms of [SETTLE_MS, AGAIN_MS]) {
+        await pause(ms, end);
+        // Who has ended it waits for no further answer.
+        if (end.aborted) break;
+        for (const id of this.touched) touched.add(id);
+        this.touched.clear();
+        await this.look(false, touched);
+      }
     }
     if (this.cursor !== undefined) this.cli.progress(`go on with --watch --after ${this.cursor}`);
     return 130;

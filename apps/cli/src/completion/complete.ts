@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { Catalogue, type Tool } from '../catalogue.js';
+import { CliError } from '../errors.js';
 import { resolveSettings, type Settings } from '../settings.js';
 import { candidates, listOf, type Candidate, type Place } from './candidates.js';
 
@@ -25,6 +26,14 @@ const kept = (file: string, forMs: number): readonly Candidate[] | undefined => 
   }
 };
 
+/** A shell that completes has nowhere to show an error but in the middle of a line; DROVER_DEBUG asks for it all the same. */
+const teller =
+  (isAsked: boolean) =>
+  (error: unknown): undefined => {
+    if (isAsked) process.stderr.write(`drover __complete: ${error instanceof Error ? error.message : String(error)}\n`);
+  };
+type Tell = ReturnType<typeof teller>;
+
 const ask = async (settings: Settings, tool: string): Promise<readonly Candidate[]> => {
   const response = await fetch(`${settings.url}/api/v1/tools/${tool}`, {
     method: 'POST',
@@ -37,11 +46,12 @@ const ask = async (settings: Settings, tool: string): Promise<readonly Candidate
 };
 
 /** Live names of one kind: five seconds old at most; those of the last hour, or none, when the platform does not answer in time. */
-const names = async (settings: Settings, tool: string): Promise<readonly Candidate[]> => {
+const names = async (settings: Settings, tool: string, tell: Tell): Promise<readonly Candidate[]> => {
   const file = nameFile(settings, tool);
   const known = kept(file, KEPT_MS);
   if (known !== undefined) return known;
-  const found = await ask(settings, tool).catch(() => undefined);
+  // No answer in time is no failure here: older names do, and the next Tab asks again.
+  const found = await ask(settings, tool).catch(tell);
   if (found === undefined) return kept(file, STALE_MS) ?? [];
   mkdirSync(join(file, '..'), { recursive: true });
   writeFileSync(file, JSON.stringify(found), { mode: 0o600 });
@@ -52,9 +62,10 @@ const of = async (
   tools: readonly Tool[],
   settings: Settings,
   words: readonly string[],
+  tell: Tell,
 ): Promise<readonly Candidate[]> => {
   const place: Place = candidates(tools, words);
-  const live = place.names === undefined ? [] : await names(settings, place.names);
+  const live = place.names === undefined ? [] : await names(settings, place.names, tell);
   const named = live.map(({ value, note }) => ({ value: `${place.before ?? ''}${value}`, note }));
   return [...place.fixed, ...named].filter(({ value }) => value.startsWith(words.at(-1) ?? ''));
 };
@@ -64,14 +75,15 @@ export const complete = async (
   words: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<number> => {
+  const tell = teller(Boolean(env.DROVER_DEBUG));
   try {
     const settings = resolveSettings({ json: false }, env);
     const tools = new Catalogue(settings).remembered() ?? [];
-    const found = await of(tools, settings, words);
+    const found = await of(tools, settings, words, tell);
     process.stdout.write(found.map(({ value, note }) => `${value}\t${note}\n`).join(''));
     return 0;
   } catch (error) {
-    // A shell that completes has nowhere to show an error but in the middle of a line; the code tells who asks for it.
-    return error instanceof Error ? 1 : 2;
+    tell(error);
+    return error instanceof CliError ? error.exitCode : 1;
   }
 };

@@ -2,7 +2,7 @@ import type { Cli } from '../cli.js';
 import { callTool } from '../client.js';
 import { table } from '../output.js';
 import { shownAs } from '../output/format.js';
-import { pause } from '../wait.js';
+import { pause } from '../pause.js';
 import { markChanged } from '../watch-changes.js';
 import { instancesOf, silentOf, statusRows } from './node-status.js';
 
