@@ -1,5 +1,6 @@
 import { canonicalJson } from '#kernel';
 import { makeExamplesWorld } from './testing/examples-world.js';
+import { generatedClientCases } from './testing/generated-client-cases.js';
 import { guardCases } from './testing/guard-cases.js';
 import { hostileCases } from './testing/hostile-cases.js';
 import { mcpCases } from './testing/mcp-cases.js';
@@ -60,6 +61,7 @@ describe('a dry run', () => {
 });
 
 describe('REST', () => restCases(() => drover));
+describe('a client generated from the OpenAPI document', () => generatedClientCases(() => drover));
 describe('guarded tokens and approvals', () => guardCases(() => drover));
 describe('every tool', () => registryCases(() => drover));
 describe('MCP', () => mcpCases(() => drover));
