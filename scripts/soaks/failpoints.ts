@@ -13,8 +13,8 @@ import { shortly, StoryLog, type Told } from './support/story-log.js';
 export const about = `For each failpoint (or so many together): plays a shortened tutorial with real agents while it ends (kill)
   or stalls (sleep, 1 s) the process that reaches it, on the embedded Postgres and on a server. Then the log, its chain, every
   acknowledged call, the process managers' inboxes and the read models are checked. One that is never reached is a failure.
-  Without --together several share a story (each acts once in it, wherever it is reached); when such a story breaks, each of its
-  failpoints is played alone, and only what breaks alone or does not break alone is told as such. --resume FILE keeps what
+  Without --together several share a story (each acts once in it, wherever it is reached); when such a story breaks, it is
+  played with each half of them, down to the one that breaks it; what holds in halves is told as breaking only together. --resume FILE keeps what
   has been played there, and goes on with the rest the next time.`;
 export const options = {
   list: { type: 'boolean' },
@@ -107,20 +107,20 @@ class Matrix {
 
   async play(engine: Engine, action: Action, names: readonly FailpointName[], size: number): Promise<void> {
     const left = this.log.left(engine, action, names);
-    for (const failpoints of groups(left, size)) {
-      const broke = await this.story(engine, { failpoints, action });
-      if (broke === undefined) continue;
-      if (failpoints.length === 1) {
-        this.failures.push(broke);
-        continue;
-      }
-      const before = this.failures.length;
-      for (const one of failpoints) {
-        const alone = await this.story(engine, { failpoints: [one], action });
-        if (alone !== undefined) this.failures.push(alone);
-      }
-      if (this.failures.length === before) this.failures.push(`only together: ${broke}`);
-    }
+    for (const failpoints of groups(left, size)) await this.narrow(engine, action, failpoints);
+  }
+
+  /** What breaks is halved until it is known which of them it takes. */
+  private async narrow(engine: Engine, action: Action, failpoints: readonly FailpointName[]): Promise<void> {
+    const broke = await this.story(engine, { failpoints, action });
+    if (broke === undefined) return;
+    const before = this.failures.length;
+    const middle = Math.ceil(failpoints.length / 2);
+    if (failpoints.length > 1)
+      for (const half of [failpoints.slice(0, middle), failpoints.slice(middle)])
+        await this.narrow(engine, action, half);
+    if (this.failures.length === before)
+      this.failures.push(failpoints.length === 1 ? broke : `only together: ${broke}`);
   }
 
   /** Answers why it did not hold. */

@@ -128,6 +128,28 @@ describe.each([
   }, 30_000);
 });
 
+it.each(['master_key.begun', 'master_key.finished'])(
+  'a request is known when it is repeated, whoever carried it on after %s and however far',
+  async (name) => {
+    const dir = await newDir();
+    const first = await startProcess(dir);
+    await fill(first);
+    armFailpoints({ DROVER_FAILPOINTS: `${name}=throw` });
+    const cut = async () => {
+      await first.rotation.begin(context('one'));
+      await first.rotation.step();
+    };
+    await expect(cut()).rejects.toThrow(FailpointReached);
+    await pool.query('DELETE FROM access.master_key_holders');
+    const second = await startProcess(dir);
+    const { fingerprint } = await second.rotation.settle(10_000);
+    expect((await second.rotation.begin(context('one'))).fingerprint).toBe(fingerprint);
+    expect(await second.rotation.settle(10_000)).toMatchObject({ status: 'rotated', fingerprint });
+    expect(await recorded()).toHaveLength(2);
+  },
+  30_000,
+);
+
 it('a request that is repeated starts no further rotation, another one does', async () => {
   const one = await startProcess(await newDir());
   await fill(one);

@@ -72,7 +72,7 @@ export class MasterKeyRotation {
     await keys.refresh(current);
     const mine = next === undefined ? await keys.prepare() : undefined;
     await failpoint('master_key.prepared');
-    const fingerprint = next ?? (await rows.begin(mine!.fingerprint));
+    const fingerprint = next ?? (await rows.begin(mine!.fingerprint, context.commandId));
     await failpoint('master_key.begun');
     const command = { type: 'start', fingerprint, previous: current!, request: context.commandId } as const;
     const done = await transactor.transact(MASTER_KEY_STREAM, masterKeyDecider, command, context);
@@ -93,7 +93,7 @@ export class MasterKeyRotation {
   /** What can be done now of a rotation that is under way. */
   async step(): Promise<RotationState> {
     const { rows, keys } = this.deps;
-    const { current, next, left } = await rows.state();
+    const { current, next, left, request } = await rows.state();
     await keys.refresh(current);
     await this.announce();
     if (next === undefined) return this.over(current!);
@@ -101,7 +101,8 @@ export class MasterKeyRotation {
     const lacking = await rows.lacking(next, ALIVE_SECONDS);
     if (key === undefined || lacking.length > 0)
       return { status: 'waiting', fingerprint: next, left, waitingFor: lacking };
-    await this.record({ type: 'start', fingerprint: next, previous: current!, request: 'resumed' });
+    // Under the request that began it, so that this one is known when it is repeated after the end.
+    await this.record({ type: 'start', fingerprint: next, previous: current!, request: request ?? 'resumed' });
     await this.rewrapAll(key);
     if (!(await rows.finish(next))) return { status: 'rewrapping', fingerprint: next, left, waitingFor: [] };
     await failpoint('master_key.finished');

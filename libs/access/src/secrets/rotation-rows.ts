@@ -12,6 +12,8 @@ export interface KeyState {
   readonly next: string | undefined;
   /** Data keys that `next` does not wrap yet. */
   readonly left: number;
+  /** Whose request began the newest rotation; kept after its end. */
+  readonly request: string | undefined;
 }
 
 const LEFT = `wrapped IS NOT NULL AND wrapped_by IS DISTINCT FROM`;
@@ -21,22 +23,30 @@ export class RotationRows {
   constructor(private readonly db: Pick<pg.Pool, 'query'>) {}
 
   async state(): Promise<KeyState> {
-    const { rows } = await this.db.query<{ current: string | null; next: string | null; left: string }>(
+    const { rows } = await this.db.query<Record<'current' | 'next' | 'request', string | null> & { left: string }>(
       `WITH keys AS (
          SELECT max(fingerprint) FILTER (WHERE name = 'master_key') AS current,
-                max(fingerprint) FILTER (WHERE name = 'master_key_next') AS next FROM processing.identity)
-       SELECT current, next, CASE WHEN next IS NULL THEN 0
+                max(fingerprint) FILTER (WHERE name = 'master_key_next') AS next,
+                max(fingerprint) FILTER (WHERE name = 'master_key_request') AS request FROM processing.identity)
+       SELECT current, next, request, CASE WHEN next IS NULL THEN 0
                 ELSE (SELECT count(*) FROM access.subject_keys WHERE ${LEFT} next) END AS left FROM keys`,
     );
-    const { current, next, left } = rows[0]!;
-    return { current: current ?? undefined, next: next ?? undefined, left: Number(left) };
+    const { current, next, request, left } = rows[0]!;
+    const known = { current: current ?? undefined, next: next ?? undefined, request: request ?? undefined };
+    return { ...known, left: Number(left) };
   }
 
-  /** Answers the key of the rotation that is under way then: another process may have been first. */
-  async begin(fingerprint: string): Promise<string> {
+  /**
+   * Answers the key of the rotation that is under way then: another process may have been first. Whose request it is stands beside
+   * it, for whoever writes it down: this process may not come to that.
+   */
+  async begin(fingerprint: string, request: string): Promise<string> {
     await this.db.query(
-      `INSERT INTO processing.identity VALUES ('master_key_next', $1) ON CONFLICT (name) DO NOTHING`,
-      [fingerprint],
+      `WITH begun AS (INSERT INTO processing.identity VALUES ('master_key_next', $1)
+                        ON CONFLICT (name) DO NOTHING RETURNING 1)
+       INSERT INTO processing.identity SELECT 'master_key_request', $2 FROM begun
+         ON CONFLICT (name) DO UPDATE SET fingerprint = excluded.fingerprint`,
+      [fingerprint, request],
     );
     return (await this.state()).next ?? fingerprint;
   }
