@@ -162,11 +162,16 @@ describe('attempts over gRPC', () => {
     const caPem = drover.platform.foundation.access.ca.caPem();
     const subscribe = async (secret: string) => {
       const stream = connectGrpc({ address: drover.platform.enrollAddress, caPem, token: secret }, {});
-      return ((await stream.ended) as ServiceError).code;
+      const { code, metadata } = (await stream.ended) as ServiceError;
+      return { code, retryAfter: metadata.get('retry-after').map(Number) };
     };
     const wrong = `${token.secret.slice(0, -43)}${'x'.repeat(43)}`;
-    for (let i = 0; i < 30; i++) expect(await subscribe(wrong)).toBe(status.UNAUTHENTICATED);
-    expect(await subscribe(wrong)).toBe(status.RESOURCE_EXHAUSTED);
+    for (let i = 0; i < 30; i++)
+      expect(await subscribe(wrong)).toEqual({ code: status.UNAUTHENTICATED, retryAfter: [] });
+    const late = await subscribe(wrong);
+    expect(late.code).toBe(status.RESOURCE_EXHAUSTED);
+    expect(late.retryAfter[0]).toBeGreaterThan(0);
+    expect(late.retryAfter[0]).toBeLessThanOrEqual(60);
     expect(await opens(wrong)).toBe(429);
     expect(await opens(drover.token)).toBe(200);
   });

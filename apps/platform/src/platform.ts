@@ -117,7 +117,9 @@ const createApp = async (foundation: Foundation, onBadOutput: 'throw' | 'log'): 
     bodyParser: false,
     abortOnError: false,
   });
-  app.disable('x-powered-by', 'etag');
+  app.disable('x-powered-by');
+  // Only what a GET read has one, and those are made by hand.
+  app.disable('etag');
   app.use(neverCached);
   const { DROVER_HTTP_ADDR, DROVER_PUBLIC_URL } = foundation.config;
   app.use(originCheck(isLoopback(parseAddress(DROVER_HTTP_ADDR).host), DROVER_PUBLIC_URL));

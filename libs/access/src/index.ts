@@ -9,6 +9,7 @@ export * from './application/secret-shredder.js';
 export * from './ca/platform-ca.js';
 export * from './domain/account/account.js';
 export * from './domain/events.js';
+export * from './domain/operator/authority.js';
 export * from './domain/operator/operator.js';
 export * from './domain/permissions.js';
 export * from './projections/operators.js';

@@ -65,6 +65,8 @@ export interface Principal {
   readonly accountId: string;
   readonly name: string;
   readonly permissions: ReadonlySet<string>;
+  /** The public half of the token that was shown; absent where none was. */
+  readonly tokenId?: string;
   /** When the token ends, milliseconds since the epoch; absent when it does not. */
   readonly expiresAtMs?: number;
   /** Made for an AI operator: disruptive tools need a plan, destroying ones a human. */
@@ -76,9 +78,3 @@ export interface OperatorAuthenticator {
   authenticate(bearerToken: string): Promise<Principal | undefined>;
 }
 export const OPERATOR_AUTHENTICATOR = Symbol('OperatorAuthenticator');
-
-/** `*` grants everything; `system.nodes.*` everything below; otherwise the exact name. */
-export const permits = (granted: ReadonlySet<string>, wanted: string): boolean =>
-  granted.has('*') ||
-  granted.has(wanted) ||
-  wanted.split('.').some((_, i, parts) => granted.has(`${parts.slice(0, i).join('.')}.*`));

@@ -28,7 +28,11 @@ export const refusal = (
 /** Carries a refusal through code that can only throw (gRPC and HTTP handlers, tool bodies). Not for bugs. */
 export class RefusedError extends Error {
   override readonly name = 'RefusedError';
-  constructor(readonly refusal: Refusal) {
+  constructor(
+    readonly refusal: Refusal,
+    /** Seconds until it is worth trying again, where that is known. */
+    readonly retryAfterS?: number,
+  ) {
     super(refusal.message);
   }
 }

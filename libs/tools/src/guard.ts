@@ -1,5 +1,5 @@
 import { refusal, RefusedError, type Refusal } from '#kernel';
-import type { Principal } from '#access';
+import { permits, type Principal } from '#access';
 import type { ToolDefinition } from './define-tool.js';
 
 /** What a surface can do about a human's consent. */
@@ -106,6 +106,16 @@ const consentOf = ({ tool, input, consent, approvalFollows }: GuardedCall): Guar
     refusal(403, 'name_mismatch', 'what was typed is not the name of what would be destroyed', {
       field,
       hint: `nothing was done; a human may also run: ${command}`,
+    }),
+  );
+};
+
+export const requirePermission = (tool: ToolDefinition, principal: Pick<Principal, 'permissions'>): void => {
+  if (permits(principal.permissions, tool.permission)) return;
+  throw new RefusedError(
+    refusal(403, 'permission_denied', `${tool.name} needs the permission ${tool.permission}`, {
+      hint: `ask for a token with ${tool.permission}`,
+      candidates: [{ id: tool.permission }],
     }),
   );
 };

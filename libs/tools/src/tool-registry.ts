@@ -14,7 +14,7 @@ import { permits, type Principal } from '#access';
 import type { z } from 'zod';
 import { argumentsInShort } from './arguments-in-short.js';
 import type { ToolDefinition, ToolHandler, ToolRegistrar } from './define-tool.js';
-import { climb, needsPlan } from './guard.js';
+import { climb, needsPlan, requirePermission } from './guard.js';
 import { operationOf } from './operations/operation-id.js';
 import { spendPlan, type PlanAbout } from './plan.js';
 import type { ApprovalGate } from './approvals/gate.js';
@@ -118,7 +118,9 @@ export class ToolRegistry implements ToolRegistrar {
     const { tool } = entry;
     const { principal, approvalId } = request;
     if (read.dryRun) return this.dryRun(entry, request, read, call);
-    if (approvalId !== undefined) return this.perform(entry, request, { ...read, key: approvalId }, call);
+    if (approvalId !== undefined) {
+      return this.perform(entry, request, read, call, this.contextOf(tool, principal, read, approvedCall(approvalId)));
+    }
     const rule = await this.gate?.rule(tool, principal);
     const plan = this.checkPlan(tool, principal, read);
     const approvalFollows = rule === 'require_approval';
@@ -224,6 +226,10 @@ export class ToolRegistry implements ToolRegistrar {
         );
       }
     }
+    return this.contextOf(tool, principal, read, callId);
+  }
+
+  private contextOf(tool: ToolDefinition, principal: Principal, { input }: ReadInput, callId: string): CommandContext {
     return {
       commandId: callId,
       correlationId: callId,
@@ -276,6 +282,9 @@ interface Correlated {
   correlationId: string;
 }
 
+/** No idempotency key leads here: whatever callers write into theirs, the approved call is its own. */
+const approvedCall = (approvalId: string): string => deterministicUuid('approved-call', approvalId);
+
 const bare = (name: string): string => name.replace(/^platform\./, '');
 
 export const argumentsDigest = (input: Readonly<Record<string, unknown>>): string => sha256Hex(canonicalJson(input));
@@ -288,13 +297,3 @@ const planAbout = (tool: ToolDefinition, principal: Principal, read: ReadInput):
 });
 
 const normalisedOf = ({ normalised }: ReadInput) => (Object.keys(normalised).length === 0 ? {} : { normalised });
-
-const requirePermission = (tool: ToolDefinition, principal: Pick<Principal, 'permissions'>): void => {
-  if (permits(principal.permissions, tool.permission)) return;
-  throw new RefusedError(
-    refusal(403, 'permission_denied', `${tool.name} needs the permission ${tool.permission}`, {
-      hint: `ask for a token with ${tool.permission}`,
-      candidates: [{ id: tool.permission }],
-    }),
-  );
-};

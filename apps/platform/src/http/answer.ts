@@ -17,7 +17,7 @@ export const sendEnvelope = (request: Request, response: Response, status: numbe
 const ifNoneMatch = (request: Request): string[] =>
   (request.get('if-none-match') ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
 
-/** A tool's answer over REST. What was read has an ETag; what was begun and goes on is a 202 with its Location. */
+/** A tool's answer over REST. What a GET read has an ETag; what was begun and goes on is a 202 with its Location. */
 export const sendAnswer = (
   request: Request,
   response: Response,
@@ -27,6 +27,8 @@ export const sendAnswer = (
   const { status, body } = restAnswer(answer);
   if (!body.success) return sendEnvelope(request, response, status, body);
   if (how.read) {
+    // A read that is a POST (its arguments are the body) is answered whole: 304 means what a GET has (RFC 9110, 13.1.2).
+    if (request.method !== 'GET') return sendEnvelope(request, response, status, body);
     const tag = `"${sha256Hex(JSON.stringify(body.data)).slice(0, 32)}"`;
     response.setHeader('ETag', tag);
     if (ifNoneMatch(request).includes(tag)) return void response.status(304).end();

@@ -1,7 +1,6 @@
 import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { refusal, RefusedError, type Refusal } from '#kernel';
 import { LOGIN_LIMITS, LoginLimits, OPERATOR_AUTHENTICATOR, type OperatorAuthenticator } from '#access';
-import type { Response } from 'express';
 import { isPublic, type AuthenticatedRequest } from './principal.js';
 
 const HINT = 'send "Authorization: Bearer TOKEN"; the first token is in admin.token in the data directory';
@@ -22,11 +21,7 @@ export class AuthGuard implements CanActivate {
     const token = /^Bearer +([\x21-\x7e]{1,512})$/i.exec(header)?.[1];
     if (token === undefined) throw unauthorized('invalid_token', 'the Authorization header is not "Bearer TOKEN"');
     const address = request.socket.remoteAddress ?? '';
-    const tooMany = (wait: Refusal) => {
-      const seconds = this.limits.retryAfter(address, token);
-      context.switchToHttp().getResponse<Response>().setHeader('Retry-After', String(seconds));
-      return new RefusedError(wait);
-    };
+    const tooMany = (wait: Refusal) => new RefusedError(wait, this.limits.retryAfter(address, token));
     const early = this.limits.before(address, token);
     if (early !== undefined) throw tooMany(early);
     const principal = await this.operators.authenticate(token);

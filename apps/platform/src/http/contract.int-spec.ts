@@ -1,6 +1,7 @@
 import { canonicalJson } from '#kernel';
 import { makeExamplesWorld } from './testing/examples-world.js';
 import { generatedClientCases } from './testing/generated-client-cases.js';
+import { approvalCases } from './testing/approval-cases.js';
 import { guardCases } from './testing/guard-cases.js';
 import { hostileCases } from './testing/hostile-cases.js';
 import { mcpCases } from './testing/mcp-cases.js';
@@ -63,6 +64,7 @@ describe('a dry run', () => {
 describe('REST', () => restCases(() => drover));
 describe('a client generated from the OpenAPI document', () => generatedClientCases(() => drover));
 describe('guarded tokens and approvals', () => guardCases(() => drover));
+describe('an approved call', () => approvalCases(() => drover));
 describe('every tool', () => registryCases(() => drover));
 describe('MCP', () => mcpCases(() => drover));
 describe('what nodes write', () => hostileCases(() => drover));

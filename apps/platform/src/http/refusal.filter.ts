@@ -19,6 +19,8 @@ export class RefusalFilter implements ExceptionFilter {
     if (response.headersSent) return void response.destroy();
     const { status, body } = this.answer(error);
     if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer realm="drover"');
+    if (error instanceof RefusedError && error.retryAfterS !== undefined)
+      response.setHeader('Retry-After', String(error.retryAfterS));
     sendEnvelope(http.getRequest<Request>(), response, status, body);
   }
 

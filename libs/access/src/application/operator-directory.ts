@@ -80,7 +80,8 @@ export class OperatorDirectory implements OperatorAuthenticator {
     const { operatorId, accountId, name } = state.created;
     const expires = token.expiresAt === null ? {} : { expiresAtMs: Date.parse(token.expiresAt) };
     const guarded = token.guarded ? { guarded: true } : {};
-    return { operatorId, accountId, name, permissions: expandScopes(token.permissions), ...expires, ...guarded };
+    const permissions = expandScopes(token.permissions);
+    return { operatorId, accountId, name, permissions, tokenId: token.tokenId, ...expires, ...guarded };
   }
 
   private async current(operatorId: string): Promise<OperatorState | undefined> {

@@ -81,6 +81,12 @@ export const expandScopes = (scopes: readonly string[]): ReadonlySet<string> =>
     }),
   );
 
+/** `*` grants everything; `system.nodes.*` everything below; otherwise the exact name. */
+export const permits = (granted: ReadonlySet<string>, wanted: string): boolean =>
+  granted.has('*') ||
+  granted.has(wanted) ||
+  wanted.split('.').some((_, i, parts) => granted.has(`${parts.slice(0, i).join('.')}.*`));
+
 /** `*`, `system.nodes.*` or a name, when there is such a permission. */
 const isKnown = (pattern: string): boolean =>
   pattern === '*' ||

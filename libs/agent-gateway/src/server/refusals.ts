@@ -30,12 +30,18 @@ const codeOf = (http: Refusal['status']): status => {
 /** The metadata key under which a call's error carries the whole refusal as JSON. */
 export const REFUSAL_KEY = 'drover-refusal-bin';
 
+/** As the HTTP header of that name: seconds until a call that was one too many is worth repeating. */
+export const RETRY_AFTER_KEY = 'retry-after';
+/** Where nobody knows better: a seat is free when another consumer leaves. */
+const RETRY_AFTER_S = 5;
+
 /** A refusal becomes a status with its code and message; anything else is ours, and its message stays in the log. */
 export const toServiceError = (error: unknown, log: Log, call: string): ServiceError => {
   if (error instanceof RefusedError) {
     const { refusal } = error;
     const metadata = new Metadata();
     metadata.set(REFUSAL_KEY, Buffer.from(JSON.stringify(refusal)));
+    if (refusal.status === 429) metadata.set(RETRY_AFTER_KEY, String(error.retryAfterS ?? RETRY_AFTER_S));
     const field = refusal.field === undefined ? '' : ` (field ${refusal.field})`;
     const hint = refusal.hint === undefined ? '' : `; ${refusal.hint}`;
     return callError(codeOf(refusal.status), `${refusal.code}: ${refusal.message}${field}${hint}`, metadata);

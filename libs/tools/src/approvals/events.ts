@@ -32,6 +32,8 @@ export const ApprovalRequested = defineEvent(
     operator_name: z.string(),
     guarded: z.boolean(),
     permissions: z.array(z.string()),
+    /** The public half of the token that asked. Absent in requests of earlier builds. */
+    token_id: z.string().optional(),
     expires_at: z.iso.datetime(),
   }),
   { severity: 'warning' },

@@ -1,7 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { CLOCK, RefusedError, type Clock, type OperatorId } from '#kernel';
-import { SECRET_STORE, type Principal, type SecretStore } from '#access';
+import { operatorDecider, presentAuthority, SECRET_STORE, type Principal, type SecretStore } from '#access';
 import { TRANSACTOR, type CommandContext, type CommandResult, type Transactor } from '#processing';
 import type { ToolAnswer } from '../tool-call.js';
 import { ToolRegistry } from '../tool-registry.js';
@@ -65,6 +65,7 @@ export class PerformApprovedHandler implements ICommandHandler<PerformApproved> 
     @Inject(TRANSACTOR) private readonly transactor: Transactor,
     @Inject(SECRET_STORE) private readonly secrets: SecretStore,
     @Inject(ToolRegistry) private readonly registry: ToolRegistry,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   async execute({ payload: { approval_id }, context }: PerformApproved): Promise<Result> {
@@ -73,12 +74,18 @@ export class PerformApprovedHandler implements ICommandHandler<PerformApproved> 
     if (known?.state.status !== 'approved' || call === undefined) return { kind: 'done', value: undefined };
     const given = await this.secrets.get(call.arguments_ref);
     if (given === undefined) throw new Error(`the arguments of ${approval_id} are gone before it was made`);
-    const answer = await this.registry.call({
-      name: call.tool,
-      arguments: JSON.parse(given) as unknown,
-      principal: principalOf(call, context.accountId),
-      approvalId: approval_id,
-    });
+    const owner = await this.transactor.read(call.operator_id, operatorDecider);
+    const asker = { tokenId: call.token_id, permissions: new Set(call.permissions) };
+    const authority = presentAuthority(owner?.state, asker, this.clock.wallMs());
+    const answer: ToolAnswer =
+      authority.kind === 'none'
+        ? { kind: 'refused', refusal: authority.refusal }
+        : await this.registry.call({
+            name: call.tool,
+            arguments: JSON.parse(given) as unknown,
+            principal: principalOf(call, context.accountId, authority.permissions),
+            approvalId: approval_id,
+          });
     // An outage is not the call's end: the process manager sends this again.
     if (answer.kind === 'refused' && answer.refusal.status === 503) throw new RefusedError(answer.refusal);
     const command = { type: 'complete', completion: completionOf(answer) } as const;
@@ -86,12 +93,12 @@ export class PerformApprovedHandler implements ICommandHandler<PerformApproved> 
   }
 }
 
-/** Who asked, as they were when they asked: that is what was approved. */
-const principalOf = (call: RequestedCall, accountId: string): Principal => ({
+/** Who asked, with what they may do now: an approval lends nothing to who has lost it meanwhile. */
+const principalOf = (call: RequestedCall, accountId: string, permissions: ReadonlySet<string>): Principal => ({
   operatorId: call.operator_id,
   accountId,
   name: call.operator_name,
-  permissions: new Set(call.permissions),
+  permissions,
   ...(call.guarded ? { guarded: true } : {}),
 });
 

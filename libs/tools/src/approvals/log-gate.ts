@@ -75,6 +75,7 @@ export class LogGate implements ApprovalGate {
       operator_name: principal.name,
       guarded: principal.guarded === true,
       permissions: [...principal.permissions].sort(),
+      ...(principal.tokenId === undefined ? {} : { token_id: principal.tokenId }),
       expires_at: isoTime(context.nowMs + ttlMs),
     };
     const command = { type: 'request', call } as const;

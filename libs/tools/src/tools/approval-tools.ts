@@ -1,4 +1,5 @@
 import { nearest, refusal, RefusedError, type Timers } from '#kernel';
+import { permits } from '#access';
 import type { ReadModels, Transactor } from '#processing';
 import { DecideApproval, SetToolPolicy } from '../approvals/commands.js';
 import { approvalDecider } from '../approvals/decide.js';
@@ -68,7 +69,8 @@ export const registerApprovalTools = (services: ApprovalToolServices): void => {
   }));
   const decide =
     (decision: 'approve' | 'reject') => async (input: { approval_id: string; comment: string }, call: ToolCall) => {
-      const { id } = await find(readModels, call, input.approval_id);
+      const { id, call: asked } = await find(readModels, call, input.approval_id);
+      if (decision === 'approve' && asked !== undefined) requireToolPermission(registry, asked.tool, call);
       await call.run(DecideApproval, { approval_id: id, decision, comment: input.comment });
       if (decision === 'approve') await performed(services, id, call);
       await call.settle(toolApprovals);
@@ -85,6 +87,18 @@ export const registerApprovalTools = (services: ApprovalToolServices): void => {
     const known = await transactor.read(policyStream(call.accountId), policyDecider);
     return { policies: Object.values(known?.state.policies ?? {}) };
   });
+};
+
+/** Who may not make a call themselves cannot let another make it. */
+const requireToolPermission = (registry: ToolRegistry, tool: string, call: ToolCall): void => {
+  const wanted = registry.definition(tool)?.permission;
+  if (wanted === undefined || permits(call.permissions, wanted)) return;
+  throw new RefusedError(
+    refusal(403, 'permission_denied', `who approves ${tool} needs its permission ${wanted}`, {
+      hint: `somebody with ${wanted} and system.approvals.decide has to approve it; rejecting needs only the latter`,
+      candidates: [{ id: wanted }],
+    }),
+  );
 };
 
 /** The process manager makes the call; whoever approved it wants to know what came of it, if that is soon. */

@@ -1,0 +1,45 @@
+import { refusal, type Refusal } from '#kernel';
+import { expandScopes, PERMISSIONS, permits } from '../permissions.js';
+import type { OperatorState, OperatorTokenState } from './operator.js';
+
+/** Who asked for something that happens later. */
+export interface Asker {
+  /** The token that asked; undefined where an earlier build did not write it down. */
+  readonly tokenId: string | undefined;
+  /** What it could do then. */
+  readonly permissions: ReadonlySet<string>;
+}
+
+export type Authority =
+  | { readonly kind: 'some'; readonly permissions: ReadonlySet<string> }
+  | { readonly kind: 'none'; readonly refusal: Refusal };
+
+const none = (code: string, message: string): Authority => ({
+  kind: 'none',
+  refusal: refusal(403, code, message, { hint: 'nothing was done; the call has to be made again by who may make it' }),
+});
+
+const isLive = ({ revoked, expiresAt }: OperatorTokenState, nowMs: number): boolean =>
+  !revoked && (expiresAt === null || Date.parse(expiresAt) > nowMs);
+
+const inBoth = (before: ReadonlySet<string>, now: ReadonlySet<string>): ReadonlySet<string> =>
+  new Set(Object.keys(PERMISSIONS).filter((name) => permits(before, name) && permits(now, name)));
+
+/**
+ * What an operator who asked for something earlier may do now. A token that was revoked takes what it asked for with it, as does
+ * an operator who is disabled. One that has merely expired (people log in anew every day) counts for what its owner's other
+ * tokens of today still allow of it.
+ */
+export const presentAuthority = (state: OperatorState | undefined, asker: Asker, nowMs: number): Authority => {
+  if (state?.created === undefined) return none('requester_gone', 'who asked for this call is no operator any more');
+  const { name } = state.created;
+  if (state.disabled) return none('requester_disabled', `${name}, who asked for this call, is disabled`);
+  const own = state.tokens.find(({ tokenId }) => tokenId === asker.tokenId);
+  if (own?.revoked === true)
+    return none('requester_revoked', `the token of ${name} that asked for this call is revoked`);
+  if (own !== undefined && isLive(own, nowMs)) return { kind: 'some', permissions: expandScopes(own.permissions) };
+  const others = state.tokens.filter((token) => isLive(token, nowMs)).flatMap(({ permissions }) => permissions);
+  if (others.length === 0)
+    return none('requester_expired', `no token of ${name}, who asked for this call, is valid now`);
+  return { kind: 'some', permissions: inBoth(asker.permissions, expandScopes(others)) };
+};
