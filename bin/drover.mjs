@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // Runs the CLI on Node 24: on an older node it starts itself again on the one that `npm ci` installed.
-import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import module from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -23,6 +24,7 @@ const bundled = node24();
 if (!existsSync(cli)) {
   process.stderr.write('drover: building first (once)\n');
   const node = bundled ?? process.execPath;
+  const { spawnSync } = await import('node:child_process');
   const built = spawnSync(node, [join(root, 'scripts/build.mjs')], { stdio: ['ignore', 2, 2] });
   if (built.status !== 0 || !existsSync(cli)) {
     process.stderr.write(
@@ -33,9 +35,12 @@ if (!existsSync(cli)) {
 }
 
 if (bundled === undefined) {
+  // Compiled once, not at every command. In the user's own folder: what lies in /tmp anybody may have written.
+  if (process.env.HOME) module.enableCompileCache?.(join(homedir(), '.cache/drover/compiled'));
   const { main } = await import(pathToFileURL(cli).href);
   main(args);
 } else {
+  const { spawn } = await import('node:child_process');
   const child = spawn(bundled, [fileURLToPath(import.meta.url), ...args], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));

@@ -1,14 +1,12 @@
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { parseCommandLine } from './arguments.js';
-import { cliOf, OWN, say, type Command } from './builtins.js';
+import type { Command } from './builtins.js';
 import { CliError } from './errors.js';
-import { USAGE } from './help.js';
-import { failure } from './output.js';
 
 /** The lab is a program of its own: it needs namespaces and child processes, and the CLI none of that. */
-const runLab = (args: readonly string[]): Promise<number> => {
+const runLab = async (args: readonly string[]): Promise<number> => {
+  const { spawn } = await import('node:child_process');
+  const { existsSync } = await import('node:fs');
+  const { fileURLToPath } = await import('node:url');
   const script = fileURLToPath(new URL('../../lab/src/cli.js', import.meta.url));
   if (!existsSync(script)) {
     const hint = 'in a checkout of the sources: npm run demo -- --empty';
@@ -24,18 +22,35 @@ const runLab = (args: readonly string[]): Promise<number> => {
   });
 };
 
-/** Runs one command line; answers the exit code. */
+/**
+ * Runs one command line; answers the exit code. Whatever a command does not need is not loaded for it: `--help` takes the modules of this
+ * file, the text, and nothing else (cli-start.int-spec.ts counts them).
+ */
 export const run = async (argv: readonly string[]): Promise<number> => {
   if (argv[0] === 'lab') return runLab(argv.slice(1));
   if (argv[0] === '__complete') return (await import('./completion/complete.js')).complete(argv.slice(1), process.env);
   const { flags, help, version, words } = parseCommandLine(argv);
-  if (version) return say((await import('./version.js')).version());
-  if (words.length === 0) return say(USAGE, help ? 0 : 2);
+  if (version) return print((await import('./version.js')).version(), 0);
+  if (words.length === 0) return print((await import('./help.js')).USAGE, help ? 0 : 2);
+  const { cliOf, OWN } = await import('./builtins.js');
   const command: Command = { flags, help, words, env: process.env };
   const own = Object.hasOwn(OWN, words[0]!) ? await OWN[words[0]!]!(command) : undefined;
   if (own !== undefined) return own;
   const { runCommand } = await import('./commands.js');
   return runCommand(cliOf(command), words, help);
+};
+
+const print = (text: string, code: number): number => {
+  (code === 0 ? process.stdout : process.stderr).write(`${text}\n`);
+  return code;
+};
+
+const fail = async (error: unknown, argv: readonly string[]): Promise<number> => {
+  if (!(error instanceof CliError)) throw error;
+  const { failure } = await import('./output.js');
+  const json = wantsJson(argv);
+  (json ? process.stdout : process.stderr).write(`${failure(error, json)}\n`);
+  return error.exitCode;
 };
 
 /** `drover tools | head` is no failure. */
@@ -55,13 +70,7 @@ const wantsJson = (argv: readonly string[]): boolean =>
 
 export const main = (argv: readonly string[]): void => {
   process.stdout.on('error', mayEndEarly);
-  run(argv).then(
-    (code) => (process.exitCode = code),
-    (error: unknown) => {
-      if (!(error instanceof CliError)) throw error;
-      const json = wantsJson(argv);
-      (json ? process.stdout : process.stderr).write(`${failure(error, json)}\n`);
-      process.exitCode = error.exitCode;
-    },
-  );
+  void run(argv)
+    .catch((error: unknown) => fail(error, argv))
+    .then((code) => (process.exitCode = code));
 };
