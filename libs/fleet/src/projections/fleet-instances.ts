@@ -4,7 +4,9 @@ import { defineProjection } from '#processing';
 import { evolveInstance } from '../domain/instance/evolve.js';
 import { boundMs, nextAction, type ModuleStage } from '../domain/instance/outlook.js';
 import { isFinal, noInstance, statusOf, type InstanceEvent, type KnownInstance } from '../domain/instance/state.js';
+import { familyOf } from '../domain/module-catalogue.js';
 import { fleetEvent, type FleetEvent } from './read-event.js';
+import { bareMachine, wantedAfter, type Wanted } from './wanted.js';
 
 export type ModuleStatus = ModuleStage;
 
@@ -30,6 +32,7 @@ export interface InstanceDoc {
   readonly next_action: string | null;
   readonly modules: readonly ModuleDoc[];
   readonly drain_timeout_seconds: number;
+  readonly wanted: Wanted;
   /** Tokens and certificate bytes are left out: nobody reads them here. */
   readonly instance: KnownInstance;
 }
@@ -74,6 +77,13 @@ const runtimeOf = (event: RecordedEvent): RuntimeNews | undefined => {
       return isReady('docker-engine');
     case 'system.k3s.handshake.ready':
       return isReady(event.data['role'] === 'server' ? 'k3s-server' : 'k3s-agent');
+    case 'system.module.generation_applied': {
+      // What no runtime answers for runs once the agent has taken it in.
+      const names = event.data['modules'] as readonly string[] | undefined;
+      const isTaken = ({ module_name: name }: ModuleDoc) =>
+        familyOf(name) === 'generic' && names?.includes(name) === true;
+      return { instance, concerns: (m) => isTaken(m) && m.status === 'assigned', now: RUNNING };
+    }
     case 'system.k3s.node.not_ready': {
       const concerns = (m: ModuleDoc) => K3S.includes(m.module_name) && m.status === 'running';
       return { instance, concerns, now: { status: 'degraded', error: String(event.data['reason']) } };
@@ -112,7 +122,7 @@ const slim = (state: KnownInstance): KnownInstance => ({
 
 export const fleetInstances = defineProjection<InstanceDoc>({
   name: 'fleet_instances',
-  version: 2,
+  version: 3,
   keys: (event) => {
     if (categoryOf(event.stream) === 'instance') return [event.stream];
     const ready = runtimeOf(event);
@@ -142,6 +152,7 @@ export const fleetInstances = defineProjection<InstanceDoc>({
       next_action: nextAction(status, instance.driver),
       modules: modulesAfter(doc?.modules ?? [], recorded, instance),
       drain_timeout_seconds: drainTimeout,
+      wanted: wantedAfter(doc?.wanted ?? bareMachine, recorded),
       instance,
     };
   },

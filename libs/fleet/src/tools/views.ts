@@ -86,6 +86,8 @@ export const instanceView = (doc: InstanceDoc): z.input<typeof instanceShape> =>
       progressing: ['pending', 'provisioning', 'starting', 'draining', 'stopping'],
       since: doc.state_since,
       error: doc.last_error,
+      generation: doc.wanted.generation,
+      observedGeneration: doc.wanted.observed,
     }),
   };
 };

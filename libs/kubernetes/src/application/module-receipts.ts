@@ -1,7 +1,7 @@
 import { canonicalJson, deterministicUuid, errorMessage, isoTime, sha256Hex, type Clock, type Log } from '#kernel';
 import type { AgentHello, AgentIdentity, AgentObserver } from '#agent-gateway';
 import type { EventMeta, EventStore, RecordedEvent } from '#event-store';
-import type { agentV1 } from '#proto';
+import { sectionHash, type agentV1 } from '#proto';
 import { ModulesGenerationApplied, ModulesGenerationFailed } from '../domain/events.js';
 import type { KubernetesDirectory } from './directory.js';
 import { MODULES_SECTION, type ModulesSource } from './modules-source.js';
@@ -58,9 +58,22 @@ export class ModuleReceipts implements AgentObserver {
     }
   }
 
-  onConnected({ agent }: AgentHello): void {
-    if (this.deps.directory.instances.has(agent.instanceId))
-      this.node(agent.instanceId).digest ??= this.digest(agent.instanceId);
+  /**
+   * What it has says it all: an agent that comes with just what is wanted has applied every change so far. Nothing is sent to it then,
+   * so no receipt would come: when its last one was lost with the process that heard it, or when changes undid each other meanwhile. One that
+   * said that it could not has the same, and goes on trying: its own receipt will come.
+   */
+  onConnected({ agent, hello }: AgentHello): void {
+    const { instanceId } = agent;
+    if (!this.deps.directory.instances.has(instanceId)) return;
+    const node = this.node(instanceId);
+    node.digest ??= this.digest(instanceId);
+    const newest = node.changes.at(-1);
+    const section = hello.sections?.find(({ name }) => name === MODULES_SECTION);
+    if (newest === undefined || section === undefined || section.hash !== this.hash(instanceId)) return;
+    const generation = section.generation > newest.position ? section.generation : newest.position;
+    if (newest.position > node.answered)
+      this.onApplied(agent, { ...section, section: MODULES_SECTION, generation, errors: [], applyUs: 0 });
   }
 
   /** An agent may say what it likes of itself: without a change that it was told of, nothing is written. */
@@ -104,6 +117,12 @@ export class ModuleReceipts implements AgentObserver {
     let node = this.nodes.get(id);
     if (node === undefined) this.nodes.set(id, (node = { digest: undefined, changes: [], applied: 0n, answered: 0n }));
     return node;
+  }
+
+  /** As agents compute it over what they hold. */
+  private hash(id: string): string {
+    const items = this.deps.source.compile(id).get(MODULES_SECTION) ?? new Map<string, unknown>();
+    return sectionHash(new Map([...items].map(([key, item]) => [key, Buffer.from(canonicalJson(item))])));
   }
 
   private digest(id: string): string {

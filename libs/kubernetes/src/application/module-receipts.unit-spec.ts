@@ -1,6 +1,6 @@
-import { ManualClock, silentLog } from '#kernel';
+import { canonicalJson, ManualClock, silentLog } from '#kernel';
 import { MemoryEventStore, START, type EventMeta, type RecordedEvent } from '#event-store';
-import type { agentV1 } from '#proto';
+import { sectionHash, type agentV1 } from '#proto';
 import { KubernetesDirectory } from './directory.js';
 import { ModuleReceipts } from './module-receipts.js';
 import { ModulesSource } from './modules-source.js';
@@ -53,7 +53,12 @@ const setUp = () => {
       meta.correlationId,
     ]);
   happens(1, 'instance.created', { name: 'n', cni_plugin: null });
-  return { clock, happens, assign, applies, inLog, told, folds, restarts, receipts: () => process.receipts };
+  /** The hash of what is wanted now, as an agent computes it over what it holds. */
+  const wanted = () => {
+    const items = process.source.compile(INSTANCE).get('modules') ?? new Map<string, unknown>();
+    return sectionHash(new Map([...items].map(([key, item]) => [key, Buffer.from(canonicalJson(item))])));
+  };
+  return { clock, happens, assign, applies, inLog, told, folds, restarts, wanted, receipts: () => process.receipts };
 };
 
 it('records once which form of its modules reached a node, under the call that changed them, with how long it took', async () => {
@@ -69,6 +74,35 @@ it('records once which form of its modules reached a node, under the call that c
     data: { instance_id: INSTANCE, section: 'modules', modules: ['docker-engine'], took_ms: 40, apply_ms: 2.5 },
     meta: { causationId: 'e-5', actor: { kind: 'agent', id: INSTANCE }, accountId: 'account-a' },
   });
+});
+
+it('takes an agent that comes with just what is wanted for one that has applied it: nothing is sent to it, so nothing would be receipted', async () => {
+  const { clock, assign, happens, applies, told, receipts, folds, wanted } = setUp();
+  const comes = async (hash: string, generation = 3) => {
+    const hello = { sections: [{ name: 'modules', generation: BigInt(generation), hash }] } as agentV1.Hello;
+    receipts().onConnected({ agent, hello });
+    await clock.advance(0);
+    await folds();
+  };
+  const empty = wanted();
+  assign(5, 'docker-engine');
+  await comes(empty);
+  expect(await told()).toEqual([]);
+  await comes(wanted(), 6);
+  await comes(wanted(), 6);
+  expect(await told()).toEqual([['generation_applied', '6', 'call-5']]);
+  // Assigned and taken away again while it was off.
+  const before = wanted();
+  assign(20, 'base');
+  happens(30, 'module.removed', { assignment_id: 'a-base', module_name: 'base' });
+  await comes(before, 6);
+  expect((await told()).at(-1)).toEqual(['generation_applied', '30', 'call-30']);
+  // It holds what it could not apply, too.
+  assign(40, 'base');
+  await applies(41, ['no room']);
+  await folds();
+  await comes(wanted(), 41);
+  expect((await told()).at(-1)).toEqual(['generation_failed', '41', 'call-40']);
 });
 
 it('writes nothing without a change: for a reconnect, another section, a claim of something newer, a changed presence', async () => {
