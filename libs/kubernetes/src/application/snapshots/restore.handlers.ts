@@ -2,7 +2,6 @@ import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import {
   CLOCK,
-  deterministicUuid,
   errorMessage,
   refusal,
   RefusedError,
@@ -14,7 +13,6 @@ import {
 } from '#kernel';
 import type { CommandContext, CommandResult, Transactor } from '#processing';
 import {
-  RESTORE,
   restoreDecider,
   restoreIsRunning,
   type Restore,
@@ -25,6 +23,7 @@ import * as events from '../../domain/snapshots/events.js';
 import type { Cluster } from '../../domain/cluster/state.js';
 import { derive } from '../derive.js';
 import { problemOf } from '../node-conditions.js';
+import { lastRestore, refusedByRollout, rolloutUnderWay } from '../operations.js';
 import { FailRestore, RequestRestore, RunRestore } from './commands.js';
 import { SnapshotWork } from './snapshot.handlers.js';
 
@@ -50,21 +49,20 @@ const record = async (
   return result.kind === 'accepted' ? { kind: 'done', value: undefined, position: result.position } : done;
 };
 
-/** The restores of a cluster are counted, so that of two callers at once one begins it, on its stream. */
+/** The id of the cluster's next restore; thrown when one is under way. */
 export const nextRestore = async (transactor: Pick<Transactor, 'read'>, clusterId: string): Promise<string> => {
-  for (let n = 1; ; n++) {
-    const id = `${RESTORE}-${deterministicUuid('restore', clusterId, n)}`;
-    const status = (await transactor.read(id, restoreDecider))?.state.status ?? 'absent';
-    if (status === 'running') throw new RefusedError(restoreIsRunning(id));
-    if (status === 'absent') return id;
-  }
+  const { id, running } = await lastRestore(transactor, clusterId);
+  if (running) throw new RefusedError(restoreIsRunning(id));
+  return id;
 };
 
 @CommandHandler(RequestRestore)
 export class RequestRestoreHandler implements ICommandHandler<RequestRestore> {
   constructor(private readonly work: SnapshotWork) {}
 
-  execute({ payload, context }: RequestRestore): Promise<CommandResult<void>> {
+  async execute({ payload, context }: RequestRestore): Promise<CommandResult<void>> {
+    const rollout = await rolloutUnderWay(this.work.transactor, payload.cluster_id);
+    if (rollout !== undefined) return { kind: 'refused', refusal: refusedByRollout(rollout) };
     const request = events.RestoreRequested({ ...payload, other_servers: [...payload.other_servers] });
     return record(this.work, payload.restore_id, request, context);
   }
@@ -116,6 +114,9 @@ export class RunRestoreHandler implements ICommandHandler<RunRestore> {
       return { kind: 'refused', refusal: refusal(410, 'cluster_gone', 'the cluster or its secrets are gone') };
     const run: Run = { id, request, cluster, snapshot, token, context, warnings: [] };
     try {
+      // Begun in the same moment as this: nothing is halted yet, so the restore is the one that waits.
+      const rollout = await rolloutUnderWay(this.work.transactor, cluster.id);
+      if (rollout !== undefined && state.steps.length === 0) throw new Error(refusedByRollout(rollout).message);
       await this.member(run);
       const step = async (name: Step, act: () => Promise<string>) => {
         if (!state.steps.includes(name)) await this.tell(run, name, await act());

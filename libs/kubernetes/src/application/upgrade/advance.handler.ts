@@ -12,13 +12,15 @@ import {
 } from '#processing';
 import type { Cluster } from '../../domain/cluster/state.js';
 import { needsFacts, nextActions, type Action, type Facts, type NodeFacts } from '../../domain/upgrade/next.js';
-import { planNodes } from '../../domain/upgrade/plan.js';
+import type { PlannedNode } from '../../domain/upgrade/events.js';
+import { planNodes, type ClusterMember } from '../../domain/upgrade/plan.js';
 import { isFinished, isKnown, type Rollout, type RolloutNode } from '../../domain/upgrade/state.js';
 import { Clusters } from '../clusters.js';
 import { derive } from '../derive.js';
+import { lastRestore } from '../operations.js';
 import { AdvanceRollout } from './commands.js';
 import { NodeProbe, type Probed } from './node-probe.js';
-import { applyRollout, membersOf, readRollout } from './rollouts.js';
+import { alsoBack, applyRollout, membersOf, readRollout } from './rollouts.js';
 import { VersionDirectory } from './version-directory.js';
 
 /** One look and one round of a rollout. Everything durable is in streams, so that it may die between any two of its lines. */
@@ -46,9 +48,11 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
       await applyRollout(this.transactor, state.clusterId, { kind: 'abort' }, derive(context, 'gone'));
       return done;
     }
+    // Begun in the same moment as this: it gives up by itself, or has halted what this would wait for.
+    if (!gone && (await lastRestore(this.transactor, cluster.id)).running) return done;
     const facts = gone ? nobody(state) : await this.facts(state, cluster);
     for (const [n, action] of nextActions(state, facts, this.clock.wallMs()).entries()) {
-      const ends = !gone && action.kind === 'finish' && action.outcome === 'completed';
+      const ends = !gone && action.kind === 'finish' && action.outcome !== 'aborted';
       if (ends && (await this.addLate(state, cluster, derive(context, 'late')))) return done;
       await this.act(state, action, derive(context, 'action', String(n)));
     }
@@ -82,13 +86,8 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
   /** Nodes that joined while the rollout went on, with what the cluster had before. True when there were any. */
   private async addLate(state: Rollout, cluster: Cluster, context: CommandContext): Promise<boolean> {
     const members = await membersOf(this.transactor, this.versions, cluster);
-    const target = state.change.kind === 'upgrade' ? state.change.version : null;
-    const known = new Set(state.nodes.map((n) => n.instanceId));
-    const late = members.filter(
-      (m) => !known.has(m.instanceId) && (m.role === 'server' || state.change.kind !== 'server_token'),
-    );
-    const { nodes } = planNodes(late, target, 0);
-    if (nodes.length === 0 || state.change.kind !== 'upgrade') return false;
+    const nodes = lateNodes(state, members);
+    if (nodes.length === 0) return false;
     const done = await applyRollout(this.transactor, cluster.id, { kind: 'add_nodes', run: state.run, nodes }, context);
     return done.kind === 'accepted';
   }
@@ -128,6 +127,15 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
     };
   }
 }
+
+/** Who joined since the plan was made, and has not what this direction is about. */
+const lateNodes = (state: Rollout, members: readonly ClusterMember[]): readonly PlannedNode[] => {
+  if (state.change.kind !== 'upgrade') return [];
+  if (state.direction === 'back') return alsoBack(state, members);
+  const known = new Set(state.nodes.map((n) => n.instanceId));
+  const late = members.filter((m) => !known.has(m.instanceId));
+  return planNodes(late, state.change.version, 0).nodes;
+};
 
 const GONE: NodeFacts = {
   ...{ member: false, drain: 'none', cordoned: false, changed: false, healthy: false },

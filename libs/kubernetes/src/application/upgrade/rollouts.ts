@@ -3,8 +3,9 @@ import { instanceDecider } from '#fleet';
 import type { CommandContext, Transactor } from '#processing';
 import type { Cluster } from '../../domain/cluster/state.js';
 import { rolloutDecider, type RolloutCommand } from '../../domain/upgrade/decide.js';
-import type { ClusterMember } from '../../domain/upgrade/plan.js';
-import { noRollout, type RolloutState } from '../../domain/upgrade/state.js';
+import { planNodes, type ClusterMember } from '../../domain/upgrade/plan.js';
+import type { PlannedNode } from '../../domain/upgrade/events.js';
+import { noRollout, type Rollout, type RolloutState } from '../../domain/upgrade/state.js';
 import type { VersionDirectory } from './version-directory.js';
 
 /** One stream a cluster: it decides that there is one rollout at a time. */
@@ -45,4 +46,21 @@ export const membersOf = async (
     });
   }
   return members;
+};
+
+/**
+ * Members that run the version of this upgrade though it did not change them: they joined when it was done, or ran it before.
+ * With the version of the cluster they would fall back all at once at the end of a rollback; so they are part of it.
+ */
+export const alsoBack = (state: Rollout, members: readonly ClusterMember[]): readonly PlannedNode[] => {
+  const { change } = state;
+  if (change.kind !== 'upgrade') return [];
+  const going = new Set(state.nodes.filter((n) => n.phase !== 'skipped' && n.touched).map((n) => n.instanceId));
+  const at = members.filter((m) => !going.has(m.instanceId) && m.version === change.version);
+  const before = state.nodes.find((n) => n.fromVersionId === change.from_version_id)?.fromVersion ?? null;
+  return planNodes(at, null, 0).nodes.map((node) => ({
+    ...node,
+    from_version: before,
+    from_version_id: change.from_version_id,
+  }));
 };

@@ -7,9 +7,11 @@ import type { Cluster } from '../../domain/cluster/state.js';
 import type { RolloutChange, RolloutOptions } from '../../domain/upgrade/events.js';
 import { planNodes, type ClusterMember } from '../../domain/upgrade/plan.js';
 import { checkSkew } from '../../domain/upgrade/skew.js';
+import { isKnown } from '../../domain/upgrade/state.js';
 import { Clusters } from '../clusters.js';
+import { refusedByRestore } from '../operations.js';
 import { ControlRollout, StartRotation, StartUpgrade, type StartedRollout } from './commands.js';
-import { applyRollout, membersOf } from './rollouts.js';
+import { alsoBack, applyRollout, membersOf, readRollout } from './rollouts.js';
 import { VersionDirectory } from './version-directory.js';
 
 const refused = (error: unknown): { kind: 'refused'; refusal: RefusedError['refusal'] } => {
@@ -42,6 +44,11 @@ const wholeControlPlane = (members: readonly ClusterMember[]): void => {
   );
 };
 
+const noRestore = async (transactor: Transactor, clusterId: string): Promise<void> => {
+  const restore = await refusedByRestore(transactor, clusterId);
+  if (restore !== undefined) throw new RefusedError(restore);
+};
+
 abstract class Start {
   protected readonly clusters: Clusters;
 
@@ -60,6 +67,7 @@ abstract class Start {
     members: readonly ClusterMember[],
     context: CommandContext,
   ): Promise<CommandResult<StartedRollout>> {
+    await noRestore(this.transactor, cluster.id);
     wholeControlPlane(members);
     const target = change.kind === 'upgrade' ? change.version : null;
     const { nodes, left } = planNodes(members, target, options.canary);
@@ -111,14 +119,32 @@ export class StartRotationHandler extends Start implements ICommandHandler<Start
 
 @CommandHandler(ControlRollout)
 export class ControlRolloutHandler implements ICommandHandler<ControlRollout> {
-  constructor(@Inject(TRANSACTOR) private readonly transactor: Transactor) {}
+  private readonly clusters: Clusters;
+
+  constructor(
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
+    private readonly versions: VersionDirectory,
+  ) {
+    this.clusters = new Clusters(transactor);
+  }
 
   async execute({ payload, context }: ControlRollout): Promise<CommandResult<void>> {
+    const { cluster_id, action } = payload;
     try {
-      const done = await applyRollout(this.transactor, payload.cluster_id, { kind: payload.action }, context);
+      if (action === 'resume' || action === 'rollback') await noRestore(this.transactor, cluster_id);
+      const command =
+        action === 'rollback' ? { kind: action, late: await this.late(cluster_id) } : ({ kind: action } as const);
+      const done = await applyRollout(this.transactor, cluster_id, command, context);
       return { kind: 'done', value: undefined, ...(done.kind === 'accepted' ? { position: done.position } : {}) };
     } catch (error) {
       return refused(error);
     }
+  }
+
+  private async late(clusterId: string) {
+    const state = await readRollout(this.transactor, clusterId);
+    const cluster = await this.clusters.read(clusterId);
+    if (!isKnown(state) || cluster === undefined) return [];
+    return alsoBack(state, await membersOf(this.transactor, this.versions, cluster));
   }
 }

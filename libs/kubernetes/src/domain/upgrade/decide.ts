@@ -32,7 +32,9 @@ type Doing = Exclude<Action, { kind: 'drain' | 'uncordon' }>;
 export type RolloutCommand =
   | { readonly kind: 'start'; readonly plan: Omit<Started, 'run'> }
   | { readonly kind: 'add_nodes'; readonly run: number; readonly nodes: readonly PlannedNode[] }
-  | { readonly kind: 'pause' | 'resume' | 'abort' | 'rollback' }
+  | { readonly kind: 'pause' | 'resume' | 'abort' }
+  /** `late`: members that run the version without this rollout having changed them, and what they are to run instead. */
+  | { readonly kind: 'rollback'; readonly late: readonly PlannedNode[] }
   | {
       readonly kind: 'report';
       readonly run: number;
@@ -98,15 +100,22 @@ const aboutOf = (state: Rollout): About => ({
   links: { links: { cluster: state.clusterId } },
 });
 
-const rollback = (state: Rollout): Decision<RolloutEvent> => {
+const rollback = (c: Extract<RolloutCommand, { kind: 'rollback' }>, state: Rollout): Decision<RolloutEvent> => {
   if (state.change.kind !== 'upgrade')
     return wrong(state, 'rolled back', `${state.change.kind} were made anew; the old ones do not come back`);
   if (state.status === 'aborting' || state.status === 'rolled_back') return wrong(state, 'rolled back', nextFor(state));
   if (state.direction === 'back') return nothing('rolling_back_already');
   // A node that was only being drained goes through it as well: it ends uncordoned, with what it had.
-  const nodes = state.nodes.filter((n) => n.phase !== 'skipped' && (n.touched || isActive(n)));
+  const lateIds = new Set<string>(c.late.map((n) => n.instance_id));
+  const nodes = state.nodes.filter(
+    (n) => lateIds.has(n.instanceId) || (n.phase !== 'skipped' && (n.touched || isActive(n))),
+  );
+  const added = c.late.filter((n) => !state.nodes.some((known) => known.instanceId === n.instance_id));
   const { data, links } = aboutOf(state);
-  return accept(RolloutRollbackStarted({ ...data, nodes: nodes.map((n) => n.instanceId as never) }, links));
+  const back = [...nodes.map((n) => n.instanceId), ...added.map((n) => n.instance_id)];
+  const started = RolloutRollbackStarted({ ...data, nodes: back as never[] }, links);
+  if (added.length === 0) return accept<RolloutEvent>(started);
+  return accept<RolloutEvent>(RolloutNodesAdded({ ...data, nodes: added }, links), started);
 };
 
 const control = (kind: 'pause' | 'resume' | 'abort', state: Rollout): Decision<RolloutEvent> => {
@@ -160,8 +169,7 @@ const step = (c: Extract<RolloutCommand, { kind: 'step' }>, state: Rollout): Dec
 
 const addNodes = (c: Extract<RolloutCommand, { kind: 'add_nodes' }>, state: Rollout): Decision<RolloutEvent> => {
   const added = c.nodes.filter((n) => !state.nodes.some((known) => known.instanceId === n.instance_id));
-  if (c.run !== state.run || state.status !== 'running' || state.direction === 'back' || added.length === 0)
-    return nothing('nothing_to_add');
+  if (c.run !== state.run || state.status !== 'running' || added.length === 0) return nothing('nothing_to_add');
   const { data, links } = aboutOf(state);
   return accept(RolloutNodesAdded({ ...data, nodes: [...added] }, links));
 };
@@ -192,7 +200,7 @@ const decide = (c: RolloutCommand, state: RolloutState): Decision<RolloutEvent> 
     case 'add_nodes':
       return addNodes(c, state);
     case 'rollback':
-      return rollback(state);
+      return rollback(c, state);
     case 'step':
       return step(c, state);
     case 'report':

@@ -203,13 +203,40 @@ it('rolls back what was touched, workers before servers, and leaves the rest alo
   world.run();
   expect(world.rollout.status).toBe('stopped');
   const forward = world.begun().length;
-  expect(world.do({ kind: 'rollback' })).toBe('accept');
+  expect(world.do({ kind: 'rollback', late: [] })).toBe('accept');
   world.run();
   expect(world.rollout.status).toBe('rolled_back');
   const back = names(world.begun().slice(forward));
   expect(back.slice(-3)).toEqual(['n2', 'n1', 'n0']);
   expect(new Set(back).size).toBe(back.length);
   for (const machine of world.machines.values()) expect(machine).toMatchObject({ running: OLD, drain: 'none' });
+});
+
+it('rolls back who joined when the upgrade was done, one by one like the others', () => {
+  const world = new World(1, 2, { ...OPTIONS, max_unavailable: 1 });
+  world.run();
+  expect(world.rollout.status).toBe('completed');
+  const forward = world.begun().length;
+  const node = { name: 'late', role: 'agent', canary: false, from_version: OLD } as const;
+  const instance_id = 'instance-00000000-0000-4000-8000-000000000099' as never;
+  const running = {
+    running: NEW,
+    want: NEW,
+    drain: 'none',
+    cordoned: false,
+    broken: false,
+    sick: false,
+    gone: false,
+  } as const;
+  world.machines.set(instance_id, { ...running });
+  expect(
+    world.do({ kind: 'rollback', late: [{ ...node, instance_id, from_version_id: null, was_drained: false }] }),
+  ).toBe('accept');
+  world.run();
+  expect(world.rollout.status).toBe('rolled_back');
+  expect(new Set(names(world.begun().slice(forward)))).toEqual(new Set(['n99', 'n0', 'n1', 'n2']));
+  expect(world.begun().at(-1)).toBe(world.rollout.nodes.find((n) => n.role === 'server')!.instanceId);
+  expect(world.machine(instance_id)).toMatchObject({ running: OLD, drain: 'none' });
 });
 
 it('fails a canary that falls ill while it is watched', () => {
@@ -311,7 +338,8 @@ it('keeps its promises whatever breaks, dies or is ordered, and comes to an end'
         else if (it.kind === 'mend') pick(it.n).broken = false;
         else if (it.kind === 'leave') {
           if (s.servers + s.workers > 1 && it.n % world.machines.size >= s.servers) pick(it.n).gone = true;
-        } else if (it.kind === 'operator') world.do({ kind: it.command });
+        } else if (it.kind === 'operator')
+          world.do(it.command === 'rollback' ? { kind: it.command, late: [] } : { kind: it.command });
         else {
           const [state, facts] = [world.rollout, world.facts()];
           world.advance(state, facts);

@@ -1,0 +1,130 @@
+import { accept, ManualClock, type Decider, type DomainEvent } from '#kernel';
+import { createInMemoryPlatform, type CommandContext } from '#processing';
+import { ClusterClaimed, HandshakeBootstrap, HandshakeReady } from '../domain/cluster/events.js';
+import { kubernetesEvents } from '../domain/events.js';
+import * as restores from '../domain/snapshots/events.js';
+import * as rollouts from '../domain/upgrade/events.js';
+import { KubernetesDirectory } from './directory.js';
+import { lastRestore } from './operations.js';
+import { RequestRestore, RunRestore } from './snapshots/commands.js';
+import { RequestRestoreHandler, RunRestoreHandler } from './snapshots/restore.handlers.js';
+import { AdvanceRolloutHandler } from './upgrade/advance.handler.js';
+import { AdvanceRollout, ControlRollout, StartRotation } from './upgrade/commands.js';
+import { readRollout, rolloutStream } from './upgrade/rollouts.js';
+import { ControlRolloutHandler, StartRotationHandler } from './upgrade/start.handlers.js';
+import { VersionDirectory } from './upgrade/version-directory.js';
+
+const cluster_id = 'cluster-00000000-0000-4000-8000-000000000001' as never;
+const instance_id = 'instance-00000000-0000-4000-8000-000000000001' as never;
+const pace = { max_unavailable: 1, canary: 0, canary_soak_seconds: 0, drain: false };
+const options = { ...pace, drain_timeout_seconds: 30, node_timeout_seconds: 60 };
+const started = rollouts.RolloutStarted({
+  ...{ cluster_id, run: 1, at_ms: 1, change: { kind: 'certificates' }, options, nodes: [] },
+});
+const append: Decider<null, DomainEvent, DomainEvent> = { initial: null, evolve: (s) => s, decide: (e) => accept(e) };
+
+/** A cluster of one server, and everything that may happen to it. */
+const world = async () => {
+  const clock = new ManualClock();
+  const { transactor, dispatcher } = createInMemoryPlatform({ definitions: kubernetesEvents, clock });
+  let steps = 0;
+  const context = (): CommandContext => ({
+    ...{ commandId: `step-${++steps}`, correlationId: 't', causationId: 't', nowMs: clock.wallMs() },
+    accountId: 'account-00000000-0000-4000-8000-000000000001',
+    actor: { kind: 'system', id: 'test' },
+  });
+  const put = async (stream: string, ...events: DomainEvent[]) => {
+    for (const event of events) await transactor.transact(stream, append, event, context());
+  };
+  const version = { k8s_version: 'v1.31.2+k3s1', kubeconfig_ref: 'r', kubeconfig_digest: 'd', ca_pem: 'ca' };
+  await put(
+    cluster_id,
+    ClusterClaimed({
+      ...{ cluster_id, name: 'c', claimant_instance_id: instance_id, network_id: null, virtual_ip_id: null, vip: null },
+      ...{ assignment_id: '00000000-0000-4000-8000-0000000000aa', cni_plugin: 'flannel', pod_cidr: null },
+      template_id: 'template-00000000-0000-4000-8000-000000000001',
+    }),
+    HandshakeBootstrap({ cluster_id, instance_id, ...version, server_token_ref: 't' }),
+    HandshakeReady({ cluster_id, instance_id, role: 'server', version: 'v1.31.2+k3s1', node_name: 's1' }),
+  );
+  const versions = new VersionDirectory(new KubernetesDirectory());
+  const probe = { look: async () => new Map() } as never;
+  const nextId = async () => (await lastRestore(transactor, cluster_id)).id;
+  const request = async () =>
+    restores.RestoreRequested({
+      ...{ restore_id: await nextId(), cluster_id, snapshot_id: 's', instance_id, other_servers: [] },
+    });
+  const { restore_id } = (await request()).data;
+  const work = { transactor, clusters: { read: async () => ({ id: cluster_id, nodes: new Map() }) } };
+  const one = { snapshot: async () => ({}), serverToken: async () => 'token' };
+  return {
+    ...{ put, transactor, restore_id },
+    restoring: async () => put(restore_id, await request()),
+    restore: () =>
+      new RequestRestoreHandler(work as never).execute(
+        new RequestRestore(
+          { restore_id, cluster_id, snapshot_id: 's', instance_id, other_servers: [] } as never,
+          context(),
+        ),
+      ),
+    run: () =>
+      new RunRestoreHandler({ ...work, ...one } as never, clock, undefined as never).execute(
+        new RunRestore({ restore_id }, context()),
+      ),
+    rotate: () =>
+      new StartRotationHandler(transactor, clock, versions).execute(
+        new StartRotation({ cluster_id, what: 'certificates', options }, context()),
+      ),
+    control: (action: 'resume' | 'rollback' | 'abort') =>
+      new ControlRolloutHandler(transactor, versions).execute(new ControlRollout({ cluster_id, action }, context())),
+    advance: () =>
+      new AdvanceRolloutHandler(transactor, dispatcher, clock, versions, probe).execute(
+        new AdvanceRollout({ cluster_id, run: 1 }, context()),
+      ),
+  };
+};
+
+describe('a restore and a rollout of one cluster', () => {
+  it('exclude each other, and the refusal names what is under way', async () => {
+    const rolling = await world();
+    await rolling.put(rolloutStream(cluster_id), started);
+    const no = { kind: 'refused', refusal: { status: 409, code: 'rollout_in_progress' } };
+    expect(await rolling.restore()).toMatchObject(no);
+    expect(await rolling.restore()).toMatchObject({ refusal: { message: expect.stringContaining('certificates') } });
+    expect(await lastRestore(rolling.transactor, cluster_id)).toMatchObject({ running: false });
+
+    const restoring = await world();
+    await restoring.restoring();
+    const restore = { kind: 'refused', refusal: { status: 409, code: 'restore_is_running' } };
+    expect(await restoring.rotate()).toMatchObject(restore);
+    expect(await restoring.rotate()).toMatchObject({
+      refusal: { message: expect.stringContaining(restoring.restore_id) },
+    });
+    expect(await readRollout(restoring.transactor, cluster_id)).toMatchObject({ run: 0 });
+  });
+
+  it('follow each other when the first has ended', async () => {
+    const w = await world();
+    expect(await w.rotate()).toMatchObject({ kind: 'done', value: { run: 1 } });
+    expect(await w.restore()).toMatchObject({ kind: 'refused' });
+    expect(await w.control('abort')).toMatchObject({ kind: 'done' });
+    await w.advance();
+    expect(await w.restore()).toMatchObject({ kind: 'done' });
+    expect(await w.control('rollback')).toMatchObject({ refusal: { code: 'restore_is_running' } });
+  });
+
+  it('do nothing by halves when both began in the same moment: the rollout stands still, the restore waits its turn', async () => {
+    const w = await world();
+    await w.put(rolloutStream(cluster_id), started);
+    await w.restoring();
+    expect(await w.run()).toMatchObject({ refusal: { status: 503, message: expect.stringContaining('certificates') } });
+    await w.advance();
+    expect(await readRollout(w.transactor, cluster_id)).toMatchObject({ status: 'running' });
+    await w.put(
+      w.restore_id,
+      restores.RestoreFailed({ restore_id: w.restore_id, cluster_id, reason: 'r', next_action: 'n' }),
+    );
+    await w.advance();
+    expect(await readRollout(w.transactor, cluster_id)).toMatchObject({ status: 'completed' });
+  });
+});
