@@ -32,6 +32,8 @@ export default {
   testMatch: ['<rootDir>/{apps,libs,agent,proto,test,scripts}/**/*.{unit,contract,int,e2e}-spec.ts'],
   testSequencer: '<rootDir>/test/sequencer.mjs',
   modulePathIgnorePatterns: ['<rootDir>/dist'],
+  // Boots machines: `npm run test:systemd`.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/systemd/'],
   // Tests wait for processes more than they compute.
   maxWorkers: 2,
   // A bound for what hangs, not a measure: machines differ tenfold.

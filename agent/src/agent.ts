@@ -96,8 +96,9 @@ export class Agent {
     this.session.stop();
     this.renewal.stop();
     this.overlay.stop();
-    await this.docker.stop(services);
-    await this.modules.stop(services);
+    const fate = services ? 'stop' : 'keep';
+    await this.docker.stop(fate);
+    await this.modules.stop(fate);
     if (services) await this.overlay.wipe();
     this.end({ kind: 'stopped' });
   }
@@ -232,8 +233,8 @@ export class Agent {
       this.renewal.stop();
       this.overlay.stop();
       void this.docker
-        .stop(false)
-        .then(() => this.modules.stop(false))
+        .stop('keep')
+        .then(() => this.modules.stop('keep'))
         .then(() => this.end({ kind: 'superseded', code: bye.code, message: bye.message }));
     }
   }
@@ -242,8 +243,8 @@ export class Agent {
   private async wipe(): Promise<void> {
     this.session.stop();
     this.renewal.stop();
-    await this.docker.stop(true);
-    await this.modules.stop(true);
+    await this.docker.stop('remove');
+    await this.modules.stop('remove');
     await this.overlay.wipe();
     this.overlay.stop();
     await this.parts.store.wipe();

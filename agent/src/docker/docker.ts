@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { backoffMs, deterministicUuid, errorMessage, sha256Hex, type Cancel } from '#kernel';
 import { agentV1, dockerSpec, type DockerSpec } from '#proto';
 import type { AgentPorts } from '../ports.js';
-import type { ServiceManager, ServiceSpec } from '../services/service-manager.js';
+import type { Fate, ServiceManager, ServiceSpec } from '../services/service-manager.js';
 import { certificateOf, endsSoon, newKeyPem, requestPem, serves } from './certificate.js';
 import { daemonConfig, socketOf, type DockerPaths } from './daemon-config.js';
 import { DockerState } from './docker-state.js';
@@ -61,10 +61,10 @@ export class Docker {
     if (this.attempt > 0) this.soon(0);
   }
 
-  async stop(services: boolean): Promise<void> {
+  async stop(services: Fate): Promise<void> {
     this.stopped = true;
     this.cancel?.();
-    if (services && this.state.get().started !== '') await this.deps.services.stop(SERVICE);
+    if (services !== 'keep' && this.state.get().started !== '') await this.deps.services[services](SERVICE);
   }
 
   private want(spec: DockerSpec): void {
@@ -165,8 +165,24 @@ export class Docker {
     if (started !== '' && started !== digest) {
       ports.log.info({}, 'docker’s configuration or certificate changed, restarting it');
       await services.restart(service);
-    } else await services.ensure(service);
-    if (started !== digest) await this.state.set({ started: digest });
+      return void (await this.state.set({ started: digest }));
+    }
+    if (started === '') {
+      await this.mustBeFree(spec);
+      // Before it is started: an agent that dies here must know it for its own in its next life.
+      await this.state.set({ started: digest });
+    }
+    await services.ensure(service);
+  }
+
+  /** An engine that runs before ours was ever started is the operator's: it is neither taken over nor stopped. */
+  private async mustBeFree(spec: DockerSpec): Promise<void> {
+    const { running } = await this.deps.services.status(SERVICE);
+    if (!running && (await this.version(spec)) === undefined) return;
+    throw new Error(
+      `a Docker Engine that Drover did not start runs here, at ${socketOf(spec, this.deps.paths)}: stop it ` +
+        '(systemctl disable --now docker.service docker.socket) to let Drover run one, or unassign docker-engine; it is left alone',
+    );
   }
 
   private async version(spec: DockerSpec): Promise<string | undefined> {
@@ -186,8 +202,10 @@ export class Docker {
   }
 
   private async end(spec: DockerSpec): Promise<number> {
-    if (this.state.get().stopped) return STEADY_MS;
-    await this.deps.services.stop(SERVICE);
+    const { stopped, started } = this.state.get();
+    if (stopped) return STEADY_MS;
+    // One that was never started here is somebody else's, if there is one.
+    if (started !== '') await this.deps.services.stop(SERVICE);
     await this.report(spec, Phase.PHASE_STOPPED, {});
     await this.state.set({ stopped: true, started: '', ready: '', installing: false });
     return STEADY_MS;

@@ -1,7 +1,7 @@
 import { backoffMs, errorMessage, type Cancel } from '#kernel';
 import { agentV1, moduleItem } from '#proto';
 import type { AgentPorts, Loopback } from '../ports.js';
-import type { ServiceManager } from '../services/service-manager.js';
+import type { Fate, ServiceManager } from '../services/service-manager.js';
 import type { K3sDriver } from './k3s-driver.js';
 import { PhaseRefused } from './phase-refused.js';
 import type { PhaseStore } from './phase-state.js';
@@ -79,11 +79,11 @@ export class Modules {
     return undefined;
   }
 
-  async stop(services: boolean): Promise<void> {
+  async stop(services: Fate): Promise<void> {
     this.stopped = true;
     this.health?.();
     for (const entry of this.running.values()) entry.cancel?.();
-    if (services) for (const name of ['k3s', 'k3s-agent']) await this.deps.services.stop(name);
+    if (services !== 'keep') for (const name of ['k3s', 'k3s-agent']) await this.deps.services[services](name);
     this.deps.services.release();
   }
 

@@ -61,6 +61,11 @@ export class ProcessManager implements ServiceManager {
     });
   }
 
+  /** What it was given as its environment is nowhere written. */
+  remove(name: string): Promise<void> {
+    return this.stop(name);
+  }
+
   async status(name: string): Promise<ServiceStatus> {
     const pid = await livePid(this.ports, this.pidPath(name));
     return pid === undefined

@@ -16,6 +16,9 @@ export interface ServiceStatus {
   readonly detail: string;
 }
 
+/** What becomes of the services when the agent ends. */
+export type Fate = 'keep' | 'stop' | 'remove';
+
 /** Long-running programs on the node, kept alive by systemd where it is and by the agent elsewhere. */
 export interface ServiceManager {
   readonly kind: 'systemd' | 'process';
@@ -23,6 +26,8 @@ export interface ServiceManager {
   ensure(spec: ServiceSpec): Promise<void>;
   restart(spec: ServiceSpec): Promise<void>;
   stop(name: string): Promise<void>;
+  /** Stops it and takes away what was written for it, secrets too. */
+  remove(name: string): Promise<void>;
   status(name: string): Promise<ServiceStatus>;
   /** The agent ends: services go on, supervision stops. */
   release(): void;

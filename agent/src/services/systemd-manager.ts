@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import type { Files, Processes } from '../ports.js';
 import type { ServiceManager, ServiceSpec, ServiceStatus } from './service-manager.js';
 
+const MARK = '# written by drover-agent';
+
 /** Services as systemd units. Secrets are not in the unit but in a drop-in that the runtime driver writes, mode 0600. */
 export class SystemdManager implements ServiceManager {
   readonly kind = 'systemd';
@@ -23,9 +25,20 @@ export class SystemdManager implements ServiceManager {
     await this.systemctl('restart', '--no-block', `${spec.name}.service`);
   }
 
+  /** Only what was installed here: a unit that somebody else wrote runs somebody else's program. */
   async stop(name: string): Promise<void> {
-    if ((await this.ports.files.read(this.unitPath(name))) === undefined) return;
+    const unit = (await this.ports.files.read(this.unitPath(name)))?.toString('utf8');
+    if (unit?.startsWith(MARK) !== true) return;
     await this.systemctl('disable', '--now', `${name}.service`);
+  }
+
+  async remove(name: string): Promise<void> {
+    const unit = (await this.ports.files.read(this.unitPath(name)))?.toString('utf8');
+    if (unit?.startsWith(MARK) !== true) return;
+    await this.stop(name);
+    await this.ports.files.remove(this.unitPath(name));
+    await this.ports.files.removeTree(`${this.unitPath(name)}.d`);
+    await this.systemctl('daemon-reload');
   }
 
   async status(name: string): Promise<ServiceStatus> {
@@ -47,7 +60,12 @@ export class SystemdManager implements ServiceManager {
   private async install(spec: ServiceSpec): Promise<void> {
     const unit = unitText(spec);
     const path = this.unitPath(spec.name);
-    if ((await this.ports.files.read(path))?.toString('utf8') !== unit) await this.ports.files.write(path, unit, 0o644);
+    const there = (await this.ports.files.read(path))?.toString('utf8');
+    if (there !== undefined && !there.startsWith(MARK))
+      throw new Error(
+        `${path} was not written by drover-agent, and is left alone: move it away to let Drover run its own`,
+      );
+    if (there !== unit) await this.ports.files.write(path, unit, 0o644);
     // Also picks up a changed drop-in.
     await this.systemctl('daemon-reload');
   }
@@ -66,7 +84,7 @@ const quote = (word: string): string =>
   `"${word.replace(/[\\"]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$')}"`;
 
 /** K3s's own unit, as its installer writes it, with our command line. */
-export const unitText = (spec: ServiceSpec): string => `# written by drover-agent
+export const unitText = (spec: ServiceSpec): string => `${MARK}
 [Unit]
 Description=${spec.description}
 Wants=network-online.target

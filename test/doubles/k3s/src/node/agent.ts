@@ -4,6 +4,7 @@ import { Client, HttpStatusError } from '../client.js';
 import { nodePassword, readIfThere, writeAtomic } from '../files.js';
 import { fetchCa } from '../join.js';
 import { error, fatal, info, messageOf, sleep } from '../log.js';
+import { notifyReady } from '../notify.js';
 import { authorizationOf, parseToken } from '../token.js';
 import { K3S_VERSION } from '../version.js';
 import { Kubelet } from './kubelet.js';
@@ -105,5 +106,6 @@ const work = async (options: NodeOptions, serverUrl: string, joined: Joined): Pr
       .catch((cause: unknown) => error(`Failed to refresh the list of servers: ${messageOf(cause)}`));
   }, 5_000);
   info('k3s agent is up and running');
+  notifyReady();
   await new Kubelet(client, { name: options.nodeName, ips: options.nodeIps, labels }).run();
 };

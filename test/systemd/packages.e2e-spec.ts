@@ -1,0 +1,211 @@
+import { Machine, missingForMachines, until } from './support/machine.js';
+import { packagesOfSources } from './support/packages.js';
+import { Units } from './support/units.js';
+
+const missing = missingForMachines();
+if (missing !== '') {
+  process.stderr.write(
+    `\n  packages under systemd: CANNOT RUN here: ${missing}\n  DROVER_REQUIRE_REAL=1 makes this a failure.\n\n`,
+  );
+  if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error(`DROVER_REQUIRE_REAL=1, but: ${missing}`);
+}
+
+const INSTALL = 'apt-get install -y --no-install-recommends';
+const LEFT = `
+ls -d /etc/drover /var/lib/drover* /usr/lib/drover* /usr/bin/drover* /etc/systemd/system/k3s* 2>/dev/null
+getent passwd drover; getent group drover
+systemctl list-units --all --plain --no-legend "drover*" "k3s*"
+ip -o link show | grep -vE "lo:|eth0[:@]"
+nft list tables
+ps -e -o comm= | grep -E "^(node|MainThread|drover|postgres|wireguard|k3s)" || true`;
+
+/** One story, told in order: a platform with a server of K3s on one host, a worker on the other. */
+(missing === '' ? describe : describe.skip)('the Debian packages on two hosts with systemd', () => {
+  let one: Machine;
+  let two: Machine;
+  let first: Units;
+  let second: Units;
+  beforeAll(async () => {
+    const binds = packagesOfSources();
+    [one, two] = await Promise.all([Machine.boot('a', binds), Machine.boot('b', binds)]);
+    [first, second] = [new Units(one), new Units(two)];
+    Machine.connect(one, '10.77.0.1/24', two, '10.77.0.2/24');
+  }, 300_000);
+  afterAll(() => Promise.all([one?.stop(), two?.stop()]), 60_000);
+
+  /** A step that failed leaves nothing for the next ones to find. */
+  let failed = false;
+  const step = (what: string, run: () => void | Promise<void>, ms: number) =>
+    it(
+      what,
+      async () => {
+        if (failed) throw new Error('an earlier step has failed');
+        failed = true;
+        await run();
+        failed = false;
+      },
+      ms,
+    );
+
+  const drover = (...args: readonly string[]): string => one.ok('drover', ...args);
+  const isState = (name: string, state: string) => () =>
+    new RegExp(`"state":\\s*"${state}"`).test(one.run('drover', 'instance', 'get', name, '--json').out);
+  const nodes = (role: string) => () =>
+    new RegExp(` ready .*${role}`).test(one.run('drover', 'cluster', 'nodes', 'k3s-cluster-1').out);
+  const platformIsReady = () =>
+    until('the platform is ready', () => first.get('/readyz').startsWith('200 '), first.told('drover'));
+
+  /** As an operator does it: what provision answers goes into the agent's settings. */
+  const join = async (name: string, template: string, units: Units): Promise<string> => {
+    drover('node', 'create', name, `node_template_id=${template}`);
+    const { data } = JSON.parse(drover('instance', 'provision', name, '--json')) as {
+      data: { join: { token: string; ca_pin: string } };
+    };
+    drover('peer', 'attach', 'network_id=net1', `node_instance_id=${name}`);
+    const { token, ca_pin: pin } = data.join;
+    units.settings('/etc/drover/agent.env', [
+      `DROVER_AGENT_ARGS=--enroll 10.77.0.1:7444 --ca-pin ${pin} --k3s-bin /opt/k3s`,
+      `DROVER_JOIN_TOKEN=${token}`,
+    ]);
+    units.machine.ok('systemctl', 'enable', '--now', 'drover-agent');
+    await until(`${name} is running`, isState(name, 'running'), units.told('drover-agent'));
+    return token;
+  };
+
+  step(
+    'installs without a network, starts nothing by itself, keeps settings and state from others',
+    () => {
+      one.ok('sh', '-c', `${INSTALL} /packages/drover_*.deb /packages/drover-agent_*.deb`);
+      two.ok('sh', '-c', `${INSTALL} /packages/drover-agent_*.deb`);
+      expect(one.run('systemctl', 'is-active', 'drover', 'drover-agent').out).toBe('inactive\ninactive\n');
+      const files = ['/etc/drover/drover.env', '/etc/drover/agent.env', '/var/lib/drover'];
+      expect(one.ok('stat', '-c', '%a %U:%G', ...files)).toBe('640 root:drover\n640 root:root\n700 drover:drover\n');
+    },
+    180_000,
+  );
+
+  step(
+    'runs the platform as a user without power; killed by systemctl, it comes back with all it knew',
+    async () => {
+      first.settings('/etc/drover/drover.env', ['DROVER_PUBLIC_URL=http://10.77.0.1:8080']);
+      one.ok('systemctl', 'enable', '--now', 'drover');
+      await platformIsReady();
+      expect(first.get('/healthz')).toContain('200 ');
+      expect(one.ok('ps', '-o', 'user=', '-p', first.property('drover', 'MainPID')).trim()).toBe('drover');
+      drover('network', 'create', 'net1');
+      await first.killed('drover');
+      await platformIsReady();
+      expect(drover('network', 'list')).toContain('net1');
+      expect(first.journal('drover')).toContain('ready in ');
+      expect(first.journal('drover')).not.toContain(one.ok('cat', '/var/lib/drover/admin.token').trim());
+    },
+    240_000,
+  );
+
+  step(
+    'enrols agents as units and has real WireGuard between them; the journal has their lines and no token',
+    async () => {
+      drover('template', 'create', 'servers');
+      drover('template', 'create', 'workers');
+      const tokens = [await join('s1', 'servers', first), await join('w1', 'workers', second)];
+      const isShaken = () => /latest handshake/.test(two.run('wg', 'show').out);
+      await until(
+        'the hosts shake hands',
+        isShaken,
+        () => `${two.run('wg', 'show').out}${second.journal('drover-agent')}`,
+      );
+      for (const units of [first, second]) {
+        expect(units.journal('drover-agent')).toContain('"message":"agent starts"');
+        for (const token of tokens) expect(units.journal('drover-agent')).not.toContain(token);
+      }
+    },
+    240_000,
+  );
+
+  step(
+    'installs K3s as a unit with its secret in a private drop-in; both are restarted, neither takes the other along',
+    async () => {
+      drover('template', 'assign-module', 'servers', 'module_name=k3s-server');
+      await until('the server is ready', nodes('control-plane'), first.told('drover-agent', 'k3s'));
+      drover(
+        'template',
+        'assign-module',
+        'workers',
+        'module_name=k3s-agent',
+        'config={"target_cluster_id":"k3s-cluster-1"}',
+      );
+      await until('the worker is ready', nodes('worker'), second.told('drover-agent', 'k3s-agent'));
+      // It says so itself (Type=notify).
+      await until(
+        'systemd has heard of K3s',
+        () => first.property('k3s', 'ActiveState') === 'active',
+        first.told('k3s'),
+      );
+      const dropIn = '/etc/systemd/system/k3s-agent.service.d/override.conf';
+      expect(two.ok('stat', '-c', '%a %U', dropIn)).toBe('600 root\n');
+      expect(second.property('k3s-agent', 'DropInPaths')).toContain(dropIn);
+      const secret = /K3S_TOKEN=(.+)"/.exec(two.ok('cat', dropIn))![1]!;
+      expect(two.ok('sh', '-c', 'cat /etc/systemd/system/k3s-agent.service; ps -e -o args=')).not.toContain(secret);
+      expect(second.journal('k3s-agent')).toContain('Starting k3s');
+      await second.killed('k3s-agent');
+      await first.killed('k3s');
+      const pids = [first.property('k3s', 'MainPID'), second.property('k3s-agent', 'MainPID')];
+      await first.killed('drover-agent');
+      two.ok('systemctl', 'restart', 'drover-agent');
+      await until('w1 is running', isState('w1', 'running'), second.told('drover-agent'));
+      expect([first.property('k3s', 'MainPID'), second.property('k3s-agent', 'MainPID')]).toEqual(pids);
+    },
+    300_000,
+  );
+
+  step(
+    'starts platform, agents and K3s with the machine',
+    async () => {
+      await Promise.all([one.reboot(), two.reboot()]);
+      await platformIsReady();
+      for (const [units, unit] of [
+        [first, 'k3s'],
+        [second, 'k3s-agent'],
+      ] as const) {
+        const isUp = () =>
+          units.property('drover-agent', 'ActiveState') === 'active' &&
+          units.property(unit, 'ActiveState') === 'active';
+        await until(`the agent and ${unit} run`, isUp, units.told('drover-agent', unit));
+      }
+      const isRemembered = () => isState('s1', 'running')() && isState('w1', 'running')() && nodes('worker')();
+      await until('the platform sees both', isRemembered, second.told('drover-agent', 'k3s-agent'));
+    },
+    300_000,
+  );
+
+  step(
+    'leaves nothing running on a host whose instance is terminated, and no unit or secret of K3s',
+    async () => {
+      drover('instance', 'terminate', 'w1');
+      const isOver = () => second.property('drover-agent', 'ActiveState') === 'inactive';
+      await until('the agent has wiped', isOver, second.told('drover-agent'));
+      expect(second.property('drover-agent', 'Result')).toBe('success');
+      two.ok('systemctl', 'disable', 'drover-agent');
+      two.ok('dpkg', '--remove', 'drover-agent');
+      expect(two.ok('sh', '-c', LEFT)).toBe('/etc/drover\n/var/lib/drover-agent\n');
+      expect(two.ok('find', '/var/lib/drover-agent')).toBe('/var/lib/drover-agent\n');
+    },
+    240_000,
+  );
+
+  step(
+    'keeps settings and state when removed, so that another installation goes on; is gone without a trace after a purge',
+    async () => {
+      one.ok('dpkg', '--remove', 'drover-agent', 'drover');
+      expect(one.ok('sh', '-c', 'ls /etc/drover /var/lib/drover/admin.token')).toContain('admin.token');
+      one.ok('sh', '-c', `${INSTALL} /packages/drover_*.deb`);
+      one.ok('systemctl', 'enable', '--now', 'drover');
+      await platformIsReady();
+      expect(drover('instance', 'list')).toContain('s1');
+      one.ok('dpkg', '--purge', 'drover-agent', 'drover');
+      two.ok('dpkg', '--purge', 'drover-agent');
+      for (const machine of [one, two]) expect(machine.ok('sh', '-c', LEFT)).toBe('');
+    },
+    240_000,
+  );
+});
