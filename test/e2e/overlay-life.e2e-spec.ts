@@ -1,16 +1,8 @@
-import { detectNetwork } from '../../apps/lab/src/level.js';
 import { OverlayRig } from '../../apps/lab/src/overlay/overlay-rig.js';
 import { PingProbe } from '../../apps/lab/src/probes/ping.js';
 import { until } from '../../apps/lab/src/processes.js';
 import { compiledCopy } from '../../apps/platform/src/testing/compiled-copy.js';
-
-const { encrypted: real, missing } = detectNetwork();
-if (!real) {
-  process.stderr.write(
-    `\n  changes of key, LANs and hubs over real WireGuard CANNOT RUN here: ${missing}\n  DROVER_REQUIRE_REAL=1 makes this a failure.\n\n`,
-  );
-  if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error(`DROVER_REQUIRE_REAL=1, but: ${missing}`);
-}
+import { describeWithRealParts } from './support/with-real-parts.js';
 
 const [HUB, STANDBY, GATEWAY, SPOKE] = ['hub-a', 'hub-b', 'gate', 'spoke'] as const;
 const LAN = '192.168.77.0/24';
@@ -23,7 +15,7 @@ interface Rotated {
   readonly rotation: { readonly phase: string } | null;
 }
 
-(real ? describe : describe.skip)('an overlay of two hubs, a gateway and a spoke, over real WireGuard', () => {
+describeWithRealParts('an overlay of two hubs, a gateway and a spoke, over real WireGuard', {}, () => {
   let rig: OverlayRig;
 
   beforeAll(async () => {

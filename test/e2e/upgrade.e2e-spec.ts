@@ -1,11 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256Hex } from '#kernel';
-import { PATH, until } from '../../apps/lab/src/processes.js';
+import { until } from '../../apps/lab/src/processes.js';
 import { LabRig } from './support/lab-rig.js';
-import { describeWithRealParts } from './support/with-real-parts.js';
+import { describeWithRealParts, itWithRealParts } from './support/with-real-parts.js';
 
 const SERVER = 's1';
 const WORKER = 'w1';
@@ -22,14 +21,6 @@ interface Upgrade {
   readonly state: string;
   readonly kind: string;
   readonly nodes: readonly { readonly name: string; readonly phase: string; readonly error: string | null }[];
-}
-
-const withRealDocker = spawnSync('dockerd', ['--version'], { env: { PATH } }).status === 0;
-if (!withRealDocker) {
-  process.stderr.write(
-    '\n  a Docker host: CANNOT RUN here: dockerd (Debian docker.io)\n  DROVER_REQUIRE_REAL=1 makes this a failure.\n\n',
-  );
-  if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error('DROVER_REQUIRE_REAL=1, but there is no dockerd');
 }
 
 /** The long way, with three servers, the platform killed at random, and back again, is `npm run soak -- upgrade`. */
@@ -148,8 +139,9 @@ describeWithRealParts('a cluster goes on to another version and to new certifica
     for (const { payload } of events) expect(payload.certificates_end_ms).toBeGreaterThan(1.7e12);
   }, 150_000);
 
-  (withRealDocker ? it : it.skip)(
+  itWithRealParts(
     'makes the worker a Docker host that only the account’s own clients can speak to',
+    { tools: ['dockerd'] },
     async () => {
       // What a daemon needs to run inside a namespace; the storage driver of machines without overlayfs.
       const base = '/var/lib/docker-e2e';

@@ -16,6 +16,7 @@ await build({
   platform: 'node',
   target: 'node24',
   format: 'cjs',
+  external: ['pg-native'], // only where it is asked for
   minifySyntax: true,
   legalComments: 'none',
   banner: { js: `#!${existsSync(pinned) ? pinned : process.execPath}` },

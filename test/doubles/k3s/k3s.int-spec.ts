@@ -1,16 +1,12 @@
 import { sleep, until } from '../../../apps/lab/src/processes.js';
-import { Cluster, missing, PATIENCE_MS, REAL_K3S, type Running } from './testing.js';
+import { describeWithRealParts } from '../../e2e/support/with-real-parts.js';
+import { Cluster, PATIENCE_MS, REAL_K3S, type Running } from './testing.js';
 
-const lacking = await missing();
-if (lacking !== undefined) {
-  process.stderr.write(`\n  the contract of k3s with kubectl CANNOT RUN here; missing: ${lacking}\n\n`);
-  if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error(`DROVER_REQUIRE_REAL=1, but missing: ${lacking}`);
-}
 const VIP = 'fd77::100';
 const UNNAMED = 'fd77::200';
 const OLD = '/api/v1/nodes?watch=true&resourceVersion=1&timeoutSeconds=2';
 
-(lacking === undefined ? describe : describe.skip)('k3s, as an unmodified kubectl sees it', () => {
+describeWithRealParts('k3s, as an unmodified kubectl sees it', { network: 'namespaces', tools: ['kubectl'] }, () => {
   let cluster: Cluster;
   let first: Running;
   let token: string;

@@ -1,20 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { Lab } from '../../../apps/lab/src/lab.js';
-import { detectNetwork } from '../../../apps/lab/src/level.js';
 import { underlayOf } from '../../../apps/lab/src/namespace.js';
-import { childrenOf, run, signal, until, type Output } from '../../../apps/lab/src/processes.js';
+import { childrenOf, signal, until, type Output } from '../../../apps/lab/src/processes.js';
 import { compiledCopy } from '../../../apps/platform/src/testing/compiled-copy.js';
 
 /** Set when the real k3s is under test: it takes longer, and has none of the stand-in's knobs. */
 export const REAL_K3S = process.env['DROVER_K3S_BIN'];
 export const PATIENCE_MS = REAL_K3S === undefined ? 15_000 : 120_000;
-
-/** What keeps these tests from running here; undefined when nothing does. */
-export const missing = async (): Promise<string | undefined> => {
-  const network = detectNetwork();
-  if (network.level === 'in-process') return network.missing;
-  return (await run(['kubectl', 'version', '--client'])).code === 0 ? undefined : 'kubectl on the PATH';
-};
 
 /** A command that goes on running on a machine, and all it said so far. */
 export interface Running {
@@ -30,9 +22,10 @@ export class Cluster {
     readonly bin: string,
   ) {}
 
-  static async create(machines: readonly string[]): Promise<Cluster> {
+  /** Machines reach these ports of 127.0.0.1 on GATEWAY_V4. */
+  static async create(machines: readonly string[], ports: readonly number[] = [9]): Promise<Cluster> {
     const { root, k3s } = compiledCopy();
-    return new Cluster(await Lab.create({ hosts: machines, platformPorts: [9], root }), REAL_K3S ?? k3s);
+    return new Cluster(await Lab.create({ hosts: machines, platformPorts: ports, root }), REAL_K3S ?? k3s);
   }
 
   ip(machine: string): string {
@@ -63,8 +56,15 @@ export class Cluster {
     return { text: () => text, end: () => void signal(childrenOf(child.pid!)[0] ?? child.pid!, 'SIGINT') };
   }
 
+  /** A machine that was killed comes back. It speaks first: the workstation would look for its old link address for 15 s. */
+  async boot(machine: string): Promise<void> {
+    await this.lab.addHost(machine);
+    await this.on(machine, 'ping', '-c', '1', '-W', '2', this.ip('workstation'));
+  }
+
   k3s(machine: string, command: 'server' | 'agent', ...flags: string[]): Running {
     const knobs = ['K3S_DOUBLE_HISTORY=200', 'K3S_DOUBLE_LEASE_RENEW_MS=1000', 'K3S_DOUBLE_NODE_GRACE_MS=4000'];
+    knobs.push('K3S_DOUBLE_LEADER_LEASE_MS=3000');
     return this.follow(machine, 'env', ...knobs, this.bin, command, '--node-ip', this.ip(machine), ...flags);
   }
 

@@ -1,6 +1,7 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { lock, unlock, type LockedBootstrap } from './bootstrap-data.js';
 import { saveSecrets, serverPaths, writeAtomic, type ClusterSecrets } from './files.js';
 import { newMemberId } from './join.js';
 import { info } from './log.js';
@@ -12,31 +13,11 @@ import { formatToken } from './token.js';
 interface SnapshotFile {
   readonly format: 'k3s-double-snapshot';
   readonly state: string;
-  readonly bootstrap: { readonly iv: string; readonly tag: string; readonly data: string };
+  readonly bootstrap: LockedBootstrap;
   readonly checksum: string;
 }
 
-const keyOf = (secret: string): Buffer => createHash('sha256').update(`bootstrap:${secret}`).digest();
 const sum = (text: string): string => createHash('sha256').update(text).digest('hex');
-
-const lock = (secrets: ClusterSecrets): SnapshotFile['bootstrap'] => {
-  const iv = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', keyOf(secrets.secret), iv);
-  const data = Buffer.concat([cipher.update(JSON.stringify(secrets)), cipher.final()]);
-  return { iv: iv.toString('hex'), tag: cipher.getAuthTag().toString('hex'), data: data.toString('base64') };
-};
-
-const unlock = ({ iv, tag, data }: SnapshotFile['bootstrap'], secret: string): ClusterSecrets => {
-  const decipher = createDecipheriv('aes-256-gcm', keyOf(secret), Buffer.from(iv, 'hex'));
-  decipher.setAuthTag(Buffer.from(tag, 'hex'));
-  try {
-    return JSON.parse(
-      decipher.update(Buffer.from(data, 'base64'), undefined, 'utf8') + decipher.final('utf8'),
-    ) as ClusterSecrets;
-  } catch {
-    throw new Error('bootstrap data already found and encrypted with different token');
-  }
-};
 
 export interface SnapshotInfo {
   readonly name: string;
@@ -52,13 +33,13 @@ export class SnapshotDir {
     private readonly nodeName: string,
   ) {}
 
-  save(name: string, state: string, secrets: ClusterSecrets): SnapshotInfo {
+  save(name: string, state: string, secrets: ClusterSecrets, bootstrap = lock(secrets)): SnapshotInfo {
     mkdirSync(this.dir, { recursive: true, mode: 0o700 });
     const full = `${name}-${this.nodeName}-${Math.floor(Date.now() / 1_000)}`;
     const file: SnapshotFile = {
       format: 'k3s-double-snapshot',
       state,
-      bootstrap: lock(secrets),
+      bootstrap,
       checksum: sum(state),
     };
     writeAtomic(join(this.dir, full), JSON.stringify(file));

@@ -42,13 +42,21 @@ export class Store implements StateMachine {
     if (txn.ifRevision !== undefined && txn.ifRevision !== (current?.revision ?? 0))
       return { ok: false, current: current?.revision ?? 0 };
     if (txn.value === null && current === undefined) return { ok: false, current: 0 };
-    const revision = ++this.revision;
-    if (txn.value === null) this.values.delete(txn.key);
-    const object = stamp(txn.value === null ? current!.object : (JSON.parse(txn.value) as KubeObject), revision);
-    if (txn.value !== null) this.values.set(txn.key, { revision, object });
-    const type = txn.value === null ? 'DELETED' : current === undefined ? 'ADDED' : 'MODIFIED';
-    this.record({ type, revision, key: txn.key, object, previous: current?.object });
+    const revision = this.revision + 1;
+    this.record(revision, txn.key, txn.value);
     return { ok: true, revision };
+  }
+
+  /** A write that was decided elsewhere; null deletes. */
+  record(revision: number, key: string, value: string | null): void {
+    const current = this.values.get(key);
+    this.revision = revision;
+    if (value === null && current === undefined) return;
+    if (value === null) this.values.delete(key);
+    const object = stamp(value === null ? current!.object : (JSON.parse(value) as KubeObject), revision);
+    if (value !== null) this.values.set(key, { revision, object });
+    const type = value === null ? 'DELETED' : current === undefined ? 'ADDED' : 'MODIFIED';
+    this.tell({ type, revision, key, object, previous: current?.object });
   }
 
   get(key: string): { revision: number; object: KubeObject } | undefined {
@@ -86,7 +94,7 @@ export class Store implements StateMachine {
     for (const listener of this.listeners) listener('reset'); // watchers can't know what they missed: they get 410
   }
 
-  private record(event: StoreEvent): void {
+  private tell(event: StoreEvent): void {
     this.events.push(event);
     const { history } = tuning;
     if (this.events.length > history) this.compactedTo = this.events.splice(0, Math.ceil(history / 4)).at(-1)!.revision;

@@ -6,15 +6,17 @@ import type { SupervisorRoute } from './api/server.js';
 import { snapshotRoute, type SnapshotDeps } from './api/snapshot-route.js';
 import type { ClusterSecrets } from './files.js';
 import { issue } from './pki.js';
-import type { Raft } from './raft/raft.js';
+import type { Datastore } from './datastore.js';
 import type { Store } from './store.js';
+import { rotateToken } from './token-rotate.js';
 import { K3S_VERSION } from './version.js';
 
 interface Deps {
   readonly secrets: ClusterSecrets;
   readonly store: Store;
-  readonly raft: Raft;
+  readonly datastore: Datastore;
   readonly clusterCidr: string;
+  readonly dataDir: string;
   /** False without embedded etcd: no server can join then. */
   readonly embeddedEtcd: boolean;
   readonly snapshots: SnapshotDeps;
@@ -34,7 +36,7 @@ const hashOf = (password: string): Buffer => createHash('sha256').update(passwor
 /** A node's name belongs to whom first showed a password for it; see the `NAME.node-password.k3s` secrets. */
 const checkNodePassword = async (deps: Deps, name: string, password: string): Promise<void> => {
   const key = `/registry/secrets/kube-system/${name}.node-password.k3s`;
-  await deps.raft.readBarrier();
+  await deps.datastore.readBarrier();
   const known = deps.store.get(key)?.object as { data?: { hash?: string } } | undefined;
   if (known !== undefined) {
     const stored = Buffer.from(known.data?.hash ?? '', 'base64').toString('utf8');
@@ -57,7 +59,7 @@ const checkNodePassword = async (deps: Deps, name: string, password: string): Pr
     type: 'Opaque',
     data: { hash: Buffer.from(hashOf(password).toString('hex')).toString('base64') },
   };
-  await deps.raft.propose({ kind: 'txn', key, ifRevision: 0, value: JSON.stringify(secret) });
+  await deps.datastore.propose({ kind: 'txn', key, ifRevision: 0, value: JSON.stringify(secret) });
 };
 
 const kubeletCertificate = async (deps: Deps, request: IncomingMessage, user: User): Promise<string> => {
@@ -112,10 +114,15 @@ export const supervisorRoutes = (deps: Deps): SupervisorRoute => {
           return secrets.clientCa.cert;
         case '/v1-k3s/client-kubelet.crt':
           return kubeletCertificate(deps, request, requireGroup(user, ...agents));
+        case '/v1-k3s/token':
+          requireGroup(user, 'k3s:server');
+          if (!deps.embeddedEtcd) throw new ApiError(500, 'the stand-in rotates the token of embedded etcd only');
+          await rotateToken(deps, request);
+          return '';
         case '/v1-k3s/server-bootstrap':
           requireGroup(user, 'k3s:server');
           if (!deps.embeddedEtcd) throw new ApiError(400, 'etcd datastore disabled');
-          return JSON.stringify({ secrets, members: deps.raft.members });
+          return JSON.stringify({ secrets, members: deps.datastore.members });
         default:
           throw new ApiError(404, 'page not found');
       }

@@ -15,6 +15,10 @@ export const tuning = {
   history: ms('K3S_DOUBLE_HISTORY', 2_000),
   /** Real etcd in k3s: 5 s; shorter here so that a test of a takeover stays short. */
   electionMs: ms('K3S_DOUBLE_ELECTION_MS', 1_000),
+  /** Real: 15 s (kube-controller-manager's leader election); only where the datastore is a database elsewhere. */
+  leaderLeaseMs: ms('K3S_DOUBLE_LEADER_LEASE_MS', 15_000),
+  /** Real: 1 s. Until then a server may not know what another one wrote (it asks before it answers a read). */
+  kinePollMs: ms('K3S_DOUBLE_KINE_POLL_MS', 1_000),
   /** Real: 2380 without a flag. */
   peerPort: ms('K3S_DOUBLE_PEER_PORT', 2380),
   /** Real: /etc/rancher without a flag. */

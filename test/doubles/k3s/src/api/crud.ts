@@ -1,4 +1,4 @@
-import type { Raft } from '../raft/raft.js';
+import type { Datastore } from '../datastore.js';
 import type { KubeObject, Store } from '../store.js';
 import { prepareCreate, prepareUpdate, readObject, toSeconds } from './objects.js';
 import { applyPatch } from './patch.js';
@@ -22,7 +22,7 @@ const ATTEMPTS = 8;
 export class Crud {
   constructor(
     readonly store: Store,
-    private readonly raft: Raft,
+    private readonly datastore: Datastore,
   ) {}
 
   get({ type, namespace, name }: Target): KubeObject {
@@ -40,7 +40,7 @@ export class Crud {
       throw notFound('namespaces', namespace!);
     const object = prepareCreate(type, namespace, readObject(type, body), Date.now());
     if (dryRun) return object;
-    const result = await this.raft.propose({
+    const result = await this.datastore.propose({
       kind: 'txn',
       key: keyOf(type, namespace, object.metadata.name),
       ifRevision: 0,
@@ -84,7 +84,7 @@ export class Crud {
         (next.metadata.finalizers ?? []).length === 0 &&
         (current.metadata.finalizers ?? []).length > 0;
       const value = finalised ? null : JSON.stringify(next);
-      const result = await this.raft.propose({
+      const result = await this.datastore.propose({
         kind: 'txn',
         key,
         ifRevision: Number(current.metadata.resourceVersion),
@@ -106,7 +106,7 @@ export class Crud {
     if (this.isGraceful(target.type, current, options)) return this.change(target, (pod) => terminating(pod, options));
     if ((current.metadata.finalizers ?? []).length > 0) return this.change(target, (o) => terminating(o, options));
     if (target.type.resource === 'namespaces') await this.emptyNamespace(target.name);
-    await this.raft.propose({ kind: 'txn', key: keyOf(target.type, target.namespace, target.name), value: null });
+    await this.datastore.propose({ kind: 'txn', key: keyOf(target.type, target.namespace, target.name), value: null });
     return current;
   }
 
@@ -145,7 +145,7 @@ export class Crud {
   private async emptyNamespace(name: string): Promise<void> {
     for (const type of resourceTypes.filter((t) => t.namespaced))
       for (const object of this.store.list(prefixOf(type, name)))
-        await this.raft.propose({ kind: 'txn', key: keyOf(type, name, object.metadata.name), value: null });
+        await this.datastore.propose({ kind: 'txn', key: keyOf(type, name, object.metadata.name), value: null });
   }
 }
 

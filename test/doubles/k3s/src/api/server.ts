@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf, warn } from '../log.js';
 import { readBody } from '../raft/peer-server.js';
-import type { Raft } from '../raft/raft.js';
+import type { Datastore } from '../datastore.js';
 import { NoLeaderError } from '../raft/types.js';
 import type { KubeObject } from '../store.js';
 import { GIT_COMMIT, K3S_VERSION } from '../version.js';
@@ -21,7 +21,7 @@ export interface SupervisorRoute {
 }
 interface Deps {
   readonly crud: Crud;
-  readonly raft: Raft;
+  readonly datastore: Datastore;
   readonly serverSecret: string;
   readonly tokens: ServiceAccountTokens;
   readonly supervisor: SupervisorRoute;
@@ -51,7 +51,7 @@ export const apiHandler = (deps: Deps) => {
     if (user === undefined) throw new ApiError(401, 'Unauthorized');
     const discovered = discovery(url.pathname);
     if (discovered !== undefined) return json(response, 200, discovered);
-    if (/^\/(healthz|readyz|livez)(\/|$)/.test(url.pathname)) return health(deps.raft, url, response);
+    if (/^\/(healthz|readyz|livez)(\/|$)/.test(url.pathname)) return health(deps.datastore, url, response);
     const path = parsePath(url.pathname);
     if (path === undefined) throw new ApiError(404, 'the server could not find the requested resource');
     await resource(deps, { request, response, url, user, path });
@@ -94,9 +94,9 @@ const discovery = (path: string): object | undefined => {
   return undefined;
 };
 
-const health = async (raft: Raft, url: URL, response: ServerResponse): Promise<void> => {
+const health = async (datastore: Datastore, url: URL, response: ServerResponse): Promise<void> => {
   const etcd = await Promise.race([
-    raft.readBarrier().then(() => true),
+    datastore.readBarrier().then(() => true),
     new Promise<boolean>((done) => setTimeout(() => done(false), 2_000)),
   ]).catch(() => false);
   const check = url.pathname.split('/')[1]!;
@@ -141,7 +141,7 @@ const resource = async (deps: Deps, call: Call): Promise<void> => {
     throw new ApiError(415, 'the stand-in does not read protobuf; send application/json');
   const body = await readBody(request, 3 * 1024 * 1024);
   // Preconditions and retries start from what the quorum has, not from what this server last heard.
-  await deps.raft.readBarrier();
+  await deps.datastore.readBarrier();
   const render = renderer(deps, call);
   const { crud } = deps;
   const namespace = path.namespace ?? (path.type.namespaced ? 'default' : undefined);
@@ -203,7 +203,7 @@ const listOf = (deps: Deps, path: ApiPath, items: readonly KubeObject[], token?:
 const read = async (deps: Deps, call: Call, verb: string): Promise<void> => {
   const { response, url, path } = call;
   // resourceVersion=0 may be served from this server's cache; everything else is read under the quorum.
-  if (url.searchParams.get('resourceVersion') !== '0') await deps.raft.readBarrier();
+  if (url.searchParams.get('resourceVersion') !== '0') await deps.datastore.readBarrier();
   const render = renderer(deps, call);
   if (verb === 'watch')
     return serveWatch(deps.crud.store, response, {

@@ -51,13 +51,14 @@ export const serveWatch = (store: Store, response: ServerResponse, request: Watc
         } as unknown as KubeObject['metadata'],
       }),
     );
+  const from = query.get('resourceVersion') ?? '';
   const forward = (event: StoreEvent): void => {
-    if (!event.key.startsWith(prefix)) return;
+    // This server may be behind the one that the client had until now.
+    if (event.revision <= Number(from) || !event.key.startsWith(prefix)) return;
     const shaped = shape(event, matches);
     if (shaped !== undefined) send(shaped.type, request.render(shaped.object));
   };
 
-  const from = query.get('resourceVersion') ?? '';
   const initial = query.get('sendInitialEvents') === 'true';
   if (initial || from === '' || from === '0') {
     for (const object of store.list(prefix).filter(matches)) send('ADDED', request.render(object));

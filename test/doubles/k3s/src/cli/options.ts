@@ -1,4 +1,5 @@
 import { hostname, networkInterfaces } from 'node:os';
+import type { DatastoreOptions } from '../sql/endpoint.js';
 import { tuning } from '../version.js';
 import { parseFlags, UsageError, type FlagSpecs } from './flags.js';
 
@@ -61,9 +62,9 @@ const serverOnly: FlagSpecs = {
   'flannel-external-ip': { kind: 'bool' },
   'egress-selector-mode': { kind: 'string' },
   'datastore-endpoint': { kind: 'string', env: ['K3S_DATASTORE_ENDPOINT'] },
-  'datastore-cafile': { kind: 'string' },
-  'datastore-certfile': { kind: 'string' },
-  'datastore-keyfile': { kind: 'string' },
+  'datastore-cafile': { kind: 'string', env: ['K3S_DATASTORE_CAFILE'] },
+  'datastore-certfile': { kind: 'string', env: ['K3S_DATASTORE_CERTFILE'] },
+  'datastore-keyfile': { kind: 'string', env: ['K3S_DATASTORE_KEYFILE'] },
   'etcd-arg': { kind: 'list' },
   'etcd-disable-snapshots': { kind: 'bool' },
   'etcd-expose-metrics': { kind: 'bool' },
@@ -98,7 +99,8 @@ export interface ServerOptions extends NodeOptions {
   readonly kubeconfig: string;
   readonly kubeconfigMode: number;
   readonly clusterCidr: string;
-  readonly datastore: string | undefined;
+  readonly datastore: DatastoreOptions | undefined;
+  readonly flannelBackend: string;
   readonly agent: boolean;
   readonly clusterReset: boolean;
   readonly restorePath: string | undefined;
@@ -136,6 +138,13 @@ const nodeOptions = (values: Values): NodeOptions => {
   };
 };
 
+const datastoreOptions = (values: Values): DatastoreOptions | undefined => {
+  const endpoint = text(values, 'datastore-endpoint');
+  const file = (name: string) => text(values, `datastore-${name}file`);
+  if (endpoint === undefined) return undefined;
+  return { endpoint, caFile: file('ca'), certFile: file('cert'), keyFile: file('key') };
+};
+
 const configFile = (): string => `${tuning.etcDir}/k3s/config.yaml`;
 
 export const parseServer = (argv: readonly string[], env: NodeJS.ProcessEnv): ServerOptions => {
@@ -152,7 +161,8 @@ export const parseServer = (argv: readonly string[], env: NodeJS.ProcessEnv): Se
     kubeconfig: text(values, 'write-kubeconfig') ?? `${tuning.etcDir}/k3s/k3s.yaml`,
     kubeconfigMode: parseInt(text(values, 'write-kubeconfig-mode') ?? '600', 8),
     clusterCidr: list(values, 'cluster-cidr')[0] ?? '10.42.0.0/16',
-    datastore: text(values, 'datastore-endpoint'),
+    datastore: datastoreOptions(values),
+    flannelBackend: text(values, 'flannel-backend') ?? 'vxlan',
     agent: values['disable-agent'] !== true,
     clusterReset: values['cluster-reset'] === true,
     restorePath: text(values, 'cluster-reset-restore-path'),

@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { parse } from 'yaml';
-import { Client } from '../client.js';
+import { Client, HttpStatusError } from '../client.js';
 import { readIfThere, serverPaths } from '../files.js';
+import { validated } from '../join.js';
 import { caHash } from '../pki.js';
 import { formatBootstrapToken } from '../token.js';
 import { tuning } from '../version.js';
@@ -15,6 +16,9 @@ const flags: FlagSpecs = {
   ttl: { kind: 'string' },
   usages: { kind: 'list' },
   output: { kind: 'string', aliases: ['o'] },
+  server: { kind: 'string', aliases: ['s'], env: ['K3S_URL'] },
+  token: { kind: 'string', aliases: ['t'], env: ['K3S_TOKEN'] },
+  'new-token': { kind: 'string' },
 };
 const SECRETS = '/api/v1/namespaces/kube-system/secrets';
 const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
@@ -85,11 +89,26 @@ const create = async (
   process.stdout.write(`${formatBootstrapToken(caHash(ca), id, secret)}\n`);
 };
 
+const rotate = async (values: ReturnType<typeof parseFlags>, dataDir: string): Promise<void> => {
+  const text = (name: string) => (typeof values[name] === 'string' ? values[name] : undefined);
+  const token = text('token') ?? readIfThere(serverPaths(dataDir).token)?.trim();
+  if (token === undefined) throw new UsageError(`open ${serverPaths(dataDir).token}: no such file or directory`);
+  const warning =
+    'Recommended to keep a record of the old token. If restoring from a snapshot, you must use the token associated with that snapshot.';
+  process.stdout.write(`\u001b[33mWARNING\u001b[0m: ${warning}\n`);
+  const { client } = await validated(text('server') ?? 'https://127.0.0.1:6443', token, 'server');
+  const { status, body } = await client.call('PUT', '/v1-k3s/token', { newToken: text('new-token') ?? '' });
+  if (status !== 200)
+    throw new HttpStatusError(status, `https://127.0.0.1:6443/v1-k3s/token: ${status} ${body.trim()}`);
+  process.stdout.write('Token rotated, restart k3s nodes with new token\n');
+};
+
 export const runToken = async (argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> => {
   const [command, ...rest] = argv;
   const { flags: given, names: positional } = splitArgs(flags, rest);
   const values = parseFlags(flags, given, env, undefined);
   const dataDir = typeof values['data-dir'] === 'string' ? values['data-dir'] : '/var/lib/rancher/k3s';
+  if (command === 'rotate') return rotate(values, dataDir);
   const fallback =
     readIfThere(serverPaths(dataDir).adminKubeconfig) === undefined
       ? `${tuning.etcDir}/k3s/k3s.yaml`

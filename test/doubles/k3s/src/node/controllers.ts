@@ -3,7 +3,7 @@ import { toSeconds } from '../api/objects.js';
 import type { Crud } from '../api/crud.js';
 import { keyOf, resourceNamed } from '../api/resources.js';
 import { info, messageOf, warn } from '../log.js';
-import type { Raft } from '../raft/raft.js';
+import type { Datastore } from '../datastore.js';
 import type { KubeObject } from '../store.js';
 import { tuning } from '../version.js';
 import { Workloads } from './workloads.js';
@@ -44,7 +44,7 @@ export class Controllers {
 
   constructor(
     private readonly crud: Crud,
-    private readonly raft: Raft,
+    private readonly datastore: Datastore,
     /** --cluster-cidr */
     private readonly clusterCidr: string,
   ) {
@@ -53,8 +53,8 @@ export class Controllers {
 
   start(): void {
     setInterval(() => {
-      if (!this.raft.isLeader) this.leaseSeen.clear(); // a new leader starts its own count, as a new controller does
-      if (!this.raft.isLeader || this.busy) return;
+      if (!this.datastore.isLeader) this.leaseSeen.clear(); // a new leader starts its own count, as a new controller does
+      if (!this.datastore.isLeader || this.busy) return;
       this.busy = true;
       this.round()
         .catch((cause: unknown) => warn(`controller: ${messageOf(cause)}`))
@@ -135,8 +135,8 @@ export class Controllers {
     for (const node of this.crud.list(nodes, undefined, everything)) {
       const { annotations = {}, name } = node.metadata;
       if (annotations[REMOVE]?.toLowerCase() !== 'true' || annotations[REMOVED] !== undefined) continue;
-      const { members, changingMembers } = this.raft;
-      if (changingMembers) return;
+      const { members, changingMembers } = this.datastore;
+      if (changingMembers || members.length === 0) return;
       const member = members.find((m) => m.name === name);
       if (member !== undefined && members.length === 1) continue;
       await this.crud.change({ type: nodes, namespace: undefined, name }, (n) => {
@@ -148,15 +148,15 @@ export class Controllers {
         return { ...n, metadata: { ...n.metadata, annotations: removed } };
       });
       info(`Removing etcd member ${name} as its node is annotated`);
-      if (member !== undefined) await this.raft.changeMembers(members.filter((m) => m.id !== member.id));
+      if (member !== undefined) await this.datastore.changeMembers(members.filter((m) => m.id !== member.id));
       return;
     }
   }
 
   /** Deleting a server's node removes it from etcd, as k3s does by the node's finalizer. */
   private async dropDeletedMembers(): Promise<void> {
-    const { members } = this.raft;
-    if (this.raft.changingMembers) return;
+    const { members } = this.datastore;
+    if (this.datastore.changingMembers) return;
     for (const member of members) {
       const known = this.crud.store.get(
         keyOf(resourceNamed('configmaps'), 'kube-system', `k3s-etcd-member-${member.id}`),
@@ -166,7 +166,7 @@ export class Controllers {
       if (known === undefined && node !== undefined) await this.markSeen(member.id);
       if (known === undefined || node !== undefined || members.length === 1) continue;
       info(`Removing etcd member ${member.name} due to node deletion`);
-      await this.raft.changeMembers(members.filter((m) => m.id !== member.id));
+      await this.datastore.changeMembers(members.filter((m) => m.id !== member.id));
       return;
     }
   }

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServerOptions } from '../cli/options.js';
+import type { Datastore } from '../datastore.js';
 import { httpsUrl, loadSecrets, readIfThere, serverPaths, writeAtomic, type ClusterSecrets } from '../files.js';
 import { fatal, info, messageOf } from '../log.js';
 import type { Raft } from '../raft/raft.js';
@@ -8,6 +9,7 @@ import { RaftStorage } from '../raft/storage.js';
 import { clusterReset, SnapshotDir } from '../snapshots.js';
 import { Store } from '../store.js';
 import { parseToken } from '../token.js';
+import { lockedIn } from '../token-rotate.js';
 import { tuning } from '../version.js';
 
 export const givenToken = (options: ServerOptions): string | undefined =>
@@ -47,7 +49,12 @@ export const resetAndExit = async (options: ServerOptions): Promise<never> => {
   }
 };
 
-export const snapshotsOf = (options: ServerOptions, secrets: ClusterSecrets, store: Store, raft: Raft) => {
+export const snapshotsOf = (
+  options: ServerOptions,
+  secrets: ClusterSecrets,
+  store: Store,
+  datastore: Pick<Datastore, 'readBarrier'>,
+) => {
   const dir = new SnapshotDir(options.snapshotDir ?? `${serverPaths(options.dataDir).db}/snapshots`, options.nodeName);
   return {
     dir,
@@ -55,8 +62,8 @@ export const snapshotsOf = (options: ServerOptions, secrets: ClusterSecrets, sto
     defaultName: options.snapshotName,
     defaultRetention: options.snapshotRetention,
     save: async (name: string) => {
-      await raft.readBarrier();
-      return dir.save(name, store.serialize(), secrets);
+      await datastore.readBarrier();
+      return dir.save(name, store.serialize(), secrets, lockedIn(store));
     },
   };
 };

@@ -8,11 +8,10 @@ import { ApiError } from '../api/status.js';
 import { kept } from '../certificates.js';
 import type { ServerOptions } from '../cli/options.js';
 import { Client } from '../client.js';
+import type { Datastore } from '../datastore.js';
 import {
-  createSecrets,
   httpsUrl,
   kubeconfigOf,
-  loadSecrets,
   nodePassword,
   readIfThere,
   saveSecrets,
@@ -20,46 +19,21 @@ import {
   writeAtomic,
   type ClusterSecrets,
 } from '../files.js';
-import { acceptMember, fetchBootstrap, joinMembers, newMemberId } from '../join.js';
 import { fatal, info, messageOf, sleep, warn } from '../log.js';
+import { notifyReady } from '../notify.js';
 import { caHash, issue, type KeyPair } from '../pki.js';
-import { HttpsPeers, servePeers } from '../raft/peer-server.js';
-import { Raft } from '../raft/raft.js';
-import { RaftStorage } from '../raft/storage.js';
 import type { Member } from '../raft/types.js';
 import { resetFlagOf } from '../snapshots.js';
 import { Store } from '../store.js';
 import { supervisorRoutes } from '../supervisor.js';
-import { formatToken, parseToken } from '../token.js';
-import { K3S_VERSION, tuning } from '../version.js';
+import { formatToken } from '../token.js';
+import { checkBootstrapKey } from '../token-rotate.js';
+import { K3S_VERSION } from '../version.js';
 import { Controllers } from './controllers.js';
+import { identify, startRaft } from './embedded.js';
+import { isExternal, openExternal } from './external.js';
 import { Kubelet } from './kubelet.js';
-import { endWhenRemoved, forgetRemovedMember, givenToken, resetAndExit, snapshotsOf } from './reset.js';
-
-interface Identity {
-  readonly secrets: ClusterSecrets;
-  /** The members to join through; undefined for a first or restarted server. */
-  readonly join: readonly Member[] | undefined;
-  readonly first: boolean;
-}
-
-/** New cluster, joined cluster, or this data directory's own. */
-const identify = async (options: ServerOptions): Promise<Identity> => {
-  const token = givenToken(options);
-  const known = loadSecrets(options.dataDir);
-  if (known !== undefined && readIfThere(serverPaths(options.dataDir).member) !== undefined) {
-    if (token !== undefined && parseToken(token).password !== known.secret)
-      fatal('starting kubernetes: preparing server: bootstrap data already found and encrypted with different token');
-    return { secrets: known, join: undefined, first: false };
-  }
-  if (options.server === undefined || options.clusterInit) {
-    const secrets = known ?? (await createSecrets(token === undefined ? undefined : parseToken(token).password));
-    return { secrets, join: undefined, first: true };
-  }
-  if (token === undefined) return fatal('starting kubernetes: preparing server: token is required to join a cluster');
-  const { secrets, members } = await fetchBootstrap(options.server.replace(/\/$/, ''), token);
-  return { secrets, join: members, first: false };
-};
+import { endWhenRemoved, forgetRemovedMember, resetAndExit, snapshotsOf } from './reset.js';
 
 /** The API server's certificate: exactly these names, nothing learned later. */
 const servingCertificate = (secrets: ClusterSecrets, options: ServerOptions): Promise<KeyPair> => {
@@ -87,50 +61,6 @@ const servingCertificate = (secrets: ClusterSecrets, options: ServerOptions): Pr
       usage: 'server',
     });
   return kept(options.dataDir, 'serving-kube-apiserver', unique, make);
-};
-
-const memberOf = (options: ServerOptions): Member => {
-  const path = serverPaths(options.dataDir).member;
-  const known = readIfThere(path);
-  const peerUrl = httpsUrl(options.nodeIps[0]!, tuning.peerPort);
-  const member =
-    known === undefined ? { id: newMemberId(), name: options.nodeName, peerUrl } : (JSON.parse(known) as Member);
-  if (member.peerUrl !== peerUrl)
-    warn(
-      `etcd member ${member.name} was ${member.peerUrl}, node-ip now says ${peerUrl}: membership keeps the old address`,
-    );
-  return member;
-};
-
-const startRaft = async (options: ServerOptions, identity: Identity, store: Store, etcd: boolean) => {
-  const { secrets } = identity;
-  const paths = serverPaths(options.dataDir);
-  const member = memberOf(options);
-  if (identity.join !== undefined)
-    rmSync(paths.db, { recursive: true, force: true }); // an unfinished join starts over
-  else writeAtomic(paths.member, JSON.stringify(member));
-  const tls = await issue(secrets.peerCa, {
-    commonName: 'etcd-peer',
-    ips: [options.nodeIps[0]!, '127.0.0.1', '::1'],
-    dns: ['localhost', options.nodeName],
-    usage: 'peer',
-  });
-  const peers = new HttpsPeers(tls, secrets.peerCa.cert, Math.max(500, tuning.electionMs / 2));
-  const raft = new Raft(member, new RaftStorage(paths.db), store, peers, tuning.electionMs);
-  if (etcd) {
-    const at = { host: options.nodeIps[0]!, port: tuning.peerPort };
-    await servePeers(
-      tls,
-      secrets.peerCa.cert,
-      at,
-      () => raft,
-      (joining) => acceptMember(raft, peers, joining),
-    );
-  }
-  if (identity.join !== undefined) await joinMembers(raft, peers, identity.join);
-  else raft.bootstrap();
-  if (identity.join !== undefined) writeAtomic(paths.member, JSON.stringify(member));
-  return raft;
 };
 
 const ensure = async (crud: Crud, type: ResourceType, namespace: string | undefined, object: object): Promise<void> => {
@@ -223,41 +153,64 @@ const startKubelet = async (
   }
 };
 
-export const runServer = async (options: ServerOptions): Promise<void> => {
-  info(`Starting k3s ${K3S_VERSION} (stand-in of the drover tests)`);
-  if (options.datastore !== undefined)
-    warn('the stand-in keeps the data of --datastore-endpoint in its own data directory');
-  if (options.datastore !== undefined && options.server !== undefined)
-    fatal('the stand-in cannot share an external datastore between servers');
+interface Storage {
+  readonly secrets: ClusterSecrets;
+  readonly etcd: boolean;
+  open(): Promise<Datastore>;
+}
+
+const external = async (options: ServerOptions, store: Store): Promise<Storage> => {
+  const { secrets, datastore } = await openExternal(options);
+  return { secrets, etcd: false, open: () => datastore(store) };
+};
+
+const embedded = async (options: ServerOptions, store: Store): Promise<Storage> => {
   if (options.clusterReset) await resetAndExit(options);
   forgetRemovedMember(options.dataDir);
   rmSync(resetFlagOf(options.dataDir), { force: true });
-  const started = Date.now();
   const identity = await identify(options);
-  const { secrets } = identity;
   const marker = `${serverPaths(options.dataDir).db}-etcd`;
   const etcd = options.clusterInit || identity.join !== undefined || readIfThere(marker) !== undefined;
   if (etcd) writeAtomic(marker, 'etcd\n');
-  const serving = await servingCertificate(secrets, options);
+  const open = async () => {
+    const raft = await startRaft(options, identity, store, etcd);
+    endWhenRemoved(raft, options.dataDir);
+    return raft;
+  };
+  return { secrets: identity.secrets, etcd, open };
+};
+
+export const runServer = async (options: ServerOptions): Promise<void> => {
+  info(`Starting k3s ${K3S_VERSION} (stand-in of the drover tests)`);
+  const started = Date.now();
   const store = new Store();
+  const { secrets, etcd, open } = isExternal(options) ? await external(options, store) : await embedded(options, store);
+  const serving = await servingCertificate(secrets, options);
   const local = await writeFiles(options, secrets);
-  const raft = await startRaft(options, identity, store, etcd);
-  const crud = new Crud(store, raft);
-  endWhenRemoved(raft, options.dataDir);
-  const snapshots = snapshotsOf(options, secrets, store, raft);
-  const { clusterCidr } = options;
-  const supervisor = supervisorRoutes({ secrets, store, raft, clusterCidr, embeddedEtcd: etcd, snapshots });
+  const datastore = await open();
+  const crud = new Crud(store, datastore);
+  const snapshots = snapshotsOf(options, secrets, store, datastore);
+  const { clusterCidr, dataDir } = options;
+  const routes = { secrets, store, datastore, clusterCidr, dataDir, embeddedEtcd: etcd, snapshots };
+  const supervisor = supervisorRoutes(routes);
   const tokens = new ServiceAccountTokens(secrets.clientCa);
   const server = createServer(
     { cert: serving.cert, key: serving.key, ca: secrets.clientCa.cert, requestCert: true, rejectUnauthorized: false },
-    apiHandler({ crud, raft, serverSecret: secrets.secret, tokens, supervisor }),
+    apiHandler({ crud, datastore, serverSecret: secrets.secret, tokens, supervisor }),
   );
   server.on('error', (cause) => fatal(`starting kubernetes: ${messageOf(cause)}`));
   await new Promise<void>((done) => server.listen(options.port, options.bindAddress ?? '::', done));
+  if (etcd) await retried(() => sameToken({ dataDir, store, datastore }, secrets));
   await retried(() => seed(crud, options));
-  new Controllers(crud, raft, options.clusterCidr).start();
+  new Controllers(crud, datastore, options.clusterCidr).start();
   info(`k3s is up and running (${Date.now() - started} ms)`);
-  if (options.agent) await startKubelet(options, secrets, local, etcd, raft.self);
+  notifyReady();
+  if (options.agent) await startKubelet(options, secrets, local, etcd, datastore.self);
+};
+
+const sameToken = async (parts: Parameters<typeof checkBootstrapKey>[0], secrets: ClusterSecrets): Promise<void> => {
+  const said = await checkBootstrapKey(parts, secrets);
+  if (said !== 'ok') fatal(`starting kubernetes: preparing server: ${said}`);
 };
 
 const retried = async (act: () => Promise<void>): Promise<void> => {
@@ -265,7 +218,7 @@ const retried = async (act: () => Promise<void>): Promise<void> => {
     try {
       return await act();
     } catch (cause) {
-      info(`Waiting for etcd: ${messageOf(cause)}`);
+      info(`Waiting for the datastore: ${messageOf(cause)}`);
       await sleep(500);
     }
   }
