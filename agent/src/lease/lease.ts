@@ -42,6 +42,8 @@ interface Holding {
   readonly validUntil: number;
   readonly lastTick: number;
   readonly nextBeatAt: number;
+  /** Until the first majority, but not for ever, beats are sent more often: the VIP is away while one that was lost is waited for. */
+  readonly eagerUntil: number;
   /** Given up in favour of a higher epoch: no more beats, the address stays until the lease runs out or is told to go. */
   readonly yielded: boolean;
   readonly on: boolean;

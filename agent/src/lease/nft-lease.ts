@@ -46,6 +46,7 @@ export class NftLease implements KernelLease {
     if (this.until.has(address)) return;
     this.until.set(address, -Infinity);
     await this.rebuild();
+    if (!this.broken) this.shell.warm();
   }
 
   async allow(given: string, forMs: number): Promise<void> {

@@ -8,7 +8,8 @@ interface Pending {
   reject(error: Error): void;
 }
 
-const DEADLINE_MS = 1_000;
+/** Well within a lease: whoever goes on another way afterwards must still be in time for it. */
+const DEADLINE_MS = 400;
 
 /**
  * One long-lived `nft -i`: a refresh costs a write and not a process. Its standard output is buffered when it is a pipe, so the
@@ -19,6 +20,7 @@ export class NftShell {
   private heard = '';
   private serial = 0;
   private pending: Pending[] = [];
+  private closed = false;
 
   constructor(
     private readonly processes: Pick<Processes, 'openPipe'>,
@@ -35,7 +37,13 @@ export class NftShell {
     });
   }
 
+  /** Has the process there before it is needed: what it takes to start would come on top of an outage. */
+  warm(): void {
+    if (!this.closed) this.opened();
+  }
+
   close(): void {
+    this.closed = true;
     this.end('closed');
   }
 

@@ -142,6 +142,7 @@ export class Campaign {
     const peers = Object.fromEntries(
       ROUTERS.map(({ advertS }, i) => [`peer_crash_outage_ms_advert_${advertS}s`, distribution(seen.peer[i]!)]),
     );
+    this.rig.keep('watch.log', this.watch.lines);
     await this.rig.close();
     return {
       drain_gap_ms: distribution(seen.drain),

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Narrator } from '../../../apps/lab/src/demo/narrator.js';
@@ -143,6 +143,13 @@ export class FailoverRig {
   lapses(): number {
     const logs = SERVERS.map((name) => readFileSync(this.lab.agent(name).logFile, 'utf8'));
     return logs.reduce((sum, log) => sum + (log.match(LAPSE)?.length ?? 0), 0);
+  }
+
+  /** Beside everybody's logs, where those are kept. */
+  keep(name: string, lines: readonly string[]): void {
+    if (this.logsTo === undefined) return;
+    mkdirSync(this.logsTo, { recursive: true });
+    writeFileSync(join(this.logsTo, name), `${lines.join('\n')}\n`);
   }
 
   close(): Promise<void> {

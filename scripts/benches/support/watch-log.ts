@@ -11,6 +11,8 @@ interface Mark {
 /** An open watch on the cluster's API, seen from a machine: when one was served and when it ended. */
 export class WatchLog {
   private readonly marks: Mark[] = [];
+  /** All that the watch said, for the logs. */
+  readonly lines: string[] = [];
   private rest = '';
 
   private constructor(private readonly child: ChildProcess) {
@@ -52,6 +54,7 @@ export class WatchLog {
     this.rest = lines.pop()!;
     for (const line of lines) {
       const [word, at] = line.split(' ');
+      this.lines.push(line);
       if (word === 'served' || word === 'ended') this.marks.push({ word, atMs: Number(at) });
     }
   }

@@ -49,6 +49,20 @@ export class SdwanModel implements DesiredStateSource, FoldedState {
     return dirty;
   }
 
+  /** Networks change in place, what they hold does not. */
+  adopt(other: SdwanModel): void {
+    for (const [id, network] of other.networks) {
+      const { peers, virtualIps, firewall } = network;
+      const own = { peers: new Map(peers), virtualIps: new Map(virtualIps), firewall: new Map(firewall) };
+      this.networks.set(id, { ...network, ...own });
+    }
+    for (const [id, facts] of other.instances) this.instances.set(id, facts);
+    for (const [peerId, networkId] of other.networkOfPeer) this.networkOfPeer.set(peerId, networkId);
+    for (const [vipId, networkId] of other.networkOfVip) this.networkOfVip.set(vipId, networkId);
+    for (const [id, peers] of other.peersOfInstance) this.peersOfInstance.set(id, new Set(peers));
+    this.position = other.position;
+  }
+
   /** Called after each folded event. Must not throw. */
   onEvent(listener: (event: RecordedEvent) => void): () => void {
     this.listeners.add(listener);

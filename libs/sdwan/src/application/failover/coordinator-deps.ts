@@ -1,7 +1,7 @@
 import type { Clock, Ids, Log, Timers } from '#kernel';
 import type { AgentLink } from '#agent-gateway';
 import type { RecordedEvent } from '#event-store';
-import type { Transactor } from '#processing';
+import type { CommandContext, Transactor } from '#processing';
 import type { LiveVirtualIp, Member } from '../../domain/virtual-ip/state.js';
 import type { LeaseTimes } from '../../domain/wireguard-compiler/model.js';
 import type { SdwanModel } from '../sdwan-model.js';
@@ -31,3 +31,19 @@ export const aborted = ({ epoch }: LiveVirtualIp, detail: string): MoveResult =>
 });
 
 export const NOT_LEADING = 'another process leads now';
+
+/** What a move's events are written with. */
+export const contextOf =
+  ({ ids, clock }: Pick<CoordinatorDeps, 'ids' | 'clock'>) =>
+  (accountId: string, causedBy?: MoveCause): CommandContext => {
+    const commandId = ids.uuid();
+    return {
+      commandId,
+      correlationId: causedBy?.correlationId ?? commandId,
+      causationId: causedBy?.commandId ?? commandId,
+      accountId,
+      actor: causedBy?.actor ?? FAILOVER,
+      nowMs: clock.wallMs(),
+      ...(causedBy?.via === undefined ? {} : { via: causedBy.via }),
+    };
+  };

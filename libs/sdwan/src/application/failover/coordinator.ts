@@ -1,20 +1,22 @@
 import { errorMessage } from '#kernel';
 import type { agentV1 } from '#proto';
-import type { CommandContext } from '#processing';
 import { assess, type Assessment } from '../../domain/failover/assess.js';
 import { chooseCandidates, RETURNING, type Choice } from '../../domain/failover/choose.js';
 import type { MovePlan } from '../../domain/failover/move.js';
 import type { MoveReason } from '../../domain/events.js';
 import { sameMember, type LiveVirtualIp, type Member } from '../../domain/virtual-ip/state.js';
-import { aborted, causeOf, FAILOVER, NOT_LEADING, type CoordinatorDeps } from './coordinator-deps.js';
+import { aborted, causeOf, contextOf, FAILOVER, NOT_LEADING, type CoordinatorDeps } from './coordinator-deps.js';
 import { AgentFacts } from './facts.js';
 import { MoveRun, type MoveCause, type MoveDeps, type MoveResult } from './move-run.js';
 import { planMove } from './plan-move.js';
 import { PlatformVoter } from './platform-voter.js';
+import { Retries } from './retries.js';
 
 const TICK_MS = 1_000;
 /** A move that the log shows as running but nobody here runs: an earlier life's. It gets this long to end by itself. */
 const RETRY_MS = 1_000;
+/** After a move that found no majority of voters: the VIP may be away all this time. */
+const RETRY_SOON_MS = 200;
 const LOOK_AGAIN_MS = 5_000;
 
 /**
@@ -25,7 +27,7 @@ export class FailoverCoordinator {
   readonly facts: AgentFacts;
   readonly voter: PlatformVoter;
   private readonly runs = new Map<string, MoveRun>();
-  private readonly retryAt = new Map<string, number>();
+  private readonly retries: Retries;
   private readonly movedAt = new Map<string, number>();
   /** The epoch at which voters heard a holder when they were asked last, where a move ended because of that. */
   private readonly heldAt = new Map<string, number>();
@@ -40,6 +42,7 @@ export class FailoverCoordinator {
     const now = () => deps.clock.monotonicMs();
     this.facts = new AgentFacts(deps.model, deps.link, now);
     this.voter = new PlatformVoter(deps.model, deps.link, now, deps.lease.ttlMs);
+    this.retries = new Retries(deps.clock, deps.timers, (vipId) => this.lookAt(vipId));
   }
 
   /** As AgentFacts.adopt; moves that the other one runs are not taken over: in a fork they are resumed from the log. */
@@ -47,7 +50,7 @@ export class FailoverCoordinator {
     this.adopted = true;
     this.facts.adopt(other.facts);
     this.voter.adopt(other.voter);
-    for (const [vipId, at] of other.retryAt) this.retryAt.set(vipId, at);
+    this.retries.adopt(other.retries);
     for (const [vipId, at] of other.movedAt) this.movedAt.set(vipId, at);
   }
 
@@ -55,7 +58,7 @@ export class FailoverCoordinator {
   takeLead(): void {
     this.yielded = false;
     if (this.adopted) return;
-    this.retryAt.clear();
+    this.retries.clear();
     this.facts.startAnew();
     this.voter.startAnew();
   }
@@ -82,6 +85,7 @@ export class FailoverCoordinator {
   close(): void {
     for (const stop of this.stop) stop();
     this.stop = [];
+    this.retries.stop();
   }
 
   tick(): void {
@@ -102,16 +106,13 @@ export class FailoverCoordinator {
 
   onSuspected(instanceId: string): void {
     this.facts.markSuspected(instanceId);
-    this.lookAnew(instanceId);
+    this.retries.clear();
+    this.onInstance(instanceId);
   }
 
   onLost(instanceId: string): void {
     this.facts.markLost(instanceId);
-    this.lookAnew(instanceId);
-  }
-
-  private lookAnew(instanceId: string): void {
-    this.retryAt.clear();
+    this.retries.clear();
     this.onInstance(instanceId);
   }
 
@@ -170,7 +171,7 @@ export class FailoverCoordinator {
     const order = target === undefined ? choice.order : [target];
     // Somebody is about to be able to take it: nothing is to be decided before.
     if (order.length === 0 && choice.passedOver.some(({ why }) => why === RETURNING)) {
-      this.retryAt.set(vip.virtualIpId, this.deps.clock.monotonicMs() + RETRY_MS);
+      this.retries.in(vip.virtualIpId, RETRY_MS);
       return aborted(vip, 'candidates are just coming back');
     }
     return this.run(vip, reason, planMove(this.deps, vip, order, planned, reason), causedBy);
@@ -179,9 +180,8 @@ export class FailoverCoordinator {
   private look(vip: LiveVirtualIp, cause?: MoveCause): void {
     // Agents report from when they are admitted; what the log says of their VIPs may not be folded by then.
     if (this.stop.length === 0 || this.runs.has(vip.virtualIpId)) return;
-    const now = this.deps.clock.monotonicMs();
-    if ((this.retryAt.get(vip.virtualIpId) ?? -Infinity) > now) return;
-    const verdict = this.assess(vip, now);
+    if (this.retries.waits(vip.virtualIpId)) return;
+    const verdict = this.assess(vip, this.deps.clock.monotonicMs());
     if (verdict.kind === 'stay' || this.isUnheard(vip, verdict.kind === 'resume')) return;
     if (verdict.kind === 'resume') return this.resume(vip);
     if (verdict.kind === 'strand') return this.background(vip, this.strand(vip, cause));
@@ -191,14 +191,14 @@ export class FailoverCoordinator {
   /** Only if nobody else sees the lone holder either; as long as somebody does, that is asked again now and then. */
   private async strand(vip: LiveVirtualIp, cause?: MoveCause): Promise<MoveResult> {
     const result = await this.run(vip, 'lease_lost', planMove(this.deps, vip, [], false, 'lease_lost'), cause);
-    this.retryAt.set(vip.virtualIpId, this.deps.clock.monotonicMs() + LOOK_AGAIN_MS);
+    this.retries.in(vip.virtualIpId, LOOK_AGAIN_MS);
     return result;
   }
 
   private background(vip: LiveVirtualIp, move: Promise<MoveResult>): void {
     move.catch((error: unknown) => {
       this.runs.delete(vip.virtualIpId);
-      this.retryAt.set(vip.virtualIpId, this.deps.clock.monotonicMs() + RETRY_MS);
+      this.retries.in(vip.virtualIpId, RETRY_MS);
       this.deps.log.error(
         { vip: vip.virtualIpId, error: errorMessage(error) },
         'VIP move broke off; it is tried again',
@@ -246,9 +246,8 @@ export class FailoverCoordinator {
     run.begin();
     const result = await run.done;
     this.runs.delete(vip.virtualIpId);
-    const now = this.deps.clock.monotonicMs();
-    if (result.outcome === 'moved') this.movedAt.set(vip.virtualIpId, now);
-    this.retryAt.set(vip.virtualIpId, now + RETRY_MS);
+    if (result.outcome === 'moved') this.movedAt.set(vip.virtualIpId, this.deps.clock.monotonicMs());
+    this.retries.in(vip.virtualIpId, result.detail === 'no_majority' ? RETRY_SOON_MS : RETRY_MS);
     if (result.detail === 'holder_alive') this.heldAt.set(vip.virtualIpId, plan.epoch);
     else this.heldAt.delete(vip.virtualIpId);
     this.lastWord.set(vip.virtualIpId, `${reason}: ${result.outcome} (${result.detail}) at epoch ${result.epoch}`);
@@ -256,24 +255,27 @@ export class FailoverCoordinator {
   }
 
   private moveDeps(): MoveDeps {
-    const { model, transactor, link, clock, timers, log, lease, ids, holderReady } = this.deps;
-    const context = (accountId: string, causedBy?: MoveCause): CommandContext => {
-      const commandId = ids.uuid();
-      return {
-        commandId,
-        correlationId: causedBy?.correlationId ?? commandId,
-        causationId: causedBy?.commandId ?? commandId,
-        accountId,
-        actor: causedBy?.actor ?? FAILOVER,
-        nowMs: clock.wallMs(),
-        ...(causedBy?.via === undefined ? {} : { via: causedBy.via }),
-      };
+    const { model, transactor, link, clock, timers, log, lease, holderReady } = this.deps;
+    return {
+      model,
+      transactor,
+      link,
+      voter: this.voter,
+      clock,
+      timers,
+      log,
+      lease,
+      holderReady,
+      context: contextOf(this.deps),
     };
-    return { model, transactor, link, voter: this.voter, clock, timers, log, lease, holderReady, context };
   }
 
   private onVirtualIp(vipId: string): void {
     this.markCandidates();
+    this.lookAt(vipId);
+  }
+
+  private lookAt(vipId: string): void {
     const known = this.deps.model.virtualIp(vipId);
     if (known !== undefined) this.look(known.vip);
   }

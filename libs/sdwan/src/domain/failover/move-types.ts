@@ -46,6 +46,12 @@ export type Phase =
   | 'stranding'
   | 'over';
 
+/** When a voter heard the holder last: it answered some time between the question and the arrival of its answer. */
+export interface Heard {
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
 export interface MoveState {
   readonly plan: MovePlan;
   readonly phase: Phase;
@@ -57,11 +63,17 @@ export interface MoveState {
   readonly candidate: number;
   readonly order: readonly Member[];
   /** Answers to the current round of questions, by instance. */
-  readonly replies: ReadonlyMap<string, { readonly heardAtMs: number }>;
-  /** When a voter last heard the holder, as the first round told. */
-  readonly firstHeardAtMs: number;
+  readonly replies: ReadonlyMap<string, Heard>;
+  /** The same, of the first round. */
+  readonly firstReplies: ReadonlyMap<string, Heard>;
+  /** When the current round of questions was sent. */
+  readonly askedMs: number;
   readonly rounds: number;
+  /** How often in a row a round ended without enough answers. */
+  readonly unheard: number;
   readonly acks: ReadonlyMap<string, number>;
+  /** When the candidate said that it answers for the address; it acknowledges when it has that on disk as well. */
+  readonly answeredMs: number | undefined;
   /** The candidate did not answer in time: witnesses are asked whether it holds the address nevertheless. */
   readonly unanswered: boolean;
   /** Devices were told of this epoch's holder. */

@@ -4,6 +4,7 @@ import {
   ASK_MS,
   LOOK_MS,
   UNHEARD_LIMIT_MS,
+  type Heard,
   type MoveEffect,
   type MoveInput,
   type MoveState,
@@ -12,9 +13,11 @@ import {
 
 /** The way of the answer is in `left` already. */
 const RECHECK_MARGIN_MS = 2;
-/** Two rounds may place the same beat this far apart: the answers travel. */
-const SAME_BEAT_MS = 60;
+/** Voters tell whole milliseconds. */
+const ROUNDING_MS = 1;
 const MAX_ROUNDS = 4;
+/** Witnesses that are as busy as everybody after a crash are waited for this often; the next try would begin a second later. */
+const MAX_WAITS = 4;
 
 /** Voters without a lease are nobody: a single candidate cannot be taken over from. */
 const hasLease = (state: MoveState): boolean => state.plan.voters.length >= 2;
@@ -38,22 +41,23 @@ const asked = (state: MoveState) =>
  * still hear the holder. What binds them is the new holder's own first beat, once the move is in the log and everybody knows
  * its part; so a platform that dies before has changed nothing, and one that dies after is not needed any more.
  */
-export const askWitnesses = (state: MoveState): MoveStep => {
-  if (!hasLease(state)) return state.order.length > 0 ? start(state) : askOnlookers(state);
+export const askWitnesses = (state: MoveState, nowMs: number): MoveStep => {
+  if (!hasLease(state)) return state.order.length > 0 ? start(state) : askOnlookers(state, nowMs);
   const ask = { kind: 'ask', epoch: state.plan.epoch, to: asked(state) } as const;
-  return enter({ ...state, replies: new Map(), rounds: state.rounds + 1 }, 'witnessing', [ask], ASK_MS);
+  const next = { ...state, replies: new Map<string, Heard>(), askedMs: nowMs, rounds: state.rounds + 1 };
+  return enter(next, 'witnessing', [ask], ASK_MS);
 };
 
-const askOnlookers = (state: MoveState): MoveStep => {
+const askOnlookers = (state: MoveState, nowMs: number): MoveStep => {
   const ask = { kind: 'ask', epoch: state.plan.epoch, to: asked(state) } as const;
-  const next = enter({ ...state, replies: new Map() }, 'witnessing', [ask], LOOK_MS);
+  const next = enter({ ...state, replies: new Map(), askedMs: nowMs }, 'witnessing', [ask], LOOK_MS);
   return ask.to.length === 0 ? evaluateOnlookers(next.state, true) : next;
 };
 
 /** Whoever gets an answer from the VIP saves it. If nobody could look, silence has to last longer to be believed. */
 const evaluateOnlookers = (state: MoveState, deadline: boolean): MoveStep => {
   const looks = [...state.replies.values()];
-  if (looks.some(({ heardAtMs }) => heardAtMs !== -Infinity)) return finish(state, 'aborted', 'holder_alive');
+  if (looks.some(({ notAfterMs }) => notAfterMs !== -Infinity)) return finish(state, 'aborted', 'holder_alive');
   if (looks.length < asked(state).length && !deadline) return { state, effects: [] };
   const believed = looks.length > 0 || state.plan.unheardMs >= UNHEARD_LIMIT_MS;
   return believed ? strand(state) : finish(state, 'aborted', 'no_witness');
@@ -82,17 +86,20 @@ export const onReply = (state: MoveState, input: Extract<MoveInput, { kind: 'pro
   if (!asking || input.epoch !== state.plan.epoch || !asked(state).some((voter) => voter.instance_id === input.from))
     return { state, effects: [] };
   if (!hasLease(state) && input.looked === false) return { state, effects: [] };
-  const heardAtMs = input.heardMsAgo < 0 ? -Infinity : nowMs - input.heardMsAgo;
-  const next = { ...state, replies: new Map(state.replies).set(input.from, { heardAtMs }) };
+  const ago = input.heardMsAgo < 0 ? Infinity : input.heardMsAgo;
+  const heard = { notBeforeMs: state.askedMs - ago, notAfterMs: nowMs - ago };
+  const next = { ...state, replies: new Map(state.replies).set(input.from, heard) };
   return state.phase === 'witnessing' ? evaluateWitnesses(next, nowMs, false) : evaluatePrepared(next, false);
 };
 
 /** All of them, or at the deadline a majority of the voters; who is not prepared by then is told later. */
 export const evaluatePrepared = (state: MoveState, deadline: boolean): MoveStep => {
   const voters = hasLease(state) ? asked(state) : [];
+  // Who is gone, or was never told that it is to go, is not waited for.
+  const members = state.plan.members.filter((m) => state.plan.planned || !sameMember(m, state.plan.from));
   const all =
     voters.every((voter) => state.replies.has(voter.instance_id)) &&
-    state.plan.members.every((member) => state.prepared.has(member.instance_id));
+    members.every((member) => state.prepared.has(member.instance_id));
   if (!all && !deadline) return { state, effects: [] };
   const votes = state.replies.size + (state.plan.platformVotes ? 1 : 0);
   if (voters.length > 0 && votes < quorum(state)) return finish(state, 'aborted', 'no_majority');
@@ -104,22 +111,28 @@ export const evaluateWitnesses = (state: MoveState, nowMs: number, deadline: boo
   if (!hasLease(state)) return evaluateOnlookers(state, deadline);
   const answers = [...state.replies.values()];
   if (answers.length < asked(state).length && !deadline) return { state, effects: [] };
-  if (answers.length === 0 || answers.length + (state.plan.platformVotes ? 1 : 0) < quorum(state))
-    return finish(state, 'aborted', 'no_majority');
-  const heardAt = Math.max(...answers.map((answer) => answer.heardAtMs));
-  const first = state.rounds <= 1;
-  if (!first && heardAt > state.firstHeardAtMs + SAME_BEAT_MS) return finish(state, 'aborted', 'holder_alive');
-  const left = heardAt + state.plan.ttlMs - nowMs;
+  const few = answers.length === 0 || answers.length + (state.plan.platformVotes ? 1 : 0) < quorum(state);
+  if (few && state.unheard < MAX_WAITS)
+    return enter({ ...state, unheard: state.unheard + 1 }, 'witnessing', [], ASK_MS);
+  if (few) return finish(state, 'aborted', 'no_majority');
+  if (state.rounds > 1 && beatsStill(state)) return finish(state, 'aborted', 'holder_alive');
+  const left = Math.max(...answers.map(({ notAfterMs }) => notAfterMs)) + state.plan.ttlMs - nowMs;
   if (left <= 0) return start(state);
   if (state.rounds >= MAX_ROUNDS) return finish(state, 'aborted', 'holder_alive');
   // It was heard within the TTL, perhaps just before it died: ask again when that beat can no longer count.
-  return enter(
-    { ...state, firstHeardAtMs: first ? heardAt : state.firstHeardAtMs },
-    'rechecking',
-    [],
-    left + RECHECK_MARGIN_MS,
-  );
+  const firstReplies = state.rounds <= 1 ? state.replies : state.firstReplies;
+  return enter({ ...state, firstReplies }, 'rechecking', [], left + RECHECK_MARGIN_MS);
 };
+
+/**
+ * Somebody has heard a later beat than the one it told of first, however long the two answers took. Merely having waited
+ * for an answer (the platform or the voter was busy for a moment) proves nothing, and must not put the move off by a second.
+ */
+const beatsStill = ({ replies, firstReplies }: MoveState): boolean =>
+  [...replies].some(([voter, { notBeforeMs }]) => {
+    const first = firstReplies.get(voter);
+    return first !== undefined && notBeforeMs > first.notAfterMs + ROUNDING_MS;
+  });
 
 /** The candidate is given up. */
 export const failed = (state: MoveState): MoveStep => {

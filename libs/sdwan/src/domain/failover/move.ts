@@ -1,5 +1,5 @@
 import { assertNever } from '#kernel';
-import { sameMember } from '../virtual-ip/state.js';
+import { sameMember, type Member } from '../virtual-ip/state.js';
 import { enter, finish } from './move-steps.js';
 import {
   askWitnesses,
@@ -41,10 +41,13 @@ export const newMove = (plan: MovePlan, nowMs: number): MoveState => ({
       ? plan.order
       : [plan.resume.to, ...plan.order.filter((m) => !sameMember(m, plan.resume!.to))],
   replies: new Map(),
-  firstHeardAtMs: -Infinity,
+  firstReplies: new Map(),
+  askedMs: nowMs,
   rounds: 0,
+  unheard: 0,
   unanswered: false,
   acks: new Map(),
+  answeredMs: undefined,
   announced: false,
   prepared: new Set(),
 });
@@ -57,7 +60,7 @@ export const stepMove = (state: MoveState, input: MoveInput, nowMs: number): Mov
   if (state.phase === 'over') return { state, effects: [] };
   switch (input.kind) {
     case 'begin':
-      return state.phase === 'new' ? begin(state) : { state, effects: [] };
+      return state.phase === 'new' ? begin(state, nowMs) : { state, effects: [] };
     case 'promise':
       return onReply(state, input, nowMs);
     case 'timer':
@@ -79,21 +82,22 @@ export const stepMove = (state: MoveState, input: MoveInput, nowMs: number): Mov
 
 const isAsking = (phase: Phase) => phase === 'witnessing' || phase === 'rechecking';
 
-const begin = (state: MoveState): MoveStep => {
-  if (state.plan.resume !== undefined) return hold(state, state.beganMs);
-  if (state.order.length === 0) return withoutCandidate(state);
-  return state.plan.planned || state.plan.ordered || state.plan.from === null ? prepare(state) : askWitnesses(state);
+const begin = (state: MoveState, nowMs: number): MoveStep => {
+  const { resume, planned, ordered, from } = state.plan;
+  if (resume !== undefined) return hold(state, nowMs);
+  if (state.order.length === 0) return withoutCandidate(state, nowMs);
+  return planned || ordered || from === null ? prepare(state) : askWitnesses(state, nowMs);
 };
 
 /**
  * Peers of a stranded VIP are told that it cannot be reached, so nobody strands one whose holder may only be out of the
  * platform's sight: it has been removed, or witnesses say that it is dead.
  */
-const withoutCandidate = (state: MoveState): MoveStep => {
+const withoutCandidate = (state: MoveState, nowMs: number): MoveStep => {
   const { from, planned, ordered, voters } = state.plan;
   if (from === null || planned) return finish(state, 'aborted', 'no_candidate');
   if (ordered && !voters.some((voter) => sameMember(voter, from))) return strand(state);
-  return askWitnesses(state);
+  return askWitnesses(state, nowMs);
 };
 
 const target = (state: MoveState) => state.order[state.candidate]!;
@@ -115,7 +119,7 @@ const onAppended = (state: MoveState, nowMs: number): MoveStep => {
     case 'starting':
       return hold(state, nowMs);
     case 'failing':
-      return nextCandidate(state);
+      return nextCandidate(state, nowMs);
     case 'completing':
       return finish(state, 'moved', target(state).instance_id);
     case 'stranding':
@@ -130,13 +134,13 @@ const onDeadline = (state: MoveState, nowMs: number): MoveStep => {
     case 'witnessing':
       return evaluateWitnesses(state, nowMs, true);
     case 'rechecking':
-      return askWitnesses(state);
+      return askWitnesses(state, nowMs);
     case 'preparing':
       return evaluatePrepared(state, true);
     case 'holding': {
-      const unanswered = { ...state, unanswered: true, rounds: 0, firstHeardAtMs: -Infinity };
+      const unanswered = { ...state, unanswered: true, rounds: 0, unheard: 0 };
       // It may answer for the address without the platform seeing it: nothing is written before witnesses deny that.
-      return state.plan.planned || state.plan.ordered ? failed(unanswered) : askWitnesses(unanswered);
+      return state.plan.planned || state.plan.ordered ? failed(unanswered) : askWitnesses(unanswered, nowMs);
     }
     case 'resetting':
       return spread(state);
@@ -152,7 +156,7 @@ const onDeadline = (state: MoveState, nowMs: number): MoveStep => {
 };
 
 /** The next one in line; as the last resort of a planned move the old holder itself, which still lives. */
-const nextCandidate = (state: MoveState): MoveStep => {
+const nextCandidate = (state: MoveState, nowMs: number): MoveStep => {
   const { from, planned } = state.plan;
   const tried = state.order.slice(0, state.candidate + 1);
   const back = planned && from !== null && !state.order.some((m) => sameMember(m, from)) ? [from] : [];
@@ -163,14 +167,15 @@ const nextCandidate = (state: MoveState): MoveStep => {
     candidate: state.candidate + 1,
     epoch: state.epoch + 1,
     acks: new Map<string, number>(),
+    answeredMs: undefined,
     announced: false,
     unanswered: false,
     rounds: 0,
-    firstHeardAtMs: -Infinity,
+    unheard: 0,
   };
   if (next.candidate < order.length) return prepare(next);
   // Whoever did not answer may hold it all the same; it is stranded when witnesses say that nobody does.
-  return next.plan.voters.length < 2 ? finish(next, 'aborted', 'no_candidate') : askWitnesses(next);
+  return next.plan.voters.length < 2 ? finish(next, 'aborted', 'no_candidate') : askWitnesses(next, nowMs);
 };
 
 const onAck = (state: MoveState, input: Extract<MoveInput, { kind: 'ack' }>, nowMs: number): MoveStep => {
@@ -178,10 +183,11 @@ const onAck = (state: MoveState, input: Extract<MoveInput, { kind: 'ack' }>, now
     const prepared = { ...state, prepared: new Set(state.prepared).add(input.from) };
     return state.phase === 'preparing' ? evaluatePrepared(prepared, false) : { state: prepared, effects: [] };
   }
-  // Its word from before it has all on disk: enough to send devices there, which nobody else tells.
+  // Its word from before it has all on disk. A slow disk or a busy node must not make it look like one that does not answer:
+  // another move would then reset every connection once more.
   if (input.role === 'answering')
     return state.phase === 'holding' && input.from === target(state).instance_id
-      ? announce(state)
+      ? held({ ...state, answeredMs: nowMs })
       : { state, effects: [] };
   const known = { ...state, acks: new Map(state.acks).set(input.from, nowMs) };
   switch (state.phase) {
@@ -231,20 +237,21 @@ const others = (state: MoveState) =>
     (m) => m.instance_id !== target(state).instance_id && m.instance_id !== leaving(state)?.instance_id,
   );
 
-/** The holder of before a crash is told too, but nobody waits for it. */
-const awaited = (state: MoveState) =>
-  others(state).filter((m) => state.plan.planned || m.instance_id !== state.plan.from?.instance_id);
+/** The holder of before a crash is told too, but nobody waits for it. The new one acknowledges what it has on disk. */
+const awaited = (state: MoveState) => [
+  target(state),
+  ...others(state).filter((m) => state.plan.planned || m.instance_id !== state.plan.from?.instance_id),
+];
 
 /** Those that have not acknowledged yet; most have, at the new holder's word. */
 const spread = (state: MoveState): MoveStep => {
   const to = others(state).filter((m) => !state.acks.has(m.instance_id));
-  if (to.length === 0) return linger(state);
-  const push: MoveEffect = { kind: 'push', epoch: state.epoch, holder: target(state), to, releaseAfterMove: false };
-  if (awaited(state).every((m) => state.acks.has(m.instance_id))) {
-    const next = linger(state);
-    return { state: next.state, effects: [push, ...next.effects] };
-  }
-  return enter(state, 'spreading', [push], SPREAD_DEADLINE_MS);
+  const tell = { kind: 'push', epoch: state.epoch, holder: target(state), to, releaseAfterMove: false } as const;
+  const push = to.length === 0 ? [] : [tell];
+  if (!awaited(state).every((m) => state.acks.has(m.instance_id)))
+    return enter(state, 'spreading', push, SPREAD_DEADLINE_MS);
+  const next = linger(state);
+  return { state: next.state, effects: [...push, ...next.effects] };
 };
 
 /** Devices learn of the new holder over a feed and take a while; until then the old one answers them as well. */
@@ -269,7 +276,9 @@ const release = (state: MoveState): MoveStep => {
 const complete = (state: MoveState): MoveStep => {
   const asked = [target(state), ...others(state), ...(leaving(state) === undefined ? [] : [leaving(state)!])];
   const acked = asked.filter((m) => state.acks.has(m.instance_id));
-  const last = Math.max(state.startedMs, ...acked.map((m) => state.acks.get(m.instance_id)!));
+  const answeredMs = (m: Member) =>
+    m.instance_id === target(state).instance_id ? state.answeredMs : state.acks.get(m.instance_id);
+  const last = Math.max(state.startedMs, ...asked.map((m) => answeredMs(m) ?? state.acks.get(m.instance_id) ?? 0));
   const report = {
     acksMs: Object.fromEntries(
       acked.map((m) => [m.peer_id, Math.round(state.acks.get(m.instance_id)! - state.startedMs)]),
