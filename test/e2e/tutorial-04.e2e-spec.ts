@@ -2,11 +2,15 @@ import { Narrator } from '../../apps/lab/src/demo/narrator.js';
 import { SERVERS, Story, WORKER, type StoryResult } from '../../apps/lab/src/demo/story.js';
 import { labWorld } from '../../apps/lab/src/demo/world.js';
 import { PingProbe } from '../../apps/lab/src/probes/ping.js';
+import { TenantStory, type Tenant } from '../../apps/lab/src/demo/tenant-story.js';
 import { sleep, until } from '../../apps/lab/src/processes.js';
 import { LabRig } from './support/lab-rig.js';
+import { OutsideClient } from './support/outside-client.js';
 import { describeWithRealParts } from './support/with-real-parts.js';
 
 const SECOND_WORKER = 'k3s-worker-2';
+/** Tenants of tutorial 05, each built by a client of its own, over another transport. */
+const TENANTS = { http: ['b-server', 'b-worker'], stdio: ['c-server', 'c-worker'] } as const;
 
 describeWithRealParts('tutorial 04 over real WireGuard', {}, () => {
   let rig: LabRig;
@@ -14,7 +18,7 @@ describeWithRealParts('tutorial 04 over real WireGuard', {}, () => {
 
   beforeAll(async () => {
     rig = await LabRig.create({
-      hosts: [...SERVERS, WORKER, SECOND_WORKER],
+      hosts: [...SERVERS, WORKER, SECOND_WORKER, ...TENANTS.http, ...TENANTS.stdio],
       agentEnv: { K3S_DOUBLE_NODE_GRACE_MS: '6000', K3S_DOUBLE_LEASE_RENEW_MS: '1500' },
     });
   }, 120_000);
@@ -34,8 +38,21 @@ describeWithRealParts('tutorial 04 over real WireGuard', {}, () => {
   const machineOf = (instance: string): string =>
     [...rig.lab.agents].find(([, agent]) => agent.instanceId === instance)![0];
 
-  it('plays as written, through MCP calls only, and a drain moves the endpoint without losing it', async () => {
-    story = await new Story(rig.operator, labWorld(rig.lab), new Narrator(true)).play();
+  /** The official client in a process of its own, with the token of an ordinary operator. */
+  const outside = async (name: string, transport: 'http' | 'stdio') => {
+    const { token } = await rig.operator.call<{ token: { secret: string } }>('system_create_operator', {
+      name,
+      role: 'operator',
+    });
+    const { root, platform } = rig;
+    return OutsideClient.operator({ root, url: platform.httpUrl, token: token.secret, transport });
+  };
+
+  it('plays as written, through MCP calls of a client outside, and a drain moves the endpoint without losing it', async () => {
+    const { client, operator } = await outside('assistant', 'http');
+    expect(client.ready.era).toBe('modern');
+    story = await new Story(operator, labWorld(rig.lab), new Narrator(true)).play();
+    await client.close();
     expect(story.gaps).toMatchObject({ pingMs: story.drainGapMs });
     for (const gap of [story.gaps.pingMs, story.gaps.httpsMs, story.gaps.watchMs]) expect(gap).toBeLessThan(3_000);
     // The drained node became unschedulable, and the watch told.
@@ -109,4 +126,27 @@ describeWithRealParts('tutorial 04 over real WireGuard', {}, () => {
     expect(longestGapMs).toBeLessThan(5_000);
     expect((await kubectl('get', 'nodes')).stdout).toContain('k3s-worker-1');
   }, 90_000);
+
+  it('has room for the tenants of tutorial 05, played at once over Streamable HTTP and over stdio, each out of the others’ reach', async () => {
+    const { networks } = await rig.operator.call<{ networks: { id: string }[] }>('system_sdwan_list_networks', {});
+    const other = { clusterId: story.clusterId, networkId: networks[0]!.id, vip: story.vip };
+    const succeeds = async (host: string, ...argv: string[]) => (await rig.lab.exec(host, argv)).code === 0;
+    const tenant = (name: string, [server, worker]: readonly [string, string]): Tenant => ({
+      ...{ name, server, worker, other },
+      reaches: (host, address) => succeeds(host, 'ping', '-c', '1', '-W', '2', address),
+      opens: (host, address) => succeeds(host, 'timeout', '2', 'bash', '-c', `exec 3<>/dev/tcp/${address}/6443`),
+    });
+    const play = async (transport: 'http' | 'stdio') => {
+      const { client, operator } = await outside(`tenant-of-${transport}`, transport);
+      expect(client.ready.tools).toBeGreaterThan(50);
+      await new TenantStory(operator, labWorld(rig.lab), new Narrator(true)).play(
+        tenant(`tenant-of-${transport}`, TENANTS[transport]),
+      );
+      await client.close();
+    };
+    await Promise.all([play('http'), play('stdio')]);
+    const left = await rig.operator.call<{ clusters: { id: string }[] }>('kubernetes_list_clusters', {});
+    expect(left.clusters.map(({ id }) => id)).toEqual([story.clusterId]);
+    expect(await rig.operator.call('verify_audit', {})).toMatchObject({ intact: true });
+  }, 180_000);
 });

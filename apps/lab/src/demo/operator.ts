@@ -1,4 +1,4 @@
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client, StreamableHTTPClientTransport, type CallToolResult } from '@modelcontextprotocol/client';
 
 export interface Refused {
   readonly code: string;
@@ -17,9 +17,15 @@ export class ToolRefused extends Error {
   }
 }
 
+/** What an operator's calls go through: the official client, here or in a process of its own. */
+export interface McpCaller {
+  callTool(call: { readonly name: string; readonly arguments: Record<string, unknown> }): Promise<CallToolResult>;
+  close(): Promise<void>;
+}
+
 /** An operator as an AI assistant would be one: the official MCP client, a bearer token, and nothing else. */
 export class Operator {
-  private constructor(private readonly client: Client) {}
+  constructor(private readonly client: McpCaller) {}
 
   static async connect(mcpUrl: string, token: string): Promise<Operator> {
     const client = new Client({ name: 'drover-demo', version: '1.0.0' });
