@@ -31,6 +31,7 @@ an unknown name that begins with \`DROVER_\`. An empty value counts as absent.`,
       [
         ['`DROVER_URL`', '`drover`', 'The platform; default `http://` and `DROVER_HTTP_ADDR`'],
         ['`DROVER_TOKEN`', '`drover`', 'Operator token; default `admin.token` in `DROVER_DATA_DIR`'],
+        ['`DROVER_TOKEN_FILE`', '`drover`', 'A file with the operator token, as `--token-file`; `-` is stdin'],
         ['`DROVER_JOIN_TOKEN`', '`drover-agent`', 'Join token, when neither `--token-file` nor `--token` is given'],
         ['`DROVER_K3S_BIN`', 'the lab', 'The real K3s for `npm run demo`; otherwise the stand-in'],
         [

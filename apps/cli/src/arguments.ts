@@ -1,5 +1,6 @@
 import { CliError } from './errors.js';
 import type { GlobalFlags } from './settings.js';
+import { refuseTokenOnCommandLine } from './token-file.js';
 import type { Parameter, Tool } from './catalogue.js';
 
 export interface CommandLine {
@@ -28,10 +29,11 @@ export const parseCommandLine = (argv: readonly string[]): CommandLine => {
   let version = false;
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i]!;
-    const [, name, inline] = /^--?(url|token|context|output|o|fields)(?:=(.*))?$/s.exec(word) ?? [];
+    const [, name, inline] = /^--?(url|token|token-file|context|output|o|fields)(?:=(.*))?$/s.exec(word) ?? [];
+    if (name === 'token') refuseTokenOnCommandLine();
     if (name !== undefined) {
       const value = inline ?? valueAfter(argv, i++, word);
-      flags[name === 'o' ? 'output' : (name as 'url')] = value;
+      flags[name === 'o' ? 'output' : name === 'token-file' ? 'tokenFile' : (name as 'url')] = value;
     } else if (word === '--no-headers') flags.noHeaders = true;
     else if (word === '--json' && argv[i + 1]?.trimStart().startsWith('{')) words.push(word, argv[++i]!);
     else if (word === '--json') flags.json = true;

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { parseCommandLine, toolArguments } from './arguments.js';
 import type { Tool } from './catalogue.js';
 import { CliError } from './errors.js';
@@ -50,8 +53,8 @@ it.each([
 });
 
 it('takes global flags wherever they stand, and tells --json from --json OBJECT', () => {
-  expect(parseCommandLine(['node', 'list', '--json', '--url=http://x', '--token', 't', '-h'])).toEqual({
-    flags: { json: true, url: 'http://x', token: 't' },
+  expect(parseCommandLine(['node', 'list', '--json', '--url=http://x', '--token-file', 't', '-h'])).toEqual({
+    flags: { json: true, url: 'http://x', tokenFile: 't' },
     help: true,
     version: false,
     words: ['node', 'list'],
@@ -59,13 +62,26 @@ it('takes global flags wherever they stand, and tells --json from --json OBJECT'
   expect(parseCommandLine(['tool', 'x', '--json', '{"a":1}']).words).toEqual(['tool', 'x', '--json', '{"a":1}']);
 });
 
+it.each([['--token', 'drv_secret'], ['--token=drv_secret'], ['-token', 'drv_secret']])(
+  'takes no token as an argument: %s',
+  (...words) => {
+    const refusal = expect.objectContaining({ exitCode: 2, hint: expect.stringContaining('--token-file') });
+    expect(() => parseCommandLine(['node', 'list', ...words])).toThrow(refusal);
+  },
+);
+
 it('finds the platform and the token, flags first', () => {
   const env = { DROVER_TOKEN: 'e', DROVER_HTTP_ADDR: '0.0.0.0:9000' };
   expect(resolveSettings({ json: false }, env)).toEqual({ url: 'http://127.0.0.1:9000', token: 'e', json: false });
-  expect(resolveSettings({ json: false, token: 'f', url: 'http://h:1/' }, env)).toMatchObject({
-    url: 'http://h:1',
-    token: 'f',
-  });
+  const file = join(mkdtempSync(join(tmpdir(), 'drover-token-')), 'token');
+  writeFileSync(file, 'f\n');
+  const flags = { json: false, tokenFile: file, url: 'http://h:1/' };
+  expect(resolveSettings(flags, env)).toMatchObject({ url: 'http://h:1', token: 'f' });
+  expect(resolveSettings({ json: false }, { DROVER_TOKEN_FILE: file, DROVER_HTTP_ADDR: 'h:1' }).token).toBe('f');
+  writeFileSync(file, 'two words\n');
+  expect(() => resolveSettings(flags, env)).toThrow(`${file} holds no token`);
+  rmSync(dirname(file), { recursive: true });
+  expect(() => resolveSettings(flags, env)).toThrow(expect.objectContaining({ exitCode: 4 }));
   expect(() => resolveSettings({ json: false }, { DROVER_DATA_DIR: '/nowhere' })).toThrow(CliError);
   expect(() => resolveSettings({ json: false, url: 'ftp://x' }, env)).toThrow('--url ftp://x');
 });

@@ -1,4 +1,5 @@
 import type { Cli } from './cli.js';
+import type { ContextCommand } from './contexts/command.js';
 import { CliError } from './errors.js';
 import { exitCodesHelp, USAGE } from './help.js';
 import { resolveSettings, type GlobalFlags } from './settings.js';
@@ -80,7 +81,11 @@ const context: Own = async (command) => {
   const { fetchTools } = await import('./client.js');
   const check = (url: string, token: string) => fetchTools({ url, token, json: false });
   const words = command.words[0] === 'login' ? command.words : command.words.slice(1);
-  return runContext({ ...command, words, stdin: process.stdin, out: output.out, check });
+  const obtain: ContextCommand['obtain'] = async (url, how) => {
+    const { browserLogin } = await import('./login/login.js');
+    return browserLogin({ url, ...how, env: command.env, stdin: process.stdin, progress });
+  };
+  return runContext({ ...command, words, stdin: process.stdin, out: output.out, check, obtain });
 };
 
 const wait: Own = async (command) => {

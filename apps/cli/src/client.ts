@@ -18,12 +18,16 @@ const causeOf = (error: unknown): string => {
   return cause instanceof Error ? cause.message || cause.name : String(cause);
 };
 
-const request = async (settings: Settings, path: string, init: RequestInit): Promise<Record<string, unknown>> => {
+type Whom = Pick<Settings, 'url'> & Partial<Pick<Settings, 'token'>>;
+
+const request = async (settings: Whom, path: string, init: RequestInit): Promise<Record<string, unknown>> => {
   let response: Response;
+  const { token } = settings;
+  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
   try {
     response = await fetch(`${settings.url}${path}`, {
       ...init,
-      headers: { authorization: `Bearer ${settings.token}`, 'content-type': 'application/json' },
+      headers: { ...authorization, 'content-type': 'application/json' },
     });
   } catch (error) {
     const hint = 'start it with `npm start`, or point --url or DROVER_URL at one that runs';
@@ -32,7 +36,7 @@ const request = async (settings: Settings, path: string, init: RequestInit): Pro
   return unwrap(settings, response);
 };
 
-const unwrap = async (settings: Settings, response: Response): Promise<Record<string, unknown>> => {
+const unwrap = async (settings: Whom, response: Response): Promise<Record<string, unknown>> => {
   let envelope: Envelope;
   try {
     envelope = (await response.json()) as Envelope;
@@ -64,6 +68,10 @@ const tryNext = (
 
 export const callTool = (settings: Settings, name: string, args: Readonly<Record<string, unknown>>) =>
   request(settings, `/api/v1/tools/${encodeURIComponent(name)}`, { method: 'POST', body: JSON.stringify(args) });
+
+/** For who has no token yet. */
+export const postPublic = (url: string, path: string, body: Readonly<Record<string, unknown>>) =>
+  request({ url }, `/api/v1/${path}`, { method: 'POST', body: JSON.stringify(body) });
 
 export const fetchTools = async (settings: Settings): Promise<readonly unknown[]> =>
   (await request(settings, '/api/v1/tools', { method: 'GET' })).tools as readonly unknown[];

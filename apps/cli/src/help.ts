@@ -35,7 +35,8 @@ Arguments are key=value, --key value, or --json '{"key":"value"}'.
   --wait          with what goes on after its answer: its phases until it has ended (--timeout 5m)
   --context NAME  a platform of drover context list (DROVER_CONTEXT)
   --url URL       the platform (DROVER_URL; default http://127.0.0.1:8080)
-  --token TOKEN   bearer token (DROVER_TOKEN; default admin.token in DROVER_DATA_DIR or ./data)
+  --token-file F  the token is in this file, - for stdin (DROVER_TOKEN, DROVER_TOKEN_FILE; default admin.token
+                  in DROVER_DATA_DIR or ./data)
   --help          also after a command; drover help exit-codes`;
 
 export const exitCodesHelp = (): string =>

@@ -12,7 +12,7 @@ export const MCP_USAGE = `drover mcp: the platform's tools for an assistant on t
   drover mcp --all                    all tools
   drover mcp --readonly               only what changes nothing
 
-The token comes from DROVER_TOKEN or the data directory, as for every command; give an assistant a guarded one.`;
+The token comes from DROVER_TOKEN, DROVER_TOKEN_FILE, the context or the data directory, as for every command; give an assistant a guarded one.`;
 
 interface Selected {
   readonly path: string;

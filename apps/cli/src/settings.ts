@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findContext, type Context } from './contexts/file.js';
 import { CliError } from './errors.js';
+import { readTokenFile } from './token-file.js';
 
 export interface Settings {
   readonly url: string;
@@ -16,7 +17,10 @@ export interface Settings {
 
 export interface GlobalFlags {
   readonly url?: string;
+  /** Only inside this program: a token is never an argument. */
   readonly token?: string;
+  /** Where the token is; `-` for stdin. */
+  readonly tokenFile?: string;
   readonly json: boolean;
   readonly context?: string;
   /** As it was written after -o. */
@@ -33,7 +37,7 @@ const fromDataDir = (env: Environment): string | undefined => {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new CliError(`cannot read ${file}`, (error as Error).message, 'pass --token or set DROVER_TOKEN');
+    throw new CliError(`cannot read ${file}`, (error as Error).message, 'pass --token-file or set DROVER_TOKEN');
   }
 };
 
@@ -69,18 +73,19 @@ export const resolveSettings = (flags: GlobalFlags, env: Environment): Settings 
     const hint = 'for example http://127.0.0.1:8080';
     throw new CliError(`--url ${url}`, 'it is not an http:// or https:// address', hint, 2);
   }
-  const ofEnvironment = env.DROVER_TOKEN || undefined;
+  const ofEnvironment = env.DROVER_TOKEN || (env.DROVER_TOKEN_FILE ? readTokenFile(env.DROVER_TOKEN_FILE) : undefined);
   const token =
     flags.token ??
+    (flags.tokenFile === undefined ? undefined : readTokenFile(flags.tokenFile)) ??
     (context?.asked === true ? (context.token ?? ofEnvironment) : (ofEnvironment ?? context?.token)) ??
     (context === undefined ? fromDataDir(env) : undefined);
   if (token === undefined || token === '') {
     throw new CliError(
       'there is no token',
       context === undefined
-        ? 'no --token, no DROVER_TOKEN, no context, no admin.token in the data directory'
-        : `context ${context.name} has none, and neither --token nor DROVER_TOKEN is given`,
-      'drover login --url URL --token-stdin; or set DROVER_TOKEN, or DROVER_DATA_DIR to the data directory of a platform on this machine',
+        ? 'no --token-file, no DROVER_TOKEN, no context, no admin.token in the data directory'
+        : `context ${context.name} has none, and neither --token-file nor DROVER_TOKEN is given`,
+      'drover login --url URL; or set DROVER_TOKEN, or DROVER_DATA_DIR to the data directory of a platform on this machine',
       4,
     );
   }

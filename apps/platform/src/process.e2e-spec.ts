@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compiledCopy } from './testing/compiled-copy.js';
@@ -150,7 +150,8 @@ describe('drover', () => {
       code: 3,
       err: expect.stringContaining('ECONNREFUSED'),
     });
-    expect(drover(url, '--token', 'drv_x', 'tools')).toMatchObject({
+    writeFileSync(join(dataDir, 'wrong'), 'drv_x\n');
+    expect(drover(url, '--token-file', join(dataDir, 'wrong'), 'tools')).toMatchObject({
       code: 4,
       err: expect.stringContaining('invalid_token'),
     });

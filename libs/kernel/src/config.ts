@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { isSafeUrl, loginRulesSetting } from './login-rules.js';
 import { nearest } from './refusal.js';
 
 const address = (fallback: string) =>
@@ -69,6 +70,14 @@ export const settingsSchema = z.object({
     .default(60)
     .describe('No event waits longer than this for a seal; after 1,000 events one is made at once'),
   DROVER_K3S_BIN: z.string().optional().describe('The K3s binary that nodes install'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({ protocol: /^https?$/, error: 'must be http://HOST:PORT or https://…, without /v1/traces' })
+    .optional()
+    .describe(
+      'OpenTelemetry collector (OTLP over HTTP, protobuf): traces of tool calls to the agents’ receipts; ' +
+        '`OTEL_EXPORTER_OTLP_HEADERS` and the other settings of the exporter apply. Without it nothing of OpenTelemetry is loaded',
+    ),
+  OTEL_SERVICE_NAME: z.string().min(1).default('drover').describe('The name of this platform in traces'),
   DROVER_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
     .default('info')
@@ -111,6 +120,43 @@ export const settingsSchema = z.object({
     .describe(
       'Failures a minute of one token id from one address before the answer is 429 with Retry-After; ten times that of one address',
     ),
+  DROVER_OIDC_ISSUER: z
+    .string()
+    .refine(isSafeUrl, 'must be an https:// URL (http:// only for a provider on this machine)')
+    .optional()
+    .describe(
+      'OpenID Connect provider that people log in with (`drover login`), exactly as it names itself; see docs/runbooks/login.md',
+    ),
+  DROVER_OIDC_CLIENT_ID: z.string().min(1).optional().describe('What the provider calls this platform'),
+  DROVER_OIDC_CLIENT_SECRET_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .transform((file) => (file === undefined ? undefined : resolve(file)))
+    .describe('A file with the client secret, where the provider wants one beside PKCE'),
+  DROVER_OIDC_RULES: loginRulesSetting
+    .optional()
+    .describe(
+      'Who may log in, as JSON: `[{"claim":"groups","is":"ops","role":"operator","account":"default"}]`. The first rule that fits ' +
+        'counts; whom none fits is refused',
+    ),
+  DROVER_OIDC_SCOPES: z
+    .string()
+    .regex(/^openid( [\x21-\x7e]+)*$/, 'must be openid and further scopes, with one space between them')
+    .default('openid profile email')
+    .describe('What is asked of the provider'),
+  DROVER_OIDC_NAME_CLAIM: z
+    .string()
+    .min(1)
+    .default('preferred_username')
+    .describe('The claim that new operators are named after'),
+  DROVER_OIDC_SESSION_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(300)
+    .max(86_400)
+    .default(28_800)
+    .describe('How long the token of a login lasts'),
   DROVER_CONSUMERS: z.coerce
     .number()
     .int()
@@ -142,6 +188,7 @@ const ELSEWHERE = [
   'DROVER_FAILPOINTS_DIR',
   'DROVER_URL',
   'DROVER_TOKEN',
+  'DROVER_TOKEN_FILE',
   'DROVER_JOIN_TOKEN',
   'DROVER_LAB_AGENT',
   'DROVER_LAB_KEEP',
@@ -165,6 +212,15 @@ const problemOf = (issue: z.core.$ZodIssue, value: string | undefined): string =
     : issue.message;
 };
 
+/** Login is configured whole or not at all. */
+const incomplete = (config: z.output<typeof settingsSchema>): string[] => {
+  const needed = ['DROVER_OIDC_ISSUER', 'DROVER_OIDC_CLIENT_ID', 'DROVER_OIDC_RULES'] as const;
+  const missing = needed.filter((name) => config[name] === undefined);
+  if (missing.length === 0) return [];
+  if (missing.length === needed.length && config.DROVER_OIDC_CLIENT_SECRET_FILE === undefined) return [];
+  return missing.map((name) => `${name}: is needed for logins by OpenID Connect`);
+};
+
 /** Parses the environment once; every problem is named at once, and a misspelt DROVER_ name is refused. */
 export const parseConfig = (env: Readonly<Record<string, string | undefined>>): Config => {
   const known = Object.keys(settingsSchema.shape);
@@ -177,6 +233,7 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     problems.push(...parsed.error.issues.map((i) => `${i.path.join('.')}: ${problemOf(i, env[String(i.path[0])])}`));
   } else if (parsed.data.DROVER_VIP_LEASE_MS < 2 * parsed.data.DROVER_VIP_BEAT_MS)
     problems.push('DROVER_VIP_LEASE_MS: must be at least twice DROVER_VIP_BEAT_MS');
+  if (parsed.success) problems.push(...incomplete(parsed.data));
   if (problems.length > 0) throw new ConfigError(`configuration refused:\n  ${problems.join('\n  ')}`);
   return Object.freeze(parsed.data!);
 };

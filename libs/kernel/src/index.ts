@@ -10,6 +10,7 @@ export * from './failpoint-registry.js';
 export * from './failpoints.js';
 export * from './ids.js';
 export * from './log.js';
+export * from './login-rules.js';
 export * from './node-version.js';
 export * from './random.js';
 export * from './refusal.js';

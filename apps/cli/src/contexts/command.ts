@@ -1,13 +1,17 @@
 import type { GlobalFlags } from '../settings.js';
 import { CliError } from '../errors.js';
 import { table } from '../output.js';
+import type { LoggedIn } from '../login/login.js';
+import { loginOptions, type LoginOptions } from './login-options.js';
 import { findContext, readContexts, writeContexts } from './file.js';
 
 export const CONTEXT_USAGE = `drover context list                       the platforms that this user knows
 drover context use NAME                   from now on this one is meant
 drover context add NAME --url URL         keep one; with --token-stdin its token is read from stdin
 drover context remove NAME                forget one, and its token
-drover login [NAME] --url URL --token-stdin   the same as add and use, after the platform has accepted the token
+drover login [NAME] [--url URL]           log in with a browser at the platform's identity provider, and use that platform
+                                          (--no-browser over SSH; --callback-port N where the provider knows only one port)
+drover login [NAME] --url URL --token-stdin   the same with a token, once the platform has accepted it
 
 They are kept in $XDG_CONFIG_HOME/drover/contexts.json (0600). --context NAME or DROVER_CONTEXT chooses for one command. --url, DROVER_URL
 and DROVER_DATA_DIR win over the current context.`;
@@ -22,6 +26,8 @@ export interface ContextCommand {
   readonly out: (text: string) => void;
   /** Whether the platform takes the token: answers nothing, or throws. */
   readonly check: (url: string, token: string) => Promise<unknown>;
+  /** A token for who logs in with a browser. */
+  readonly obtain: (url: string, how: Pick<LoginOptions, 'browser' | 'port'>) => Promise<LoggedIn>;
 }
 
 const usage = (message: string, why: string): CliError => new CliError(message, why, 'drover context --help', 2);
@@ -48,31 +54,52 @@ const list = ({ env, flags, out }: ContextCommand): void => {
   out(rows.length === 0 ? 'no contexts' : table(rows.map((row) => ({ ...row, current: row.current ? '*' : '' }))));
 };
 
+/** Whoever logs in again means the platform that they know by that name, or use now. */
+const urlOf = ({ env, flags }: ContextCommand, verb: 'add' | 'login', name: string | undefined): string => {
+  const known = verb === 'login' && flags.url === undefined ? knownUrl(env, name) : undefined;
+  const url = (flags.url ?? known ?? '').replace(/\/+$/, '');
+  if (url === '') throw usage('which platform?', `drover ${verb === 'login' ? 'login' : 'context add'} needs --url`);
+  if (/^https?:\/\/[^/\s]+$/.test(url)) return url;
+  throw usage(`--url ${url}`, 'it is not an http:// or https:// address of a platform');
+};
+
+const knownUrl = (env: ContextCommand['env'], name: string | undefined): string | undefined => {
+  const { current, contexts } = readContexts(env);
+  const one = name ?? current;
+  return (
+    (one !== undefined && Object.hasOwn(contexts, one) ? contexts[one]?.url : undefined) ??
+    (env.DROVER_URL || undefined)
+  );
+};
+
+const nameOf = (command: ContextCommand, verb: 'add' | 'login', rest: readonly string[]): string => {
+  const again = verb === 'login' && command.flags.url === undefined ? readContexts(command.env).current : undefined;
+  const name = rest[0] ?? (verb === 'login' ? (again ?? 'default') : '');
+  if (NAME.test(name) && rest.length <= 1) return name;
+  throw usage(`${rest.join(' ')}`, 'a context has one name: letters, digits, . _ -');
+};
+
 const add = async (command: ContextCommand, verb: 'add' | 'login', words: readonly string[]): Promise<void> => {
-  const { env, flags, out, stdin } = command;
-  const rest = words.filter((word) => word !== '--token-stdin');
-  const fromStdin = rest.length < words.length;
-  const { url } = flags;
-  if (url === undefined)
-    throw usage('which platform?', `drover ${verb === 'login' ? 'login' : 'context add'} needs --url`);
-  if (!/^https?:\/\/[^/\s]+$/.test(url.replace(/\/+$/, '')))
-    throw usage(`--url ${url}`, 'it is not an http:// or https:// address of a platform');
-  if (flags.token !== undefined)
-    throw usage('--token shows the token in the list of processes', 'give it on stdin with --token-stdin');
-  if (verb === 'login' && !fromStdin) throw usage('login needs a token', 'pipe it in, with --token-stdin');
-  const name = rest[0] ?? (verb === 'login' ? 'default' : '');
-  if (!NAME.test(name) || rest.length > 1)
-    throw usage(`${rest.join(' ')}`, 'a context has one name: letters, digits, . _ -');
-  const token = fromStdin ? await readToken(stdin) : undefined;
-  if (token !== undefined) await command.check(url.replace(/\/+$/, ''), token);
+  const { env, out, stdin, flags } = command;
+  const { fromStdin, rest, ...how } = loginOptions(words);
+  const name = nameOf(command, verb, rest);
+  const url = urlOf(command, verb, rest[0]);
+  if (flags.tokenFile !== undefined)
+    throw usage('--token-file', 'a context keeps its token: pipe it in with --token-stdin');
+  const given = fromStdin ? await readToken(stdin) : undefined;
+  if (given !== undefined) await command.check(url, given);
+  const who = verb === 'login' && given === undefined ? await command.obtain(url, how) : undefined;
+  const token = given ?? who?.token;
   const before = readContexts(env);
-  const one = { url: url.replace(/\/+$/, ''), ...(token === undefined ? {} : { token }) };
+  const one = { url, ...(token === undefined ? {} : { token }) };
   const isCurrent = verb === 'login' || before.current === undefined;
   const file = writeContexts(env, {
     ...before,
     ...(isCurrent ? { current: name } : {}),
     contexts: { ...before.contexts, [name]: one },
   });
+  if (who !== undefined)
+    out(`logged in as ${who.operator.name}, ${who.role} of ${who.account.name}, until ${who.expires_at}`);
   out(`${name} is ${one.url}${isCurrent ? ', and current' : ''}; kept in ${file}`);
 };
 

@@ -23,6 +23,9 @@ const context = async (line: string, { token = '', ...over }: Partial<ContextCom
     stdin: Readable.from([token]) as unknown as ContextCommand['stdin'],
     out: (text) => void said.push(text),
     check: async () => undefined,
+    obtain: async () => {
+      throw new Error('no browser here');
+    },
     ...over,
   });
   return { code, text: said.join('\n') };
@@ -47,6 +50,25 @@ it('keeps tokens for their platform only, in a file for nobody else', async () =
   expect(text).not.toContain('secret');
 });
 
+it('keeps what a login with a browser gave, and logs in again where it was', async () => {
+  const asked: unknown[] = [];
+  const obtain: ContextCommand['obtain'] = async (url, how) => {
+    asked.push([url, how]);
+    const who = { operator: { name: 'oidc:maria' }, account: { name: 'default' }, role: 'operator' };
+    return { token: `t${asked.length}`, expires_at: '2026-11-21T20:00:00.000Z', ...who };
+  };
+  const { text } = await context('login prod --url https://prod.test/', { obtain });
+  expect(text).toContain('logged in as oidc:maria, operator of default, until 2026-11-21T20:00:00.000Z');
+  expect(text).not.toContain('t1');
+  expect(settings()).toMatchObject({ url: 'https://prod.test', token: 't1', context: 'prod' });
+  await context('login --no-browser --callback-port 8400', { obtain });
+  expect(settings()).toMatchObject({ url: 'https://prod.test', token: 't2', context: 'prod' });
+  expect(asked).toEqual([
+    ['https://prod.test', { browser: true, port: 0 }],
+    ['https://prod.test', { browser: false, port: 8_400 }],
+  ]);
+});
+
 it('changes the current one and forgets', async () => {
   await context('login prod --url https://prod.test --token-stdin', { token: 'p' });
   await context('add lab --url http://lab.test --token-stdin', { token: 'l' });
@@ -68,7 +90,8 @@ it('keeps nothing when the platform does not accept the token', async () => {
 });
 
 it.each([
-  ['login a --url http://a.test', {}],
+  ['login a', {}],
+  ['login a --url http://a.test --callback-port 99999', {}],
   ['login a --token-stdin', {}],
   ['login a b --url http://a.test --token-stdin', { token: 't' }],
   ['login a --url ftp://a.test --token-stdin', { token: 't' }],

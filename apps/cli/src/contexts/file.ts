@@ -45,7 +45,7 @@ export const readContexts = (env: Environment): Contexts => {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { contexts: {} };
-    throw new CliError(`cannot read ${file}`, (error as Error).message, 'pass --url and --token');
+    throw new CliError(`cannot read ${file}`, (error as Error).message, 'pass --url and --token-file');
   }
   const value = parsed(text);
   if (isContexts(value)) return value;
