@@ -14,8 +14,18 @@ export type Condition = z.output<typeof conditionShape>;
 /** For every resource's shape: `z.object({ …, ...resourceStatus })`. */
 export const resourceStatus = {
   conditions: z.array(conditionShape),
-  generation: z.number().int().nullable().describe('Of what is wanted; null where nothing counts it'),
-  observed_generation: z.number().int().nullable().describe('What is wanted, as far as it is the case'),
+  generation: z
+    .number()
+    .int()
+    .nullable()
+    .describe(
+      'Of what is wanted, counted from 1; null of what nobody has to carry out (a template, a node without a machine)',
+    ),
+  observed_generation: z
+    .number()
+    .int()
+    .nullable()
+    .describe('What is wanted, as far as it is the case; below generation: on its way; null: nothing was observed yet'),
 };
 
 export interface StateOf {
@@ -24,6 +34,10 @@ export interface StateOf {
   readonly ready: readonly string[];
   /** States that it is on the way through. */
   readonly progressing: readonly string[];
+  /** States in which it does it, but with less left to lose. */
+  readonly degraded?: readonly string[];
+  /** States in which it is meant to do nothing, or is no more: nothing is wrong with that. */
+  readonly resting?: readonly string[];
   readonly since?: string | null;
   readonly error?: string | null;
   readonly generation?: number | null;
@@ -43,6 +57,7 @@ export const statusOfState = (of: StateOf) => {
   const behind = generation !== null && observedGeneration !== null && observedGeneration < generation;
   const isReady = of.ready.includes(state);
   const isMoving = behind || of.progressing.includes(state);
+  const isAtWork = isReady || isMoving || of.resting?.includes(state) === true;
   const message = of.error ?? `it is ${state.replaceAll('_', ' ')}`;
   const condition = (type: string, holds: boolean, reason = reasonOf(state)): Condition => ({
     type,
@@ -55,7 +70,7 @@ export const statusOfState = (of: StateOf) => {
     conditions: [
       condition('Ready', isReady),
       condition('Progressing', isMoving, behind ? 'GenerationBehind' : undefined),
-      condition('Degraded', of.error != null || (!isReady && !isMoving)),
+      condition('Degraded', of.error != null || of.degraded?.includes(state) === true || !isAtWork),
     ],
     generation,
     observed_generation: observedGeneration,

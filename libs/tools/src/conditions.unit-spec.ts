@@ -24,6 +24,15 @@ describe('conditions', () => {
     });
   });
 
+  it('tell apart what works with less left to lose, and what is meant to do nothing', () => {
+    const worse = { ready: ['active', 'degraded'], degraded: ['degraded'] };
+    expect(told('degraded', worse)).toMatchObject({ Ready: 'true Degraded', Degraded: 'true Degraded' });
+    expect(told('active', worse)).toMatchObject({ Ready: 'true Active', Degraded: 'false Active' });
+    const gone = { resting: ['terminated'] };
+    expect(told('terminated', gone)).toMatchObject({ Ready: 'false Terminated', Degraded: 'false Terminated' });
+    expect(told('lost', gone)['Degraded']).toBe('true Lost');
+  });
+
   it('tell of an error, and of a generation that is not the case yet', () => {
     expect(told('running', { error: 'disk full' })['Degraded']).toBe('true Running');
     const behind = { generation: 4, observedGeneration: 3 };

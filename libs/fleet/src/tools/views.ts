@@ -84,6 +84,7 @@ export const instanceView = (doc: InstanceDoc): z.input<typeof instanceShape> =>
       state: statusOf(instance),
       ready: ['running'],
       progressing: ['pending', 'provisioning', 'starting', 'draining', 'stopping'],
+      resting: ['drained', 'stopped', 'terminated', 'forgotten'],
       since: doc.state_since,
       error: doc.last_error,
       generation: doc.wanted.generation,

@@ -1,6 +1,13 @@
 import { statusOfState } from '#tools';
 import { slugOf } from '../domain/join-target.js';
-import { clusterBoundSeconds, clusterNext, deadlineOf, nodeBoundSeconds, nodeNext } from '../domain/cluster/outlook.js';
+import {
+  clusterBoundSeconds,
+  clusterNext,
+  deadlineOf,
+  migrationNext,
+  nodeBoundSeconds,
+  nodeNext,
+} from '../domain/cluster/outlook.js';
 import type { LifecyclePolicy } from '../domain/cluster/policy.js';
 import { clusterWarnings, toleranceOf, type ClusterDoc } from '../projections/clusters.js';
 import type { ClusterOutput } from './definitions.js';
@@ -24,6 +31,7 @@ const migrationOutput = (migration: NonNullable<ClusterDoc['migration']>) => ({
   current_instance_id: migration.current,
   pending_instance_ids: [...migration.pending],
   reason: migration.reason,
+  next_action: migrationNext(migration),
 });
 
 export const clusterOutput = (doc: ClusterDoc): ClusterOutput => ({
@@ -54,6 +62,10 @@ export const clusterOutput = (doc: ClusterDoc): ClusterOutput => ({
     state: doc.status,
     ready: ['active', 'degraded'],
     progressing: ['bootstrapping'],
+    degraded: ['degraded'],
+    resting: ['decommissioned'],
     error: doc.lastError,
+    generation: doc.wanted.generation,
+    observedGeneration: doc.wanted.observed,
   }),
 });
