@@ -15,13 +15,14 @@ export const run = async (args: readonly string[]) => {
     options: {
       events: { type: 'string', default: '200000' },
       instances: { type: 'string', default: '2000' },
-      calls: { type: 'string', default: '4' },
-      pause: { type: 'string', default: '20000' },
+      calls: { type: 'string', default: '8' },
     },
   });
-  const [events, instances, calls, pause] = [values.events, values.instances, values.calls, values.pause].map(
-    Number,
-  ) as [number, number, number, number];
+  const [events, instances, calls] = [values.events, values.instances, values.calls].map(Number) as [
+    number,
+    number,
+    number,
+  ];
   const dir = mkdtempSync(join(tmpdir(), 'drover-what-if-'));
   const server = await startEmbeddedPostgres({ dataDir: join(dir, 'postgres'), dieWithParent: true });
   try {
@@ -46,8 +47,6 @@ export const run = async (args: readonly string[]) => {
     const took: number[] = [];
     try {
       for (let n = 0; n < calls; n++) {
-        // Who calls at once again waits for the next fork; that is measured by --pause 0.
-        if (n > 0) await new Promise((resolve) => setTimeout(resolve, pause));
         const from = systemClock.monotonicMs();
         const { status, body } = await drover.rest('what_if', {
           tool: 'system_create_template',

@@ -28,6 +28,7 @@ import type {
   AgentObserver,
   DesiredStateSource,
   EnrollmentHandler,
+  FoldedSources,
   GatewayRegistrar,
   PhaseHandler,
 } from './ports.js';
@@ -108,6 +109,11 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
 
   addSource(source: DesiredStateSource): void {
     this.desired.addSource(source);
+  }
+
+  /** For a fork to begin with. */
+  foldedSources(): FoldedSources {
+    return this.desired.asFolded();
   }
 
   addPhaseHandler(handler: PhaseHandler): void {

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { RecordedEvent } from '#event-store';
+import type { Position, RecordedEvent } from '#event-store';
 import type { agentV1, VipItem } from '#proto';
 
 /** An agent as its certificate shows it. */
@@ -19,6 +19,16 @@ export interface DesiredStateSource {
   apply(event: RecordedEvent): Iterable<string>;
   /** All sections of this source for one instance: section name → item key → JSON value. Empty when it has none. */
   compile(instanceId: string): ReadonlyMap<string, ReadonlyMap<string, unknown>>;
+  /** Begins where another source of its kind has come to; what either folds from then on, the other does not see. For forks. */
+  adopt?(other: DesiredStateSource): void;
+}
+
+/** What a gateway has folded. */
+export interface FoldedSources {
+  readonly position: Position;
+  readonly sources: readonly DesiredStateSource[];
+  /** Names of those that met an event which they could not fold, and stay as of before it. */
+  readonly stuck: ReadonlySet<string>;
 }
 
 /** Signs certificates for those who may have one. Refuses with RefusedError. */

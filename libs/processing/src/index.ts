@@ -14,7 +14,7 @@ export * from './process/pm-events.js';
 export * from './projection.js';
 export * from './projections/digest.js';
 export * from './projections/orders.js';
-export * from './projections/read-model-fold.js';
+export type * from './projections/read-model-snapshot.js';
 export type { TableReport } from './projections/read-model-store.js';
 export * from './registrar.js';
 export * from './testing/in-memory-platform.js';

@@ -5,6 +5,7 @@ import type {
   AgentLiveness,
   AgentObserver,
   DesiredStateSource,
+  FoldedSources,
   GatewayRegistrar,
 } from '#agent-gateway';
 import type { DesiredSections, ForkedNode } from '#audit';
@@ -32,6 +33,7 @@ export interface ForkGatewayDeps {
  */
 export class ForkGateway implements AgentLink, GatewayRegistrar {
   private readonly sources: DesiredStateSource[] = [];
+  private stuck: ReadonlySet<string> = new Set();
   private readonly observers: AgentObserver[] = [];
   readonly names = new Map<string, string>();
   private readonly accounts = new Map<string, string>();
@@ -57,14 +59,27 @@ export class ForkGateway implements AgentLink, GatewayRegistrar {
     this.observers.push(observer);
   }
 
+  /** Begins with what the real gateway has folded. */
+  adopt({ sources, stuck }: FoldedSources): void {
+    for (const source of this.sources) {
+      const other = sources.find(({ name }) => name === source.name);
+      if (other === undefined || source.adopt === undefined)
+        throw new Error(`the source ${source.name} of the desired state cannot be forked`);
+      source.adopt(other);
+      if (stuck.has(source.name)) this.deps.notes.add(`what follows where the source ${source.name} stands still`);
+    }
+    this.stuck = stuck;
+  }
+
+  /** Who there is, as folded. */
+  meet(instanceId: string, { accountId, name }: { readonly accountId: string; readonly name: string }): void {
+    this.accounts.set(instanceId, accountId);
+    this.names.set(instanceId, name);
+  }
+
   /** Events that the fork inherits, in order. */
   fold(events: readonly RecordedEvent[]): void {
     this.apply(events);
-  }
-
-  /** The moment of the fork: what was known of agents while it was being prepared is no longer true. */
-  begin(): void {
-    this.known.clear();
   }
 
   /** What nodes were told before the first event of the fork, and what they are told now; only those that may differ. */
@@ -129,15 +144,12 @@ export class ForkGateway implements AgentLink, GatewayRegistrar {
     const touched = new Set<string>();
     for (const recorded of events) {
       const event = this.deps.catalogue.current(recorded);
-      if (categoryOf(event.stream) === 'instance') this.meet(event);
-      for (const source of this.sources) for (const id of source.apply(event)) touched.add(id);
+      if (event.type === 'system.instance.created')
+        this.meet(event.stream, { accountId: event.meta.accountId, name: String(event.data['name']) });
+      for (const source of this.sources)
+        if (!this.stuck.has(source.name)) for (const id of source.apply(event)) touched.add(id);
     }
     return touched;
-  }
-
-  private meet(event: RecordedEvent): void {
-    this.accounts.set(event.stream, event.meta.accountId);
-    if (event.type === 'system.instance.created') this.names.set(event.stream, String(event.data['name']));
   }
 
   private compileAll(): ReadonlyMap<string, DesiredSections> {

@@ -2,6 +2,7 @@ import { refusal, RefusedError, systemIds } from '#kernel';
 import type { CertificateAuthority, SecretStore, ShreddedSubject } from '#access';
 import type { ProvisioningDriver } from '#fleet';
 import { readingHalf, type EventStore, type ReadableLog, type RecordedEvent } from '#event-store';
+import type { ReadModelSnapshot } from '#processing';
 import type { VirtualTime } from './virtual-time.js';
 
 /** What a fork had to assume or leave open, in words; each once. */
@@ -21,6 +22,14 @@ export const timedLog = (store: EventStore, time: VirtualTime): ReadableLog => {
     readStream: (stream, fromVersion) => timed(log.readStream(stream, fromVersion), time),
   };
 };
+
+/** The same of what readers of the real platform see. */
+export const timedSnapshot = (snapshot: ReadModelSnapshot, time: VirtualTime): ReadModelSnapshot => ({
+  table: (projection) => snapshot.table(projection),
+  load: (projection, keys) => time.during(snapshot.load(projection, keys)),
+  page: (projection, page) => time.during(snapshot.page(projection, page)),
+  close: () => snapshot.close(),
+});
 
 async function* timed(events: AsyncIterable<RecordedEvent>, time: VirtualTime): AsyncIterable<RecordedEvent> {
   const source = events[Symbol.asyncIterator]();

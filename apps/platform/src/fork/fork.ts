@@ -1,25 +1,23 @@
 import { NestFactory } from '@nestjs/core';
 import type { INestApplicationContext } from '@nestjs/common';
-import { categoryOf, refusal, RefusedError, sha256Hex, type Config, type EventCatalogue, type Log } from '#kernel';
+import { refusal, RefusedError, sha256Hex, type Config, type EventCatalogue, type Log } from '#kernel';
 import type { CertificateAuthority } from '#access';
-import type { AgentLink } from '#agent-gateway';
+import type { AgentGateway } from '#agent-gateway';
 import type { ForkOutcome, ForkRequest } from '#audit';
 import { ForkEventStore, START, type EventStore, type Position } from '#event-store';
-import type { FleetServices } from '#fleet';
+import { InstanceIndex, type FleetServices } from '#fleet';
 import {
   COMMAND_DISPATCHER,
-  memoryStorage,
-  PROJECTION_CATEGORY,
+  forkedStorage,
   ProcessingHost,
-  ReadModelFold,
   type CommandDispatcher,
-  type ProcessingStorage,
+  type ReadModelSnapshot,
 } from '#processing';
 import { FailoverService } from '#sdwan';
 import { ToolRegistry, type CursorCodec, type ToolAnswer } from '#tools';
 import { LateDispatcher } from '../late.js';
 import { ForkGateway } from './fork-gateway.js';
-import { forkedSecrets, imaginaryDrivers, Notes, publicAuthority, timedLog } from './fork-ports.js';
+import { forkedSecrets, imaginaryDrivers, Notes, publicAuthority, timedLog, timedSnapshot } from './fork-ports.js';
 import { ForkModule } from './fork.module.js';
 import { ImaginaryKube } from './imaginary-kube.js';
 import { VirtualTime } from './virtual-time.js';
@@ -32,7 +30,8 @@ export interface ForkBase {
   readonly catalogue: EventCatalogue;
   readonly authority: Pick<CertificateAuthority, 'caPem' | 'caDer'>;
   readonly cursors: CursorCodec;
-  readonly liveness: AgentLink['liveness'];
+  readonly gateway: Pick<AgentGateway, 'liveness' | 'foldedSources'>;
+  readonly processing: Pick<ProcessingHost, 'snapshot'>;
   readonly services: Pick<FleetServices, 'drivers'>;
   readonly failover: FailoverService;
   readonly now: () => { readonly wallMs: number; readonly monotonicMs: number };
@@ -41,46 +40,41 @@ export interface ForkBase {
 /** Virtual time that the start may take: waits for folds, which are told apart from those of the call. */
 const START_MS = 2_000;
 
-/** Of all read models together; at some 2 KB each. */
-const MAX_DOCUMENTS = 300_000;
+/** Events that are read in one go: what came after the moment that the fork begins with, a few as a rule. */
+const PAGE_EVENTS = 1_000;
 
 interface Parts {
   readonly base: ForkBase;
   readonly app: INestApplicationContext;
   readonly store: ForkEventStore;
-  readonly storage: ProcessingStorage;
+  readonly storage: ReturnType<typeof forkedStorage>;
   readonly processing: ProcessingHost;
   readonly gateway: ForkGateway;
   readonly time: VirtualTime;
   readonly notes: Notes;
-  readonly fold: ReadModelFold;
-  /** The log's end before the fold looked which events it is to skip. */
-  readonly openedAt: Position;
 }
 
 /**
- * The platform once more, in memory and on a virtual clock. First it is made to follow the log, page by page and for as long as nobody
- * needs it; then it begins, at the log's end, for one call; then it is closed.
+ * The platform once more, in memory and on a virtual clock. It folds nothing anew: read models go their own way from a snapshot of the
+ * real ones, sources of the desired state from where the real ones have come to. It is good for one call, and closed then.
  */
 export class Fork {
-  private at: Position = START;
-  private isStale = false;
+  private snapshot: ReadModelSnapshot | undefined;
 
   private constructor(private readonly parts: Parts) {}
 
-  /** A fork that has folded nothing yet. */
-  static async prepare(base: ForkBase): Promise<Fork> {
+  static async open(base: ForkBase): Promise<Fork> {
     const { catalogue, cursors } = base;
     const time = new VirtualTime(base.now());
     const notes = new Notes();
     const store = new ForkEventStore(timedLog(base.store, time), START, time);
     const log = base.log.child({ part: 'fork' });
-    const storage = memoryStorage();
+    const storage = forkedStorage();
     const dispatcher = new LateDispatcher();
     const random = () => 0.5;
     const shared = { store, catalogue, storage, dispatcher, clock: time, timers: time, log, random };
     const processing = new ProcessingHost(shared);
-    const gateway = new ForkGateway({ store, catalogue, time, notes, liveness: base.liveness });
+    const gateway = new ForkGateway({ store, catalogue, time, notes, liveness: (id) => base.gateway.liveness(id) });
     const drivers = imaginaryDrivers([...base.services.drivers.values()], notes);
     const module = ForkModule.with({
       config: { ...base.config, DROVER_PROVISIONER: undefined },
@@ -89,51 +83,45 @@ export class Fork {
       authority: publicAuthority(base.authority),
       kube: new ImaginaryKube(gateway, time, notes),
     });
-    const openedAt = await base.store.head();
     const app = await NestFactory.createApplicationContext(module, { abortOnError: false });
     dispatcher.bind(app.get<CommandDispatcher>(COMMAND_DISPATCHER));
-    const projections = processing.registeredProjections();
-    const fold = await ReadModelFold.open(base.store, { readModels: storage.readModels, projections, catalogue, log });
-    return new Fork({ base, app, store, storage, processing, gateway, time, notes, fold, openedAt });
+    return new Fork({ base, app, store, storage, processing, gateway, time, notes });
   }
 
-  /** Everything up to here is folded. */
-  get foldedTo(): Position {
-    return this.at;
-  }
-
-  /** What was folded would have to be folded otherwise now: an operator gave orders about a projection. */
-  get stale(): boolean {
-    return this.isStale;
-  }
-
-  /** One page of the log, and nothing beyond `head`; true when that is reached. */
-  async foldPage(head: Position, limit: number): Promise<boolean> {
-    if (this.at >= head) return true;
-    const { base, gateway, fold, openedAt } = this.parts;
-    const { events: page, through } = await base.store.readAll(this.at, { limit });
-    const to = through > head ? head : through;
-    const events = page.filter((event) => event.position <= to);
-    this.isStale ||= events.some((e) => categoryOf(e.stream) === PROJECTION_CATEGORY && e.position > openedAt);
-    gateway.fold(events);
-    await fold.apply(events, to);
-    this.at = to;
-    if (fold.documents > MAX_DOCUMENTS) throw tooLarge(fold.documents);
-    return to >= head;
-  }
-
-  /** Forks where the fold has come to. */
-  async begin(): Promise<void> {
+  /**
+   * Forks at the log's end. `late`, in real time: when the real platform is far behind its own log, this is not the moment.
+   */
+  async begin(late: () => boolean): Promise<void> {
     const { base, app, store, storage, processing, gateway, time } = this.parts;
-    store.forkAt(this.at);
+    const snapshot = (this.snapshot = await base.processing.snapshot());
+    storage.readModels.over(timedSnapshot(snapshot, time));
+    await storage.readModels.open(processing.registeredProjections(), 0);
+    const folded = base.gateway.foldedSources();
+    gateway.adopt(folded);
+    for (const [id, standing] of app.get(InstanceIndex).all()) gateway.meet(id, standing);
+    const at = await this.follow(folded.position, late);
+    store.forkAt(at);
     time.beginAt(base.now());
-    gateway.begin();
     app.get(FailoverService).coordinator.adopt(base.failover.coordinator);
     // Managers begin at the fork: what came before is the real platform's to react to.
     const lanes = [...processing.processManagers().map((name) => `process:${name}`), 'process:outputs'];
     await storage.checkpoints.claim(lanes, 0);
-    for (const lane of lanes) await storage.checkpoints.save(lane, this.at, 0);
+    for (const lane of lanes) await storage.checkpoints.save(lane, at, 0);
     await this.start();
+  }
+
+  /** What the real gateway has not folded yet. */
+  private async follow(folded: Position, late: () => boolean): Promise<Position> {
+    const { base, gateway } = this.parts;
+    const head = await base.store.head();
+    let at = folded;
+    while (at < head) {
+      if (late()) throw notReady(at, head);
+      const { events, through } = await base.store.readAll(at, { limit: PAGE_EVENTS });
+      gateway.fold(events.filter((event) => event.position <= head));
+      at = through > head ? head : through;
+    }
+    return at;
   }
 
   /** Runs the tool and follows what it leads to. `expired` ends it early, in real time. */
@@ -185,16 +173,18 @@ export class Fork {
       if (open) await time.step(Infinity);
     }
     await store.close();
+    await this.snapshot?.close();
   }
 
   private async start(): Promise<void> {
-    const { processing, time } = this.parts;
+    const { processing, storage, time } = this.parts;
     let started = false;
     const starting = processing.start().then(() => (started = true));
     await time.rest();
     const end = time.wallMs() + START_MS;
     while (!started && (await time.step(end))) continue;
-    if (!started) throw new Error('the read models of a fork did not catch up with its log');
+    if (!started)
+      throw storage.readModels.wantedAnew ?? new Error('the read models of a fork did not catch up with its log');
     await starting;
     // The failover coordinator looks every 20 ms whether the model has caught up.
     const settled = time.wallMs() + 25;
@@ -208,8 +198,8 @@ export class Fork {
   }
 }
 
-const tooLarge = (documents: number): RefusedError => {
-  const hint = 'call the tool itself; what it is about to do is told before a dangerous one is confirmed';
-  const text = `a fork would hold ${documents} documents in memory, and at most ${MAX_DOCUMENTS} are`;
-  return new RefusedError(refusal(413, 'fork_too_large', text, { hint }));
+const notReady = (at: bigint, head: bigint): RefusedError => {
+  const share = head === 0n ? 100 : Number((at * 100n) / head);
+  const text = `time is up, and the platform itself has come to ${share} % of its log`;
+  return new RefusedError(refusal(503, 'fork_not_ready', text, { hint: 'call again when it has caught up' }));
 };

@@ -1,6 +1,6 @@
 import { errorMessage, type EventCatalogue, type Log } from '#kernel';
 import { START, type Batch, type Position, type RecordedEvent } from '#event-store';
-import type { DesiredStateSource } from '../ports.js';
+import type { DesiredStateSource, FoldedSources } from '../ports.js';
 import { compileSection, type CompiledSection, type CompiledState } from './compiled.js';
 
 /**
@@ -31,6 +31,10 @@ export class DesiredState {
   /** Sources that met an event they could not fold, with the error. */
   faulted(): ReadonlyMap<string, string> {
     return this.faults;
+  }
+
+  asFolded(): FoldedSources {
+    return { position: this.folded, sources: this.sources, stuck: new Set(this.faults.keys()) };
   }
 
   /** Answers the instances whose desired state may look different now. */

@@ -63,6 +63,11 @@ export class DockerDirectory implements DesiredStateSource {
     }
   }
 
+  adopt(other: DockerDirectory): void {
+    for (const [id, known] of other.instances) this.instances.set(id, known);
+    for (const [peer, id] of other.peerOf) this.peerOf.set(peer, id);
+  }
+
   compile(instanceId: string): ReadonlyMap<string, ReadonlyMap<string, unknown>> {
     const known = this.instances.get(instanceId);
     if (known === undefined || known.assignment === null) return new Map();

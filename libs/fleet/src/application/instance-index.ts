@@ -51,6 +51,10 @@ export class InstanceIndex implements DesiredStateSource {
     return [];
   }
 
+  adopt(other: InstanceIndex): void {
+    for (const [id, known] of other.known) this.known.set(id, known);
+  }
+
   compile(): ReadonlyMap<string, ReadonlyMap<string, unknown>> {
     return new Map();
   }
@@ -58,6 +62,11 @@ export class InstanceIndex implements DesiredStateSource {
   /** The last known standing; undefined for an instance that was never heard of here. */
   peek(instanceId: string): Standing | undefined {
     return this.known.get(instanceId)?.standing;
+  }
+
+  /** Everybody there ever was. */
+  *all(): Iterable<readonly [instanceId: string, standing: Standing]> {
+    for (const [id, { standing }] of this.known) yield [id, standing];
   }
 
   /** Everybody who is present as far as was folded. */

@@ -3,6 +3,7 @@ import type { DesiredStateSource } from '#agent-gateway';
 import { moduleItem, type K3sAgentSpec, type K3sServerSpec, type ModuleItem } from '#proto';
 import { argsFor } from '../domain/cni.js';
 import type { Cluster, NodeRole } from '../domain/cluster/state.js';
+import { adoptDirectory } from './adopt-directory.js';
 import type { AssignedModule, KnownInstance, KnownPeer, KubernetesDirectory } from './directory.js';
 import { binaryOf, rotationOf, VersionDirectory } from './upgrade/version-directory.js';
 import { targetCluster, targetOf } from './targets.js';
@@ -29,6 +30,11 @@ export class ModulesSource implements DesiredStateSource {
     const touched = new Set([...changed, ...this.versions.apply(event)]);
     this.watch?.(event, touched);
     return touched;
+  }
+
+  adopt(other: ModulesSource): void {
+    adoptDirectory(this.directory, other.directory);
+    this.versions.adopt(other.versions);
   }
 
   compile(instanceId: string): ReadonlyMap<string, ReadonlyMap<string, unknown>> {

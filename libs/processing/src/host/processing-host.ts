@@ -9,6 +9,7 @@ import type { Projection, ReadModels, ReadYourWrites } from '../projection.js';
 import { digestOfActive, type Digest } from '../projections/digest.js';
 import { ProjectionLane } from '../projections/projection-lane.js';
 import { checkProjection } from '../projections/query.js';
+import type { ReadModelSnapshot } from '../projections/read-model-snapshot.js';
 import type { ProcessingRegistrar } from '../registrar.js';
 import { whenCutOff, type LedWork } from './leader.js';
 import { eventsBehind, poisonOf, projectionReports, type Poison, type ProjectionReport } from './reports.js';
@@ -55,6 +56,9 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
   constructor(private readonly options: ProcessingHostOptions) {
     this.random = options.random ?? (() => systemRandom.unit());
   }
+
+  /** What readers of this platform see now, see ProcessingStorage. */
+  readonly snapshot = (): Promise<ReadModelSnapshot> => this.options.storage.snapshot();
 
   /** Provide as READ_MODELS. */
   get readModels(): ReadModels {

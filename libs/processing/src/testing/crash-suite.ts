@@ -32,6 +32,7 @@ const incarnation = (store: EventStore, storage: ProcessingStorage, plan: CrashP
     faults: plan.wrap(storage.faults),
     leader: storage.leader,
     timers: (epoch) => plan.wrap(storage.timers(epoch), 'sync', 'due', 'next'),
+    snapshot: () => storage.snapshot(),
   };
   const dispatcher = plan.wrap(bells(store), 'dispatch');
   const managers = [doorman(0) as unknown as ProcessManager];

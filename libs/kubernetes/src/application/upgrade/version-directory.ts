@@ -45,6 +45,14 @@ export class VersionDirectory {
 
   constructor(private readonly directory: KubernetesDirectory) {}
 
+  /** Values are never changed in place. */
+  adopt(other: VersionDirectory): void {
+    for (const [key, catalogue] of other.catalogues) this.catalogues.set(key, catalogue);
+    for (const [clusterId, versionId] of other.base) this.base.set(clusterId, versionId);
+    for (const [id, told] of other.told) this.told.set(id, told);
+    for (const [clusterId, rollout] of other.rollouts) this.rollouts.set(clusterId, rollout);
+  }
+
   /** Folds one event, after the directory has folded it; answers the instances for which something may have changed. */
   apply(event: RecordedEvent): readonly string[] {
     if (event.type.startsWith('system.module.version_')) return this.catalogue(event);

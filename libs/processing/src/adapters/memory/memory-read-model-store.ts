@@ -4,6 +4,7 @@ import type { FindOptions, Projection } from '../../projection.js';
 import type { BatchChange, StoredDoc } from '../../projections/fold-batch.js';
 import { MemoryTable } from '../../projections/memory-table.js';
 import { checkProjection } from '../../projections/query.js';
+import type { ReadModelSnapshot } from '../../projections/read-model-snapshot.js';
 import type { ProjectionTable, ReadModelStore, TableReport } from '../../projections/read-model-store.js';
 
 interface Held {
@@ -16,11 +17,6 @@ interface Held {
 export class MemoryReadModelStore implements ReadModelStore {
   private readonly byTable = new Map<string, Held>();
   private generation = 0;
-
-  /** Documents in all tables. */
-  get documents(): number {
-    return [...this.byTable.values()].reduce((sum, { rows }) => sum + rows.size, 0);
-  }
 
   async open(projections: readonly Projection[], epoch: number): Promise<readonly ProjectionTable[]> {
     return projections.flatMap((projection) => {
@@ -72,7 +68,7 @@ export class MemoryReadModelStore implements ReadModelStore {
 
   async tables(): Promise<readonly TableReport[]> {
     return [...this.byTable.values()]
-      .map(({ row: { projection, ...row } }) => ({ ...row, name: projection.name, version: projection.version }))
+      .map(({ row }) => reportOf(row))
       .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.state < b.state ? -1 : 1));
   }
 
@@ -85,6 +81,25 @@ export class MemoryReadModelStore implements ReadModelStore {
     const held = this.fenced(table, epoch);
     for (const other of this.held(table.projection.name)) if (other !== held) this.byTable.delete(other.row.table);
     return (held.row = { ...held.row, state: 'active' });
+  }
+
+  /** Shares the documents, which nobody changes in place. */
+  async snapshot(): Promise<ReadModelSnapshot> {
+    const copies = new Map(
+      [...this.byTable.values()]
+        .filter(({ row }) => row.state === 'active')
+        .map(({ row, rows }) => [row.projection.name, { report: reportOf(row), rows: rows.copy() }] as const),
+    );
+    const of = (projection: Projection) => {
+      const copy = copies.get(projection.name);
+      return copy?.report.version === projection.version ? copy : undefined;
+    };
+    return {
+      table: (projection) => of(projection)?.report,
+      load: async (projection, keys) => of(projection)?.rows.load(keys) ?? new Map(),
+      page: async (projection, page) => of(projection)?.rows.page(projection, page) ?? [],
+      close: async () => copies.clear(),
+    };
   }
 
   async *scan(table: ProjectionTable, pageSize: number): AsyncIterable<readonly [string, StoredDoc][]> {
@@ -132,5 +147,11 @@ export class MemoryReadModelStore implements ReadModelStore {
     return held;
   }
 }
+
+const reportOf = ({ projection: { name, version }, ...row }: ProjectionTable): TableReport => ({
+  ...row,
+  name,
+  version,
+});
 
 const frozen = (text: string): object => Object.freeze(JSON.parse(text) as object);

@@ -4,11 +4,16 @@ import { digestOf } from '../../projections/digest.js';
 import { ProjectionLane } from '../../projections/projection-lane.js';
 import type { ReadModelStore } from '../../projections/read-model-store.js';
 import { postgresGround } from '../../testing/postgres-ground.js';
+import { overlaySuite } from '../../testing/overlay-suite.js';
 import { anyThings, change, readModelSuite } from '../../testing/read-model-suite.js';
 import { MemoryReadModelStore } from '../memory/memory-read-model-store.js';
 import { PostgresReadModelStore } from './postgres-read-model-store.js';
 
 readModelSuite('Postgres', async () => {
+  const { pool, close } = await postgresGround();
+  return { store: new PostgresReadModelStore(pool), close };
+});
+overlaySuite('Postgres', async () => {
   const { pool, close } = await postgresGround();
   return { store: new PostgresReadModelStore(pool), close };
 });

@@ -5,7 +5,9 @@ import type { Projection } from '../../projection.js';
 import type { BatchChange, StoredDoc } from '../../projections/fold-batch.js';
 import { checkProjection, columnsOf } from '../../projections/query.js';
 import type { ProjectionTable, ReadModelStore, TableReport } from '../../projections/read-model-store.js';
+import type { ReadModelSnapshot } from '../../projections/read-model-snapshot.js';
 import { PostgresReadModels } from './postgres-read-models.js';
+import { PostgresSnapshot } from './postgres-snapshot.js';
 import { commitChange, createIndexes, createTable, shapeOf, switchView, tableOf } from './read-model-sql.js';
 import { inTransaction } from './transaction.js';
 
@@ -137,6 +139,13 @@ export class PostgresReadModelStore extends PostgresReadModels implements ReadMo
       'SELECT * FROM processing.projections ORDER BY name, state, table_name',
     );
     return rows.map(reported);
+  }
+
+  snapshot(): Promise<ReadModelSnapshot> {
+    return PostgresSnapshot.open(this.pool, async (db) => {
+      const { rows } = await db.query<Row>('SELECT * FROM processing.projections');
+      return rows.map((row) => ({ ...reported(row), columns: row.columns }));
+    });
   }
 
   /** The tables of this very version and shape; others' half-built ones are dropped, the active one stays until the switch. */

@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
-import type { Projection } from '../../projection.js';
+import type { ColumnValue, Projection } from '../../projection.js';
 import { columnsOf } from '../../projections/query.js';
 
 /** Names come from code and are checked (see checkProjection); quoting keeps reserved words usable. */
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 export const tableOf = (table: string): string => `rm.${quoted(table)}`;
 export const viewOf = (name: string): string => `read.${quoted(name)}`;
+
+/** Equality with a column; the value is pushed to those of the statement. */
+export const conditionOf = (column: string, value: ColumnValue, values: unknown[]): string =>
+  value === null ? `${quoted(column)} IS NULL` : `${quoted(column)} = $${values.push(value)}`;
 
 const extracted = (projection: Projection): string[] => columnsOf(projection).map(quoted);
 
