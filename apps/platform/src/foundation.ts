@@ -1,5 +1,6 @@
 import { EventCatalogue, systemClock, systemTimers, type Config, type Log } from '#kernel';
 import type { AgentGateway, EnrollmentHandler } from '#agent-gateway';
+import type { OidcLogin } from '#access';
 import type { AuditOffice } from '#audit';
 import type { EventStore } from '#event-store';
 import { memoryStorage, postgresStorage, ProcessingHost, Transactor } from '#processing';
@@ -18,6 +19,7 @@ import { openAudit } from './parts/audit.js';
 import { openAccess, type OpenedAccess } from './parts/access.js';
 import type { OpenedStore } from './parts/event-store.js';
 import { openGateway } from './parts/gateway.js';
+import { openOidc } from './parts/oidc.js';
 
 /** All that exists before Nest: what the contexts are handed as ports. */
 export interface Foundation {
@@ -28,6 +30,8 @@ export interface Foundation {
   readonly catalogue: EventCatalogue;
   readonly transactor: Transactor;
   readonly access: OpenedAccess;
+  /** Undefined where no identity provider is configured. */
+  readonly oidc: OidcLogin | undefined;
   readonly processing: ProcessingHost;
   readonly gateway: AgentGateway;
   readonly audit: AuditOffice;
@@ -71,9 +75,10 @@ export const openFoundation = async ({ config, log, opened, closing }: Foundatio
   closing.add('agent gateway', () => gateway.stop());
   const ledger =
     postgres === undefined ? new MemoryIdempotencyLedger(systemClock) : new PostgresIdempotencyLedger(postgres.pool);
+  const oidc = openOidc({ config, log, transactor, access, ledger });
   const cursors = new CursorCodec(access.cursorKey);
   const plans = new PlanCodec(access.cursorKey);
   const consumers = openConsumers({ config, log, opened, catalogue, access, cursors, gateway, transactor });
   const parts = { config, log, opened, store, catalogue, transactor, access, processing, gateway, audit, consumers };
-  return { ...parts, ledger, cursors, plans, dispatcher, enrollment };
+  return { ...parts, oidc, ledger, cursors, plans, dispatcher, enrollment };
 };

@@ -46,6 +46,7 @@ import {
   CERTIFICATE_AUTHORITY,
   LOGIN_LIMITS,
   MASTER_KEY_ROTATION,
+  OIDC_LOGIN,
   OPERATOR_AUTHENTICATOR,
   SECRET_STORE,
 } from '#access';
@@ -60,6 +61,7 @@ import type { Foundation } from './foundation.js';
 import { AuthGuard } from './http/auth.guard.js';
 import { EventsController } from './http/events.controller.js';
 import { HealthController } from './http/health.controller.js';
+import { LoginController } from './http/login.controller.js';
 import { McpController } from './http/mcp.controller.js';
 import { RefusalFilter } from './http/refusal.filter.js';
 import { ResourcesController } from './http/resources.controller.js';
@@ -101,6 +103,7 @@ const ports = (f: Foundation): Provider[] => [
   value(READ_MODELS, f.processing.readModels),
   value(READ_YOUR_WRITES, f.processing),
   value(OPERATOR_AUTHENTICATOR, f.access.operators),
+  value(OIDC_LOGIN, f.oidc ?? null),
   value(LOGIN_LIMITS, f.access.limits),
   value(SECRET_STORE, f.access.secrets),
   value(CERTIFICATE_AUTHORITY, f.access.ca),
@@ -171,7 +174,14 @@ export class PlatformModule {
         ProjectionsModule,
         ConsumersModule,
       ],
-      controllers: [ToolsController, ResourcesController, McpController, EventsController, HealthController],
+      controllers: [
+        ToolsController,
+        ResourcesController,
+        McpController,
+        EventsController,
+        HealthController,
+        LoginController,
+      ],
       providers: [
         ...shared,
         { provide: APP_GUARD, useClass: AuthGuard },

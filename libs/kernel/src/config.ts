@@ -71,7 +71,7 @@ export const settingsSchema = z.object({
     .describe('No event waits longer than this for a seal; after 1,000 events one is made at once'),
   DROVER_K3S_BIN: z.string().optional().describe('The K3s binary that nodes install'),
   OTEL_EXPORTER_OTLP_ENDPOINT: z
-    .url({ protocol: /^https?$/, error: 'must be http://HOST:PORT or https://…, without /v1/traces' })
+    .url({ protocol: /^https?$/ })
     .optional()
     .describe(
       'OpenTelemetry collector (OTLP over HTTP, protobuf): traces of tool calls to the agents’ receipts; ' +

@@ -1,4 +1,4 @@
-import { accountDecider, masterKeyDecider, operatorDecider, secretSubjectDecider } from '#access';
+import { accountDecider, loginRefusals, masterKeyDecider, operatorDecider, secretSubjectDecider } from '#access';
 import { instanceDecider, moduleVersionsDecider, nodeDecider, templateDecider } from '#fleet';
 import { dockerClientsDecider, dockerHostDecider } from '#docker';
 import type { DomainEvent } from '#kernel';
@@ -38,6 +38,7 @@ export const STREAM_FOLDS: Readonly<Record<string, readonly StreamFold[]>> = {
   account: [fold(accountDecider)],
   account_prefixes: [fold(prefixDecider)],
   operator: [fold(operatorDecider)],
+  login: [fold(loginRefusals)],
   secret_subject: [fold(secretSubjectDecider)],
   master_key: [fold(masterKeyDecider)],
   template: [fold(templateDecider)],

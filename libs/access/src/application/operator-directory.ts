@@ -5,6 +5,7 @@ import {
   OperatorCreated,
   OperatorDisabled,
   OperatorEnabled,
+  OperatorLoggedIn,
   OperatorTokenCreated,
   OperatorTokenRevoked,
 } from '../domain/events.js';
@@ -23,6 +24,7 @@ const catalogue = new EventCatalogue([
   OperatorTokenRevoked,
   OperatorDisabled,
   OperatorEnabled,
+  OperatorLoggedIn,
 ]);
 
 /**
@@ -54,6 +56,13 @@ export class OperatorDirectory implements OperatorAuthenticator {
   onChange(listener: (operatorId: string) => void): () => void {
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);
+  }
+
+  /** Whether an operator of this account is called so, as far as the fold has come. */
+  isNameTaken(accountId: string, name: string): boolean {
+    return [...this.operators.values()].some(
+      ({ state: { created } }) => created?.accountId === accountId && created.name === name,
+    );
   }
 
   /** Follows the log until the signal aborts. Authentication is right without it; this keeps the fold warm. */

@@ -43,6 +43,8 @@ export const OperatorTokenCreated = defineEvent(
     guarded: z.boolean().optional(),
     /** What it is for, in its owner's words. */
     label: z.string().optional(),
+    /** Made by a login, which may also end it: absent for tokens that somebody issued. */
+    login: z.boolean().optional(),
   }),
 );
 export const OperatorTokenRevoked = defineEvent(
@@ -50,6 +52,37 @@ export const OperatorTokenRevoked = defineEvent(
   1,
   z.object({ operator_id, token_id: z.string() }),
 );
+/** Somebody whom the identity provider vouched for came in. */
+export const OperatorLoggedIn = defineEvent(
+  'system.operator.logged_in',
+  1,
+  z.object({
+    operator_id,
+    token_id: z.string(),
+    method: z.enum(['oidc']),
+    issuer: z.string(),
+    role: z.string(),
+    /** Where the call came from; null where nobody knows. */
+    address: z.string().nullable(),
+  }),
+);
+/** A login that was not let in. */
+export const LoginRefused = defineEvent(
+  'system.login.refused',
+  1,
+  z.object({
+    method: z.enum(['oidc']),
+    issuer: z.string(),
+    code: z.string(),
+    /** As the provider names them; null unless the provider's signature vouches for it. */
+    subject: z.string().nullable(),
+    address: z.string().nullable(),
+    /** Refusals since the last such event that got none of their own: an attacker must not fill the log. */
+    not_told: z.number().int(),
+  }),
+  { severity: 'warning' },
+);
+
 /** From here on none of its tokens opens anything. */
 export const OperatorDisabled = defineEvent(
   'system.operator.disabled',
@@ -95,6 +128,8 @@ export const accessEvents = [
   OperatorTokenRevoked,
   OperatorDisabled,
   OperatorEnabled,
+  OperatorLoggedIn,
+  LoginRefused,
   SecretsShredded,
   MasterKeyRotationStarted,
   MasterKeyRotated,

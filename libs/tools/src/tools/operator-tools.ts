@@ -114,7 +114,16 @@ class Directory {
       const state = (await this.services.transactor.read(id, operatorDecider))?.state;
       if (state?.created?.accountId === call.accountId) return { ...state.created, state };
     }
-    const names = (await this.all(call)).flatMap(({ id, name }) => [name, id]);
+    const all = await this.all(call);
+    // Who logs in through a provider has an id of the provider's making; the name says it, once.
+    const named = all.filter(({ name }) => name === wanted);
+    const state = named.length === 1 ? await this.services.transactor.read(named[0]!.id, operatorDecider) : undefined;
+    if (state?.state.created !== undefined) return { ...state.state.created, state: state.state };
+    if (named.length > 1)
+      throw refused(409, 'ambiguous_name', `${named.length} operators are called ${wanted}`, {
+        ...{ field: 'operator', hint: 'give the id', candidates: named.map(({ id, name }) => ({ id, name })) },
+      });
+    const names = all.flatMap(({ id, name }) => [name, id]);
     throw this.notFound('operator', wanted, names, 'system_list_operators');
   }
 

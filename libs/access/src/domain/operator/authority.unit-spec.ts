@@ -4,7 +4,7 @@ import type { OperatorState, OperatorTokenState } from './operator.js';
 
 const NOW = Date.parse('2026-11-21T12:00:00Z');
 const token = (tokenId: string, permissions: string[], more: Partial<OperatorTokenState> = {}): OperatorTokenState => ({
-  ...{ tokenId, permissions, digest: '', expiresAt: null, revoked: false, guarded: false, label: '' },
+  ...{ tokenId, permissions, digest: '', expiresAt: null, revoked: false, guarded: false, label: '', login: false },
   ...more,
 });
 const maria = (tokens: OperatorTokenState[], disabled = false): OperatorState => ({

@@ -14,16 +14,19 @@ import {
   OperatorCreated,
   OperatorDisabled,
   OperatorEnabled,
+  OperatorLoggedIn,
   OperatorTokenCreated,
   OperatorTokenRevoked,
 } from '../events.js';
+import { endLogins, logIn, type LoginCommand } from './log-in.js';
 
 export type OperatorEvent =
   | EventOf<typeof OperatorCreated>
   | EventOf<typeof OperatorTokenCreated>
   | EventOf<typeof OperatorTokenRevoked>
   | EventOf<typeof OperatorDisabled>
-  | EventOf<typeof OperatorEnabled>;
+  | EventOf<typeof OperatorEnabled>
+  | EventOf<typeof OperatorLoggedIn>;
 
 export interface OperatorTokenState {
   readonly tokenId: string;
@@ -35,6 +38,8 @@ export interface OperatorTokenState {
   readonly revoked: boolean;
   readonly guarded: boolean;
   readonly label: string;
+  /** Made by a login, not issued. */
+  readonly login: boolean;
 }
 
 export interface OperatorState {
@@ -51,9 +56,11 @@ export interface NewToken {
   readonly expires_at: string | null;
   readonly guarded?: boolean;
   readonly label?: string;
+  readonly login?: boolean;
 }
 
 export type OperatorCommand =
+  | LoginCommand
   /** Creates the operator with a first token; nothing when there is one. */
   | {
       readonly type: 'create_operator';
@@ -72,7 +79,7 @@ export type OperatorCommand =
 const unknownOperator = () =>
   reject(refusal(404, 'unknown_operator', 'there is no such operator', { field: 'operator_id' }));
 
-const tokenCreated = (operatorId: OperatorId, token: NewToken) =>
+export const tokenCreated = (operatorId: OperatorId, token: NewToken) =>
   OperatorTokenCreated({ operator_id: operatorId, ...token, permissions: [...token.permissions] });
 
 const revoke = (tokenId: string, state: OperatorState): Decision<OperatorEvent> => {
@@ -115,6 +122,10 @@ const decide = (command: OperatorCommand, state: OperatorState): Decision<Operat
       if (revoked.kind === 'nothing') return reject(revokedBefore(command.tokenId));
       return accept<OperatorEvent>(tokenCreated(state.created!.operatorId, command.token), ...revoked.events);
     }
+    case 'log_in':
+      return logIn(command, state);
+    case 'end_logins':
+      return endLogins(command, state);
     case 'disable':
       if (state.created === undefined) return unknownOperator();
       if (state.disabled) return nothing('already_disabled');
@@ -134,7 +145,15 @@ const evolve = (state: OperatorState, event: OperatorEvent): OperatorState => {
       return { ...state, created: { operatorId: operator_id, accountId: account_id, name } };
     }
     case 'system.operator.token_created': {
-      const { token_id, token_digest, permissions, expires_at, guarded = false, label = '' } = event.data;
+      const {
+        token_id,
+        token_digest,
+        permissions,
+        expires_at,
+        guarded = false,
+        label = '',
+        login = false,
+      } = event.data;
       const token = {
         tokenId: token_id,
         digest: token_digest,
@@ -143,6 +162,7 @@ const evolve = (state: OperatorState, event: OperatorEvent): OperatorState => {
         revoked: false,
         guarded,
         label,
+        login,
       };
       return { ...state, tokens: [...state.tokens, token] };
     }
@@ -154,6 +174,8 @@ const evolve = (state: OperatorState, event: OperatorEvent): OperatorState => {
       return { ...state, disabled: true };
     case 'system.operator.enabled':
       return { ...state, disabled: false };
+    case 'system.operator.logged_in':
+      return state;
     default:
       return assertNever(event);
   }

@@ -1,0 +1,49 @@
+import { uuidOf, type AccountId, type Clock, type Ids, type Log } from '#kernel';
+import type { Transactor } from '#processing';
+import { DEFAULT_ACCOUNT_ID } from '../application/bootstrap.js';
+import { loginRefusals } from '../domain/login/refusals.js';
+
+const WINDOW_MS = 60_000;
+/** Events of this kind that one process writes a minute: anybody can be refused as often as they like. */
+const PER_WINDOW = 20;
+
+interface Parts {
+  readonly client: { readonly issuer: string };
+  readonly transactor: Transactor;
+  readonly clock: Pick<Clock, 'wallMs'>;
+  readonly ids: Ids;
+  readonly log: Log;
+}
+
+interface Refused {
+  readonly code: string;
+  readonly subject: string | null;
+  readonly address: string;
+  /** The account that the login was for; the platform's first one where nobody knows. */
+  readonly accountId: AccountId | undefined;
+}
+
+/** Writes down who was not let in, and not more often than a log can bear. */
+export class LoginRefusals {
+  private window = { untilMs: 0, told: 0 };
+  private notTold = 0;
+
+  constructor(private readonly parts: Parts) {}
+
+  async tell({ code, subject, address, accountId = DEFAULT_ACCOUNT_ID }: Refused): Promise<void> {
+    const { client, transactor, clock, ids, log } = this.parts;
+    const nowMs = clock.wallMs();
+    log.warn({ code, address }, 'a login was refused');
+    if (nowMs >= this.window.untilMs) this.window = { untilMs: nowMs + WINDOW_MS, told: 0 };
+    if (this.window.told >= PER_WINDOW) return void this.notTold++;
+    this.window.told++;
+    const not_told = this.notTold;
+    this.notTold = 0;
+    const id = ids.uuid();
+    const data = { method: 'oidc', issuer: client.issuer, code, subject, address, not_told } as const;
+    await transactor.transact(`login-${uuidOf(accountId)}`, loginRefusals, data, {
+      ...{ commandId: id, correlationId: id, causationId: id, accountId, nowMs },
+      actor: { kind: 'system', id: 'platform' },
+    });
+  }
+}

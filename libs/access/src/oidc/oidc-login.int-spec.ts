@@ -1,0 +1,344 @@
+import { createHash } from 'node:crypto';
+import { SignJWT, UnsecuredJWT, type JWTPayload } from 'jose';
+import { EventCatalogue, ManualClock, seededRandom, silentLog, systemIds, type LoginRule } from '#kernel';
+import { MemoryEventStore } from '#event-store';
+import { Transactor } from '#processing';
+import { DEFAULT_ACCOUNT_ID } from '../application/bootstrap.js';
+import { LoginLimits } from '../application/login-limits.js';
+import { OperatorDirectory } from '../application/operator-directory.js';
+import { accountDecider } from '../domain/account/account.js';
+import { accessEvents } from '../domain/events.js';
+import { operatorDecider } from '../domain/operator/operator.js';
+import { makeKey, ScriptedProvider, signed } from '../testing/scripted-provider.js';
+import { OidcLogin } from './oidc-login.js';
+import type { FinishRequest } from './requests.js';
+
+const NOW = Date.parse('2026-11-21T12:00:00Z');
+const S = Math.floor(NOW / 1_000);
+const ADDRESS = '192.0.2.1';
+const VERIFIER = 'v'.repeat(43);
+const CHALLENGE = createHash('sha256').update(VERIFIER).digest('base64url');
+const RULES: LoginRule[] = [
+  { claim: 'groups', is: 'chiefs', role: 'admin', account: 'default' },
+  { claim: 'realm.roles', is: 'ops', role: 'operator', account: 'default' },
+  { claim: 'email', is: '*@example.com', role: 'viewer', account: 'default' },
+  { claim: 'groups', is: 'lost', role: 'viewer', account: 'nowhere' },
+];
+
+let provider: ScriptedProvider;
+beforeEach(async () => {
+  provider = new ScriptedProvider();
+  await provider.start();
+});
+afterEach(() => provider.stop());
+
+const setUp = async (over: { rules?: LoginRule[]; secret?: string; issuer?: string; failures?: number } = {}) => {
+  const clock = new ManualClock(NOW);
+  const events = new MemoryEventStore(clock);
+  const transactor = new Transactor(events, new EventCatalogue(accessEvents));
+  const directory = new OperatorDirectory(events, clock, silentLog);
+  const claimed = new Map<string, string>();
+  const context = { correlationId: 'c', causationId: 'c', accountId: DEFAULT_ACCOUNT_ID, nowMs: NOW };
+  const actor = { kind: 'system', id: 'test' } as const;
+  const create = { type: 'create_account', accountId: DEFAULT_ACCOUNT_ID, name: 'default' } as const;
+  await transactor.transact(DEFAULT_ACCOUNT_ID, accountDecider, create, { ...context, actor, commandId: 'account' });
+  const login = new OidcLogin({
+    client: {
+      ...{ issuer: over.issuer ?? provider.issuer, clientId: 'drover', scopes: 'openid groups' },
+      clientSecret: over.secret,
+    },
+    rules: over.rules ?? RULES,
+    ...{ nameClaim: 'preferred_username', sessionMs: 3_600_000, transactor, directory, clock },
+    limits: new LoginLimits(clock, over.failures ?? 1_000),
+    once: {
+      claim: async (id, by) => {
+        const first = claimed.get(id) ?? by;
+        claimed.set(id, first);
+        return first === by ? 'same' : 'different';
+      },
+    },
+    ...{ sealKey: Buffer.alloc(32, 7), random: seededRandom(1), ids: systemIds, log: silentLog },
+  });
+  const kinds = async () => (await events.readAll(0n as never, { limit: 999 })).events;
+  return { clock, login, directory, transactor, kinds };
+};
+type World = Awaited<ReturnType<typeof setUp>>;
+
+/** A login up to where the browser comes back, and the claims that a good provider would put into the ID token. */
+const begun = async ({ login }: World) => {
+  const redirect_uri = 'http://127.0.0.1:5000/callback';
+  const started = await login.start({ redirect_uri, code_challenge: CHALLENGE });
+  const asked = Object.fromEntries(new URL(started.authorization_url).searchParams);
+  const claims = {
+    ...{ iss: provider.issuer, aud: 'drover', sub: 'sub-1', nonce: asked['nonce']!, iat: S, exp: S + 300 },
+    ...{ groups: ['chiefs'], preferred_username: 'Maria@Example.com' },
+  };
+  const request: FinishRequest = {
+    ...{ login: started.login, state: started.state, code: 'code-1', code_verifier: VERIFIER },
+  };
+  return { asked, claims: claims as JWTPayload, request };
+};
+const gives = (id_token: string | Promise<string>) => {
+  provider.answer = async () => ({ body: { id_token: await id_token, access_token: 'access', token_type: 'Bearer' } });
+};
+/** One login with these claims changed. */
+const logIn = async (world: World, over: JWTPayload = {}, change: Partial<FinishRequest> = {}) => {
+  const { claims, request } = await begun(world);
+  gives(signed({ ...claims, ...over }, provider.keys[0]!));
+  return world.login.finish({ ...request, ...change }, ADDRESS);
+};
+const codeOf = (login: Promise<unknown>): Promise<string> =>
+  login.then(
+    () => 'let in',
+    (error: { refusal?: { code: string } }) => error.refusal?.code ?? String(error),
+  );
+
+describe('somebody whom a rule lets in', () => {
+  it('becomes an operator at the first login, with a token that ends, and stays the same one under another name', async () => {
+    const world = await setUp();
+    const { asked, claims, request } = await begun(world);
+    expect(asked).toMatchObject({
+      ...{ response_type: 'code', client_id: 'drover', scope: 'openid groups', code_challenge_method: 'S256' },
+      ...{ code_challenge: CHALLENGE, redirect_uri: 'http://127.0.0.1:5000/callback' },
+    });
+    gives(signed(claims, provider.keys[0]!));
+    const first = await world.login.finish(request, ADDRESS);
+    expect(first).toMatchObject({
+      role: 'admin',
+      account: { name: 'default' },
+      operator: { name: 'oidc:maria@example.com' },
+    });
+    expect(await world.directory.authenticate(first.token)).toMatchObject({
+      ...{ operatorId: first.operator.id, accountId: DEFAULT_ACCOUNT_ID, expiresAtMs: NOW + 3_600_000 },
+    });
+    const again = await logIn(world, { preferred_username: 'admin' });
+    expect(again.operator).toEqual(first.operator);
+    expect(again.token).not.toBe(first.token);
+    // Another person with the name that she had is another operator, and is called otherwise.
+    const other = await logIn(world, { sub: 'sub-2', preferred_username: 'maria@example.com' });
+    expect(other.operator.id).not.toBe(first.operator.id);
+    expect(other.operator.name).toMatch(/^oidc:maria@example\.com-[0-9a-f]{6}$/);
+    const kinds = (await world.kinds()).map(({ type }) => type.replace('system.', ''));
+    expect(kinds.slice(1, 4)).toEqual(['operator.created', 'operator.token_created', 'operator.logged_in']);
+    expect(JSON.stringify((await world.kinds()).map(({ data }) => data))).not.toContain(first.token.slice(-43));
+  });
+
+  it('is never an admin by chance: roles come from the first rule that fits, addresses only when verified', async () => {
+    const world = await setUp();
+    const roleOf = (over: JWTPayload) =>
+      codeOf(logIn(world, { sub: JSON.stringify(over), ...over }).then(({ role }) => Promise.reject(role)));
+    expect(await roleOf({ groups: ['x'], realm: { roles: ['a', 'ops'] } })).toBe('operator');
+    expect(await roleOf({ groups: [], email: 'a@example.com', email_verified: true })).toBe('viewer');
+    expect(await roleOf({ groups: [], email: 'a@example.com' })).toBe('login_not_mapped');
+    expect(await roleOf({ groups: [], email: 'a@example.com.evil', email_verified: true })).toBe('login_not_mapped');
+    expect(await roleOf({ groups: 'chief' })).toBe('login_not_mapped');
+    expect(await roleOf({ groups: { chiefs: true } })).toBe('login_not_mapped');
+    expect(await roleOf({ groups: ['lost'] })).toBe('login_account_unknown');
+    expect(await roleOf({ groups: ['lost', 'chiefs'] })).toBe('admin');
+  });
+
+  it('loses the sessions of a role that was taken away, and all of them with the last one', async () => {
+    const world = await setUp();
+    const opens = async (token: string) => (await world.directory.authenticate(token)) !== undefined;
+    const [one, two] = [await logIn(world), await logIn(world)];
+    expect([await opens(one.token), await opens(two.token)]).toEqual([true, true]);
+    const less = await logIn(world, { groups: [], realm: { roles: ['ops'] } });
+    expect([await opens(one.token), await opens(two.token), await opens(less.token)]).toEqual([false, false, true]);
+    expect(await codeOf(logIn(world, { groups: ['lost'] }))).toBe('login_account_unknown');
+    expect(await opens(less.token)).toBe(false);
+  });
+
+  it('is not let in while the operator is disabled', async () => {
+    const world = await setUp();
+    const { operator } = await logIn(world);
+    const context = { correlationId: 'c', causationId: 'c', accountId: DEFAULT_ACCOUNT_ID, nowMs: NOW, commandId: 'd' };
+    const actor = { kind: 'system', id: 'test' } as const;
+    await world.transactor.transact(
+      operator.id,
+      operatorDecider,
+      { type: 'disable', reason: '' },
+      { ...context, actor },
+    );
+    expect(await codeOf(logIn(world))).toBe('operator_disabled');
+  });
+
+  it('may have what counts in the userinfo only, and only about themselves', async () => {
+    const world = await setUp();
+    provider.userinfo = { sub: 'sub-1', groups: ['chiefs'] };
+    expect((await logIn(world, { groups: undefined })).role).toBe('admin');
+    provider.userinfo = { sub: 'sub-2', groups: ['chiefs'] };
+    expect(await codeOf(logIn(world, { groups: undefined }))).toBe('userinfo_mismatch');
+  });
+
+  it('keeps at most twenty sessions', async () => {
+    const world = await setUp();
+    const tokens: string[] = [];
+    for (let i = 0; i < 22; i++) tokens.push((await logIn(world)).token);
+    const open = await Promise.all(
+      tokens.map(async (token) => (await world.directory.authenticate(token)) !== undefined),
+    );
+    expect(open).toEqual(tokens.map((_, i) => i >= 2));
+  });
+});
+
+describe('an ID token is refused', () => {
+  it.each<[string, JWTPayload]>([
+    ['id_token_issuer', { iss: 'https://elsewhere.example' }],
+    ['id_token_audience', { aud: 'another' }],
+    ['id_token_audience', { aud: ['drover', 'another'] }],
+    ['id_token_audience', { aud: ['drover', 'another'], azp: 'another' }],
+    ['id_token_audience', { azp: 'another' }],
+    ['id_token_expired', { exp: S - 61 }],
+    ['id_token_not_yet_valid', { iat: S + 61, exp: S + 300 }],
+    ['id_token_not_yet_valid', { nbf: S + 61 }],
+    ['id_token_nonce', { nonce: 'of-another-login' }],
+    ['id_token_nonce', { nonce: undefined }],
+    ['id_token_claims', { exp: undefined }],
+    ['id_token_claims', { iat: undefined }],
+    ['id_token_claims', { sub: undefined }],
+    ['id_token_claims', { sub: '' }],
+    ['id_token_claims', { sub: 'x'.repeat(256) }],
+  ])('%s: %j', async (code, claims) => {
+    const world = await setUp();
+    expect(await codeOf(logIn(world, claims))).toBe(code);
+    const [refused] = (await world.kinds()).filter(({ type }) => type === 'system.login.refused');
+    expect(refused?.data).toMatchObject({
+      code,
+      subject: null,
+      address: ADDRESS,
+      issuer: provider.issuer,
+      not_told: 0,
+    });
+  });
+
+  it.each<[JWTPayload]>([
+    [{ exp: S - 59 }],
+    [{ iat: S + 59 }],
+    [{ nbf: S + 59 }],
+    [{ aud: ['drover'] }],
+    [{ azp: 'drover' }],
+  ])('but not for clocks that are a minute apart, nor for what is said twice: %j', async (claims) => {
+    expect((await logIn(await setUp(), claims)).role).toBe('admin');
+  });
+
+  it('when no published key has signed it', async () => {
+    const world = await setUp();
+    const { claims, request } = await begun(world);
+    const [mine, alike] = [provider.keys[0]!, await makeKey('first')];
+    const cases: [string, string][] = [
+      ['id_token_key_unknown', await signed(claims, await makeKey('other'))],
+      ['id_token_signature', await signed(claims, alike)],
+      ['id_token_algorithm', new UnsecuredJWT(claims).encode()],
+      [
+        'id_token_algorithm',
+        await new SignJWT(claims)
+          .setProtectedHeader({ alg: 'HS256', kid: 'first' })
+          .sign(Buffer.from(JSON.stringify(mine.jwk))),
+      ],
+      ['id_token_malformed', 'a.b.c'],
+      ['id_token_malformed', 'nothing'],
+    ];
+    for (const [code, token] of cases) {
+      gives(token);
+      const fresh = await begun(world);
+      expect([token.slice(0, 20), await codeOf(world.login.finish(fresh.request, ADDRESS))]).toEqual([
+        token.slice(0, 20),
+        code,
+      ]);
+    }
+    provider.answer = async () => ({ body: { access_token: 'only' } });
+    expect(await codeOf(world.login.finish(request, ADDRESS))).toBe('id_token_missing');
+  });
+
+  it('but a published RSA key is as good as any', async () => {
+    provider.keys = [await makeKey('second', 'RS256')];
+    expect((await logIn(await setUp())).role).toBe('admin');
+  });
+});
+
+describe('a login is refused', () => {
+  it('when it is ended twice, by another program, too late, or was begun elsewhere', async () => {
+    const world = await setUp();
+    const { claims, request } = await begun(world);
+    gives(signed(claims, provider.keys[0]!));
+    expect(await codeOf(world.login.finish({ ...request, state: 'other' }, ADDRESS))).toBe('state_mismatch');
+    expect(await codeOf(world.login.finish({ ...request, code_verifier: 'w'.repeat(43) }, ADDRESS))).toBe(
+      'verifier_mismatch',
+    );
+    expect(await codeOf(world.login.finish({ ...request, login: `${request.login.slice(0, -4)}AAAA` }, ADDRESS))).toBe(
+      'login_unknown',
+    );
+    expect(await codeOf(world.login.finish({ ...request, login: 'x' }, ADDRESS))).toBe('login_unknown');
+    expect(provider.tokenRequests).toHaveLength(0);
+    expect(await codeOf(world.login.finish(request, ADDRESS))).toBe('let in');
+    expect(await codeOf(world.login.finish(request, ADDRESS))).toBe('login_used');
+    expect(provider.tokenRequests).toHaveLength(1);
+    const late = await begun(world);
+    world.clock.advance(600_000);
+    expect(await codeOf(world.login.finish(late.request, ADDRESS))).toBe('login_expired');
+  });
+
+  it('when the provider takes no such code, or the answer is of another provider', async () => {
+    const world = await setUp();
+    const { request } = await begun(world);
+    provider.answer = async () => ({ status: 400, body: { error: 'invalid_grant', error_description: '<b>no</b>' } });
+    await expect(world.login.finish(request, ADDRESS)).rejects.toMatchObject({
+      refusal: { code: 'code_refused', status: 401, message: expect.stringContaining('(invalid_grant)') },
+    });
+    expect(await codeOf(logIn(world, {}, { iss: 'https://evil.example' }))).toBe('issuer_mismatch');
+    expect(await codeOf(logIn(world, {}, { iss: provider.issuer }))).toBe('let in');
+  });
+
+  it('by name when the answer has no issuer though the provider always tells it', async () => {
+    provider.metadata = { authorization_response_iss_parameter_supported: true };
+    expect(await codeOf(logIn(await setUp()))).toBe('issuer_mismatch');
+  });
+
+  it('after too many that failed from one address, with the time to wait, and writes no more than the log can bear', async () => {
+    const world = await setUp({ failures: 30 });
+    const { request } = await begun(world);
+    const attempt = () => world.login.finish({ ...request, state: 'guess' }, ADDRESS);
+    for (let i = 0; i < 30; i++) expect(await codeOf(attempt())).toBe('state_mismatch');
+    await expect(attempt()).rejects.toMatchObject({
+      refusal: { code: 'too_many_attempts' },
+      retryAfterS: expect.any(Number),
+    });
+    expect(await codeOf(logIn(world))).toBe('too_many_attempts');
+    const told = async () => (await world.kinds()).filter(({ type }) => type === 'system.login.refused');
+    expect(await told()).toHaveLength(20);
+    world.clock.advance(60_000);
+    expect(await codeOf(attempt())).toBe('state_mismatch');
+    expect((await told()).at(-1)?.data).toMatchObject({ code: 'state_mismatch', not_told: 10 });
+  });
+});
+
+describe('a provider', () => {
+  it('that is away, or speaks for another, is said to be unavailable, and nobody is to blame', async () => {
+    const away = await setUp({ issuer: 'http://127.0.0.1:1' });
+    expect(await codeOf(begun(away))).toBe('oidc_unavailable');
+    const other = await setUp();
+    provider.metadata = { issuer: 'https://elsewhere.example' };
+    expect(await codeOf(begun(other))).toBe('oidc_unavailable');
+    provider.metadata = { token_endpoint: 'http://192.0.2.7/token' };
+    expect(await codeOf(begun(other))).toBe('oidc_unavailable');
+    provider.metadata = {};
+    const { request } = await begun(other);
+    provider.answer = async () => ({ status: 500, body: {} });
+    expect(await codeOf(other.login.finish(request, ADDRESS))).toBe('oidc_unavailable');
+    expect((await other.kinds()).filter(({ type }) => type === 'system.login.refused')).toEqual([]);
+  });
+
+  it('is shown the client secret as it wishes, and no secret where there is none', async () => {
+    const form = async (secret: string | undefined, methods: string[]) => {
+      provider.metadata = { token_endpoint_auth_methods_supported: methods };
+      await logIn(await setUp(secret === undefined ? {} : { secret }));
+      const { form: sent, authorization } = provider.tokenRequests.at(-1)!;
+      expect(sent.get('code_verifier')).toBe(VERIFIER);
+      return [authorization, sent.get('client_id'), sent.get('client_secret')];
+    };
+    const basic = `Basic ${Buffer.from('drover:s%2Fe').toString('base64')}`;
+    expect(await form('s/e', ['client_secret_basic'])).toEqual([basic, null, null]);
+    expect(await form('s/e', ['client_secret_post'])).toEqual([undefined, 'drover', 's/e']);
+    expect(await form(undefined, ['none'])).toEqual([undefined, 'drover', null]);
+  });
+});

@@ -1,0 +1,229 @@
+import {
+  deterministicId,
+  deterministicUuid,
+  errorMessage,
+  isoTime,
+  refusal,
+  RefusedError,
+  sha256Hex,
+  type AccountId,
+  type Clock,
+  type Ids,
+  type Log,
+  type LoginRule,
+  type OperatorId,
+  type Random,
+} from '#kernel';
+import { createHash } from 'node:crypto';
+import type { CommandContext, Transactor } from '#processing';
+import { accountDecider } from '../domain/account/account.js';
+import { matchRule, operatorName } from '../domain/login/match.js';
+import { operatorDecider } from '../domain/operator/operator.js';
+import type { LoginLimits } from '../application/login-limits.js';
+import type { OperatorDirectory } from '../application/operator-directory.js';
+import { mintOperatorToken } from '../tokens/operator-token.js';
+import { ProviderUnavailableError } from './http.js';
+import { LoginRefusals } from './login-refusals.js';
+import { PendingLogins, type PendingLogin } from './pending-login.js';
+import { OidcProvider, type OidcClient, type VerifiedClaims } from './provider.js';
+import type { FinishRequest, StartRequest } from './requests.js';
+
+export interface OidcLoginParts {
+  readonly client: OidcClient;
+  readonly rules: readonly LoginRule[];
+  readonly nameClaim: string;
+  readonly sessionMs: number;
+  readonly transactor: Transactor;
+  readonly directory: Pick<OperatorDirectory, 'isNameTaken'>;
+  readonly limits: LoginLimits;
+  /** Answers 'same' to whoever claims an id first. */
+  readonly once: { claim(id: string, by: string): Promise<'same' | 'different'> };
+  readonly sealKey: Uint8Array;
+  readonly clock: Pick<Clock, 'wallMs' | 'monotonicMs'>;
+  readonly random: Pick<Random, 'bytes'>;
+  readonly ids: Ids;
+  readonly log: Log;
+}
+
+export interface LoggedIn {
+  readonly token: string;
+  readonly expires_at: string;
+  readonly operator: { readonly id: string; readonly name: string };
+  readonly account: { readonly id: string; readonly name: string };
+  readonly role: string;
+}
+
+export const OIDC_LOGIN = Symbol('OidcLogin');
+
+/** How long a login may take its time. */
+const PENDING_MS = 600_000;
+/** Whoever fails is counted beside wrong tokens of the same address. */
+const COUNTED = 'oidc-login';
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
+
+/** The account that rules and tools call so. */
+export const accountIdOf = (name: string): AccountId => deterministicId('account', name);
+
+/** Who somebody is: who the provider says they are, whatever they are called there now. */
+export const oidcOperatorId = (accountId: AccountId, issuer: string, subject: string): OperatorId =>
+  deterministicId('operator', accountId, 'oidc', issuer, subject);
+
+/** Logins of people by an OpenID Connect provider: authorization code with PKCE, with the platform as the client. */
+export class OidcLogin {
+  private readonly provider: OidcProvider;
+  private readonly pending: PendingLogins;
+  private readonly refusals: LoginRefusals;
+
+  constructor(private readonly parts: OidcLoginParts) {
+    this.provider = new OidcProvider(parts.client, parts.clock);
+    this.pending = new PendingLogins(parts.sealKey, parts.random);
+    this.refusals = new LoginRefusals(parts);
+  }
+
+  /** Where the browser goes. Throws RefusedError. */
+  async start({ redirect_uri, code_challenge }: StartRequest) {
+    const { ids, random, clock } = this.parts;
+    const [nonce, state] = [base64(random.bytes(24)), base64(random.bytes(24))];
+    const until_ms = clock.wallMs() + PENDING_MS;
+    const login = { id: ids.uuid(), nonce, state, redirect_uri, code_challenge, until_ms };
+    const authorization_url = await this.provider.authorizationUrl(login).catch((error: unknown) => this.away(error));
+    return {
+      authorization_url,
+      login: this.pending.seal(login),
+      state,
+      issuer: this.parts.client.issuer,
+      expires_at: isoTime(until_ms),
+    };
+  }
+
+  /** A token for who came back from there. Throws RefusedError; each refusal is an event. */
+  async finish(request: FinishRequest, address: string): Promise<LoggedIn> {
+    const { limits } = this.parts;
+    const wait = limits.before(address, COUNTED);
+    if (wait !== undefined) throw new RefusedError(wait, limits.retryAfter(address, COUNTED));
+    let subject: string | null = null;
+    let accountId: AccountId | undefined;
+    try {
+      const login = await this.opened(request);
+      const claims = await this.provider.redeem(login, request.code, request.code_verifier, request.iss);
+      subject = claims.sub;
+      const rule = await this.ruleFor(claims);
+      accountId = accountIdOf(rule.account);
+      return await this.logIn(claims, rule, login, address);
+    } catch (error) {
+      if (error instanceof ProviderUnavailableError) return this.away(error);
+      if (!(error instanceof RefusedError)) throw error;
+      await this.refusals.tell({ code: error.refusal.code, subject, address, accountId });
+      const tooMany = limits.failed(address, COUNTED);
+      throw tooMany === undefined ? error : new RefusedError(tooMany, limits.retryAfter(address, COUNTED));
+    }
+  }
+
+  private async opened({ login: sealed, state, code_verifier }: FinishRequest): Promise<PendingLogin> {
+    const { clock, once, ids } = this.parts;
+    const login = this.pending.open(sealed);
+    if (login === undefined) throw refused(400, 'login_unknown', 'this login was not begun here', 'login');
+    if (clock.wallMs() >= login.until_ms) throw refused(410, 'login_expired', 'this login took too long', 'login');
+    if (login.state !== state) throw refused(403, 'state_mismatch', 'the answer belongs to another login', 'state');
+    const challenge = createHash('sha256').update(code_verifier).digest('base64url');
+    if (challenge !== login.code_challenge)
+      throw refused(403, 'verifier_mismatch', 'this login was begun by another program', 'code_verifier');
+    if ((await once.claim(deterministicUuid('oidc-login', login.id), ids.uuid())) === 'same') return login;
+    throw refused(409, 'login_used', 'this login has been ended before', 'login');
+  }
+
+  private async ruleFor(claims: VerifiedClaims): Promise<LoginRule> {
+    const rule = matchRule(this.parts.rules, claims);
+    await this.endElsewhere(claims.sub, rule);
+    if (rule === undefined) {
+      const hint = 'an admin of the platform can add a rule to DROVER_OIDC_RULES';
+      throw refused(
+        403,
+        'login_not_mapped',
+        'the provider knows you, but no rule of this platform lets you in',
+        undefined,
+        hint,
+      );
+    }
+    const account = await this.parts.transactor.read(accountIdOf(rule.account), accountDecider);
+    if (account?.state.created === true) return rule;
+    throw refused(
+      403,
+      'login_account_unknown',
+      `the rule leads to the account ${rule.account}, which is not there`,
+      undefined,
+      'drover account create',
+    );
+  }
+
+  /** Sessions in accounts that the rules do not lead to any more are over. */
+  private async endElsewhere(subject: string, rule: LoginRule | undefined): Promise<void> {
+    const { transactor, client, clock, ids, rules } = this.parts;
+    const others = new Set(rules.map(({ account }) => account).filter((account) => account !== rule?.account));
+    for (const account of others) {
+      const operatorId = oidcOperatorId(accountIdOf(account), client.issuer, subject);
+      const command = { type: 'end_logins', nowMs: clock.wallMs() } as const;
+      const context = contextOf(operatorId, accountIdOf(account), ids.uuid(), clock.wallMs());
+      await transactor.transact(operatorId, operatorDecider, command, context);
+    }
+  }
+
+  private async logIn(
+    claims: VerifiedClaims,
+    rule: LoginRule,
+    { id }: PendingLogin,
+    address: string,
+  ): Promise<LoggedIn> {
+    const { client, transactor, clock, random, sessionMs } = this.parts;
+    const [accountId, nowMs, role] = [accountIdOf(rule.account), clock.wallMs(), `role:${rule.role}`];
+    const operatorId = oidcOperatorId(accountId, client.issuer, claims.sub);
+    const minted = mintOperatorToken(operatorId, random);
+    const expires_at = isoTime(nowMs + sessionMs);
+    const token = {
+      ...{ token_id: minted.tokenId, token_digest: minted.digest, permissions: [role], expires_at, label: 'login' },
+    };
+    const name = this.nameFor(claims, accountId, operatorId);
+    const about = { operatorId, accountId, name, role: rule.role, issuer: client.issuer, address, token, nowMs };
+    const context = contextOf(operatorId, accountId, deterministicUuid('oidc-login', id), nowMs);
+    const done = await transactor.transact(operatorId, operatorDecider, { type: 'log_in', ...about }, context);
+    if (done.kind === 'refused') throw new RefusedError(done.refusal);
+    if (done.kind === 'nothing') throw new Error(`a login made no token: ${done.reason}`);
+    const operator = { id: operatorId, name: done.state.created!.name };
+    return {
+      token: minted.token,
+      expires_at,
+      operator,
+      account: { id: accountId, name: rule.account },
+      role: rule.role,
+    };
+  }
+
+  private nameFor(claims: VerifiedClaims, accountId: AccountId, operatorId: OperatorId): string {
+    const name = operatorName(claims, this.parts.nameClaim);
+    return this.parts.directory.isNameTaken(accountId, name) ? `${name}-${sha256Hex(operatorId).slice(0, 6)}` : name;
+  }
+
+  private away(error: unknown): never {
+    if (!(error instanceof ProviderUnavailableError)) throw error;
+    const { issuer } = this.parts.client;
+    this.parts.log.warn({ issuer, error: errorMessage(error) }, 'the identity provider does not answer');
+    const hint = 'try again in a moment; the platform’s log says what it answers';
+    throw new RefusedError(
+      refusal(503, 'oidc_unavailable', `the identity provider ${issuer} does not answer`, { hint }),
+    );
+  }
+}
+
+const contextOf = (operatorId: OperatorId, accountId: AccountId, commandId: string, nowMs: number): CommandContext => ({
+  ...{ commandId, correlationId: commandId, causationId: commandId, accountId, nowMs },
+  actor: { kind: 'operator', id: operatorId },
+});
+
+const refused = (
+  status: 400 | 403 | 409 | 410,
+  code: string,
+  message: string,
+  field?: string,
+  hint = 'begin again: drover login',
+) => new RefusedError(refusal(status, code, message, { hint, ...(field === undefined ? {} : { field }) }));
