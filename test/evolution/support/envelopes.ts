@@ -34,6 +34,7 @@ const ELSEWHERE: readonly (readonly [prefix: string, stream: (data: Data) => str
   ['system.sdwan.peer_key.', (data) => `address_ledger-${uuidIn(data, 'network_id')}`],
   ['system.sdwan.port.', (data) => `port_ledger-${uuidIn(data, 'instance_id')}`],
   ['system.audit.key_', () => 'audit_keys-seals'],
+  ['system.login.', () => `login-${uuidOf(ACCOUNT)}`],
   ['system.tool_policy.', () => `tool_policy-${uuidOf(ACCOUNT)}`],
   ['system.module.version_', (data) => `module-${deterministicUuid('module', String(data['artifact']))}`],
   ['system.docker.client_', () => `docker_clients-${uuidOf(ACCOUNT)}`],
