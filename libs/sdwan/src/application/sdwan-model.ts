@@ -20,6 +20,8 @@ import type {
   PeerView,
 } from '../domain/wireguard-compiler/model.js';
 import type { LiveVirtualIp } from '../domain/virtual-ip/state.js';
+import { NetworkGenerationSettled } from '../domain/events.js';
+import { NetworkGenerations } from './network-generations.js';
 import { SharedSection } from './shared-section.js';
 import { foldEvent, type FoldedState, type InstanceFacts, type MutableNetwork } from './model-fold.js';
 
@@ -34,6 +36,7 @@ export class SdwanModel implements DesiredStateSource, FoldedState {
   readonly networkOfPeer = new Map<string, string>();
   readonly networkOfVip = new Map<string, string>();
   readonly peersOfInstance = new Map<string, Set<string>>();
+  readonly generations = new NetworkGenerations();
   position = 0n;
   private readonly listeners = new Set<(event: RecordedEvent) => void>();
   private readonly commons = new WeakMap<object, Common>();
@@ -43,8 +46,10 @@ export class SdwanModel implements DesiredStateSource, FoldedState {
 
   apply(event: RecordedEvent): Iterable<string> {
     if (event.position <= this.position) return [];
-    const dirty = foldEvent(this, event);
+    const before = networksOf(this, event);
+    const dirty = [...foldEvent(this, event)];
     this.position = event.position;
+    this.count(event, before, dirty);
     for (const listener of this.listeners) listener(event);
     return dirty;
   }
@@ -60,7 +65,18 @@ export class SdwanModel implements DesiredStateSource, FoldedState {
     for (const [peerId, networkId] of other.networkOfPeer) this.networkOfPeer.set(peerId, networkId);
     for (const [vipId, networkId] of other.networkOfVip) this.networkOfVip.set(vipId, networkId);
     for (const [id, peers] of other.peersOfInstance) this.peersOfInstance.set(id, new Set(peers));
+    this.generations.adopt(other.generations);
     this.position = other.position;
+  }
+
+  /** What is about a network of its own, and what happens to its nodes where that changes what anybody is told. */
+  private count(event: RecordedEvent, before: readonly string[], dirty: readonly string[]): void {
+    const isOwn = event.type.startsWith('system.sdwan.');
+    if (event.type === NetworkGenerationSettled.type || (!isOwn && dirty.length === 0)) return;
+    for (const id of new Set([...before, ...networksOf(this, event)])) {
+      if (this.networks.has(id)) this.generations.changed(id, event.position);
+      else this.generations.forget(id);
+    }
   }
 
   /** Called after each folded event. Must not throw. */
@@ -154,6 +170,19 @@ export class SdwanModel implements DesiredStateSource, FoldedState {
     return item;
   };
 }
+
+/** The networks that an event is about, as far as they are known now: a detached peer's is known before only. */
+export const networksOf = (model: FoldedState, { data, meta }: RecordedEvent): string[] => {
+  const { network_id, peer_id, virtual_ip_id, instance_id } = data as Readonly<Record<string, string | undefined>>;
+  const own =
+    network_id ??
+    meta.links.network ??
+    model.networkOfPeer.get(peer_id ?? '') ??
+    model.networkOfVip.get(virtual_ip_id ?? '');
+  if (own !== undefined) return [own];
+  const peers = model.peersOfInstance.get(instance_id ?? '') ?? [];
+  return [...peers].flatMap((id) => model.networkOfPeer.get(id) ?? []);
+};
 
 /** What nodes of one network share at one revision. */
 interface Common {

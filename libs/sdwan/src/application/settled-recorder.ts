@@ -2,7 +2,7 @@ import { deterministicUuid, errorMessage, isoTime, type Clock, type Ids, type Lo
 import type { AgentObserver, GenerationSettled } from '#agent-gateway';
 import type { EventMeta, EventStore, RecordedEvent } from '#event-store';
 import { NetworkGenerationSettled } from '../domain/events.js';
-import type { SdwanModel } from './sdwan-model.js';
+import { networksOf, type SdwanModel } from './sdwan-model.js';
 
 /** Changes of a network that are remembered until their generation has settled. */
 const KEPT_CHANGES = 128;
@@ -59,13 +59,7 @@ export class SettledRecorder implements AgentObserver {
   }
 
   private note(event: RecordedEvent): void {
-    const { model } = this.deps;
-    const { network_id, peer_id, virtual_ip_id } = event.data as Readonly<Record<string, string | undefined>>;
-    const networkId =
-      network_id ??
-      event.meta.links.network ??
-      model.networkOfPeer.get(peer_id ?? '') ??
-      model.networkOfVip.get(virtual_ip_id ?? '');
+    const [networkId] = networksOf(this.deps.model, event);
     if (
       !event.type.startsWith('system.sdwan.') ||
       event.type === NetworkGenerationSettled.type ||
@@ -101,7 +95,7 @@ export class SettledRecorder implements AgentObserver {
     const { type, version: schemaVersion, schema } = NetworkGenerationSettled;
     const data = schema.parse({
       network_id: networkId,
-      generation: String(settled.generation),
+      generation: String(this.deps.model.generations.at(networkId, settled.generation)),
       applied: settled.applied,
       behind: [...settled.behind],
       p50_ms: settled.p50Ms,

@@ -46,7 +46,7 @@ export const receipt = {
   applied_generation: z
     .string()
     .nullable()
-    .describe("Of the network's configuration, as its agent acknowledged it; null: nothing heard by this process"),
+    .describe("Of the network's changes, counted, the last that its agent has applied; null: it has said nothing yet"),
   behind: z
     .boolean()
     .nullable()

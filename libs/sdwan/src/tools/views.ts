@@ -32,13 +32,13 @@ export const networkView = (doc: NetworkDoc, model: SdwanModel) => {
 };
 
 /** Nothing of an operator's device, which has no agent. */
-export const receiptView = (instanceId: string | null, networkId: string, { rotator }: SdwanToolServices) => {
+export const receiptView = (instanceId: string | null, networkId: string, { rotator, failover }: SdwanToolServices) => {
   const section = `network/${networkId}`;
   const known = instanceId === null ? undefined : rotator.liveness(instanceId);
   const applied = known?.applied.get(section);
   const sent = known?.sent?.get(section);
   return {
-    applied_generation: applied === undefined ? null : String(applied),
+    applied_generation: applied === undefined ? null : String(failover.model.generations.at(networkId, applied)),
     behind: sent === undefined ? null : (applied ?? 0n) < sent,
     last_error: known?.problems?.get(section)?.join('; ') ?? null,
   };

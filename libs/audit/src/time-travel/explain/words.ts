@@ -100,10 +100,11 @@ export const appliedTitle = (event: RecordedEvent, names: Names): string => {
     p50_ms: number;
     p99_ms: number;
     network_id: string;
-    generation: string;
+    generation: string | null;
   };
+  const which = generation === null ? 'a generation' : `generation ${generation}`;
   const late = behind.length === 0 ? '' : `; NOT by ${behind.map((id) => named(id, names)).join(', ')}`;
   const nodes = applied === 1 ? '1 node' : `${applied} nodes`;
   const took = applied === 0 ? '' : ` (p50 ${p50_ms} ms, p99 ${p99_ms} ms)`;
-  return `pushed: generation ${generation} of ${named(network_id, names)} applied by ${nodes}${took}${late}`;
+  return `pushed: ${which} of ${named(network_id, names)} applied by ${nodes}${took}${late}`;
 };

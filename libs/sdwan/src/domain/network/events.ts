@@ -55,17 +55,22 @@ export const NetworkDeleted = defineEvent(
   1,
   z.object({ network_id, name: z.string() }),
 );
+/**
+ * `generation` counts the network's own changes. Version 1 had the position in the log there, which is shared with other
+ * accounts and told of their pace; it is not shown any more.
+ */
 export const NetworkGenerationSettled = defineEvent(
   'system.sdwan.network.generation_settled',
-  1,
+  2,
   z.object({
     network_id,
-    generation: z.string(),
+    generation: z.string().nullable(),
     applied: z.number().int(),
     behind: z.array(z.string()),
     p50_ms: z.number(),
     p99_ms: z.number(),
   }),
+  { upcasters: { 1: (data) => ({ ...data, generation: null }) } },
 );
 
 export const networkEvents = [

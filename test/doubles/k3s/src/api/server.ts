@@ -202,8 +202,10 @@ const listOf = (deps: Deps, path: ApiPath, items: readonly KubeObject[], token?:
 
 const read = async (deps: Deps, call: Call, verb: string): Promise<void> => {
   const { response, url, path } = call;
-  // resourceVersion=0 may be served from this server's cache; everything else is read under the quorum.
-  if (url.searchParams.get('resourceVersion') !== '0') await deps.datastore.readBarrier();
+  // resourceVersion=0 may be served from this server's cache, and so is a watch that says where to go on ("start at exact"):
+  // controllers resume without a quorum, also while etcd elects a leader. Everything else is read under the quorum.
+  const version = url.searchParams.get('resourceVersion') ?? '';
+  if (version === '' || (verb !== 'watch' && version !== '0')) await deps.datastore.readBarrier();
   const render = renderer(deps, call);
   if (verb === 'watch')
     return serveWatch(deps.crud.store, response, {
