@@ -21,6 +21,7 @@ const migration = z.object({
   current_instance_id: z.string().nullable(),
   pending_instance_ids: z.array(z.string()),
   reason: z.string().nullable(),
+  next_action: z.string().nullable(),
 });
 const lifecyclePolicy = z.object(lifecyclePolicyFields).required();
 

@@ -48,6 +48,18 @@ export const nodeNext = (status: ClusterNode['status'], policy: LifecyclePolicy)
   }
 };
 
+/** A paused migration is the operator's; a running one goes on by itself. */
+export const migrationNext = (
+  migration: Pick<NonNullable<Cluster['migration']>, 'state' | 'current'>,
+): string | null => {
+  if (migration.state === 'completed') return null;
+  if (migration.state === 'paused')
+    return 'put right what the reason names, then kubernetes_resume_pod_network_migration; a machine that is gone for good: system_forget_instance';
+  return migration.current === null
+    ? 'the next node begins when all are ready'
+    : `${migration.current} restarts K3s with the new arguments and is watched until it is ready`;
+};
+
 export interface Deadline {
   readonly state: string;
   readonly since: string;
