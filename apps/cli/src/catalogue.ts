@@ -1,37 +1,12 @@
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fetchTools } from './client.js';
 import { CliError } from './errors.js';
+import { remembered, toolsFile } from './remembered.js';
 import type { Settings } from './settings.js';
+import type { Tool } from './tool.js';
 
-export interface Parameter {
-  readonly type?: string;
-  readonly description?: string;
-  readonly enum?: readonly unknown[];
-  readonly default?: unknown;
-  readonly anyOf?: readonly Parameter[];
-  readonly items?: Parameter;
-  readonly properties?: Readonly<Record<string, Parameter>>;
-}
-
-/** A tool as the platform lists it; the same definition MCP and REST are made of. */
-export interface Tool {
-  readonly name: string;
-  readonly group: string;
-  readonly summary: string;
-  readonly description: string;
-  readonly danger: 'read' | 'change' | 'destroy';
-  readonly cli?: readonly [noun: string, verb: string];
-  readonly aliases: Readonly<Record<string, string>>;
-  readonly examples: readonly { readonly title: string; readonly arguments: Readonly<Record<string, unknown>> }[];
-  readonly input_schema: {
-    readonly properties?: Readonly<Record<string, Parameter>>;
-    readonly required?: readonly string[];
-  };
-  readonly output_schema?: Parameter;
-}
+export type { Parameter, Tool } from './tool.js';
 
 /**
  * The tools of one platform for one token, remembered in the user's cache folder: a stale entry does no harm, because the
@@ -40,12 +15,8 @@ export interface Tool {
 export class Catalogue {
   private readonly file: string;
 
-  constructor(
-    private readonly settings: Settings,
-    cacheDir = join(homedir(), '.cache', 'drover'),
-  ) {
-    const key = createHash('sha256').update(`${settings.url}|${settings.token}`).digest('hex').slice(0, 16);
-    this.file = join(cacheDir, `tools-${key}.json`);
+  constructor(private readonly settings: Settings) {
+    this.file = toolsFile(settings);
   }
 
   /** The tool that `pick` wants: from the cache when it is there, else asked for. */
@@ -80,17 +51,13 @@ export class Catalogue {
   }
 
   private cached(): readonly Tool[] | undefined {
-    try {
-      return JSON.parse(readFileSync(this.file, 'utf8')) as readonly Tool[];
-    } catch {
-      return undefined;
-    }
+    return remembered(this.file);
   }
 
   private async fresh(): Promise<readonly Tool[]> {
     const tools = (await fetchTools(this.settings)) as readonly Tool[];
     try {
-      mkdirSync(join(this.file, '..'), { recursive: true });
+      mkdirSync(dirname(this.file), { recursive: true });
       writeFileSync(this.file, JSON.stringify(tools));
     } catch (error) {
       process.emitWarning(`the tool list could not be cached: ${(error as Error).message}`);

@@ -30,7 +30,7 @@ const request = async (settings: Whom, path: string, init: RequestInit): Promise
       headers: { ...authorization, 'content-type': 'application/json' },
     });
   } catch (error) {
-    const hint = 'start it with `npm start`, or point --url or DROVER_URL at one that runs';
+    const hint = 'drover doctor; another platform: --url, DROVER_URL or drover context use';
     throw new CliError(`the platform at ${settings.url} does not answer`, causeOf(error), hint, 3);
   }
   return unwrap(settings, response);
@@ -66,8 +66,20 @@ const tryNext = (
   return known.length === 0 ? undefined : known.join('; ');
 };
 
-export const callTool = (settings: Settings, name: string, args: Readonly<Record<string, unknown>>) =>
+const callIt = (settings: Settings, name: string, args: Readonly<Record<string, unknown>>) =>
   request(settings, `/api/v1/tools/${encodeURIComponent(name)}`, { method: 'POST', body: JSON.stringify(args) });
+
+/** A call of a tool. When it is refused, the advice is given in commands. */
+export const callTool = async (settings: Settings, name: string, args: Readonly<Record<string, unknown>>) => {
+  try {
+    return await callIt(settings, name, args);
+  } catch (error) {
+    if (!(error instanceof CliError) || error.hint === undefined || !/[a-z]_[a-z]/.test(error.hint)) throw error;
+    const { advice } = await import('./hints.js');
+    const hint = advice(settings, error.hint, name, args);
+    throw new CliError(error.message, error.why, hint, error.exitCode, error.error, error.meant);
+  }
+};
 
 /** For who has no token yet. */
 export const postPublic = (url: string, path: string, body: Readonly<Record<string, unknown>>) =>

@@ -3,10 +3,11 @@ import { Catalogue, type Tool } from './catalogue.js';
 import type { Cli } from './cli.js';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
-import { commandOf, nounHelp, toolHelp } from './help.js';
+import { nounHelp, toolHelp } from './help.js';
 import { near } from './near.js';
 import { shownAs } from './output/format.js';
 import { table } from './output.js';
+import { commandOf } from './tool-command.js';
 import { whatIfArguments } from './what-if.js';
 import { COMMANDS, OWN_VERBS } from './words.js';
 

@@ -124,6 +124,6 @@ const kept = (file: string | undefined): string | undefined => {
 };
 
 const notThere = (settings: Settings, error: StreamBroken): CliError => {
-  const hint = 'start it with `npm start`, or point --url or DROVER_URL at one that runs';
+  const hint = 'drover doctor; another platform: --url, DROVER_URL or drover context use';
   return new CliError(`the platform at ${settings.url} does not answer`, error.message, hint, 3);
 };

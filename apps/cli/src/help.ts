@@ -1,5 +1,6 @@
-import type { Parameter, Tool } from './catalogue.js';
 import { EXIT_CODES } from './errors.js';
+import type { Parameter, Tool } from './tool.js';
+import { commandOf, quote } from './tool-command.js';
 
 export const USAGE = `drover: operate a Drover platform
 
@@ -49,15 +50,8 @@ export const typeName = (p: Parameter): string => {
   return p.type ?? p.anyOf?.map((one) => typeName(one)).join(' or ') ?? 'any';
 };
 
-export const commandOf = (tool: Tool): string => (tool.cli === undefined ? `tool ${tool.name}` : tool.cli.join(' '));
-
 const example = (tool: Tool, args: Readonly<Record<string, unknown>>): string =>
   [`drover ${commandOf(tool)}`, ...Object.entries(args).map(([k, v]) => `${k}=${quote(v)}`)].join(' ');
-
-const quote = (value: unknown): string => {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return /^[\w.:/@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-};
 
 export const toolHelp = (tool: Tool): string => {
   const required = new Set(tool.input_schema.required ?? []);

@@ -3,6 +3,7 @@ import { Catalogue, type Parameter, type Tool } from './catalogue.js';
 import type { Cli } from './cli.js';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
+import { advice } from './hints.js';
 import { near } from './near.js';
 import { pause } from './pause.js';
 import { shortDuration } from './text.js';
@@ -85,6 +86,7 @@ export const runWait = async (cli: Cli, words: readonly string[]): Promise<numbe
   for (;;) {
     const thing = await look(cli, tool, name);
     const found = verdict(goal, thing);
+    const next = advice(cli.settings, found.next ?? `drover why ${name}`, tool.name, { id: name });
     const spent = performance.now() - begun;
     if (found.state !== shown) cli.progress(`${shortDuration(spent).padStart(9)}  ${found.state}`);
     shown = found.state;
@@ -93,11 +95,11 @@ export const runWait = async (cli: Cli, words: readonly string[]): Promise<numbe
       throw new CliError(`there is no ${tool.cli![0]} ${name}`, 'it is not there', `drover ${tool.cli![0]} list`, 5);
     if (found.kind === 'never') {
       const why = `${found.error ?? 'it says no more'}; from there it does not get where it was waited for`;
-      throw new CliError(`${subjects[0]} is ${found.state}`, why, found.next ?? `drover why ${name}`, 8);
+      throw new CliError(`${subjects[0]} is ${found.state}`, why, next, 8);
     }
     if (spent >= timeoutMs) {
       const why = `it is ${found.state} after ${shortDuration(timeoutMs)}`;
-      throw new CliError(`${subjects[0]}: not in time`, why, found.next ?? `drover why ${name}`, 7);
+      throw new CliError(`${subjects[0]}: not in time`, why, next, 7);
     }
     if (cli.end.aborted) return 130;
     await pause(POLL_MS, cli.end);

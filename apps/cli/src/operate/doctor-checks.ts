@@ -5,6 +5,7 @@ import { Catalogue } from '../catalogue.js';
 import { callTool, fetchTools } from '../client.js';
 import { contextFile, isExposed, readContexts } from '../contexts/file.js';
 import { CliError } from '../errors.js';
+import { advice } from '../hints.js';
 import type { Settings } from '../settings.js';
 import { shortDuration } from '../text.js';
 
@@ -167,7 +168,7 @@ const machines = async (settings: Settings): Promise<readonly Finding[]> => {
       check: 'machines',
       verdict: 'warn',
       evidence: `${name} is ${state}`,
-      repair: next_action ?? `drover why ${name}`,
+      repair: advice(settings, next_action ?? `drover why ${name}`, 'system_list_instances', { id: name }),
     }));
     const mixed =
       versions.length > 1
