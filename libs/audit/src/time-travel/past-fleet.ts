@@ -19,8 +19,11 @@ interface Frame extends PastState {
 }
 
 const PAGE = 1_000;
-/** Read models are about entities, whose streams bear these names; inboxes of process managers need not be read. */
-const CATEGORIES: readonly string[] = ID_PREFIXES;
+/**
+ * Read models are about entities, whose streams bear these names, and two kinds beside them say how far an entity has come;
+ * inboxes of process managers need not be read.
+ */
+const CATEGORIES: readonly string[] = [...ID_PREFIXES, 'instance_receipts', 'cluster_rollout'];
 const KEPT_FRAMES = 8;
 /** A state this near to a kept one is not worth keeping too. */
 const FRAME_EVENTS = 500;
