@@ -45,17 +45,23 @@ export const run = async (args: readonly string[]) => {
     const drover = await startTestPlatform({ DATABASE_URL: server.connectionString }, silentLog);
     const startMs = systemClock.monotonicMs() - began;
     const took: number[] = [];
+    const cpu: number[] = [];
+    let rssBefore = 0;
     try {
       for (let n = 0; n < calls; n++) {
+        if (n === 1) rssBefore = process.memoryUsage().rss;
         const from = systemClock.monotonicMs();
+        const spent = process.cpuUsage();
         const { status, body } = await drover.rest('what_if', {
           tool: 'system_create_template',
           arguments: { name: `t-${n}` },
         });
         took.push(Math.round(systemClock.monotonicMs() - from));
+        const { user, system } = process.cpuUsage(spent);
+        cpu.push(Math.round((user + system) / 1_000));
         const answer = status === 200 ? 'answered' : `${body.error.code}: ${body.error.message}`;
         process.stderr.write(
-          `  what_if: ${took.at(-1)} ms, ${answer}, ${Math.round(process.memoryUsage().rss / 2 ** 20)} MiB\n`,
+          `  what_if: ${took.at(-1)} ms, ${cpu.at(-1)} ms of CPU, ${answer}, ${Math.round(process.memoryUsage().rss / 2 ** 20)} MiB\n`,
         );
       }
     } finally {
@@ -67,7 +73,9 @@ export const run = async (args: readonly string[]) => {
       platform_start_ms: Math.round(startMs),
       first_ms: took[0]!,
       best_ms: Math.min(...took),
-      last_ms: took.at(-1)!,
+      warm_median_ms: [...took.slice(1)].sort((a, b) => a - b)[Math.floor((took.length - 1) / 2)]!,
+      cpu_median_ms: [...cpu.slice(1)].sort((a, b) => a - b)[Math.floor((cpu.length - 1) / 2)]!,
+      rss_growth_mib: Math.round((process.memoryUsage().rss - rssBefore) / 2 ** 20),
       rss_mib: Math.round(process.memoryUsage().rss / 2 ** 20),
     };
   } finally {
