@@ -20,6 +20,7 @@ import { openAccess, type OpenedAccess } from './parts/access.js';
 import type { OpenedStore } from './parts/event-store.js';
 import { openGateway } from './parts/gateway.js';
 import { openOidc } from './parts/oidc.js';
+import type { Traces } from './telemetry/traces.js';
 
 /** All that exists before Nest: what the contexts are handed as ports. */
 export interface Foundation {
@@ -40,6 +41,7 @@ export interface Foundation {
   readonly plans: PlanCodec;
   /** The log for consumers outside: `/events`, Subscribe, webhooks. */
   readonly consumers: OpenedConsumers;
+  readonly traces: Traces | undefined;
   /** Bound when Nest has made the handlers. */
   readonly dispatcher: LateDispatcher;
   readonly enrollment: Late<EnrollmentHandler>;
@@ -50,9 +52,16 @@ export interface FoundationParts {
   readonly log: Log;
   readonly opened: OpenedStore;
   readonly closing: Closing;
+  readonly traces?: Traces | undefined;
 }
 
-export const openFoundation = async ({ config, log, opened, closing }: FoundationParts): Promise<Foundation> => {
+export const openFoundation = async ({
+  config,
+  log,
+  opened,
+  closing,
+  traces,
+}: FoundationParts): Promise<Foundation> => {
   const { store, postgres } = opened;
   const catalogue = new EventCatalogue(platformEvents);
   const transactor = new Transactor(store, catalogue);
@@ -67,11 +76,21 @@ export const openFoundation = async ({ config, log, opened, closing }: Foundatio
     clock: systemClock,
     timers: systemTimers,
     log: log.child({ part: 'processing' }),
+    ...(traces === undefined ? {} : { projecting: (projection) => traces.projecting(projection) }),
   });
   closing.add('processing', () => processing.stop());
   const audit = openAudit({ config, log, opened, secrets: access.secrets });
   processing.addWork(audit);
-  const gateway = await openGateway({ config, log, opened, catalogue, ca: access.ca, enrollment: enrollment.get });
+  const pushes = traces?.pushes;
+  const gateway = await openGateway({
+    config,
+    log,
+    opened,
+    catalogue,
+    ca: access.ca,
+    enrollment: enrollment.get,
+    pushes,
+  });
   closing.add('agent gateway', () => gateway.stop());
   const ledger =
     postgres === undefined ? new MemoryIdempotencyLedger(systemClock) : new PostgresIdempotencyLedger(postgres.pool);
@@ -80,5 +99,5 @@ export const openFoundation = async ({ config, log, opened, closing }: Foundatio
   const plans = new PlanCodec(access.cursorKey);
   const consumers = openConsumers({ config, log, opened, catalogue, access, cursors, gateway, transactor });
   const parts = { config, log, opened, store, catalogue, transactor, access, processing, gateway, audit, consumers };
-  return { ...parts, oidc, ledger, cursors, plans, dispatcher, enrollment };
+  return { ...parts, oidc, ledger, cursors, plans, dispatcher, enrollment, traces };
 };

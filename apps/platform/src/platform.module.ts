@@ -137,7 +137,10 @@ const registryProvider = (f: Foundation, onBadOutput: 'throw' | 'log'): Provider
       ids: systemIds,
       log: f.log.child({ part: 'tools' }),
       onBadOutput,
-      observe: (tool, outcome, ms) => metrics.toolCalled(tool, outcome, ms),
+      observe: (tool, outcome, ms, correlationId) => {
+        metrics.toolCalled(tool, outcome, ms);
+        f.traces?.toolCalled(tool, outcome, ms, correlationId);
+      },
     }),
 });
 

@@ -16,6 +16,7 @@ import { openStore, type OpenedStore } from './parts/event-store.js';
 import { PlatformModule } from './platform.module.js';
 import { Readiness } from './readiness.js';
 import { StoreMetrics } from './store-metrics.js';
+import { openTraces, receipts } from './telemetry/open.js';
 import { MAX_BODY_BYTES } from './version.js';
 
 const HTTP_GRACE_MS = 3_000;
@@ -57,9 +58,12 @@ const start = async (options: PlatformOptions, closing: Closing): Promise<Runnin
   const bare = options.opened ?? (await openStore(config, log));
   closing.add('event store', bare.close);
   const storeMetrics = new StoreMetrics(systemClock);
-  const opened = { ...bare, store: storeMetrics.meter(bare.store) };
-  const foundation = await openFoundation({ config, log, opened, closing });
+  const traces = await openTraces(config, closing);
+  const metered = storeMetrics.meter(bare.store);
+  const opened = { ...bare, store: traces?.watch(metered) ?? metered };
+  const foundation = await openFoundation({ config, log, opened, closing, traces });
   const { processing, gateway } = foundation;
+  if (traces !== undefined) gateway.addObserver(receipts(traces));
   const app = await createApp(foundation, onBadOutput ?? 'log');
   closing.add('http', () => closeHttp(app));
   closing.add('consumers', () => foundation.consumers.stop());

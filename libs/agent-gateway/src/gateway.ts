@@ -31,6 +31,7 @@ import type {
   FoldedSources,
   GatewayRegistrar,
   PhaseHandler,
+  PushWatch,
 } from './ports.js';
 import { agentServiceDefinition, AgentService } from './server/agent-service.js';
 import { enrollmentService } from './server/enrollment-service.js';
@@ -61,6 +62,7 @@ export interface AgentGatewayOptions {
   readonly beats: Beats;
   /** Changes within this many milliseconds are compiled together; 5 by default. */
   readonly coalesceMs?: number;
+  readonly pushes?: PushWatch;
   /** For how long agents that were online before the start may stay away before they count as lost; 30 s by default. */
   readonly reconnectWindowMs?: number;
 }
@@ -90,7 +92,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
 
   constructor(private readonly options: AgentGatewayOptions) {
     const { clock, timers, log, ids } = options;
-    this.desired = new DesiredState(log, options.catalogue);
+    this.desired = new DesiredState(log, options.catalogue, options.pushes);
     this.tunnels = new Tunnels(timers, ids, (instanceId, message) => this.sendPriority(instanceId, message));
     this.hub = new SessionHub({
       clock,
@@ -100,6 +102,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
       beats: options.beats,
       authorize: (peer) => options.enrollment().authorize(peer),
       compile: (instanceId) => this.compile(instanceId),
+      pushed: (instanceId, sections, generation) => options.pushes?.pushed(instanceId, sections, generation),
       onTunnelFailed: (instanceId, message) => this.tunnels.failed(instanceId, message),
       onStreamEnded: (instanceId) => this.tunnels.abandon(instanceId),
     });

@@ -120,6 +120,14 @@ export interface AgentCensus {
   readonly lost: number;
 }
 
+/** Follows a change from its event to the agents' receipts, which AgentObserver.onApplied tells. */
+export interface PushWatch {
+  /** Folded: these instances may have to be told. */
+  folded(event: RecordedEvent, instanceIds: Iterable<string>): void;
+  /** What of it changes these sections has been handed to the agent's stream. */
+  pushed(instanceId: string, sections: readonly string[], generation: bigint): void;
+}
+
 /** The platform's side of the agents' streams. */
 export interface AgentLink {
   liveness(instanceId: string): AgentLiveness;

@@ -38,5 +38,6 @@ export interface ToolRegistryPorts {
   readonly onBadOutput: 'throw' | 'log';
   /** Absent in a fork: nothing is planned inside a plan. */
   readonly plans?: PlanCodec;
-  readonly observe?: (tool: string, outcome: ToolAnswer['kind'], durationMs: number) => void;
+  /** The correlation id is empty where a call was refused before it had one. */
+  readonly observe?: (tool: string, outcome: ToolAnswer['kind'], durationMs: number, correlationId: string) => void;
 }

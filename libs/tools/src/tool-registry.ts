@@ -93,14 +93,14 @@ export class ToolRegistry implements ToolRegistrar {
   async call(request: ToolRequest): Promise<ToolAnswer> {
     const started = this.ports.clock.monotonicMs();
     const name = bare(request.name);
-    const answer = await this.answer(name, request);
+    const call = { correlationId: '' };
+    const answer = await this.answer(name, request, call);
     const known = this.entries.has(name) ? name : 'unknown';
-    this.ports.observe?.(known, answer.kind, this.ports.clock.monotonicMs() - started);
+    this.ports.observe?.(known, answer.kind, this.ports.clock.monotonicMs() - started, call.correlationId);
     return answer;
   }
 
-  private async answer(name: string, request: ToolRequest): Promise<ToolAnswer> {
-    const call = { correlationId: '' };
+  private async answer(name: string, request: ToolRequest, call: Correlated): Promise<ToolAnswer> {
     try {
       const entry = this.entry(name);
       requirePermission(entry.tool, request.principal);

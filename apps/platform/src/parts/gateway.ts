@@ -9,7 +9,7 @@ import {
   type Log,
 } from '#kernel';
 import type { CertificateAuthority } from '#access';
-import { AgentGateway, readStoreEpoch, type EnrollmentHandler } from '#agent-gateway';
+import { AgentGateway, readStoreEpoch, type EnrollmentHandler, type PushWatch } from '#agent-gateway';
 import { parseAddress } from '../addresses.js';
 import type { OpenedStore } from './event-store.js';
 
@@ -20,6 +20,7 @@ export interface GatewayParts {
   readonly catalogue: EventCatalogue;
   readonly ca: CertificateAuthority;
   readonly enrollment: () => EnrollmentHandler;
+  readonly pushes?: PushWatch | undefined;
 }
 
 /** A memory store is a new store at each start, and its epoch says so. */
@@ -45,6 +46,7 @@ export const openGateway = async ({
   catalogue,
   ca,
   enrollment,
+  pushes,
 }: GatewayParts): Promise<AgentGateway> =>
   new AgentGateway({
     store: opened.store,
@@ -56,6 +58,7 @@ export const openGateway = async ({
     ids: systemIds,
     random: systemRandom,
     log: log.child({ part: 'gateway' }),
+    ...(pushes === undefined ? {} : { pushes }),
     storeEpoch: await storeEpoch(opened),
     agentAddress: config.DROVER_AGENT_ADDR,
     enrollAddress: config.DROVER_ENROLL_ADDR,

@@ -1,6 +1,6 @@
 import { errorMessage, type EventCatalogue, type Log } from '#kernel';
 import { START, type Batch, type Position, type RecordedEvent } from '#event-store';
-import type { DesiredStateSource, FoldedSources } from '../ports.js';
+import type { DesiredStateSource, FoldedSources, PushWatch } from '../ports.js';
 import { compileSection, type CompiledSection, type CompiledState } from './compiled.js';
 
 /**
@@ -16,6 +16,7 @@ export class DesiredState {
     private readonly log: Log,
     /** Sources see events in their current schema. Without it, as they are stored. */
     private readonly catalogue?: Pick<EventCatalogue, 'current'>,
+    private readonly pushes?: Pick<PushWatch, 'folded'>,
   ) {}
 
   addSource(source: DesiredStateSource): void {
@@ -50,7 +51,9 @@ export class DesiredState {
   private applyTo(source: DesiredStateSource, event: RecordedEvent, dirty: Set<string>): void {
     try {
       const current = this.catalogue === undefined ? event : this.catalogue.current(event);
-      for (const instanceId of source.apply(current)) dirty.add(instanceId);
+      const touched = [...source.apply(current)];
+      for (const instanceId of touched) dirty.add(instanceId);
+      if (touched.length > 0) this.pushes?.folded(event, touched);
     } catch (error) {
       const where = `${event.type} at position ${event.position}: ${errorMessage(error)}`;
       this.faults.set(source.name, where);

@@ -20,6 +20,7 @@ export interface HubDeps {
   readonly authorize: EnrollmentHandler['authorize'];
   /** What an agent should have; undefined when that cannot be said now. */
   readonly compile: (instanceId: string) => { readonly wanted: CompiledState; readonly generation: bigint } | undefined;
+  readonly pushed?: (instanceId: string, sections: readonly string[], generation: bigint) => void;
   readonly onStreamEnded: (instanceId: string) => void;
   readonly onTunnelFailed: (instanceId: string, message: agentV1.TunnelFailed) => void;
 }
@@ -111,10 +112,10 @@ export class SessionHub implements SessionHost {
 
   /** Compiles and sends what changed for one agent, unless something is still on its way to it. */
   wantsUpdate(session: Session): void {
-    if (!session.ready()) return;
-    const compiled = this.deps.compile(session.peer.instanceId);
+    const compiled = session.ready() ? this.deps.compile(session.peer.instanceId) : undefined;
     if (compiled === undefined) return;
     const changed = session.update(compiled.wanted, compiled.generation);
+    this.deps.pushed?.(session.peer.instanceId, changed, compiled.generation);
     const since = this.changedAtMs === 0 ? this.deps.clock.monotonicMs() : this.changedAtMs;
     for (const section of changed) this.settling.sent(section, compiled.generation, session.peer.instanceId, since);
   }

@@ -15,9 +15,9 @@ import { whenCutOff, type LedWork } from './leader.js';
 import { eventsBehind, poisonOf, projectionReports, type Poison, type ProjectionReport } from './reports.js';
 import { introspectionOf, type Introspection, type LaneStatus, type ProcessingStatus } from './status.js';
 import type { ProcessingStorage } from './storage.js';
-import { Term } from './term.js';
+import { Term, type Watching } from './term.js';
 
-export interface ProcessingHostOptions {
+export interface ProcessingHostOptions extends Watching {
   readonly store: EventStore;
   readonly catalogue: EventCatalogue;
   /** `postgresStorage(pool)` in the platform. */

@@ -12,12 +12,17 @@ import { TimerWorker } from '../process/timer-worker.js';
 import type { ProcessManager } from '../process-manager.js';
 import type { Projection } from '../projection.js';
 import { OrderBook } from '../projections/orders.js';
-import { ProjectionLane } from '../projections/projection-lane.js';
+import { ProjectionLane, type ProjectionWatch } from '../projections/projection-lane.js';
 import type { ProjectionTable } from '../projections/read-model-store.js';
 import type { Leadership, LedWork } from './leader.js';
 import type { ProcessingStorage } from './storage.js';
 
-export interface TermOptions {
+export interface Watching {
+  /** Called when a projection begins with a batch; what it answers, with the events that it has folded and written. */
+  readonly projecting?: ProjectionWatch;
+}
+
+export interface TermOptions extends Watching {
   readonly store: EventStore;
   readonly catalogue: EventCatalogue;
   readonly storage: ProcessingStorage;
@@ -165,7 +170,8 @@ export class Term {
   private laneOf(table: ProjectionTable): ProjectionLane {
     const { projection } = table;
     const skips = () => this.orders.skips(projection);
-    return new ProjectionLane(this.options.storage.readModels, table, this.leadership.epoch, skips);
+    const { storage, projecting } = this.options;
+    return new ProjectionLane(storage.readModels, table, this.leadership.epoch, skips, projecting);
   }
 
   /** One order after the other, beside the feed that brings them. */

@@ -7,6 +7,8 @@ import type { ProjectionTable, ReadModelStore } from './read-model-store.js';
 
 /** Positions that a projection's version is to pass without folding, as ordered so far. */
 export type Skips = () => ReadonlySet<bigint>;
+/** Told of each batch that touches a projection that is read: see ProcessingHostOptions. */
+export type ProjectionWatch = (projection: string) => (events: readonly RecordedEvent[]) => void;
 const NOTHING: ReadonlySet<bigint> = new Set();
 
 /**
@@ -29,6 +31,7 @@ export class ProjectionLane implements Lane {
     table: ProjectionTable,
     private readonly epoch: number,
     private readonly skips: Skips = () => NOTHING,
+    private readonly projecting?: ProjectionWatch,
   ) {
     this.current = table;
     this.at = this.committed = table.position;
@@ -111,11 +114,13 @@ export class ProjectionLane implements Lane {
     if (touches.length === 0 && skipped.length === 0) {
       await this.store.advance([this.current], through, this.epoch);
     } else {
+      const written = this.projecting?.(this.current.projection.name);
       const loaded = await this.store.load(this.current, keysOf(touches));
       const change = { ...foldTouches(this.current.projection, touches, loaded), skipped };
       await failpoint('projection.folded');
       await this.store.commit(this.current, change, this.at, through, this.epoch);
       await failpoint('projection.committed');
+      written?.(touches.map(({ event }) => event));
     }
     this.at = this.committed = through;
   }
