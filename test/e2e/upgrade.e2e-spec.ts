@@ -24,7 +24,7 @@ interface Upgrade {
 }
 
 /** The long way, with three servers, the platform killed at random, and back again, is `npm run soak -- upgrade`. */
-describeWithRealParts('a cluster goes on to another version and to new certificates', {}, () => {
+describeWithRealParts('a cluster goes on to another version, to new certificates and to a new server token', {}, () => {
   let rig: LabRig;
   let programs: string;
   let cluster_id: string;
@@ -137,6 +137,32 @@ describeWithRealParts('a cluster goes on to another version and to new certifica
     });
     expect(events).toHaveLength(2);
     for (const { payload } of events) expect(payload.certificates_end_ms).toBeGreaterThan(1.7e12);
+  }, 150_000);
+
+  it('replaces the server token: K3s takes the new one only, and new workers join as before', async () => {
+    const token = async () => (await rig.lab.exec(SERVER, ['cat', '/var/lib/rancher/k3s/server/token'])).stdout.trim();
+    const rotate = { cluster_id, drain: false };
+    const plan = await call<{ upgrade: Upgrade }>('kubernetes_rotate_server_token', { ...rotate, dry_run: true });
+    expect(plan.upgrade.nodes.map((n) => n.name)).toEqual([SERVER]);
+    const before = await token();
+    await call('kubernetes_rotate_server_token', rotate);
+    await ended('completed');
+    const after = await token();
+    expect(after).not.toBe(before);
+    const config = await rig.lab.exec(SERVER, ['cat', '/etc/rancher/k3s/config.yaml']);
+    expect(config.stdout).toContain(JSON.stringify(after));
+    const asked = async (value: string) =>
+      (await rig.lab.exec(SERVER, [`${rig.root}/dist/doubles/k3s`, 'etcd-snapshot', 'ls', '--etcd-token', value])).code;
+    expect([await asked(before), await asked(after)]).toEqual([1, 0]);
+    expect((await nodes()).map((n) => n.status)).toEqual(['ready', 'ready']);
+    const { events } = await read<{ events: { kind: string }[] }>('recent_events', {
+      kind_prefix: 'system.k3s.cluster.server_token',
+    });
+    expect(events.map((e) => e.kind).sort()).toEqual([
+      'system.k3s.cluster.server_token_changed',
+      'system.k3s.cluster.server_token_changing',
+    ]);
+    expect(JSON.stringify(events)).not.toContain(after.split(':').at(-1));
   }, 150_000);
 
   itWithRealParts(

@@ -21,6 +21,8 @@ const fresh = (life: number): PhaseState => ({
   datastoreVersion: '',
   certificates: 0,
   certificatesTold: 0,
+  token: 0,
+  tokenTold: 0,
 });
 
 /** The state after a stop: the data stay, for the case that the same cluster goes on here. */

@@ -6,19 +6,13 @@ import { agentHealth, serverHealth, type Health } from './health.js';
 import { K3sData, stoppedState } from './k3s-data.js';
 import { installK3s, k3sVersion } from './install.js';
 import type { K3sPaths } from './paths.js';
+import { grantOf, serviceName, storedGrant } from './grant.js';
 import { PhaseRefused } from './phase-refused.js';
 import type { PhaseStore } from './phase-state.js';
 import { certificatesEndMs } from './certificates.js';
 import { K3sRotation } from './rotation.js';
-import {
-  configDigest,
-  joinFromConfig,
-  joinFromDropIn,
-  renderConfig,
-  renderDropIn,
-  type JoinGrant,
-  type K3sSpec,
-} from './render.js';
+import { onlyTokenDiffers, ServerToken } from './server-token.js';
+import { configDigest, renderConfig, renderDropIn, type JoinGrant, type K3sSpec } from './render.js';
 
 const { Phase, Runtime } = agentV1;
 
@@ -41,13 +35,15 @@ export class K3sDriver {
   private installed: { readonly wanted: string; readonly binary: string } | undefined;
 
   readonly data: K3sData;
+  readonly token: ServerToken;
   private readonly rotation: K3sRotation;
   /** Of the arguments that each assignment's service was started with by this process. */
   private readonly running = new Map<string, string>();
 
   constructor(private readonly deps: K3sDeps) {
     this.data = new K3sData(deps);
-    this.rotation = new K3sRotation(deps);
+    this.token = new ServerToken(deps.ports.files, deps.stateDir);
+    this.rotation = new K3sRotation({ ...deps, token: this.token });
   }
 
   /** When the first of this node's certificates ends; undefined while there are none. */
@@ -74,6 +70,8 @@ export class K3sDriver {
     const binary = await this.install(spec);
     const plan = spec.kind === 'k3s_server' ? { ...spec, role: await this.data.settle(spec) } : spec;
     await this.rotation.before(plan, binary, serviceName(plan));
+    if (!(await this.rotation.tokenFor(plan, serviceName(plan))))
+      return { kind: 'again', afterMs: 1_000, why: 'the new server token is not here yet' };
     const grant = await this.grant(plan);
     if (grant.kind === 'again') return grant;
     await this.data.own(plan, phases.get(spec.assignment_id).clusterId || (spec.cluster_id ?? ''));
@@ -88,7 +86,7 @@ export class K3sDriver {
     const news = await this.rotation.news(plan);
     if (news !== undefined) {
       await this.report(spec, Phase.PHASE_ROTATED, news);
-      await this.rotation.told(plan);
+      await this.rotation.told(plan, news);
     }
     state = phases.get(spec.assignment_id);
     if (state.ready) return { kind: 'done' };
@@ -155,7 +153,7 @@ export class K3sDriver {
     const state = this.deps.phases.get(spec.assignment_id);
     const current = !external || state.datastoreVersion === spec.datastore_version;
     if ((state.joined || (external && state.datastoreVersion !== '')) && current) {
-      const known = await this.storedGrant(spec);
+      const known = await storedGrant(spec, this.deps.ports.files, this.deps.paths);
       if (known !== undefined) return { kind: 'ok', grant: known };
     }
     const target = spec.kind === 'k3s_agent' ? (spec.target_cluster_id ?? '') : (spec.cluster_id ?? '');
@@ -164,6 +162,7 @@ export class K3sDriver {
     const answer = await this.send(spec, Phase.PHASE_JOIN_REQUEST, { targetClusterId: target }, salt);
     if (answer.kind === 'later') return { kind: 'again', afterMs: answer.afterMs, why: 'the cluster has no token yet' };
     const grant = grantOf(spec, answer.ack);
+    if (spec.kind === 'k3s_server') await this.token.forget();
     await failpoint('agent.k3s_joining');
     if (spec.kind === 'k3s_agent')
       await this.deps.ports.files.write(this.deps.paths.dropIn, renderDropIn(grant), 0o600);
@@ -175,19 +174,18 @@ export class K3sDriver {
     return { kind: 'ok', grant };
   }
 
-  private async storedGrant(spec: K3sSpec): Promise<JoinGrant | undefined> {
-    const { files } = this.deps.ports;
-    const path = spec.kind === 'k3s_agent' ? this.deps.paths.dropIn : this.deps.paths.config;
-    const text = (await files.read(path))?.toString('utf8');
-    if (text === undefined) return undefined;
-    return spec.kind === 'k3s_agent' ? joinFromDropIn(text) : joinFromConfig(text);
-  }
-
   private async start(spec: K3sSpec, binary: string, grant: JoinGrant | undefined): Promise<void> {
     const { ports, paths, phases, services } = this.deps;
-    const config = renderConfig(spec, paths, grant);
-    if ((await ports.files.read(paths.config))?.toString('utf8') !== config)
-      await ports.files.write(paths.config, config, 0o600);
+    const held = spec.kind === 'k3s_server' ? await this.token.of(spec.cluster_id ?? '') : undefined;
+    const config = renderConfig(spec, paths, grant, held?.token);
+    const digest = configDigest(`${binary}\n${config}`);
+    const before = (await ports.files.read(paths.config))?.toString('utf8');
+    if (
+      onlyTokenDiffers(before, config) &&
+      phases.get(spec.assignment_id).started === configDigest(`${binary}\n${before}`)
+    )
+      await phases.set(spec.assignment_id, { started: digest });
+    if (before !== config) await ports.files.write(paths.config, config, 0o600);
     await failpoint('agent.k3s_config_written');
     const service: ServiceSpec = {
       name: serviceName(spec),
@@ -197,7 +195,6 @@ export class K3sDriver {
       env:
         spec.kind === 'k3s_agent' && grant !== undefined ? { K3S_URL: grant.apiEndpoint, K3S_TOKEN: grant.token } : {},
     };
-    const digest = configDigest(`${binary}\n${config}`);
     const { started, life } = phases.get(spec.assignment_id);
     if (started !== '' && started !== digest) {
       ports.log.info({ assignment: spec.assignment_id }, 'k3s configuration changed, restarting it');
@@ -286,14 +283,3 @@ export class K3sDriver {
     throw new Error(`the platform gave no answer to ${Phase[phase]}`);
   }
 }
-
-const grantOf = (spec: K3sSpec, ack: agentV1.PhaseAck): JoinGrant => {
-  const token = spec.kind === 'k3s_server' ? ack.serverToken : ack.agentToken;
-  const external = spec.kind === 'k3s_server' && spec.datastore === 'external';
-  if (token === '' || (external ? ack.datastoreEndpoint === '' : ack.apiEndpoint === ''))
-    throw new Error(`the platform answered a join request without token or ${external ? 'datastore' : 'endpoint'}`);
-  const { apiEndpoint, datastoreEndpoint } = ack;
-  return external ? { apiEndpoint, token, datastoreEndpoint } : { apiEndpoint, token };
-};
-
-export const serviceName = (spec: K3sSpec): string => (spec.kind === 'k3s_server' ? 'k3s' : 'k3s-agent');

@@ -19,6 +19,9 @@ const entry = z.object({
   /** The last generation of certificates that was made, and the last that the platform was told of. */
   certificates: z.number().int().default(0),
   certificatesTold: z.number().int().default(0),
+  /** The generation of the server token that K3s was started with, and the last that the platform was told of. */
+  token: z.number().int().default(0),
+  tokenTold: z.number().int().default(0),
   /** K3s is kept down for this restore; the last restore that was carried out here. They outlive the life that they began in. */
   halted: z.string().optional(),
   restored: z.string().optional(),

@@ -41,7 +41,13 @@ const yaml = (config: ReadonlyMap<string, Value>): string => {
   return `${lines.join('\n')}\n`;
 };
 
-export const renderConfig = (spec: K3sSpec, paths: K3sPaths, join: JoinGrant | undefined): string => {
+export const renderConfig = (
+  spec: K3sSpec,
+  paths: K3sPaths,
+  join: JoinGrant | undefined,
+  /** In the place of the one that was joined with. */
+  token?: string,
+): string => {
   const config = new Map<string, Value>();
   config.set('node-name', spec.node_name);
   if (spec.node_ips.length > 0) config.set('node-ip', spec.node_ips);
@@ -58,6 +64,7 @@ export const renderConfig = (spec: K3sSpec, paths: K3sPaths, join: JoinGrant | u
       config.set('server', join.apiEndpoint);
       config.set('token', join.token);
     }
+    if (token !== undefined) config.set('token', token);
   }
   for (const [key, value] of argsToConfig(spec.args)) config.set(key, value);
   return yaml(config);

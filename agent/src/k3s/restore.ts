@@ -43,9 +43,21 @@ export class K3sRestore implements NodeService {
         return void (await this.deps.phases.set(this.spec().assignment_id, { halted: '' }));
       case 'rejoin':
         return this.rejoin(request.id);
+      case 'token_ready':
+      case 'token':
+        return this.takeToken(request);
       default:
         return this.restore(request);
     }
+  }
+
+  /** Kept for the next start of K3s, whoever makes it; the rollout's restart comes with the section. */
+  private async takeToken(request: Extract<NodeRequest, { op: 'token_ready' | 'token' }>): Promise<void> {
+    const { cluster_id } = this.spec();
+    if (cluster_id !== request.id) throw new Error(`this node runs a server of ${cluster_id ?? 'no cluster'}`);
+    if (request.op === 'token_ready') return;
+    const { id, generation, token } = request;
+    await this.deps.driver.token.take({ cluster_id: id, generation, token });
   }
 
   /** From here on nothing starts K3s on this node but a restore, a rejoin, or the word to go on. */
@@ -84,6 +96,8 @@ export class K3sRestore implements NodeService {
     } finally {
       await ports.files.remove(tokenFile);
     }
+    // The snapshot has its own, which K3s keeps on disk now.
+    await driver.token.forget();
     const { life, dataId, dataCluster } = phases.get(spec.assignment_id);
     const made = { installing: true, bootstrapped: true, joined: false, stopped: false, dataId, dataCluster };
     await phases.set(spec.assignment_id, {

@@ -30,7 +30,8 @@ const server = (disk: Map<string, string>) => {
   const ports = { files, processes, timers: clock, random: seededRandom(1), log: silentLog } as unknown as AgentPorts;
   const phases = new PhaseStore(files as never, '/phases');
   const data = new K3sData({ ports, services, phases, paths });
-  const driver = { data, install: async () => 'k3s' } as unknown as K3sDriver;
+  const token = { forget: async () => undefined };
+  const driver = { data, token, install: async () => 'k3s' } as unknown as K3sDriver;
   const spec = { kind: 'k3s_server', assignment_id: 'a', node_name: 'n', node_ips: [], tls_san: [], args: [] };
   const told = () => ({ spec, busy: false }) as never;
   const restore = new K3sRestore({ ports, services, phases, paths, files: {} as never, driver, server: told });

@@ -5,15 +5,17 @@ import { certificatesEndMs } from './certificates.js';
 import type { K3sPaths } from './paths.js';
 import type { PhaseStore } from './phase-state.js';
 import type { K3sSpec } from './render.js';
+import type { ServerToken } from './server-token.js';
 
 interface Deps {
   readonly ports: AgentPorts;
   readonly services: ServiceManager;
   readonly phases: PhaseStore;
   readonly paths: K3sPaths;
+  readonly token: ServerToken;
 }
 
-/** Makes this node's K3s certificates anew when its section counts up, once for each count, whatever dies in between. */
+/** Makes certificates anew, and takes another server token up, when the section counts up: once for each count, whatever dies. */
 export class K3sRotation {
   constructor(private readonly deps: Deps) {}
 
@@ -35,10 +37,29 @@ export class K3sRotation {
     ports.log.info({ assignment: spec.assignment_id, generation: wanted }, 'k3s certificates are made anew');
   }
 
+  /** False while K3s must wait for a token of that generation. It takes who has it when it starts, so it is stopped for it. */
+  async tokenFor(spec: K3sSpec, service: string): Promise<boolean> {
+    const { ports, services, phases, token } = this.deps;
+    const wanted = spec.token_generation ?? 0;
+    const { token: running, life, clusterId, started } = phases.get(spec.assignment_id);
+    if (spec.kind !== 'k3s_server' || wanted <= running) return true;
+    if (started === '') {
+      // Nothing runs here yet: what it joins with, or what is held, is the newest anyway.
+      await phases.set(spec.assignment_id, { token: wanted });
+      return true;
+    }
+    if (((await token.of(spec.cluster_id ?? clusterId))?.generation ?? 0) < wanted) return false;
+    await services.stop(service);
+    await phases.set(spec.assignment_id, { token: wanted, ready: false, life: life + 1 });
+    ports.log.info({ assignment: spec.assignment_id, generation: wanted }, 'k3s starts with another server token');
+    return true;
+  }
+
   /** What to tell the platform once K3s is ready again; undefined when it knows. */
   async news(spec: K3sSpec): Promise<Partial<agentV1.ReportPhaseRequest> | undefined> {
     const { ports, phases, paths } = this.deps;
-    const { certificates, certificatesTold } = phases.get(spec.assignment_id);
+    const { certificates, certificatesTold, token, tokenTold } = phases.get(spec.assignment_id);
+    if (token > tokenTold) return { tokenGeneration: token };
     if (certificates <= certificatesTold) return undefined;
     const end = await certificatesEndMs(ports.files, paths);
     const kubeconfig =
@@ -50,8 +71,9 @@ export class K3sRotation {
     };
   }
 
-  async told(spec: K3sSpec): Promise<void> {
-    const { certificates } = this.deps.phases.get(spec.assignment_id);
-    await this.deps.phases.set(spec.assignment_id, { certificatesTold: certificates });
+  async told(spec: K3sSpec, news: Partial<agentV1.ReportPhaseRequest>): Promise<void> {
+    const { certificates, token } = this.deps.phases.get(spec.assignment_id);
+    const about = news.tokenGeneration === undefined ? { certificatesTold: certificates } : { tokenTold: token };
+    await this.deps.phases.set(spec.assignment_id, about);
   }
 }

@@ -6,6 +6,7 @@ import { k3sPaths } from './paths.js';
 import { PhaseStore } from './phase-state.js';
 import type { K3sSpec } from './render.js';
 import { K3sRotation } from './rotation.js';
+import { ServerToken } from './server-token.js';
 
 const spec = { kind: 'k3s_server', assignment_id: 'a', certificate_generation: 3 } as unknown as K3sSpec;
 
@@ -29,7 +30,11 @@ const node = (certificates: Readonly<Record<string, string>>) => {
   const services = { stop: async (name: string) => void did.push(`stop ${name}`) } as unknown as ServiceManager;
   const ports = { files, processes, log: silentLog } as unknown as AgentPorts;
   const phases = new PhaseStore(files as never, '/phases');
-  return { rotation: new K3sRotation({ ports, services, phases, paths }), phases, did };
+  return {
+    rotation: new K3sRotation({ ports, services, phases, paths, token: new ServerToken(files as never, '/state') }),
+    phases,
+    did,
+  };
 };
 
 describe('the certificates of a node', () => {
@@ -42,7 +47,7 @@ describe('the certificates of a node', () => {
     expect(did).toEqual(['stop k3s', 'certificate rotate']);
     expect(phases.get('a')).toMatchObject({ certificates: 3, ready: false, joined: true, life: 2 });
     expect(await rotation.news(spec)).toMatchObject({ certificateGeneration: 3 });
-    await rotation.told(spec);
+    await rotation.told(spec, {});
     expect(await rotation.news(spec)).toBeUndefined();
   });
 

@@ -158,11 +158,10 @@ const k3sCommon = {
     sha256: z.string().optional(),
     version: z.string().optional(),
   }),
-  /** Counts up when the certificates, or the server token, are to be made anew. */
+  /** Counts up when the certificates are to be made anew. */
   certificate_generation: z.number().int().optional(),
+  /** Counts up when K3s is to be started with the server token of that generation, which comes through the Tunnel. */
   token_generation: z.number().int().optional(),
-  /** This server makes the new token; the others are given it when they ask. */
-  token_lead: z.boolean().optional(),
 };
 
 export const k3sServerSpec = z.object({

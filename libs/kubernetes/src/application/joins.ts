@@ -11,6 +11,8 @@ import { derive } from './derive.js';
 import type { AssignedModule, KubernetesDirectory } from './directory.js';
 import { joinRefusals } from './join-refusals.js';
 
+import { isKnown } from '../domain/upgrade/state.js';
+import { readRollout } from './upgrade/rollouts.js';
 import { missingPeer, type PhaseAnswer } from './phase-answer.js';
 import { targetCluster, targetOf } from './targets.js';
 import type { WorkerToken, WorkerTokens } from './worker-tokens.js';
@@ -66,6 +68,8 @@ export class Joins {
       await this.recordRefusal(agent, target, refused, context);
       throw new RefusedError(refused);
     }
+    const via = role === 'server' ? await this.tokenTaker(cluster) : cluster.apiEndpoint;
+    if (via === undefined) return { retryAfterMs: RETRY_MS };
     if (role === 'server' && !this.mayJoinNow(cluster, agent.instanceId)) return { retryAfterMs: RETRY_MS };
     if (!(await this.clearName(cluster, agent.instanceId, role))) return { retryAfterMs: RETRY_MS };
     await this.deps.clusters.apply(
@@ -73,7 +77,25 @@ export class Joins {
       { type: 'request_join', instanceId: agent.instanceId, role, target },
       derive(context, 'join_request'),
     );
-    return role === 'server' ? this.serverToken(agent, cluster, context) : this.workerToken(agent, cluster, context);
+    return role === 'server'
+      ? this.serverToken(agent, { ...cluster, apiEndpoint: via }, context)
+      : this.workerToken(agent, cluster, context);
+  }
+
+  /**
+   * Where a joining server's token is taken. While the server token changes it is a server that runs with the new one already;
+   * undefined while there is none: the datastore and all servers differ in it for the length of one restart.
+   */
+  private async tokenTaker(cluster: Cluster): Promise<string | null | undefined> {
+    const change = cluster.tokenChange;
+    if (change === null || change.phase === 'dropped' || cluster.datastore === 'external') return cluster.apiEndpoint;
+    if (change.phase === 'chosen') return undefined;
+    const state = await readRollout(this.deps.transactor, cluster.id);
+    if (!isKnown(state) || state.run !== change.run || state.change.kind !== 'server_token') return cluster.apiEndpoint;
+    if (state.status === 'completed') return cluster.apiEndpoint;
+    const [taker] = state.nodes.filter((n) => n.reported && cluster.nodes.get(n.instanceId)?.status === 'ready');
+    const peer = taker && this.deps.directory.peerOf(taker.instanceId, cluster.networkId);
+    return peer === undefined ? undefined : `https://[${peer.addressV6}]:6443`;
   }
 
   private fits(agent: AgentIdentity, role: NodeRole, cluster: Cluster) {

@@ -56,7 +56,7 @@ const world = async () => {
     });
   const { restore_id } = (await request()).data;
   const work = { transactor, clusters: { read: async () => ({ id: cluster_id, nodes: new Map() }) } };
-  const one = { snapshot: async () => ({}), serverToken: async () => 'token' };
+  const one = { snapshot: async () => ({ tokenRef: 'r' }), secrets: { get: async () => 'token' } };
   return {
     ...{ put, transactor, restore_id },
     restoring: async () => put(restore_id, await request()),
@@ -78,7 +78,7 @@ const world = async () => {
     control: (action: 'resume' | 'rollback' | 'abort') =>
       new ControlRolloutHandler(transactor, versions).execute(new ControlRollout({ cluster_id, action }, context())),
     advance: () =>
-      new AdvanceRolloutHandler(transactor, dispatcher, clock, versions, probe).execute(
+      new AdvanceRolloutHandler(transactor, dispatcher, clock, versions, probe, undefined as never).execute(
         new AdvanceRollout({ cluster_id, run: 1 }, context()),
       ),
   };

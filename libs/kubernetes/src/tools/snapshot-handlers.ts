@@ -202,7 +202,15 @@ export class SnapshotTools implements OnModuleInit {
     return {
       ...{ id, clusterId, kind, accountId: call.accountId, createdAt: at, updatedAt: at, name: nameOf(id) },
       ...{ status: kind === 'restore' ? ('running' as const) : ('requested' as const), trigger: 'operator' as const },
-      ...{ instanceId: null, fileName: null, sizeBytes: null, sha256: null, storeRef: null, error: null },
+      ...{
+        instanceId: null,
+        fileName: null,
+        sizeBytes: null,
+        sha256: null,
+        storeRef: null,
+        tokenRef: null,
+        error: null,
+      },
       ...{ snapshotId: null, steps: [], warnings: [] },
     };
   }

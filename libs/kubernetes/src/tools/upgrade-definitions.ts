@@ -167,6 +167,13 @@ export const rotateCertificates = rotate(
   'Every node makes its K3s certificates anew and restarts, with the gates of an upgrade; the stored kubeconfig follows. It happens ' +
     'by itself before certificates end.',
 );
+export const rotateServerToken = rotate(
+  'server_token',
+  'Replace the server token of a cluster, server by server',
+  'A new token is made, K3s encrypts its datastore with it, every server is given it, and then the servers restart one by one, with the gates ' +
+    'of an upgrade; the former one is refused from then on. Workers join with tokens of their own and are not touched. The former token ' +
+    'is kept for snapshots that were made with it. Once it has begun it can be paused and resumed, but not aborted.',
+);
 export const upgradeTools = [
   upgradeCluster,
   getUpgrade,
@@ -175,4 +182,5 @@ export const upgradeTools = [
   abortUpgrade,
   rollbackUpgrade,
   rotateCertificates,
+  rotateServerToken,
 ] as const;

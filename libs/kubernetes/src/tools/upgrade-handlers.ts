@@ -71,11 +71,15 @@ export class UpgradeTools implements OnModuleInit {
         await call.run(ControlRollout, { cluster_id, action });
         return { upgrade: await this.view(cluster_id) };
       });
-    for (const [tool, what] of [[tools.rotateCertificates, 'certificates']] as const)
+    for (const [tool, what] of [
+      [tools.rotateCertificates, 'certificates'],
+      [tools.rotateServerToken, 'server_token'],
+    ] as const)
       registrar.add(tool, async ({ cluster_id: wanted, ...pace }, call) => {
         const cluster_id = await this.idOf(wanted, call);
         const options = { ...pace, canary: 0, canary_soak_seconds: 0 };
         const started = await call.run(StartRotation, { cluster_id, what, options });
+        if (started.nodes.filter((n) => n.role === 'server').length === 1) call.warn('outage_expected');
         started.left.forEach((node) => call.warn(`${node.name} is left out: ${node.reason}`));
         return { upgrade: await this.view(cluster_id, started.left) };
       });

@@ -96,7 +96,11 @@ export interface ReportPhaseRequest {
   nodeName: string;
   /** rotated: the generation that was asked for, and when the first certificate ends (milliseconds since the epoch). */
   certificateGeneration?: number | undefined;
-  certificatesEndMs?: number | undefined;
+  certificatesEndMs?:
+    | number
+    | undefined;
+  /** rotated: K3s runs with the server token of this generation. */
+  tokenGeneration?: number | undefined;
 }
 
 export interface ReportPhaseResponse {
@@ -798,6 +802,7 @@ function createBaseReportPhaseRequest(): ReportPhaseRequest {
     nodeName: "",
     certificateGeneration: undefined,
     certificatesEndMs: undefined,
+    tokenGeneration: undefined,
   };
 }
 
@@ -847,6 +852,9 @@ export const ReportPhaseRequest: MessageFns<ReportPhaseRequest> = {
     }
     if (message.certificatesEndMs !== undefined) {
       writer.uint32(249).double(message.certificatesEndMs);
+    }
+    if (message.tokenGeneration !== undefined) {
+      writer.uint32(256).uint32(message.tokenGeneration);
     }
     return writer;
   },
@@ -984,6 +992,14 @@ export const ReportPhaseRequest: MessageFns<ReportPhaseRequest> = {
             message.certificatesEndMs = reader.double();
             continue;
           }
+          case 32: {
+            if (tag !== 256) {
+              break;
+            }
+
+            message.tokenGeneration = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1016,6 +1032,7 @@ export const ReportPhaseRequest: MessageFns<ReportPhaseRequest> = {
     message.nodeName = object.nodeName ?? "";
     message.certificateGeneration = object.certificateGeneration ?? undefined;
     message.certificatesEndMs = object.certificatesEndMs ?? undefined;
+    message.tokenGeneration = object.tokenGeneration ?? undefined;
     return message;
   },
 };

@@ -14,7 +14,7 @@ import { applyRollout, readRollout } from '../upgrade/rollouts.js';
 const authority = (kubeconfig: string): string | undefined =>
   /^\s*certificate-authority-data: (\S+)$/m.exec(kubeconfig)?.[1];
 
-/** Takes what nodes report once their certificates are new; the cluster's kubeconfig follows its servers. */
+/** Takes what nodes report once their certificates, or their token, are new; the cluster's kubeconfig follows its servers. */
 export class Rotations {
   constructor(
     private readonly deps: {
@@ -39,8 +39,9 @@ export class Rotations {
       throw new RefusedError(refusal(404, 'ClusterNotFoundError', 'this node is a member of no cluster'));
     }
     const state = await readRollout(transactor, cluster.id);
-    const run = request.certificateGeneration ?? 0;
-    const awaited = isKnown(state) && !isFinished(state) && state.run === run && state.change.kind === 'certificates';
+    const kind = request.tokenGeneration === undefined ? 'certificates' : 'server_token';
+    const run = request.tokenGeneration ?? request.certificateGeneration ?? 0;
+    const awaited = isKnown(state) && !isFinished(state) && state.run === run && state.change.kind === kind;
     if (!awaited) return { ack: { clusterId: cluster.id } };
     const kubeconfigDigest =
       role === 'server' && request.kubeconfig !== '' ? await this.reissue(cluster, request.kubeconfig) : undefined;

@@ -15,6 +15,9 @@ export type NodeRequest =
   | { readonly op: 'read'; readonly file: string }
   | { readonly op: 'write'; readonly file: string; readonly size: number; readonly sha256: string }
   | { readonly op: 'halt' | 'resume' | 'rejoin'; readonly id: string }
+  /** Whether this agent could be given a token of cluster `id`; and the token itself, of a generation. */
+  | { readonly op: 'token_ready'; readonly id: string }
+  | { readonly op: 'token'; readonly id: string; readonly generation: number; readonly token: string }
   | {
       readonly op: 'restore';
       readonly id: string;

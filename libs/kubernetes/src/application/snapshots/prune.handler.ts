@@ -45,9 +45,9 @@ export class PruneSnapshotsHandler implements ICommandHandler<PruneSnapshots> {
   private async fromServer(doc: SnapshotDoc): Promise<void> {
     try {
       const cluster = await this.work.clusters.read(doc.clusterId);
-      const token = cluster === undefined ? undefined : await this.work.serverToken(cluster);
-      if (cluster === undefined || token === undefined || doc.instanceId === null || doc.fileName === null) return;
-      await this.work.api(cluster, doc.instanceId, token).delete(doc.fileName);
+      const tokens = cluster === undefined ? [] : await this.work.serverTokens(cluster);
+      if (cluster === undefined || tokens.length === 0 || doc.instanceId === null || doc.fileName === null) return;
+      await this.work.api(cluster, doc.instanceId, tokens).delete(doc.fileName);
     } catch (error) {
       this.work.log.info(
         { snapshot: doc.id, error: errorMessage(error) },

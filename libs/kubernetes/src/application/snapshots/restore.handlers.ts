@@ -20,6 +20,7 @@ import {
   type SnapshotEvent,
 } from '../../domain/snapshots/decide.js';
 import * as events from '../../domain/snapshots/events.js';
+import { firstTokenOf } from '../../domain/cluster/token-change.js';
 import type { Cluster } from '../../domain/cluster/state.js';
 import { derive } from '../derive.js';
 import { problemOf } from '../node-conditions.js';
@@ -90,6 +91,7 @@ interface Run {
   readonly cluster: Cluster;
   readonly snapshot: Snapshot;
   readonly token: string;
+  readonly tokenRef: string;
   readonly context: CommandContext;
   readonly warnings: string[];
 }
@@ -109,10 +111,11 @@ export class RunRestoreHandler implements ICommandHandler<RunRestore> {
     const { request } = state;
     const cluster = await this.work.clusters.read(request.cluster_id);
     const snapshot = await this.work.snapshot(request.snapshot_id);
-    const token = cluster === undefined ? undefined : await this.work.serverToken(cluster);
-    if (cluster === undefined || token === undefined)
+    const tokenRef = cluster === undefined ? null : (snapshot.tokenRef ?? firstTokenOf(cluster));
+    const token = tokenRef === null ? undefined : await this.work.secrets.get(tokenRef);
+    if (cluster === undefined || token === undefined || tokenRef === null)
       return { kind: 'refused', refusal: refusal(410, 'cluster_gone', 'the cluster or its secrets are gone') };
-    const run: Run = { id, request, cluster, snapshot, token, context, warnings: [] };
+    const run: Run = { id, request, cluster, snapshot, token, tokenRef, context, warnings: [] };
     try {
       // Begun in the same moment as this: nothing is halted yet, so the restore is the one that waits.
       const rollout = await rolloutUnderWay(this.work.transactor, cluster.id);
@@ -169,9 +172,12 @@ export class RunRestoreHandler implements ICommandHandler<RunRestore> {
     return `${sizeBytes} bytes, ${sha256}`;
   }
 
-  private async restore({ id, request, snapshot, token }: Run): Promise<string> {
+  private async restore({ id, request, snapshot, token, tokenRef, context }: Run): Promise<string> {
     const { instance_id, cluster_id } = request;
     await this.work.channel.ask(instance_id, { op: 'restore', id, file: snapshot.fileName!, cluster_id, token });
+    // The cluster has the token again that it had then, and the others join with that.
+    const restored = { type: 'token_restored', ref: tokenRef } as const;
+    await this.work.clusters.apply(cluster_id, restored, derive(context, 'token'));
     return snapshot.fileName!;
   }
 

@@ -46,7 +46,7 @@ describe('a server that is not connected when the others are halted', () => {
     const work = {
       transactor: { read: async () => ({ state: restoreDecider.evolve(restoreDecider.initial, begun) }) },
       clusters: { read: async () => ({ id: CLUSTER, nodes: new Map([[INSTANCE, {}]]) }) },
-      ...{ snapshot: async () => ({}), serverToken: async () => 'token' },
+      ...{ snapshot: async () => ({ tokenRef: 'r' }), secrets: { get: async () => 'token' } },
       link: { liveness: (id: string) => ({ connected: id !== OTHER }) },
       channel: {
         ask: async (id: string) => {

@@ -65,14 +65,17 @@ export class SnapshotWork {
     return (await this.transactor.read(id, snapshotDecider))?.state ?? snapshotDecider.initial;
   }
 
-  async serverToken(cluster: Cluster): Promise<string | undefined> {
-    return cluster.serverTokenRef === null ? undefined : this.secrets.get(cluster.serverTokenRef);
+  /** The present one, and the one before where there was another; none before the bootstrap. */
+  async serverTokens(cluster: Cluster): Promise<readonly string[]> {
+    const refs = [cluster.serverTokenRef, cluster.formerTokenRef].filter((ref) => ref !== null);
+    const found = await Promise.all(refs.map((ref) => this.secrets.get(ref)));
+    return found.filter((token) => token !== undefined);
   }
 
   /** The API of one server: a snapshot is a file on the server that made it. */
-  api(cluster: Cluster, instanceId: string, serverToken: string): SnapshotApi {
+  api(cluster: Cluster, instanceId: string, serverTokens: readonly string[]): SnapshotApi {
     const target = { clusterName: cluster.name, kubeconfigRef: cluster.kubeconfigRef!, servers: [instanceId] };
-    return new SnapshotApi(this.apis, target, serverToken);
+    return new SnapshotApi(this.apis, target, serverTokens);
   }
 }
 
@@ -122,10 +125,10 @@ export class SaveSnapshotHandler implements ICommandHandler<SaveSnapshot> {
     const cluster = await this.work.clusters.read(before.clusterId);
     if (cluster === undefined || cluster.status === 'decommissioned' || cluster.datastore !== 'etcd')
       return this.fail(snapshot_id, before, 'the cluster has no etcd any more', context);
-    const token = await this.work.serverToken(cluster);
-    if (token === undefined) return later('the cluster has no server token yet');
+    const tokens = await this.work.serverTokens(cluster);
+    if (tokens.length === 0) return later('the cluster has no server token yet');
     try {
-      if (before.status === 'requested') await this.save(snapshot_id, before, cluster, token, context);
+      if (before.status === 'requested') await this.save(snapshot_id, before, cluster, tokens, context);
       const saved = await this.work.snapshot(snapshot_id);
       if (saved.status === 'saved') await this.store(snapshot_id, saved, context);
       return done;
@@ -134,10 +137,16 @@ export class SaveSnapshotHandler implements ICommandHandler<SaveSnapshot> {
     }
   }
 
-  private async save(id: string, before: Snapshot, cluster: Cluster, token: string, context: CommandContext) {
+  private async save(
+    id: string,
+    before: Snapshot,
+    cluster: Cluster,
+    tokens: readonly string[],
+    context: CommandContext,
+  ) {
     const server = Clusters.servers(cluster).find((one) => this.work.link.liveness(one).connected);
     if (server === undefined) throw new Error('no server of the cluster has a connected agent');
-    const api = this.work.api(cluster, server, token);
+    const api = this.work.api(cluster, server, tokens);
     // Made already, when the answer of an earlier try was lost.
     const file = (await api.list()).find((name) => name.startsWith(`${before.name}-`)) ?? (await api.save(before.name));
     const data = {
@@ -145,6 +154,7 @@ export class SaveSnapshotHandler implements ICommandHandler<SaveSnapshot> {
       cluster_id: before.clusterId as never,
       instance_id: server as never,
       file_name: file,
+      ...(cluster.serverTokenRef === null ? {} : { server_token_ref: cluster.serverTokenRef }),
     };
     await this.work.record(id, events.SnapshotSaved(data), derive(context, 'saved'));
   }

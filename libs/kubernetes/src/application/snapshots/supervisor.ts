@@ -16,7 +16,8 @@ export class SnapshotApi {
   constructor(
     private readonly apis: Pick<KubeApis, 'supervisor'>,
     private readonly target: KubeApiTarget,
-    private readonly serverToken: string,
+    /** The newest first: a server that was not restarted since the token changed takes the former one. */
+    private readonly serverTokens: readonly string[],
   ) {}
 
   async save(name: string): Promise<string> {
@@ -36,9 +37,19 @@ export class SnapshotApi {
   }
 
   private async ask(body: object): Promise<unknown> {
+    for (const [n, token] of this.serverTokens.entries()) {
+      const { status, text } = await this.askWith(token, body);
+      if (status === 200) return JSON.parse(text) as unknown;
+      if (status !== 401 || n === this.serverTokens.length - 1)
+        throw new Error(`K3s answers ${status}: ${text.trim().slice(0, 300)}`);
+    }
+    throw new Error('there is no server token to ask with');
+  }
+
+  private async askWith(token: string, body: object): Promise<{ readonly status: number; readonly text: string }> {
     const dispatcher = await this.apis.supervisor(this.target, SAVE_MS);
     try {
-      const password = this.serverToken.trim().split(':').at(-1) ?? '';
+      const password = token.trim().split(':').at(-1) ?? '';
       const answer = await request('https://127.0.0.1:6443/db/snapshot', {
         dispatcher,
         method: 'POST',
@@ -48,9 +59,7 @@ export class SnapshotApi {
         },
         body: JSON.stringify(body),
       });
-      const text = await answer.body.text();
-      if (answer.statusCode !== 200) throw new Error(`K3s answers ${answer.statusCode}: ${text.trim().slice(0, 300)}`);
-      return JSON.parse(text) as unknown;
+      return { status: answer.statusCode, text: await answer.body.text() };
     } finally {
       await dispatcher.close();
     }

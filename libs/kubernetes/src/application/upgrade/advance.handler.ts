@@ -18,6 +18,7 @@ import { isFinished, isKnown, type Rollout, type RolloutNode } from '../../domai
 import { Clusters } from '../clusters.js';
 import { derive } from '../derive.js';
 import { lastRestore } from '../operations.js';
+import { TokenRotation } from '../token/token-rotation.js';
 import { AdvanceRollout } from './commands.js';
 import { NodeProbe, type Probed } from './node-probe.js';
 import { alsoBack, applyRollout, membersOf, readRollout } from './rollouts.js';
@@ -34,6 +35,7 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly versions: VersionDirectory,
     private readonly probe: NodeProbe,
+    private readonly tokens: TokenRotation,
   ) {
     this.clusters = new Clusters(transactor);
   }
@@ -50,7 +52,7 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
     }
     // Begun in the same moment as this: it gives up by itself, or has halted what this would wait for.
     if (!gone && (await lastRestore(this.transactor, cluster.id)).running) return done;
-    const facts = gone ? nobody(state) : await this.facts(state, cluster);
+    const facts = gone ? nobody(state) : await this.facts(state, ...(await this.prepared(state, cluster, context)));
     for (const [n, action] of nextActions(state, facts, this.clock.wallMs()).entries()) {
       const ends = !gone && action.kind === 'finish' && action.outcome !== 'aborted';
       if (ends && (await this.addLate(state, cluster, derive(context, 'late')))) return done;
@@ -92,7 +94,19 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
     return done.kind === 'accepted';
   }
 
-  private async facts(state: Rollout, cluster: Cluster): Promise<Map<string, NodeFacts>> {
+  /** A token is changed for the cluster before it is for the first node. */
+  private async prepared(
+    state: Rollout,
+    cluster: Cluster,
+    context: CommandContext,
+  ): Promise<[cluster: Cluster, trouble: string | undefined]> {
+    const begun = state.nodes.some((n) => n.phase === 'changing');
+    if (state.change.kind !== 'server_token' || !begun) return [cluster, undefined];
+    const trouble = await this.tokens.prepare(state, cluster, derive(context, 'token'));
+    return [(await this.clusters.read(cluster.id)) ?? cluster, trouble];
+  }
+
+  private async facts(state: Rollout, cluster: Cluster, trouble?: string): Promise<Map<string, NodeFacts>> {
     const nodes = [...needsFacts(state), ...bystanders(state, cluster)];
     const probed = await this.probe.look(
       cluster,
@@ -101,7 +115,23 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
     const facts = new Map<string, NodeFacts>();
     for (const node of nodes)
       facts.set(node.instanceId, await this.factsOf(state, cluster, node, probed.get(node.instanceId)));
+    if (state.change.kind === 'server_token') await this.addToken(cluster, nodes, facts, trouble);
     return facts;
+  }
+
+  private async addToken(
+    cluster: Cluster,
+    nodes: readonly RolloutNode[],
+    facts: Map<string, NodeFacts>,
+    trouble: string | undefined,
+  ): Promise<void> {
+    for (const { instanceId, phase } of nodes) {
+      const seen = facts.get(instanceId)!;
+      if (phase === 'changing' && trouble !== undefined) facts.set(instanceId, { ...seen, failure: trouble });
+      if (phase !== 'verifying' || !seen.healthy) continue;
+      const { ok, detail } = await this.tokens.inForce(cluster, instanceId);
+      facts.set(instanceId, { ...seen, healthy: ok, detail });
+    }
   }
 
   private async factsOf(state: Rollout, cluster: Cluster, node: RolloutNode, seen: Probed | undefined) {

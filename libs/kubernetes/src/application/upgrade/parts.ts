@@ -1,6 +1,7 @@
 import type { Provider } from '@nestjs/common';
 import { KubernetesDirectory } from '../directory.js';
 import { AdvanceRolloutHandler } from './advance.handler.js';
+import { TokenRotation } from '../token/token-rotation.js';
 import { NodeProbe } from './node-probe.js';
 import { ControlRolloutHandler, StartRotationHandler, StartUpgradeHandler } from './start.handlers.js';
 import { VersionDirectory } from './version-directory.js';
@@ -15,6 +16,7 @@ export const upgradeParts: readonly Provider[] = [
     useFactory: (directory: KubernetesDirectory) => new VersionDirectory(directory),
   },
   NodeProbe,
+  TokenRotation,
   AdvanceRolloutHandler,
   ControlRolloutHandler,
   StartRotationHandler,

@@ -7,7 +7,8 @@ import type { Cluster } from '../../domain/cluster/state.js';
 import type { RolloutChange, RolloutOptions } from '../../domain/upgrade/events.js';
 import { planNodes, type ClusterMember } from '../../domain/upgrade/plan.js';
 import { checkSkew } from '../../domain/upgrade/skew.js';
-import { isKnown } from '../../domain/upgrade/state.js';
+import { isFinished, isKnown } from '../../domain/upgrade/state.js';
+import { parseVersion } from '../../domain/upgrade/version.js';
 import { Clusters } from '../clusters.js';
 import { refusedByRestore } from '../operations.js';
 import { ControlRollout, StartRotation, StartUpgrade, type StartedRollout } from './commands.js';
@@ -47,6 +48,28 @@ const wholeControlPlane = (members: readonly ClusterMember[]): void => {
 const noRestore = async (transactor: Transactor, clusterId: string): Promise<void> => {
   const restore = await refusedByRestore(transactor, clusterId);
   if (restore !== undefined) throw new RefusedError(restore);
+};
+
+/** `k3s token rotate` came with the releases of October 2023. */
+const SINCE: Readonly<Record<number, number>> = { 25: 15, 26: 10, 27: 7, 28: 2 };
+
+const canRotateToken = (members: readonly ClusterMember[]): void => {
+  const old = members.filter(({ version }) => {
+    const v = version === null ? undefined : parseVersion(version);
+    return v !== undefined && v.major === 1 && (v.minor < 25 || v.patch < (SINCE[v.minor] ?? 0));
+  });
+  if (old.length === 0) return;
+  throw new RefusedError(
+    refusal(
+      422,
+      'k3s_too_old',
+      `${old.map((m) => `${m.name} runs ${m.version}`).join(', ')}: it cannot rotate its token`,
+      {
+        field: 'cluster_id',
+        hint: 'kubernetes_upgrade_cluster to v1.28.2, or to the last patch of v1.25 to v1.27, first',
+      },
+    ),
+  );
 };
 
 abstract class Start {
@@ -110,6 +133,7 @@ export class StartRotationHandler extends Start implements ICommandHandler<Start
       const all = await membersOf(this.transactor, this.versions, cluster);
       // Workers have no server token.
       const members = payload.what === 'server_token' ? all.filter((m) => m.role === 'server') : all;
+      if (payload.what === 'server_token') canRotateToken(members);
       return await this.begin(cluster, { kind: payload.what }, payload.options, members, context);
     } catch (error) {
       return refused(error);
@@ -132,6 +156,7 @@ export class ControlRolloutHandler implements ICommandHandler<ControlRollout> {
     const { cluster_id, action } = payload;
     try {
       if (action === 'resume' || action === 'rollback') await noRestore(this.transactor, cluster_id);
+      if (action === 'abort') await this.mayAbort(cluster_id);
       const command =
         action === 'rollback' ? { kind: action, late: await this.late(cluster_id) } : ({ kind: action } as const);
       const done = await applyRollout(this.transactor, cluster_id, command, context);
@@ -139,6 +164,25 @@ export class ControlRolloutHandler implements ICommandHandler<ControlRollout> {
     } catch (error) {
       return refused(error);
     }
+  }
+
+  /** Servers of which some need the new token to start and others take only the former one are not a state to be left in. */
+  private async mayAbort(clusterId: string): Promise<void> {
+    const state = await readRollout(this.transactor, clusterId);
+    if (!isKnown(state) || isFinished(state) || state.change.kind !== 'server_token') return;
+    const change = (await this.clusters.read(clusterId))?.tokenChange;
+    if (change?.run !== state.run || change.phase === 'dropped') return;
+    throw new RefusedError(
+      refusal(
+        409,
+        'upgrade_state',
+        'the datastore may be encrypted with the new server token already: it cannot be aborted',
+        {
+          field: 'cluster_id',
+          hint: 'kubernetes_resume_upgrade brings it to its end; the last error says what it waits for',
+        },
+      ),
+    );
   }
 
   private async late(clusterId: string) {

@@ -100,7 +100,7 @@ describe('a rollout whose cluster is decommissioned under it', () => {
       await transactor.transact(stream, append, event, context());
     const probe = { look: () => Promise.reject(new Error('there is nobody to ask')) } as unknown as NodeProbe;
     const versions = new VersionDirectory(new KubernetesDirectory());
-    const handler = new AdvanceRolloutHandler(transactor, dispatcher, clock, versions, probe);
+    const handler = new AdvanceRolloutHandler(transactor, dispatcher, clock, versions, probe, undefined as never);
     for (let look = 0; look < 3; look++) await handler.execute(new AdvanceRollout({ cluster_id, run: 1 }, context()));
     expect(await readRollout(transactor, cluster_id)).toMatchObject({
       status: 'aborted',

@@ -27,11 +27,9 @@ interface Told {
   versionId?: string | null | undefined;
   certificates: number;
   serverToken: number;
-  /** It makes the token of that generation; the others ask for it. */
-  tokenLead: boolean;
 }
 
-const UNTOLD: Told = { clusterId: '', certificates: 0, serverToken: 0, tokenLead: false };
+const UNTOLD: Told = { clusterId: '', certificates: 0, serverToken: 0 };
 
 /**
  * Which version of a module each node is to run, folded from the log. A cluster keeps the version that was live (or that its
@@ -156,7 +154,7 @@ export class VersionDirectory {
     return nodes;
   }
 
-  private next(instanceId: string, { clusterId, change, run, nodes }: Rollout, back?: string | null): Told {
+  private next(instanceId: string, { clusterId, change, run }: Rollout, back?: string | null): Told {
     const told = { ...this.toldIn(instanceId, clusterId), clusterId };
     switch (change.kind) {
       case 'upgrade':
@@ -164,7 +162,7 @@ export class VersionDirectory {
       case 'certificates':
         return { ...told, certificates: run };
       case 'server_token':
-        return { ...told, serverToken: run, tokenLead: !nodes.some((n) => n.reported) };
+        return { ...told, serverToken: run };
     }
   }
 }
@@ -178,9 +176,9 @@ export const binaryOf = ({ source, sha256, version }: ModuleVersion) => ({
 
 /** Only what was ever asked for: a section must not change because this build knows more than the last one. */
 export const rotationOf = (versions: VersionDirectory, instanceId: string, clusterId: string | undefined) => {
-  const { certificates, serverToken, tokenLead } = versions.generationsOf(instanceId, clusterId);
+  const { certificates, serverToken } = versions.generationsOf(instanceId, clusterId);
   return {
     ...(certificates === 0 ? {} : { certificate_generation: certificates }),
-    ...(serverToken === 0 ? {} : { token_generation: serverToken, token_lead: tokenLead }),
+    ...(serverToken === 0 ? {} : { token_generation: serverToken }),
   };
 };

@@ -20,6 +20,7 @@ import {
 } from './events.js';
 import { decideCare, decideMigration, type CareCommand, type MigrationCommand } from './decide-care.js';
 import { nobodyToJoin } from './nobody-to-join.js';
+import { decideToken, isTokenCommand, type TokenCommand } from './decide-token.js';
 import { absent, evolveCluster, type Cluster, type ClusterEvent, type ClusterState, type NodeRole } from './state.js';
 
 type ClaimData = Parameters<typeof ClusterClaimed>[0];
@@ -70,6 +71,7 @@ export type ClusterCommand =
   | { readonly type: 'degrade'; readonly reason: string }
   | { readonly type: 'recover' }
   | { readonly type: 'decommission' }
+  | TokenCommand
   | CareCommand
   | MigrationCommand;
 
@@ -207,10 +209,13 @@ const decideJoin = (
   const alone = c.role === 'server' && c.restoring !== true ? nobodyToJoin(state, c.instanceId) : undefined;
   if (alone !== undefined) return reject(alone);
   if (node !== undefined && node.role === c.role && node.status === 'joining') return nothing('already_joining');
+  if (c.role === 'server' && c.restoring !== true && state.tokenChange?.phase === 'chosen')
+    return reject(refusal(409, 'server_token_is_changing', `the server token of ${state.name} is being changed`));
   return accept(HandshakeJoinRequest({ ...ids, role: c.role, target_cluster_id: c.target }, links));
 };
 
 const decideLive = (c: Exclude<ClusterCommand, { type: 'claim' }>, state: Cluster): Decision<ClusterEvent> => {
+  if (isTokenCommand(c)) return decideToken(c, state);
   const cluster_id = id(state.id);
   const links = { links: linksOf(state) };
   switch (c.type) {

@@ -189,6 +189,34 @@ export const MigrationCompleted = defineEvent(
   z.object({ cluster_id, pod_cidr: z.string() }),
 );
 
+/** Another server token was chosen; from here on no server joins until the first one runs with it. */
+export const ServerTokenChanging = defineEvent(
+  'system.k3s.cluster.server_token_changing',
+  1,
+  z.object({ cluster_id, run: z.number().int(), server_token_ref: z.string() }),
+);
+/** The datastore is encrypted with this token from here on. The one before stays in the secret store: older snapshots need it. */
+export const ServerTokenChanged = defineEvent(
+  'system.k3s.cluster.server_token_changed',
+  1,
+  z.object({
+    cluster_id,
+    /** The rollout that brings it to the servers; of a restore the last one, or 0. */
+    run: z.number().int(),
+    server_token_ref: z.string(),
+    because: z.enum(['rotated', 'restored']),
+  }),
+  { severity: 'warning' },
+);
+
+/** K3s refused to change it: everything goes on with the one before. */
+export const ServerTokenKept = defineEvent(
+  'system.k3s.cluster.server_token_kept',
+  1,
+  z.object({ cluster_id, run: z.number().int(), reason: z.string() }),
+  { severity: 'high' },
+);
+
 export const clusterEvents = [
   ClusterClaimed,
   ClusterClaimMoved,
@@ -219,4 +247,7 @@ export const clusterEvents = [
   MigrationPaused,
   MigrationResumed,
   MigrationCompleted,
+  ServerTokenChanging,
+  ServerTokenChanged,
+  ServerTokenKept,
 ] as const;

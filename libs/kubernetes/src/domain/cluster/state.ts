@@ -1,6 +1,7 @@
 import type { EventOf } from '#kernel';
 import type { clusterEvents } from './events.js';
 import { evolveMigration, type Migration } from './migration-state.js';
+import { evolveToken, type ServerTokens } from './token-change.js';
 import { DEFAULT_POLICY, withPolicy, type LifecyclePolicy } from './policy.js';
 
 export type ClusterEvent = EventOf<(typeof clusterEvents)[number]>;
@@ -18,7 +19,7 @@ export interface ClusterNode {
   readonly lastError?: string | null;
 }
 
-export interface Cluster {
+export interface Cluster extends ServerTokens {
   readonly status: 'bootstrapping' | 'active' | 'degraded' | 'decommissioned';
   readonly id: string;
   readonly name: string;
@@ -33,7 +34,6 @@ export interface Cluster {
   /** Null until the bootstrap handshake. */
   readonly kubeconfigRef: string | null;
   readonly kubeconfigDigest: string | null;
-  readonly serverTokenRef: string | null;
   readonly caPem: string | null;
   readonly version: string | null;
   /** Null until the cluster is bootstrapped. */
@@ -89,6 +89,9 @@ const claimed = (data: Extract<ClusterEvent, { type: 'system.cluster.claimed' }>
   kubeconfigRef: null,
   kubeconfigDigest: null,
   serverTokenRef: data.server_token_ref ?? null,
+  formerTokenRef: null,
+  firstTokenRef: null,
+  tokenChange: null,
   caPem: null,
   version: null,
   apiEndpoint: null,
@@ -188,7 +191,7 @@ type LaterEvent = Extract<
     type:
       | `system.k3s.${'node' | 'pod_network'}.${string}`
       | `${string}.stopped`
-      | `${string}.${'overdue' | 'lifecycle_policy_set'}`;
+      | `${string}.${'overdue' | 'lifecycle_policy_set' | `server_token_${string}`}`;
   }
 >;
 
@@ -224,6 +227,10 @@ const evolveCare = (state: Cluster, event: CareEvent, at: string | null): Cluste
       return { ...state, overdue: true, lastError: event.data.reason };
     case 'system.k3s.cluster.lifecycle_policy_set':
       return { ...state, policy: withPolicy(state.policy, event.data) };
+    case 'system.k3s.cluster.server_token_changing':
+    case 'system.k3s.cluster.server_token_changed':
+    case 'system.k3s.cluster.server_token_kept':
+      return evolveToken(state, event);
     case 'system.k3s.pod_network.migration_started':
       return evolveMigrationOf({ ...state, podCidr: event.data.pod_cidr }, event);
     case 'system.k3s.pod_network.node_started':

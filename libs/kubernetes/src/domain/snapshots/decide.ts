@@ -14,12 +14,13 @@ export interface Snapshot {
   readonly sizeBytes: number | null;
   readonly sha256: string | null;
   readonly storeRef: string | null;
+  readonly tokenRef: string | null;
   readonly error: string | null;
 }
 
 const none: Snapshot = {
   ...{ status: 'absent', clusterId: '', name: '', trigger: 'operator', instanceId: null, fileName: null },
-  ...{ sizeBytes: null, sha256: null, storeRef: null, error: null },
+  ...{ sizeBytes: null, sha256: null, storeRef: null, tokenRef: null, error: null },
 };
 
 export const evolveSnapshot = (state: Snapshot, event: SnapshotEvent): Snapshot => {
@@ -33,7 +34,13 @@ export const evolveSnapshot = (state: Snapshot, event: SnapshotEvent): Snapshot 
         trigger: event.data.trigger,
       };
     case 'system.k3s.snapshot.saved':
-      return { ...state, status: 'saved', instanceId: event.data.instance_id, fileName: event.data.file_name };
+      return {
+        ...state,
+        status: 'saved',
+        instanceId: event.data.instance_id,
+        fileName: event.data.file_name,
+        tokenRef: event.data.server_token_ref ?? null,
+      };
     case 'system.k3s.snapshot.stored': {
       const { size_bytes: sizeBytes, sha256, store_ref: storeRef } = event.data;
       return { ...state, status: 'available', sizeBytes, sha256, storeRef };

@@ -15,7 +15,13 @@ export const SnapshotRequested = defineEvent(
 export const SnapshotSaved = defineEvent(
   'system.k3s.snapshot.saved',
   1,
-  z.object({ ...snapshot, instance_id, file_name: z.string() }),
+  z.object({
+    ...snapshot,
+    instance_id,
+    file_name: z.string(),
+    /** What K3s encrypted it with; absent in older events: the cluster's first one. */
+    server_token_ref: z.string().optional(),
+  }),
 );
 /** The platform has a copy, encrypted: the server that made it may be lost. */
 export const SnapshotStored = defineEvent(

@@ -1,0 +1,129 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { errorMessage, RANDOM, type Random } from '#kernel';
+import { SECRET_STORE, type SecretStore } from '#access';
+import { AGENT_LINK, type AgentLink } from '#agent-gateway';
+import { TRANSACTOR, type CommandContext, type Transactor } from '#processing';
+import type { Cluster } from '../../domain/cluster/state.js';
+import type { Rollout } from '../../domain/upgrade/state.js';
+import { Clusters } from '../clusters.js';
+import { derive } from '../derive.js';
+import { KubeApis } from '../kube-api.js';
+import { NodeChannel } from '../snapshots/node-channel.js';
+import { ServerTokenApi, secretPart, withSecret } from './server-token.js';
+
+const SECRET_BYTES = 32;
+
+/**
+ * The steps of a token's rotation that are the cluster's, not a node's: a new token is chosen, K3s encrypts its datastore with
+ * it, and every server is given it before the first is restarted. Each may be made again; the restarts are the rollout's.
+ */
+@Injectable()
+export class TokenRotation {
+  private readonly clusters: Clusters;
+  private readonly channel: NodeChannel;
+
+  constructor(
+    @Inject(TRANSACTOR) transactor: Transactor,
+    @Inject(SECRET_STORE) private readonly secrets: SecretStore,
+    @Inject(AGENT_LINK) private readonly link: AgentLink,
+    @Inject(RANDOM) private readonly random: Random,
+    @Inject(KubeApis) private readonly apis: KubeApis,
+  ) {
+    this.clusters = new Clusters(transactor);
+    this.channel = new NodeChannel(link);
+  }
+
+  /** Undefined when every server has the new token, else why not yet. */
+  async prepare(state: Rollout, cluster: Cluster, context: CommandContext): Promise<string | undefined> {
+    try {
+      const made = cluster.tokenChange?.run === state.run && cluster.tokenChange.phase === 'made';
+      if (!made) await this.make(state.run, cluster, context);
+      const now = made ? cluster : (await this.clusters.read(cluster.id))!;
+      const told = state.nodes.filter((n) => !n.reported && n.phase !== 'skipped' && now.nodes.has(n.instanceId));
+      for (const { instanceId } of told) await this.give(now, instanceId, state.run);
+      return undefined;
+    } catch (error) {
+      return errorMessage(error).slice(0, 500);
+    }
+  }
+
+  /** Whether a server that says that it runs with the new token takes it, and the one before no longer. */
+  async inForce(cluster: Cluster, instanceId: string): Promise<{ readonly ok: boolean; readonly detail: string }> {
+    try {
+      const api = this.api(cluster, instanceId);
+      const accepted = await api.accepts(await this.token(cluster.serverTokenRef));
+      if (accepted === false) return { ok: false, detail: 'it does not take the new server token yet' };
+      const former =
+        cluster.formerTokenRef === null ? false : await api.accepts(await this.token(cluster.formerTokenRef));
+      return former === true
+        ? { ok: false, detail: 'it still takes the former server token' }
+        : { ok: true, detail: '' };
+    } catch (error) {
+      return { ok: false, detail: errorMessage(error).slice(0, 300) };
+    }
+  }
+
+  private async make(run: number, before: Cluster, context: CommandContext): Promise<void> {
+    const servers = Clusters.servers(before);
+    const away = servers.filter((id) => !this.link.liveness(id).connected);
+    // One that is restarted without the new token would not start: nothing is changed that cannot be told to all.
+    if (away.length > 0) throw new Error(`${away.join(', ')} must be connected, to be given the new token`);
+    for (const id of servers) await this.channel.ask(id, { op: 'token_ready', id: before.id });
+    const cluster = await this.chosen(run, before, context);
+    const ref = cluster.tokenChange!.ref;
+    const [old, fresh] = [await this.token(cluster.serverTokenRef), await this.token(ref)];
+    const refusals: string[] = [];
+    for (const id of servers) {
+      const done = await this.rotateOn(this.api(cluster, id), old, fresh);
+      if (done === undefined) {
+        await this.clusters.apply(cluster.id, { type: 'token_made', run, ref }, derive(context, 'token_made'));
+        return;
+      }
+      refusals.push(`${id}: ${done}`);
+      if (!done.startsWith('404')) continue;
+      const reason = 'this version of K3s cannot rotate its server token (v1.28.2, v1.27.7, v1.26.10 and v1.25.15 can)';
+      await this.clusters.apply(cluster.id, { type: 'drop_token', run, reason }, derive(context, 'token_dropped'));
+      throw new Error(reason);
+    }
+    throw new Error(`K3s did not take the new token: ${refusals.join('; ')}`);
+  }
+
+  /** The stream decides which of two platforms chose; both go on with that one. */
+  private async chosen(run: number, cluster: Cluster, context: CommandContext): Promise<Cluster> {
+    const known = cluster.tokenChange;
+    if (known?.run === run && known.phase !== 'dropped') return cluster;
+    const old = await this.token(cluster.serverTokenRef);
+    const secret = Buffer.from(this.random.bytes(SECRET_BYTES)).toString('hex');
+    const name = `server_token.r${run}.${Buffer.from(this.random.bytes(4)).toString('hex')}`;
+    const { ref } = await this.secrets.put(cluster.id, name, withSecret(old, secret));
+    await this.clusters.apply(cluster.id, { type: 'choose_token', run, ref }, derive(context, 'token_chosen'));
+    return (await this.clusters.read(cluster.id))!;
+  }
+
+  /** A server that was restarted after an earlier try takes the new token only, and having it twice changes nothing. */
+  private async rotateOn(api: ServerTokenApi, old: string, fresh: string): Promise<string | undefined> {
+    try {
+      let answer = await api.rotate(old, secretPart(fresh));
+      if (answer.status === 401) answer = await api.rotate(fresh, secretPart(fresh));
+      return answer.status === 200 ? undefined : `${answer.status} ${answer.text}`;
+    } catch (error) {
+      return errorMessage(error);
+    }
+  }
+
+  private async give(cluster: Cluster, instanceId: string, generation: number): Promise<void> {
+    const token = await this.token(cluster.tokenChange!.ref);
+    await this.channel.ask(instanceId, { op: 'token', id: cluster.id, generation, token });
+  }
+
+  private api(cluster: Cluster, instanceId: string): ServerTokenApi {
+    const target = { clusterName: cluster.name, kubeconfigRef: cluster.kubeconfigRef!, servers: [instanceId] };
+    return new ServerTokenApi(this.apis, target);
+  }
+
+  private async token(ref: string | null): Promise<string> {
+    const token = ref === null ? undefined : await this.secrets.get(ref);
+    if (token === undefined) throw new Error('the cluster’s server token is not in the secret store');
+    return token;
+  }
+}
