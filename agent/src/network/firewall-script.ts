@@ -59,14 +59,15 @@ export const firewallScript = (
   ].join('\n');
 };
 
-/** Between the overlay and other interfaces a gateway forwards what is for or from its LANs, and what is the cluster's. */
-const gatewayJumps = (device: string, lan: InterfaceItem['lan']): string[] =>
-  lan === undefined
-    ? []
-    : [
-        `iifname "${device}" oifname != "${device}" jump to_lan`,
-        `iifname != "${device}" oifname "${device}" jump from_lan`,
-      ];
+/**
+ * Between the overlay and other interfaces a gateway forwards what is for or from its LANs, and what is the cluster's. A hub
+ * without LANs lets nobody out to what is beside it; what its pods and the node itself send, other peers judge by its address.
+ */
+const gatewayJumps = (device: string, lan: InterfaceItem['lan']): string[] => {
+  if (lan === undefined) return [];
+  const out = `iifname "${device}" oifname != "${device}" jump to_lan`;
+  return lan.subnets.length === 0 ? [out] : [out, `iifname != "${device}" oifname "${device}" jump from_lan`];
+};
 
 const gatewayChains = (device: string, lan: InterfaceItem['lan']): string[] => {
   if (lan === undefined) return [];
@@ -79,6 +80,8 @@ const gatewayChains = (device: string, lan: InterfaceItem['lan']): string[] => {
     '    counter drop',
     '  }',
   ];
+  const to = chain('to_lan', allowed('daddr'));
+  if (lan.subnets.length === 0) return to;
   const postrouting = lan.masquerade
     ? [
         '  chain to_lan_source {',
@@ -89,7 +92,7 @@ const gatewayChains = (device: string, lan: InterfaceItem['lan']): string[] => {
         '  }',
       ]
     : [];
-  return [...chain('to_lan', allowed('daddr')), ...chain('from_lan', allowed('saddr')), ...postrouting];
+  return [...to, ...chain('from_lan', allowed('saddr')), ...postrouting];
 };
 
 const ofFamilies = (prefixes: readonly string[], direction: 'saddr' | 'daddr'): string[] =>

@@ -55,7 +55,7 @@ describe('the firewall, with real packets', () => {
   beforeAll(async () => {
     real = realOrExplain(await missingForReal(), 'the firewall');
     if (!real) return;
-    ({ nodes, remove } = await makeNetwork(2));
+    ({ nodes, remove } = await makeNetwork(3));
     const [, server] = nodes;
     for (const port of [7000, 7001]) {
       const listen = [`TCP6-LISTEN:${port},fork,reuseaddr`, 'EXEC:cat'];
@@ -155,6 +155,36 @@ describe('the firewall, with real packets', () => {
     expect(await connects(7000)).toBe(false);
     await client.remove(DEVICE);
   });
+
+  check(
+    'lets nobody out through a hub that was given no LAN, and answers come back to who asked from there',
+    async () => {
+      const [client, hub, box] = nodes as [Netns, Netns, Netns];
+      const ip = async (node: Netns, ...args: string[]) =>
+        expect(await node.processes.run('ip', args)).toMatchObject({ code: 0 });
+      await ip(hub, 'link', 'add', 'lan0', 'type', 'veth', 'peer', 'name', 'lan0', 'netns', box.name);
+      for (const [node, address] of [[hub, 'fd55::1/64'] as const, [box, 'fd55::2/64'] as const]) {
+        await ip(node, 'addr', 'add', address, 'dev', 'lan0', 'nodad');
+        await ip(node, 'link', 'set', 'lan0', 'up');
+      }
+      await ip(client, 'route', 'add', 'fd55::/64', 'via', SERVER);
+      await ip(box, 'route', 'replace', 'fd99::1/128', 'via', 'fd55::1');
+      await hub.processes.run('sysctl', ['-q', '-w', 'net.ipv6.conf.all.forwarding=1']);
+      const reaches = async (from: Netns, to: string) =>
+        (await from.processes.run('ping', ['-n', '-c', '1', '-W', '1', to])).code === 0;
+      await eventually('the hub to forward', () => reaches(client, 'fd55::2'));
+      const firewall = onNode(1);
+      const none = { subnets: [], also: [], masquerade: false };
+      await firewall.apply(DEVICE, [], { lan: none });
+      expect([await reaches(client, 'fd55::2'), await reaches(box, CLIENT)]).toEqual([false, true]);
+      // Pods of its own, and a LAN, are something else.
+      await firewall.apply(DEVICE, [], { lan: { ...none, also: ['fd55::/64'] } });
+      expect(await reaches(client, 'fd55::2')).toBe(true);
+      await firewall.apply(DEVICE, [], { lan: { ...none, subnets: ['fd55::/64'] } });
+      expect([await reaches(client, 'fd55::2'), await reaches(box, CLIENT)]).toEqual([true, true]);
+      await firewall.remove(DEVICE);
+    },
+  );
 
   check('is written again when somebody changed it', async () => {
     const firewall = onNode(1);

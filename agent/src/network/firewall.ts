@@ -14,9 +14,12 @@ interface Ports {
 export interface FirewallAbout {
   /** In an ibgp network: the routing daemons' BGP, which passes. */
   readonly bgpPort?: number | undefined;
-  /** On a gateway: what is forwarded, and nothing else. */
+  /** On a gateway and on a hub: what is forwarded to other interfaces, and nothing else. */
   readonly lan?: InterfaceItem['lan'];
 }
+
+/** A hub without LANs is guarded where that is possible, and a hub all the same where it is not. */
+export const hasLans = (lan: InterfaceItem['lan']): boolean => lan !== undefined && lan.subnets.length > 0;
 
 export const aboutOf = ({ iface, bgp }: Pick<NetworkSection, 'iface' | 'bgp'>): FirewallAbout => ({
   bgpPort: bgp?.port,
@@ -60,8 +63,13 @@ export class Firewall {
     const { code, stderr } = await this.ports.processes.run('nft', ['-f', '-'], script);
     const listing = await this.listing(device);
     // Where nft does not work, having no rules needs no nft, unless those of an earlier life still stand.
-    if (code !== 0 && (rules.length > 0 || lan !== undefined || listing !== ''))
+    if (code !== 0 && (rules.length > 0 || hasLans(lan) || listing !== ''))
       throw new Error(`nft: ${stderr.trim().split('\n')[0] || 'cannot be run'}`);
+    if (code !== 0 && lan !== undefined)
+      this.ports.log.warn(
+        { interface: device, error: stderr.trim().split('\n')[0] },
+        'nft does not work here: peers may reach what is beside this hub',
+      );
     this.written = { device, rules, bgpPort, lan, script, listing };
     this.lookedMs = this.ports.clock.monotonicMs();
     if (isRepair) this.repaired();

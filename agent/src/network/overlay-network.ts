@@ -8,7 +8,7 @@ import { NodeKeys } from '../wireguard/node-keys.js';
 import { canonicalAddress, canonicalCidr, canonicalPrefix, isV6 } from './cidr.js';
 import { composeInterface, type ComposedInterface, type NetworkSection } from './compose.js';
 import { LEASE_PORT } from '../lease/wire.js';
-import { aboutOf, Firewall } from './firewall.js';
+import { aboutOf, Firewall, hasLans } from './firewall.js';
 import { HostNames } from './host-names.js';
 import { InterfaceReconciler } from './interface-reconciler.js';
 import { KeyTurns } from './key-turn.js';
@@ -237,7 +237,7 @@ export class OverlayNetwork {
     const { iface, firewall } = this.section;
     if (iface === undefined) return [];
     if (this.deps.driver.sharedDevice)
-      return firewall?.length === 0 && iface.lan === undefined
+      return firewall?.length === 0 && !hasLans(iface.lan)
         ? []
         : ['firewall: not enforced on a node without WireGuard'];
     // A rule left out could be the one that drops.
@@ -282,7 +282,7 @@ export class OverlayNetwork {
   private guarded(): ComposedInterface {
     const composed = this.compose()!;
     const { lan } = this.section.iface!;
-    if (lan === undefined || this.firewall.guards(lan) || this.deps.driver.sharedDevice) return composed;
+    if (!hasLans(lan) || this.firewall.guards(lan) || this.deps.driver.sharedDevice) return composed;
     return { ...composed, forwarding: false };
   }
 

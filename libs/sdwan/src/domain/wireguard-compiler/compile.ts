@@ -44,7 +44,7 @@ export const compileInterface = (network: NetworkView, self: PeerView): Compiled
   addresses: ownAddresses(self),
   listen_port: self.listenPort,
   mtu: MTU,
-  forwarding: (isHub(self) && effectiveMode(network) === 'hub') || self.lanSubnets.length > 0,
+  forwarding: forwards(network, self),
   ...rotationOf(self),
   ...lanOf(network, self),
 });
@@ -53,11 +53,18 @@ export const compileInterface = (network: NetworkView, self: PeerView): Compiled
 const rotationOf = ({ keys: { rotation } }: PeerView): { rotation?: number } =>
   rotation === null || rotation.phase === 'switched' ? {} : { rotation: rotation.number };
 
-/** A gateway forwards to and from its LANs, and what it forwarded before: pods. Nothing else passes through it. */
-const lanOf = ({ podSubnetPrefix }: NetworkView, self: PeerView): Pick<CompiledInterface, 'lan'> => {
-  if (self.lanSubnets.length === 0) return {};
+const forwards = (network: NetworkView, self: PeerView): boolean =>
+  (isHub(self) && effectiveMode(network) === 'hub') || self.lanSubnets.length > 0;
+
+/**
+ * A gateway forwards to and from its LANs, and what it forwarded before: pods. Nothing else passes through it. A hub forwards
+ * between peers; what is beside it on the node's other networks was given to nobody, so it says that it has no LAN at all.
+ */
+const lanOf = (network: NetworkView, self: PeerView): Pick<CompiledInterface, 'lan'> => {
+  if (!forwards(network, self)) return {};
+  const { podSubnetPrefix } = network;
   const also = [...new Set([...(podSubnetPrefix === null ? [] : [podSubnetPrefix]), ...self.podCidrs])];
-  return { lan: { subnets: self.lanSubnets, also, masquerade: self.lanMasquerade } };
+  return { lan: { subnets: self.lanSubnets, also, masquerade: self.lanSubnets.length > 0 && self.lanMasquerade } };
 };
 
 /** In a mesh everybody, in hub mode the hubs. */
