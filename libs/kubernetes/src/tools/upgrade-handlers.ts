@@ -13,6 +13,7 @@ import {
 } from '#processing';
 import { TOOL_REGISTRAR, type ToolCall, type ToolRegistrar } from '#tools';
 import { CertificateWatch } from '../application/certificates/certificate-watch.js';
+import { Clusters } from '../application/clusters.js';
 import { KubernetesDirectory } from '../application/directory.js';
 import {
   AdvanceRollout,
@@ -45,7 +46,8 @@ export class UpgradeTools implements OnModuleInit {
 
   onModuleInit(): void {
     const log = this.log.child({ context: 'kubernetes' });
-    this.gateway.addObserver(new CertificateWatch(this.directory, this.dispatcher, this.clock, log));
+    const clusters = new Clusters(this.transactor);
+    this.gateway.addObserver(new CertificateWatch(this.directory, this.dispatcher, this.clock, log, clusters));
     this.processing.addProcessManager(rolloutManager);
     this.processing.addCommand(AdvanceRollout);
     const { registrar } = this;

@@ -3,6 +3,9 @@ import type { AgentIdentity, AgentObserver } from '#agent-gateway';
 import type { CommandDispatcher } from '#processing';
 import type { agentV1 } from '#proto';
 import { dueForRenewal, RENEWAL_RETRY_MS } from '../../domain/certificates/renewal.js';
+import type { Cluster } from '../../domain/cluster/state.js';
+import type { Clusters } from '../clusters.js';
+import { derive } from '../derive.js';
 import type { KubernetesDirectory } from '../directory.js';
 import { StartRotation } from '../upgrade/commands.js';
 
@@ -14,17 +17,22 @@ const PACE = { max_unavailable: 1, canary: 0, canary_soak_seconds: 0, drain: tru
  */
 export class CertificateWatch implements AgentObserver {
   private readonly triedMs = new Map<string, number>();
+  /** When the certificates of each node end, as its agent said last. */
+  private readonly endsMs = new Map<string, number>();
 
   constructor(
     private readonly directory: KubernetesDirectory,
     private readonly dispatcher: CommandDispatcher,
     private readonly clock: Clock,
     private readonly log: Log,
+    private readonly clusters: Pick<Clusters, 'apply'>,
   ) {}
 
   async onRuntimeHealth(agent: AgentIdentity, health: agentV1.RuntimeHealth): Promise<void> {
     const now = this.clock.wallMs();
-    if (health.certificatesEndMs === undefined || !dueForRenewal(health.certificatesEndMs, now)) return;
+    if (health.certificatesEndMs === undefined) return;
+    this.endsMs.set(agent.instanceId, health.certificatesEndMs);
+    if (!dueForRenewal(health.certificatesEndMs, now)) return;
     const cluster = this.directory.clusterOfMember(agent.instanceId);
     if (cluster === undefined || !cluster.nodes.has(agent.instanceId)) return;
     if (now - (this.triedMs.get(cluster.id) ?? -Infinity) < RENEWAL_RETRY_MS) return;
@@ -32,19 +40,49 @@ export class CertificateWatch implements AgentObserver {
     const ends = new Date(health.certificatesEndMs).toISOString();
     const about = { cluster: cluster.id, instance: agent.instanceId, ends };
     try {
-      const started = await this.dispatcher.dispatch(this.rotation(cluster.id, agent, now));
-      if (started.kind === 'done') this.log.info(about, 'certificates end soon: they are renewed');
-      else this.log.warn({ ...about, code: started.refusal.code }, `certificates end soon: ${started.refusal.message}`);
+      await this.renew(cluster, agent, now, about);
     } catch (error) {
       this.log.warn({ ...about, error: errorMessage(error) }, 'certificates end soon, and their renewal did not start');
     }
   }
 
-  private rotation(clusterId: string, agent: AgentIdentity, nowMs: number): StartRotation {
-    const commandId = deterministicUuid('certificates', clusterId, nowMs);
+  private async renew(cluster: Cluster, agent: AgentIdentity, now: number, about: object): Promise<void> {
+    const command = this.rotation(cluster.id, agent, now);
+    const started = await this.dispatcher.dispatch(command);
+    if (started.kind === 'done') {
+      await this.clusters.apply(cluster.id, { type: 'renewal_unblocked' }, derive(command.context, 'unblocked'));
+      return this.log.info(about, 'certificates end soon: they are renewed');
+    }
+    const { code, message, hint } = started.refusal;
+    this.log.warn({ ...about, code }, `certificates end soon: ${message}`);
+    // What is under way makes them anew by itself, or ends; then it is tried again.
+    if (code === 'upgrade_in_progress' || code === 'restore_is_running') return;
+    const blocked = {
+      type: 'renewal_blocked',
+      reason: message.slice(0, 500),
+      nextAction: hint ?? 'kubernetes_rotate_certificates when that is mended',
+      certificatesEndMs: Math.round(this.endsMs.get(agent.instanceId) ?? now),
+    } as const;
+    await this.clusters.apply(cluster.id, blocked, derive(command.context, 'blocked'));
+    if (code === 'servers_not_ready') await this.workersAlone(cluster, agent, now, about);
+  }
+
+  /** A server that is away keeps the other servers from being restarted, but no worker from being renewed. */
+  private async workersAlone(cluster: Cluster, agent: AgentIdentity, now: number, about: object): Promise<void> {
+    const workers = [...cluster.nodes]
+      .filter(([id, n]) => n.role === 'agent' && dueForRenewal(this.endsMs.get(id) ?? Infinity, now))
+      .map(([id]) => id);
+    if (workers.length === 0) return;
+    const started = await this.dispatcher.dispatch(this.rotation(cluster.id, agent, now, workers));
+    if (started.kind === 'done') this.log.info({ ...about, workers }, 'the certificates of workers are renewed');
+    else this.log.warn({ ...about, code: started.refusal.code }, started.refusal.message);
+  }
+
+  private rotation(clusterId: string, agent: AgentIdentity, nowMs: number, workers?: readonly string[]): StartRotation {
+    const commandId = deterministicUuid('certificates', clusterId, nowMs, workers === undefined ? 'all' : 'workers');
     const options = { ...PACE, node_timeout_seconds: 600 };
     return new StartRotation(
-      { cluster_id: clusterId as ClusterId, what: 'certificates', options },
+      { cluster_id: clusterId as ClusterId, what: 'certificates', options, ...(workers && { workers }) },
       {
         commandId,
         correlationId: commandId,

@@ -11,22 +11,29 @@ const DAY_MS = 86_400_000;
 const watch = (answer: 'done' | 'refused' = 'done', member = true) => {
   const clock = new ManualClock();
   const sent: StartRotation[] = [];
-  const cluster = { id: 'cluster-1', nodes: new Map(member ? [['instance-1', {}]] : []) };
+  const nodes: [string, { role: string }][] = [
+    ['instance-1', { role: 'server' }],
+    ['worker-1', { role: 'agent' }],
+  ];
+  const cluster = { id: 'cluster-1', nodes: new Map(member ? nodes : []) };
+  const told: { type: string; reason?: string; nextAction?: string }[] = [];
+  const clusters = { apply: async (_id: string, command: (typeof told)[number]) => void told.push(command) };
+  const answers = { now: answer };
   const directory = { clusterOfMember: () => cluster } as unknown as KubernetesDirectory;
   const dispatcher = {
     dispatch: async (command: StartRotation) => {
       sent.push(command);
-      return answer === 'done'
+      return answers.now === 'done' || command.payload.workers !== undefined
         ? { kind: 'done', value: {} }
-        : { kind: 'refused', refusal: refusal(409, 'servers_not_ready', 's2 is not_ready') };
+        : { kind: 'refused', refusal: refusal(409, 'servers_not_ready', 's2 is not_ready', { hint: 'forget it' }) };
     },
   };
-  const it = new CertificateWatch(directory, dispatcher as never, clock, silentLog);
-  const endsIn = (ms: number | undefined) => {
+  const it = new CertificateWatch(directory, dispatcher as never, clock, silentLog, clusters as never);
+  const endsIn = (ms: number | undefined, of: string = 'instance-1') => {
     const certificatesEndMs = ms === undefined ? undefined : clock.wallMs() + ms;
-    return it.onRuntimeHealth(agent, { certificatesEndMs } as never);
+    return it.onRuntimeHealth({ ...(agent as object), instanceId: of } as never, { certificatesEndMs } as never);
   };
-  return { clock, sent, endsIn };
+  return { clock, sent, endsIn, told, answers };
 };
 
 describe('certificates of K3s that come to their end', () => {
@@ -54,6 +61,22 @@ describe('certificates of K3s that come to their end', () => {
     await endsIn(DAY_MS);
     expect(sent).toHaveLength(2);
     expect(sent[1]!.context.commandId).not.toBe(sent[0]!.context.commandId);
+  });
+
+  it('are told of when a server is in the way, with what to do; the workers go on; it is cleared when the renewal begins', async () => {
+    const { clock, sent, endsIn, told, answers } = watch('refused');
+    await endsIn(RENEW_BEFORE_MS + DAY_MS, 'worker-1');
+    await endsIn(DAY_MS);
+    expect(told).toMatchObject([{ type: 'renewal_blocked', reason: 's2 is not_ready', nextAction: 'forget it' }]);
+    expect(sent.map((c) => c.payload.workers)).toEqual([undefined]);
+    await endsIn(DAY_MS, 'worker-1');
+    await clock.advance(RENEWAL_RETRY_MS + 1);
+    await endsIn(DAY_MS);
+    expect(sent.map((c) => c.payload.workers)).toEqual([undefined, undefined, ['worker-1']]);
+    answers.now = 'done';
+    await clock.advance(RENEWAL_RETRY_MS + 1);
+    await endsIn(DAY_MS);
+    expect(told.at(-1)).toMatchObject({ type: 'renewal_unblocked' });
   });
 
   it('are nobody’s while the node is no member of its cluster', async () => {

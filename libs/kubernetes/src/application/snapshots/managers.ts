@@ -120,7 +120,13 @@ export const snapshotSchedule = defineProcessManager<Schedule>({
     const { event } = input;
     const clusterId = String(event.data['cluster_id']);
     if (event.type === 'system.k3s.cluster.decommissioned')
-      return { state: { ...state, cron: null, intervalMinutes: null }, outputs: [{ kind: 'cancel_timer', name: DUE }] };
+      return {
+        state: { ...state, cron: null, intervalMinutes: null },
+        outputs: [
+          { kind: 'cancel_timer', name: DUE },
+          { kind: 'command', type: PruneSnapshots.type, payload: { cluster_id: clusterId } },
+        ],
+      };
     // From when it was made, not from when it was due: what fell into the platform's absence is not made up for one by one.
     if (event.type === 'system.k3s.snapshot.requested')
       return { state, outputs: [arm(state, Date.parse(event.recordedAt))] };

@@ -22,19 +22,22 @@ export class PruneSnapshotsHandler implements ICommandHandler<PruneSnapshots> {
 
   async execute({ payload: { cluster_id }, context }: PruneSnapshots): Promise<CommandResult<void>> {
     const policy = (await this.work.transactor.read(policyStream(cluster_id), policyDecider))?.state;
-    const { retention } = policy ?? policyDecider.initial;
+    const ended = (await this.work.clusters.read(cluster_id))?.status === 'decommissioned';
+    // The keys of a cluster that has ended are shredded: its files can be read by nobody, and only take room.
+    const retention = ended ? 0 : (policy ?? policyDecider.initial).retention;
+    const reason = ended ? 'the cluster was decommissioned' : `retention ${retention}`;
     // Without a limit: the oldest come first, and what is gone or failed would fill it one day and hide all that is new.
     const where = { cluster_id, kind: 'snapshot', status: 'available' };
     const available = [...(await this.readModels.find(snapshotsProjection, { where }))].sort((a, b) =>
       b.createdAt.localeCompare(a.createdAt),
     );
     for (const doc of available.slice(retention)) {
-      await this.fromServer(doc);
+      if (!ended) await this.fromServer(doc);
       await this.work.copies.delete(cluster_id, doc.id);
       const deleted = SnapshotDeleted({
         snapshot_id: doc.id,
         cluster_id: cluster_id as never,
-        reason: `retention ${retention}`,
+        reason,
       });
       await this.work.record(doc.id, deleted, derive(context, 'deleted', doc.id));
     }

@@ -22,7 +22,12 @@ export class StartUpgrade extends Command<
 
 /** New certificates, or a new server token, on every node that has them. */
 export class StartRotation extends Command<
-  OnCluster & { readonly what: 'certificates' | 'server_token'; readonly options: RolloutOptions },
+  OnCluster & {
+    readonly what: 'certificates' | 'server_token';
+    readonly options: RolloutOptions;
+    /** These workers only, also while a server is away: their certificates may be renewed without it. */
+    readonly workers?: readonly string[];
+  },
   StartedRollout
 > {
   static readonly type = 'kubernetes.start_rotation';

@@ -132,7 +132,11 @@ export class StartRotationHandler extends Start implements ICommandHandler<Start
       const cluster = await readyCluster(this.clusters, payload.cluster_id);
       const all = await membersOf(this.transactor, this.versions, cluster);
       // Workers have no server token.
-      const members = payload.what === 'server_token' ? all.filter((m) => m.role === 'server') : all;
+      const { workers } = payload;
+      const members =
+        payload.what === 'server_token'
+          ? all.filter((m) => m.role === 'server')
+          : all.filter((m) => workers === undefined || (m.role === 'agent' && workers.includes(m.instanceId)));
       if (payload.what === 'server_token') canRotateToken(members);
       return await this.begin(cluster, { kind: payload.what }, payload.options, members, context);
     } catch (error) {

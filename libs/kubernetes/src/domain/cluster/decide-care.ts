@@ -12,6 +12,8 @@ import {
   NodeOrphanReaped,
   NodeOverdue,
   NodeRemoved,
+  RenewalBlocked,
+  RenewalUnblocked,
 } from './events.js';
 import { DEFAULT_POLICY, withPolicy, type PolicyChange } from './policy.js';
 import type { Cluster, ClusterEvent } from './state.js';
@@ -28,7 +30,14 @@ export type CareCommand =
   | (Overdue & { readonly type: 'cluster_overdue' })
   | (Overdue & { readonly type: 'node_overdue'; readonly instanceId: string })
   | { readonly type: 'orphan' | 'reap_orphan'; readonly instanceId: string; readonly reason: string }
-  | { readonly type: 'set_policy'; readonly change: PolicyChange };
+  | { readonly type: 'set_policy'; readonly change: PolicyChange }
+  | {
+      readonly type: 'renewal_blocked';
+      readonly reason: string;
+      readonly nextAction: string;
+      readonly certificatesEndMs: number;
+    }
+  | { readonly type: 'renewal_unblocked' };
 export type MigrationCommand =
   | {
       readonly type: 'start_migration';
@@ -69,6 +78,17 @@ export const decideCare = (c: CareCommand, state: Cluster): Decision<ClusterEven
         ? nothing('unchanged')
         : accept(LifecyclePolicySet({ cluster_id, ...c.change }, { links: linksOf(state) }));
     }
+    case 'renewal_blocked': {
+      if (state.renewalBlocked === c.reason) return nothing('reported_before');
+      const { reason, nextAction: next_action, certificatesEndMs: certificates_end_ms } = c;
+      return accept(
+        RenewalBlocked({ cluster_id, reason, next_action, certificates_end_ms }, { links: linksOf(state) }),
+      );
+    }
+    case 'renewal_unblocked':
+      return state.renewalBlocked === null
+        ? nothing('nothing_in_the_way')
+        : accept(RenewalUnblocked({ cluster_id }, { links: linksOf(state) }));
     default:
       return decideNodeCare(c, state);
   }

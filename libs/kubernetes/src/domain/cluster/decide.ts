@@ -216,8 +216,7 @@ const decideJoin = (
 
 const decideLive = (c: Exclude<ClusterCommand, { type: 'claim' }>, state: Cluster): Decision<ClusterEvent> => {
   if (isTokenCommand(c)) return decideToken(c, state);
-  const cluster_id = id(state.id);
-  const links = { links: linksOf(state) };
+  const [cluster_id, links] = [id(state.id), { links: linksOf(state) }];
   switch (c.type) {
     case 'move_claim':
       if (state.kubeconfigDigest !== null || state.claimant === c.to) return nothing('bootstrapped_or_same');
@@ -268,6 +267,8 @@ const decideLive = (c: Exclude<ClusterCommand, { type: 'claim' }>, state: Cluste
     case 'orphan':
     case 'reap_orphan':
     case 'set_policy':
+    case 'renewal_blocked':
+    case 'renewal_unblocked':
       return decideCare(c, state);
     default:
       return decideMigration(c, state);

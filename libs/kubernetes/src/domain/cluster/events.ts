@@ -217,6 +217,21 @@ export const ServerTokenKept = defineEvent(
   { severity: 'high' },
 );
 
+/** Certificates end soon and cannot be renewed as things are. Once for each reason; cleared when the renewal begins. */
+export const RenewalBlocked = defineEvent(
+  'system.k3s.certificates.renewal_blocked',
+  1,
+  z.object({
+    cluster_id,
+    reason: z.string(),
+    next_action: z.string(),
+    /** When the first of them ends, milliseconds since the epoch. */
+    certificates_end_ms: z.number().int(),
+  }),
+  { severity: 'high' },
+);
+export const RenewalUnblocked = defineEvent('system.k3s.certificates.renewal_unblocked', 1, z.object({ cluster_id }));
+
 export const clusterEvents = [
   ClusterClaimed,
   ClusterClaimMoved,
@@ -250,4 +265,6 @@ export const clusterEvents = [
   ServerTokenChanging,
   ServerTokenChanged,
   ServerTokenKept,
+  RenewalBlocked,
+  RenewalUnblocked,
 ] as const;

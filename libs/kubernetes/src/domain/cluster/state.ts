@@ -46,6 +46,8 @@ export interface Cluster extends ServerTokens {
   readonly overdue: boolean;
   readonly lastError: string | null;
   readonly policy: LifecyclePolicy;
+  /** Why its certificates, which end soon, cannot be renewed; null when nothing is in the way. */
+  readonly renewalBlocked: string | null;
   /** The move of its pods to the overlay, the last one that was begun. */
   readonly migration: Migration | null;
 }
@@ -103,6 +105,7 @@ const claimed = (data: Extract<ClusterEvent, { type: 'system.cluster.claimed' }>
   overdue: false,
   lastError: null,
   policy: DEFAULT_POLICY,
+  renewalBlocked: null,
   migration: null,
 });
 
@@ -189,7 +192,7 @@ type LaterEvent = Extract<
   ClusterEvent,
   {
     type:
-      | `system.k3s.${'node' | 'pod_network'}.${string}`
+      | `system.k3s.${'node' | 'pod_network' | 'certificates'}.${string}`
       | `${string}.stopped`
       | `${string}.${'overdue' | 'lifecycle_policy_set' | `server_token_${string}`}`;
   }
@@ -219,7 +222,7 @@ const evolveNodes = (state: Cluster, event: LaterEvent, at: string | null): Clus
   }
 };
 
-type CareEvent = Extract<LaterEvent, { type: `system.k3s.${'cluster' | 'pod_network'}.${string}` }>;
+type CareEvent = Extract<LaterEvent, { type: `system.k3s.${'cluster' | 'pod_network' | 'certificates'}.${string}` }>;
 
 const evolveCare = (state: Cluster, event: CareEvent, at: string | null): Cluster => {
   switch (event.type) {
@@ -231,6 +234,10 @@ const evolveCare = (state: Cluster, event: CareEvent, at: string | null): Cluste
     case 'system.k3s.cluster.server_token_changed':
     case 'system.k3s.cluster.server_token_kept':
       return evolveToken(state, event);
+    case 'system.k3s.certificates.renewal_blocked':
+      return { ...state, renewalBlocked: event.data.reason };
+    case 'system.k3s.certificates.renewal_unblocked':
+      return { ...state, renewalBlocked: null };
     case 'system.k3s.pod_network.migration_started':
       return evolveMigrationOf({ ...state, podCidr: event.data.pod_cidr }, event);
     case 'system.k3s.pod_network.node_started':

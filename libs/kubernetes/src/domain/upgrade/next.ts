@@ -110,7 +110,13 @@ const begin = (state: Rollout, facts: Facts, nowMs: number): readonly Action[] =
   // A control plane that already lacks a server must not lose another. Forward only: a rollback is the cure.
   if (state.direction === 'forward' && server !== undefined && able.length > 0)
     return stalled(state, able[0]!, server, facts.get(server.instanceId)!.detail, nowMs);
-  const other = [...facts].find(([id, f]) => f.member && !f.healthy && !state.nodes.some((n) => n.instanceId === id));
+  const others = [...facts].filter(([id, f]) => f.member && !state.nodes.some((n) => n.instanceId === id));
+  // Workers can be given certificates by the servers that are left; no server is restarted for that.
+  const spared =
+    state.change.kind === 'certificates' &&
+    state.nodes.every((n) => n.role === 'agent') &&
+    others.some(([, f]) => f.healthy);
+  const other = spared ? undefined : others.find(([, f]) => !f.healthy);
   if (state.direction === 'forward' && other !== undefined && able.length > 0)
     return stalled(state, able[0]!, { name: other[0] }, other[1].detail, nowMs);
   return able.map((node) => phase(node, 'draining'));
