@@ -214,7 +214,8 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
   }
 
   liveness(instanceId: string): AgentLiveness {
-    return this.hub.liveness(instanceId);
+    const known = this.hub.liveness(instanceId);
+    return this.refresher.dirty.has(instanceId) ? { ...known, changing: true } : known;
   }
 
   sendVip(instanceId: string, item: VipItem): boolean {

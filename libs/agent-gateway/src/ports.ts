@@ -109,6 +109,8 @@ export interface AgentLiveness {
   readonly problems?: ReadonlyMap<string, readonly string[]>;
   /** Generation per section of what it was sent; undefined while it has no stream. */
   readonly sent?: ReadonlyMap<string, bigint> | undefined;
+  /** Something that concerns it was folded and not sent yet. */
+  readonly changing?: boolean;
 }
 
 /** Every agent that is known here is counted once. */

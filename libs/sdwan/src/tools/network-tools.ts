@@ -22,7 +22,7 @@ export const registerNetworkTools = (registrar: ToolRegistrar, services: SdwanTo
   const { readModels, failover } = services;
   const show = async (id: string) => {
     await failover.caughtUp();
-    return { network: networkView(await documentOf(services, sdwanNetworks, id), failover.model) };
+    return { network: networkView(await documentOf(services, sdwanNetworks, id), services) };
   };
   const update = async (wanted: string, change: Omit<UpdateNetwork['payload'], 'network_id'>, call: ToolCall) => {
     const { id } = await findNetwork(readModels, call.accountId, wanted);
@@ -43,7 +43,7 @@ export const registerNetworkTools = (registrar: ToolRegistrar, services: SdwanTo
   registrar.add(tools.listNetworks, async (input, call) => {
     const { docs, next_cursor } = await pageOf(readModels, sdwanNetworks, { account: call.accountId }, input);
     await failover.caughtUp();
-    return { networks: docs.map((doc) => networkView(doc, failover.model)), next_cursor };
+    return { networks: docs.map((doc) => networkView(doc, services)), next_cursor };
   });
   registrar.add(tools.updateNetwork, ({ network_id, name, routing_mode, pod_subnet_prefix }, call) =>
     update(

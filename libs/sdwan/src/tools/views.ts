@@ -2,7 +2,6 @@ import { isoTime } from '#kernel';
 import { statusOfState } from '#tools';
 import type { KeyRotator } from '../application/key-rotator.js';
 import type { MutableNetwork } from '../application/model-fold.js';
-import type { SdwanModel } from '../application/sdwan-model.js';
 import { hostCidr } from '../domain/ip.js';
 import type { PeerView } from '../domain/wireguard-compiler/model.js';
 import { effectiveMode, endpointsOf } from '../domain/wireguard-compiler/topology.js';
@@ -11,9 +10,10 @@ import type { AccessGrantDoc } from '../projections/access-grants.js';
 import type { NetworkDoc } from '../projections/networks.js';
 import type { PeerDoc } from '../projections/peers.js';
 import type { VirtualIpDoc } from '../projections/virtual-ips.js';
+import { networkGenerations, peerGenerations } from './generations.js';
 import type { SdwanToolServices } from './services.js';
 
-export const networkView = (doc: NetworkDoc, model: SdwanModel) => {
+export const networkView = (doc: NetworkDoc, { failover: { model }, rotator }: SdwanToolServices) => {
   const live = model.networks.get(doc.id);
   return {
     id: doc.id,
@@ -27,7 +27,13 @@ export const networkView = (doc: NetworkDoc, model: SdwanModel) => {
     effective_mode: live === undefined ? ('mesh' as const) : effectiveMode(live),
     interface_name: `wg-sdwan-${doc.handle}`,
     peer_count: live?.peers.size ?? 0,
-    ...statusOfState({ state: 'defined', ready: ['defined'], progressing: [], since: doc.created_at }),
+    ...statusOfState({
+      state: 'defined',
+      ready: ['defined'],
+      progressing: [],
+      since: doc.created_at,
+      ...networkGenerations(model, doc.id, (instanceId) => rotator.liveness(instanceId)),
+    }),
   };
 };
 
@@ -55,6 +61,10 @@ export const rotationView = (peer: PeerView | undefined, network: MutableNetwork
     waiting_for: waiting.map(({ peerId, why }) => ({ peer_id: peerId, why })),
   };
 };
+
+/** Nobody stands for a device, and for a peer that is no more. */
+const heardOf = ({ instance_id: id, status }: PeerDoc, { rotator }: SdwanToolServices) =>
+  id === null || status === 'removed' ? undefined : rotator.liveness(id);
 
 export const peerView = (doc: PeerDoc, services: SdwanToolServices) => {
   const { model } = services.failover;
@@ -86,7 +96,13 @@ export const peerView = (doc: PeerDoc, services: SdwanToolServices) => {
     ...receiptView(doc.instance_id, doc.network_id, services),
     tags: attached.tags,
     created_at: doc.created_at,
-    ...statusOfState({ state: doc.status, ready: ['connected'], progressing: ['pending', 'handshaking'] }),
+    ...statusOfState({
+      state: doc.status,
+      ready: ['connected'],
+      progressing: ['pending', 'handshaking'],
+      resting: ['removed'],
+      ...peerGenerations(model, doc.network_id, heardOf(doc, services)),
+    }),
   };
 };
 
