@@ -1,0 +1,356 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ROOT } from '../../platform/src/version.js';
+import { compiledCopy } from '../../platform/src/testing/compiled-copy.js';
+import { PaperFleet } from '../../platform/src/testing/paper-fleet.js';
+import { startTestPlatform, type TestPlatform } from '../../platform/src/testing/test-platform.js';
+import { EXIT_CODES, type ExitCode } from './errors.js';
+import { CliProcesses, until, type Answer } from './testing/cli-process.js';
+
+const SERVERS = ['k3s-server-1', 'k3s-server-2', 'k3s-server-3'];
+const CANARY = { environment: 'canary-environment-5f1', module: 'canary-module-9c2' };
+let drover: TestPlatform;
+let fleet: PaperFleet;
+let cli: CliProcesses;
+let home: string;
+
+/** The fleet of the demo on paper: what needs a machine is tested elsewhere, here it is the command line. */
+beforeAll(async () => {
+  const { root } = compiledCopy();
+  drover = await startTestPlatform();
+  home = mkdtempSync(join(tmpdir(), 'drover-cli-'));
+  const env = { HOME: home, DROVER_URL: drover.url, DROVER_TOKEN: drover.token };
+  cli = new CliProcesses(root, { ...env, DROVER_SECRET_OF_MINE: CANARY.environment });
+  fleet = new PaperFleet(drover);
+  await fleet.ok('system_sdwan_create_network', { name: 'k3s-prod-net' });
+  for (const name of ['k3s-servers', 'k3s-workers']) await fleet.ok('system_create_template', { name });
+  const ids = [];
+  for (const name of SERVERS) ids.push(await fleet.machine(name, 'k3s-servers', 'k3s-prod-net'));
+  for (const hostname of ['awaited', 'ended']) {
+    await fleet.ok('system_create_node', { hostname, node_template_id: 'k3s-workers' });
+    await fleet.ok('system_provision_instance', { node_id: hostname });
+  }
+  await fleet.ok('system_assign_module_to_template', { template_id: 'k3s-servers', module_name: 'k3s-server' });
+  await fleet.cluster(ids);
+}, 120_000);
+afterAll(async () => {
+  cli?.killAll();
+  await drover?.stop();
+  if (home !== undefined) rmSync(home, { recursive: true, force: true });
+}, 60_000);
+
+const file = (name: string, text: string): string => {
+  writeFileSync(join(home, name), text);
+  return join(home, name);
+};
+const json = (text: string) => JSON.parse(text) as Record<string, never>;
+/** The out of a command that must go well. */
+const ok = async (words: string | readonly string[]): Promise<string> => {
+  const { code, out, err } = await cli.run(words);
+  expect([words, code, err]).toEqual([words, 0, expect.any(String)]);
+  return out;
+};
+
+describe('formats of one list', () => {
+  it.each<[string, (out: string) => void]>([
+    ['', (out) => expect(out).toMatch(/^ID +NAME .*\n(.*\n)?template-\S+ +k3s-workers/)],
+    ['-o wide', (out) => expect(out).toMatch(/^ID +NAME +.*UPDATED_AT$/m)],
+    ['--no-headers', (out) => expect(out).toMatch(/^template-/)],
+    ['-o json', (out) => expect(json(out)).toMatchObject({ success: true, data: { templates: expect.any(Array) } })],
+    ['--json', (out) => expect(json(out)).toMatchObject({ success: true })],
+    ['-o yaml', (out) => expect(out).toMatch(/^templates:\n {2}- id: template-/)],
+    ['-o name', (out) => expect(out.split('\n').sort()).toEqual(['template/k3s-servers', 'template/k3s-workers'])],
+    ['-o ndjson', (out) => expect(out.split('\n').map((line) => json(line).name)).toContain('k3s-servers')],
+    [
+      '-o jsonpath={.templates[*].name}',
+      (out) => expect(out.split(/\s/).sort()).toEqual(['k3s-servers', 'k3s-workers']),
+    ],
+    ['-o columns=name', (out) => expect(out.split('\n')[0]).toBe('NAME')],
+    [
+      '--fields name -o json',
+      (out) =>
+        expect(json(out)).toMatchObject({ data: { templates: [{ name: 'k3s-servers' }, { name: 'k3s-workers' }] } }),
+    ],
+  ])('%s', async (flags, check) => {
+    check(await ok(`template list ${flags}`.trim()));
+  });
+
+  it('an empty list is no failure, and an empty array for programs', async () => {
+    expect(await ok('webhook list')).toContain('no webhooks');
+    expect(json(await ok('webhook list -o json'))).toMatchObject({ data: { webhooks: [] } });
+  });
+});
+
+/** A command line for each exit code; `EXIT_CODES` is the table that people read (`drover help exit-codes`). */
+const CASES: Readonly<Record<ExitCode, () => Promise<Answer>>> = {
+  0: () => cli.run('node list'),
+  1: () => cli.run('peer attach network_id=k3s-prod-net node_instance_id=awaited lan_subnets=0.0.0.0/0'),
+  2: () => cli.run('node lst'),
+  3: () => cli.run('node list --url http://127.0.0.1:1'),
+  4: () => cli.run('node list', { env: { DROVER_TOKEN: 'wrong' } }),
+  5: () => cli.run('node get nobody'),
+  6: () => cli.run('node create k3s-server-1 node_template_id=k3s-servers'),
+  7: () => cli.run('wait instance/awaited --for=state=running --timeout 100ms'),
+  8: async () => {
+    await drover.rest('system_terminate_instance', { id: 'ended', force: true });
+    // An hour, and the test would end before it: it is told at once.
+    return cli.run('wait instance/ended --for=state=running --timeout 1h');
+  },
+  9: () =>
+    cli.run([
+      ...['apply', '--set', 'part', '-f'],
+      file('part.yaml', 'kind: Network\nname: second\n---\nkind: Peer\nnetwork: second\nnode: nobody\n'),
+    ]),
+  130: async () => {
+    const waiting = cli.start('wait instance/awaited --for=state=running --timeout 1h');
+    await until('it waits', () => waiting.err().includes('provisioning'));
+    waiting.child.kill('SIGINT');
+    return waiting.ended;
+  },
+};
+
+describe('exit codes', () => {
+  it.each(Object.keys(EXIT_CODES).map(Number))('%i', async (code) => {
+    const answer = await CASES[code as ExitCode]?.();
+    if (answer === undefined) throw new Error(`exit code ${code} has no case in CASES`);
+    expect([answer.code, answer.err]).toEqual([code, expect.any(String)]);
+    // What went wrong, why and what to try are on stderr, and nothing of it is on stdout.
+    if (![0, 130].includes(code)) expect(answer.err).toMatch(/error: {3}.*\n {2}why: /);
+    if (code !== 0) expect(answer.out).toBe('');
+  });
+
+  it('are what help tells', async () => {
+    const told = await ok('help exit-codes');
+    expect(told.split('\n').map((line) => Number(line.trim().split(' ')[0]))).toEqual(
+      Object.keys(EXIT_CODES).map(Number),
+    );
+  });
+
+  it('an error for programs is JSON on stdout, with the same code', async () => {
+    const { code, out } = await cli.run('node get nobody --json');
+    expect([code, json(out)]).toEqual([5, expect.objectContaining({ success: false })]);
+  });
+});
+
+it('what it says to try works as typed', async () => {
+  const { err } = await cli.run('node delete k3s-server-1');
+  const [, command = ''] = /try: .*`drover ([^`]+)`/.exec(err) ?? [];
+  expect(command).toBe('instance terminate id=k3s-server-1');
+  expect((await cli.run(`${command} --dry-run`)).code).toBe(0);
+  expect(await cli.run('instanse list')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('did you mean: drover instance'),
+  });
+});
+
+it('--watch on a pipe: what is there, each change, 130 at Ctrl-C with the command that goes on', async () => {
+  const first = cli.start('template list --watch');
+  const seen = (running: typeof first) =>
+    running
+      .lines()
+      .map(
+        (line) => json(line) as unknown as { change: string; object: { name: string } | null; cursor: string | null },
+      );
+  await until('the list is there', () => seen(first).length >= 2);
+  // The stream opens beside the first look: only what is made after that is certain to be told as new.
+  for (let n = 0; !seen(first).some(({ change }) => change === 'added'); n++) {
+    await fleet.ok('system_create_template', { name: `watched-${n}` });
+    await until('it is told', () => seen(first).some(({ change }) => change === 'added')).catch(() => undefined);
+    if (n > 5) throw new Error(`nothing is told as added: ${first.lines().join('\n')}`);
+  }
+  first.child.kill('SIGINT');
+  const ended = await first.ended;
+  expect([ended.code, /--after (\S+)/.exec(ended.err)?.[1]]).toEqual([130, expect.any(String)]);
+  const cursor = /--after (\S+)/.exec(ended.err)![1]!;
+  await fleet.ok('system_create_template', { name: 'made-meanwhile' });
+  const second = cli.start(`template list --watch --after ${cursor}`);
+  await until('what happened meanwhile is told', () =>
+    seen(second).some(({ object }) => object?.name === 'made-meanwhile'),
+  );
+  expect(seen(second).map(({ object }) => object?.name)).not.toContain('k3s-servers');
+  second.child.kill('SIGTERM');
+  expect((await second.ended).code).toBe(130);
+});
+
+it('event watch: one event a line, 130 at Ctrl-C, and the rest behind its cursor', async () => {
+  const watching = cli.start('event watch system.template --from beginning');
+  await until('events are told', () => watching.lines().length >= 2);
+  watching.child.kill('SIGINT');
+  const { code, out, err } = await watching.ended;
+  expect([code, err]).toEqual([130, expect.stringMatching(/go on with drover event watch --after \S+/)]);
+  const [one, two] = out.split('\n').map(json);
+  const next = await ok(`event watch system.template --after ${String(one!.cursor)} --count 1`);
+  expect(json(next).id).toBe(two!.id);
+});
+
+const FLEET = `kind: Network
+name: prod
+---
+kind: Template
+name: servers
+modules: [{module: docker-engine, config: {note: ${CANARY.module}}}]
+---
+kind: Node
+name: s1
+template: servers
+provision: {driver: existing}
+---
+kind: Peer
+network: prod
+node: s1
+tags: [ops]
+---
+kind: FirewallRule
+network: prod
+name: closed
+action: drop
+---
+kind: Grant
+network: prod
+name: laptop
+write_url_to: HOME/laptop.url
+`;
+
+it('apply and diff: 0 nothing, 1 something, more when it cannot be told; prune takes only what it made', async () => {
+  const path = file('fleet.yaml', FLEET.replace('HOME', home));
+  expect(await cli.run(`diff -f ${path}`)).toMatchObject({ code: 1, out: expect.stringContaining('+ Network prod') });
+  expect(await ok(`apply -f ${path} --dry-run`)).toContain('+ Node s1');
+  expect(await ok('node list -o name')).not.toContain('node/s1');
+  await ok(`apply -f ${path}`);
+  expect(statSync(join(home, 'laptop.url')).mode & 0o777).toBe(0o600);
+  await fleet.ok('system_sdwan_create_firewall_rule', { network_id: 'prod', name: 'by-hand', action: 'accept' });
+  expect(await cli.run(`diff --prune -f ${path}`)).toMatchObject({ code: 0, out: 'nothing to do' });
+  expect(await ok(`apply -f ${path}`)).toBe('nothing to do');
+
+  file('fleet.yaml', FLEET.slice(0, FLEET.indexOf('---\nkind: FirewallRule')));
+  const less = await cli.run(`diff --prune -f ${path}`);
+  expect([less.code, less.out.match(/^- .*(?= {2})/gm)]).toEqual([
+    1,
+    ['- Grant prod/laptop', '- FirewallRule prod/closed'],
+  ]);
+  await ok(`apply --prune -f ${path}`);
+  expect(await ok('firewall list -o name')).toBe('firewall/by-hand');
+
+  const wrong = file('wrong.yaml', 'kind: Nod\nname: x\n');
+  for (const verb of ['diff', 'apply'])
+    expect(await cli.run(`${verb} -f ${wrong}`)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('wrong.yaml:1'),
+    });
+  expect((await cli.run(`diff -f ${path} --url http://127.0.0.1:1`)).code).toBe(3);
+});
+
+it('why, explain and --at', async () => {
+  expect(await ok('why k3s-cluster-1')).toMatch(/^cluster k3s-cluster-1[^]*\nphases\n/);
+  expect((await cli.run('why nobody')).code).toBe(5);
+  expect(await ok('explain instance.state')).toMatch(/^instance\.state +<string>?/);
+  expect(await cli.run('explain instance.sate')).toMatchObject({
+    code: 5,
+    err: expect.stringContaining('did you mean: drover explain instance.state'),
+  });
+  expect(await ok('node list --at 2020-01-01T00:00:00Z')).toContain('no nodes');
+  const now = new Date(Date.now()).toISOString();
+  expect(await ok(`node get k3s-server-1 --at ${now} -o jsonpath={.node.name}`)).toBe('k3s-server-1');
+  expect((await cli.run(`webhook list --at ${now}`)).code).toBe(2);
+});
+
+it('--dry-run: events, moves of virtual IPs and what WireGuard would be told, and nothing is changed', async () => {
+  const holder = json(await ok('vip get k3s_api_endpoint --json')) as unknown as {
+    data: { virtual_ip: { holders: [string] } };
+  };
+  const [id] = holder.data.virtual_ip.holders;
+  const drain = await ok(`instance drain ${id} --dry-run`);
+  expect(drain).toMatch(
+    /would be done[^]*\nevents within 60 s\n[^]*instance\.drain_requested[^]*\nvirtual IPs\n.* → k3s-server-\d/,
+  );
+  const detach = await ok('peer detach k3s-server-2 --dry-run');
+  expect(detach).toMatch(/nodes that would be told otherwise\n[^]*k3s-server-3\n {4}network\/[^]*- peer\/sdwan_peer-/);
+  expect(detach).toMatch(/nothing was changed; plan_id plan_/);
+  expect(await ok('peer list -o name')).toContain('k3s-server-2');
+});
+
+describe('the commands of the README', () => {
+  const lines = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/^npx drover .*$/gm)].map(([line]) => line);
+
+  it.each(lines)('%s', async (line) => {
+    const { code, err } = await cli.shell(line, ROOT);
+    expect([code, err]).toEqual([line.startsWith('npx drover diff') ? 1 : 0, expect.any(String)]);
+  });
+
+  it('are there', () => expect(lines.length).toBeGreaterThan(8));
+
+  it('the example fleet is whole after one apply', async () => {
+    expect(await cli.shell('npx drover diff -f docs/examples/fleet.yaml', ROOT)).toMatchObject({
+      code: 0,
+      out: 'nothing to do',
+    });
+  });
+});
+
+it('contexts: a login is kept, chosen and forgotten, and its token shown to nobody', async () => {
+  const elsewhere = { DROVER_URL: '', DROVER_TOKEN: '' };
+  const run = (words: string, stdin = '') => cli.run(words, { env: elsewhere, stdin });
+  expect((await run('node list')).code).toBe(4);
+  expect((await run(`login lab --url ${drover.url} --token-stdin`, 'wrong')).code).toBe(4);
+  expect((await run(`login lab --url ${drover.url} --token-stdin`, drover.token)).code).toBe(0);
+  const list = await run('context list');
+  expect([list.code, list.out.includes('lab'), list.out.includes(drover.token)]).toEqual([0, true, false]);
+  expect((await run('node list -o name')).out).toContain('node/k3s-server-1');
+  expect((await run('context use prod')).code).toBe(2);
+  expect((await run('context remove lab')).code).toBe(0);
+  expect((await run('node list')).code).toBe(4);
+});
+
+it('doctor finds nothing wrong, and support bundles what helps without a secret', async () => {
+  const examined = json(await ok('doctor --json')) as unknown as {
+    data: { healthy: boolean; checks: { verdict: string }[] };
+  };
+  expect([examined.data.healthy, examined.data.checks.length > 5]).toEqual([true, true]);
+  expect(await cli.run('doctor', { env: { DROVER_URL: 'http://127.0.0.1:1' } })).toMatchObject({
+    code: 1,
+    out: expect.stringMatching(/^fail +platform/m),
+  });
+  const { join: made } = await fleet.ok<{ join: { token: string } }>('system_create_join_token', { id: 's1' });
+  await ok(`support --out ${join(home, 'support.json')}`);
+  const bundle = readFileSync(join(home, 'support.json'), 'utf8');
+  const url = readFileSync(join(home, 'laptop.url'), 'utf8').trim();
+  expect(bundle).toContain('k3s-server-1');
+  for (const secret of [drover.token, made.token, url, url.split('/').at(-1)!, ...Object.values(CANARY)])
+    expect([secret, bundle.includes(secret)]).toEqual([secret, false]);
+  expect((await cli.run(`support --out ${join(home, 'support.json')}`)).code).toBe(2);
+});
+
+it('a Tab gets names of the platform, and no word of an error', async () => {
+  // A busy machine may be too slow for a Tab: then there are no names, and the next Tab asks again.
+  await ok('node list');
+  await until('names come', async () =>
+    (await cli.run(['__complete', 'instance', 'get', 'k3s-'])).out.includes('k3s-server-3\trunning'),
+  );
+  expect(await cli.run(['__complete', 'instance', 'get', 'k3s-'], { env: { DROVER_TOKEN: '' } })).toMatchObject({
+    code: 4,
+    out: '',
+    err: '',
+  });
+  const told = await cli.run(['__complete', 'node', ''], { env: { DROVER_TOKEN: '', DROVER_DEBUG: '1' } });
+  expect(told.err).toContain('there is no token');
+});
+
+it('start-up loads what the command needs and no more', async () => {
+  const counter = file(
+    'count.mjs',
+    `import { registerHooks } from 'node:module';
+const own = [];
+registerHooks({ load: (url, context, next) => (own.push(url), next(url, context)) });
+process.on('exit', () => process.stderr.write(own.filter((one) => one.includes('/dist/')).map((one) => one.split('/dist/')[1]).join('\\n')));`,
+  );
+  const loaded = async (words: string) => (await cli.run(words, { node: ['--import', counter] })).err.split('\n');
+  const src = 'apps/cli/src';
+  const help = await loaded('--help');
+  expect(help).toContain(`${src}/help.js`);
+  expect(help.length).toBeLessThanOrEqual(8);
+  const tab = await loaded('__complete node get k3s-');
+  expect(tab.length).toBeLessThanOrEqual(20);
+  for (const part of ['commands', 'call', 'output', 'watch', 'apply/command'])
+    expect([...help, ...tab]).not.toContain(`${src}/${part}.js`);
+});
