@@ -1,6 +1,6 @@
 import { boundsOf, GENERATED, table, typeOf } from './markdown.mjs';
 
-const GROUPS = {
+export const GROUPS = {
   templates: 'Templates and modules',
   nodes: 'Nodes and instances',
   sdwan: 'Networks, peers, virtual IPs, access',
