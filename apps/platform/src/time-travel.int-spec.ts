@@ -218,6 +218,28 @@ describe('the story', () => {
     }
   });
 
+  it('of a virtual IP tells its move: who asked, what every node answered and how long each took', async () => {
+    fleet.answerMoves();
+    await fleet.ok('system_sdwan_failover_virtual_ip', { virtual_ip_id: 'k3s_api_endpoint' });
+    const isMoved = ({ kind }: Entry) => kind === 'system.sdwan.virtual_ip.moved';
+    const moved = await fleet.until('it has moved', async () =>
+      (await story('k3s_api_endpoint')).entries.find(isMoved),
+    );
+    const servers = [...moved.title.matchAll(/k3s-server-\d in \d+ ms/g)];
+    expect([moved.title, servers.length > 0]).toEqual([expect.stringContaining(' | acknowledged by '), true]);
+    const settled = await fleet.until('the network has settled', async () => {
+      await fleet.applyNetwork('prod');
+      const told = await story('k3s_api_endpoint');
+      return told.entries.find(({ title }) => /applied by 3 nodes \(p50 3 ms, p99 7 ms\)/.test(title)) && told;
+    });
+    for (const kind of ['virtual_ip.move_started', 'virtual_ip.moved'])
+      expect(pathTo(settled, `system.sdwan.${kind}`)[0]).toBe('system_sdwan_failover_virtual_ip');
+    expect(pathTo(settled, 'system.sdwan.network.generation_settled')[0]).toBe('system_sdwan_failover_virtual_ip');
+    expect(settled.phases).toContainEqual(
+      expect.objectContaining({ name: 'moving the virtual IP', outcome: 'done', duration_ms: expect.any(Number) }),
+    );
+  });
+
   it('ends where the fleet is: clusters, too, are as the read models show them', async () => {
     const docs = await live();
     expect(documentsOf(await stateAt({}))).toEqual(plain(docs));

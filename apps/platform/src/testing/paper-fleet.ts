@@ -6,7 +6,7 @@ import type { AgentIdentity, AgentLiveness, AgentObserver, PhaseHandler } from '
 import { agentV1 } from '#proto';
 import type { TestPlatform } from './test-platform.js';
 
-const { Phase, Runtime } = agentV1;
+const { Phase, Runtime, VipAck_Role: Role } = agentV1;
 const KUBECONFIG = `apiVersion: v1
 kind: Config
 clusters:
@@ -120,6 +120,35 @@ export class PaperFleet {
     const generation = await this.position();
     const message = { section: 'modules', generation, hash: '', errors: [], applyUs: 1_500 };
     await this.tell(instanceId, (o, agent) => o.onApplied?.(agent, message));
+  }
+
+  /** From now on agents vote and take in what they are told about virtual IPs, as healthy ones do. */
+  answerMoves(): void {
+    const { gateway } = this.drover.platform.foundation;
+    const answer = (id: string, call: (o: AgentObserver, agent: AgentIdentity) => Promise<void> | void) => {
+      if (this.connected.has(id)) setTimeout(() => void this.tell(id, call), 2);
+      return this.connected.has(id);
+    };
+    gateway.sendVip = (id, { vip_id: vipId, epoch, role, release_after_move: later }) => {
+      const taken = role === 'holder' ? Role.ROLE_HOLDER : later ? Role.ROLE_ROUTED : Role.ROLE_RELEASED;
+      const ack = { vipId, epoch: BigInt(epoch), role: taken, error: '' };
+      return answer(id, (o, agent) => o.onVipAck?.(agent, ack));
+    };
+    gateway.sendPriority = (id, { message }) => {
+      if (message?.$case !== 'voteRequest') return this.connected.has(id);
+      const { vipId, epoch } = message.value;
+      const promise = { vipId, epoch, granted: true, outstandingMs: 0, holderHeardMsAgo: 0n, promisedEpoch: epoch };
+      return answer(id, (o, agent) => o.onVotePromise?.(agent, promise));
+    };
+  }
+
+  /** Everybody has applied the network as the platform has it now. */
+  async applyNetwork(name: string): Promise<void> {
+    const section = `network/${await this.networkId(name)}`;
+    const generation = await this.position();
+    const settled = { section, generation, applied: this.connected.size, behind: [], p50Ms: 3, p99Ms: 7 };
+    for (const observer of this.inside<{ observers: AgentObserver[] }>('hub').observers)
+      await observer.onSettled?.(settled);
   }
 
   /** Polls until it is there. */

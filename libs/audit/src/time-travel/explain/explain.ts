@@ -10,7 +10,7 @@ import { inboxInput } from './inbox.js';
 import { phasesOf } from './phases.js';
 import { findSubject } from './subject.js';
 import { growStory, type StoryNode } from './tree.js';
-import { appliedTitle, callTitle, decisionTitle, factsOf, kindInShort, named, type Names } from './words.js';
+import { acksOf, appliedTitle, callTitle, decisionTitle, factsOf, kindInShort, named, type Names } from './words.js';
 
 type Tool = typeof explainTool;
 
@@ -119,7 +119,7 @@ const titleOf = ({ event, type }: StoryNode, names: Names, subjectId: string): s
     default: {
       const facts = factsOf(event, names, subjectId);
       const who = type === 'report' ? `${named(event.meta.actor.id, names)} reports ` : '';
-      return `${who}${kindInShort(event.type)}${facts === '' ? '' : ` ${facts}`}`;
+      return `${who}${kindInShort(event.type)}${facts === '' ? '' : ` ${facts}`}${acksOf(event, names)}`;
     }
   }
 };

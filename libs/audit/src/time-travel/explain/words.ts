@@ -39,6 +39,20 @@ export const factsOf = (event: RecordedEvent, names: Names, subjectId: string): 
     })
     .join(' ');
 
+/** Of more than these, the slowest are told. */
+const MAX_ACKS = 6;
+
+/** Who took in what a move told them, the last first, and who did not: ` | acknowledged by web-2 in 14 ms, web-1 in 9 ms`. */
+export const acksOf = ({ data }: RecordedEvent, names: Names): string => {
+  const acks = data['acks_ms'];
+  if (typeof acks !== 'object' || acks === null) return '';
+  const slowest = Object.entries(acks as Readonly<Record<string, number>>).sort(([, a], [, b]) => b - a);
+  const told = slowest.slice(0, MAX_ACKS).map(([id, ms]) => `${named(id, names)} in ${Math.round(ms)} ms`);
+  const more = slowest.length - told.length;
+  if (told.length === 0) return ' | acknowledged by nobody';
+  return ` | acknowledged by ${told.join(', ')}${more === 0 ? '' : ` and ${more} faster ones`}`;
+};
+
 export const kindInShort = (type: string): string => type.replace(/^system\./, '');
 
 /** A tool call with what was asked for. */
