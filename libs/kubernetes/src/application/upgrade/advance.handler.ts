@@ -127,7 +127,11 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
   ): Promise<void> {
     for (const { instanceId, phase } of nodes) {
       const seen = facts.get(instanceId)!;
-      if (phase === 'changing' && trouble !== undefined) facts.set(instanceId, { ...seen, failure: trouble });
+      if (phase === 'changing' && trouble !== undefined) {
+        // What K3s refuses stays refused; an agent or a server that cannot be reached is waited for, for the node's time.
+        const failure = cluster.tokenChange?.phase === 'dropped' ? trouble : null;
+        facts.set(instanceId, { ...seen, changed: false, failure, detail: trouble });
+      }
       if (phase !== 'verifying' || !seen.healthy) continue;
       const { ok, detail } = await this.tokens.inForce(cluster, instanceId);
       facts.set(instanceId, { ...seen, healthy: ok, detail });
