@@ -23,6 +23,8 @@ export interface McpCall {
   readonly name: string;
   readonly arguments: Readonly<Record<string, unknown>>;
   readonly context: ServerContext;
+  /** Beside the request's own end: another request has cancelled it. */
+  readonly cancelled: AbortSignal;
 }
 
 /** What a question was about; comes back sealed with the answer, so that a consent is good for one call only. */
@@ -40,7 +42,7 @@ const TELLS_DATA = {
 export const callTool = async (call: McpCall) => {
   const consent = consentOf(call);
   if (consent === 'declined') return errorResult(DECLINED);
-  const watch = watchOf(call.context);
+  const watch = watchOf(call.context, call.cancelled);
   const request = { name: call.name, arguments: call.arguments, principal: call.principal, watch, consent };
   const answer = await call.registry.call(request);
   if (answer.kind === 'consent') return ask(call, answer.ask);
@@ -83,15 +85,16 @@ const ask = async (call: McpCall, { message, expected }: ConsentAsk): Promise<In
   });
 };
 
-const watchOf = ({ mcpReq }: ServerContext): CallWatch => {
+const watchOf = ({ mcpReq }: ServerContext, cancelled: AbortSignal): CallWatch => {
+  const signal = AbortSignal.any([mcpReq.signal, cancelled]);
   const progressToken = mcpReq._meta?.progressToken;
-  if (progressToken === undefined) return { signal: mcpReq.signal };
+  if (progressToken === undefined) return { signal };
   const progress = (done: number, total: number | undefined, message: string): void => {
     const params = { progressToken, progress: done, message, ...(total === undefined ? {} : { total }) };
     // The call goes on whether or not anybody hears how far it is.
     void mcpReq.notify({ method: 'notifications/progress', params }).catch(() => undefined);
   };
-  return { signal: mcpReq.signal, progress };
+  return { signal, progress };
 };
 
 type Ok = Extract<ToolAnswer, { kind: 'ok' }>;

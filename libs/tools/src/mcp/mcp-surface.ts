@@ -4,6 +4,7 @@ import type { Principal } from '#access';
 import { catalogueDigest } from '../catalogue.js';
 import { toolError } from '../rest/envelope.js';
 import type { ToolRegistry } from '../tool-registry.js';
+import { InFlight, type CallerScope } from './in-flight.js';
 import { callTool, errorResult, type AskedConsent } from './mcp-call.js';
 import { mcpTool } from './mcp-tool.js';
 import { getPrompt, listPrompts, type Runbook } from './prompts.js';
@@ -20,6 +21,8 @@ const INSTRUCTIONS =
 /** Where the caller's principal, and what the address selected, travel through the SDK's pass-through auth info. */
 export const PRINCIPAL_KEY = 'drover.principal';
 export const SELECTION_KEY = 'drover.selection';
+/** The session that the client says it is in. */
+export const SESSION_KEY = 'drover.session';
 
 export interface McpSurfaceOptions {
   readonly registry: ToolRegistry;
@@ -40,11 +43,15 @@ export const createMcpSurface = (options: McpSurfaceOptions): McpHttpHandler => 
     key: options.stateKey,
     bind: (ctx) => `${ctx.mcpReq.method}|${ctx.http?.authInfo?.clientId ?? ''}`,
   });
+  const inFlight = new InFlight();
   return createMcpHandler(
     async ({ authInfo }) => {
-      const { [PRINCIPAL_KEY]: principal, [SELECTION_KEY]: selection } = authInfo?.extra ?? {};
-      if (principal === undefined || selection === undefined) throw new Error('reached without a principal');
-      const caller = { principal: principal as Principal, selection: selection as Selection };
+      const { [PRINCIPAL_KEY]: given, [SELECTION_KEY]: selection, [SESSION_KEY]: session } = authInfo?.extra ?? {};
+      if (given === undefined || selection === undefined) throw new Error('reached without a principal');
+      const principal = given as Principal;
+      const scope =
+        session === undefined ? undefined : `${principal.tokenId ?? principal.operatorId} ${String(session)}`;
+      const caller = { principal, selection: selection as Selection, scope, inFlight };
       return mcpServer(options, consents, caller, await options.runbooks());
     },
     {
@@ -54,12 +61,19 @@ export const createMcpSurface = (options: McpSurfaceOptions): McpHttpHandler => 
   );
 };
 
+interface Caller {
+  readonly principal: Principal;
+  readonly selection: Selection;
+  readonly scope: CallerScope;
+  readonly inFlight: InFlight;
+}
+
 type Consents = ReturnType<typeof createRequestStateCodec<AskedConsent>>;
 
 const mcpServer = (
   { registry, version }: McpSurfaceOptions,
   consents: Consents,
-  { principal, selection }: { readonly principal: Principal; readonly selection: Selection },
+  { principal, selection, scope, inFlight }: Caller,
   runbooks: readonly Runbook[],
 ): Server => {
   const hint = { ttlMs: CACHE_MS, cacheScope: 'private' as const };
@@ -88,7 +102,13 @@ const mcpServer = (
       if (error instanceof RefusedError) return errorResult(toolError(error.refusal));
       throw error;
     }
-    return callTool({ registry, principal, consents, name, arguments: params.arguments ?? {}, context });
+    const { signal, end } = inFlight.begin(scope, context.mcpReq.id);
+    const call = { registry, principal, consents, name, arguments: params.arguments ?? {}, context, cancelled: signal };
+    return callTool(call).finally(end);
+  });
+  // Of the 2025 era: a request of its own, which this server object has not seen the call of. Later clients close the stream.
+  server.setNotificationHandler('notifications/cancelled', ({ params }) => {
+    if (params.requestId !== undefined) inFlight.cancel(scope, params.requestId);
   });
   server.setRequestHandler('prompts/list', () => ({ prompts: listPrompts(runbooks) }));
   server.setRequestHandler('prompts/get', ({ params }) => getPrompt(runbooks, params.name, params.arguments ?? {}));

@@ -1,5 +1,6 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { BYTES_PER_TOKEN, ToolRegistry, type ToolListing } from '#tools';
+import { Metrics } from '../../metrics.js';
 import type { TestPlatform } from '../../testing/test-platform.js';
 
 /** MCP as assistants see it. */
@@ -90,6 +91,39 @@ export const mcpCases = (platform: () => TestPlatform): void => {
       expect(followed.structuredContent).toMatchObject({ operation: { status: 'running', state: 'provisioning' } });
       expect(told).toEqual(['provisioning']);
     });
+
+    it('of a long call that is cancelled stops waiting, in either era, and no other with its number does', async () => {
+      await platform().rest('system_create_node', { hostname: 'spare-2', node_template_id: 'k3s-worker' });
+      const { body } = await platform().rest('system_provision_instance', { node_id: 'spare-2' });
+      const operation_id = (body.data as { operation: { id: string } }).operation.id;
+      const args = { name: 'get_operation', arguments: { operation_id, wait_seconds: 300 } };
+      const ended = async (): Promise<number> => {
+        const { text } = await platform().platform.app.get(Metrics).scrape();
+        const counted = [...text.matchAll(/^drover_tool_calls_total\{[^}]*tool="get_operation"[^}]*\} (\d+)$/gm)];
+        return counted.reduce((sum, [, count]) => sum + Number(count), 0);
+      };
+      const before = await ended();
+      const begin = async (client: Client) => {
+        const cancel = new AbortController();
+        const begun = new Promise<void>((resolve) => {
+          const call = client.callTool(args, { signal: cancel.signal, timeout: 300_000, onprogress: () => resolve() });
+          void expect(call).rejects.toThrow();
+        });
+        return { cancel, begun };
+      };
+      const clients = [await connect(), await connect(), await connect('/mcp', {}, 'auto')];
+      expect(clients.map((client) => client.getProtocolEra())).toEqual(['legacy', 'legacy', 'modern']);
+      const calls = await Promise.all(clients.map(begin));
+      await Promise.all(calls.map(({ begun }) => begun));
+      const until = async (count: number) => {
+        while ((await ended()) < before + count) await new Promise((resolve) => setTimeout(resolve, 100));
+        return (await ended()) - before;
+      };
+      for (const [i, { cancel }] of calls.entries()) {
+        cancel.abort();
+        expect(await until(i + 1)).toBe(i + 1);
+      }
+    }, 120_000);
 
     it('gets the runbooks as prompts and resources, and one thing as a resource', async () => {
       const client = await connect('/mcp', {}, 'auto');
