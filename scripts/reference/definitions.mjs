@@ -38,8 +38,23 @@ export const loadDefinitions = async (entry) => {
   }
 };
 
-export const CONTEXTS_WITH_TOOLS = ['fleet', 'sdwan', 'kubernetes', 'docker', 'audit', 'consumers', 'tools'];
+/** Where the definitions of tools lie: each context's own, and those of audit, which lie beside what they do. */
+const DEFINITIONS = {
+  ...Object.fromEntries(
+    ['fleet', 'sdwan', 'kubernetes', 'docker', 'audit', 'consumers', 'tools'].map((name) => [
+      name,
+      `${name}/src/tools/definitions.js`,
+    ]),
+  ),
+  auditLog: 'audit/src/tools/audit-definitions.js',
+  masterKey: 'audit/src/tools/rotate-master-key.js',
+  projections: 'audit/src/projections/definitions.js',
+  explain: 'audit/src/time-travel/explain/definition.js',
+  past: 'audit/src/time-travel/fleet-state-definition.js',
+  whatIf: 'audit/src/time-travel/what-if/definition.js',
+};
+export const CONTEXTS_WITH_TOOLS = Object.keys(DEFINITIONS);
 export const TOOL_ENTRY = [
-  ...CONTEXTS_WITH_TOOLS.map((name) => `export * as ${name}Tools from './libs/${name}/src/tools/definitions.js';`),
+  ...Object.entries(DEFINITIONS).map(([name, file]) => `export * as ${name}Tools from './libs/${file}';`),
   `export { toolListing } from './libs/tools/src/tool-schema.js';`,
 ];

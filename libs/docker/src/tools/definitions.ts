@@ -28,6 +28,7 @@ export const provisionDockerRuntime = defineTool({
   permission: provision,
   danger: 'change',
   aliases: { id: 'node_instance_id', instance_id: 'node_instance_id' },
+  examples: [{ title: 'A machine with docker-engine and a peer', arguments: { node_instance_id: 'gw-1' } }],
   cli: ['docker', 'provision'],
 });
 
@@ -54,6 +55,7 @@ export const decommissionDockerRuntime = defineTool({
   permission: provision,
   danger: 'destroy',
   aliases: { id: 'host_id', name: 'host_id' },
+  examples: [{ title: 'Stop its daemon', arguments: { host_id: 'gw-1' } }],
   cli: ['docker', 'decommission'],
 });
 
