@@ -16,6 +16,7 @@ const fresh = (life: number): PhaseState => ({
   ready: false,
   stopped: false,
   clusterId: '',
+  restartedMs: 0,
   dataId: '',
   dataCluster: '',
   datastoreVersion: '',

@@ -126,8 +126,9 @@ export class K3sDriver {
   }
 
   health(spec: K3sSpec): Promise<Health> {
-    const { ports, paths } = this.deps;
-    return spec.kind === 'k3s_server' ? serverHealth(ports, paths) : agentHealth(ports, paths, spec.node_name);
+    const { ports, paths, phases } = this.deps;
+    const restarted = { node: spec.node_name, atMs: phases.get(spec.assignment_id).restartedMs };
+    return spec.kind === 'k3s_server' ? serverHealth(ports, paths, restarted) : agentHealth(ports, paths, restarted);
   }
 
   /** Tells the platform that this runtime can't be brought up, with the reason; the agent goes on trying. */
@@ -199,7 +200,7 @@ export class K3sDriver {
     if (started !== '' && started !== digest) {
       ports.log.info({ assignment: spec.assignment_id }, 'k3s configuration changed, restarting it');
       // It is another runtime now: the platform is told anew when it is ready, as a new life of the assignment.
-      await phases.set(spec.assignment_id, { ready: false, life: life + 1 });
+      await phases.set(spec.assignment_id, { ready: false, life: life + 1, restartedMs: ports.clock.wallMs() });
       await services.restart(service);
     } else await services.ensure(service);
     await failpoint('agent.k3s_started');

@@ -28,7 +28,10 @@ exec sleep 300
 const NODE = JSON.stringify({ status: { conditions: [{ type: 'Ready', status: 'True' }] } });
 const http: HttpProbe = {
   ...systemHttp,
-  get: async (url) => ({ status: 200, body: url.includes('/nodes/') ? NODE : 'ok' }),
+  get: async (url) => {
+    const lease = () => JSON.stringify({ spec: { renewTime: new Date().toISOString() } });
+    return { status: 200, body: url.includes('/nodes/') ? NODE : url.includes('/leases/') ? lease() : 'ok' };
+  },
 };
 const common = {
   assignment_id: 'assignment-1',

@@ -11,6 +11,8 @@ const entry = z.object({
   ready: z.boolean().default(false),
   stopped: z.boolean().default(false),
   clusterId: z.string().default(''),
+  /** When it was started anew with another configuration: what Kubernetes knew of the node before says nothing of it now. */
+  restartedMs: z.number().default(0),
   /** Names the data that this life put into K3s's folder, and the cluster that they are of. */
   dataId: z.string().default(''),
   dataCluster: z.string().default(''),

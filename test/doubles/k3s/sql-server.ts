@@ -29,7 +29,11 @@ export class SqlServer {
     chmodSync(dir, 0o755);
     const hba = join(dir, 'pg_hba.conf');
     writeFileSync(hba, HBA);
-    const postgres = await startEmbeddedPostgres({ dataDir: join(dir, 'db'), parameters: { hba_file: hba } });
+    const postgres = await startEmbeddedPostgres({
+      dataDir: join(dir, 'db'),
+      parameters: { hba_file: hba },
+      dieWithParent: true,
+    });
     const front = createServer();
     await new Promise<void>((done) => front.listen(0, '127.0.0.1', done));
     const server = new SqlServer(dir, postgres, front);

@@ -12,6 +12,8 @@ export interface RigOptions {
   readonly hosts: readonly string[];
   readonly agentEnv?: Readonly<Record<string, string>>;
   readonly platformEnv?: Readonly<Record<string, string>>;
+  /** More ports of 127.0.0.1 that the machines reach on GATEWAY_V4. */
+  readonly ports?: readonly number[];
 }
 
 /** A lab, a platform process of its own on embedded Postgres, and an operator's MCP client. */
@@ -25,11 +27,11 @@ export class LabRig {
     private readonly end: () => Promise<void>,
   ) {}
 
-  static async create({ hosts, agentEnv, platformEnv }: RigOptions): Promise<LabRig> {
+  static async create({ hosts, agentEnv, platformEnv, ports: more = [] }: RigOptions): Promise<LabRig> {
     const { root } = compiledCopy();
     const dataDir = mkdtempSync(join(tmpdir(), 'drover-e2e-'));
     const ports = await choosePorts(ANY);
-    const platformPorts = Object.values(ports);
+    const platformPorts = [...Object.values(ports), ...more];
     const lab = await Lab.create({ hosts, platformPorts, root, ...(agentEnv && { agentEnv }) });
     const platform = new PlatformProcess({
       ...{ root, dataDir, ports, provisionerSocket: lab.provisionerSocket },

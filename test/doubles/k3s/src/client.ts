@@ -1,6 +1,7 @@
 import { Agent, request as httpsRequest } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { readBody } from './raft/peer-server.js';
+import { tuning } from './version.js';
 
 export interface Answer {
   readonly status: number;
@@ -15,6 +16,12 @@ export class HttpStatusError extends Error {
     super(message);
   }
 }
+/** A 403 says only one thing, whatever its body is (k3s-io/k3s pkg/agent/config/config.go). */
+export const refusalOf = ({ status, body }: Answer, what: string): string =>
+  status === 403
+    ? `Node password rejected, duplicate hostname or contents of '${tuning.etcDir}/node/password' may not match server node-passwd entry, try enabling a unique node name with the --with-node-id flag`
+    : `${what}: ${status} ${body.trim()}`;
+
 export interface ClientTls {
   readonly ca?: string;
   readonly cert?: string;

@@ -6,6 +6,7 @@ import { caHash } from './pki.js';
 import { HttpsPeers } from './raft/peer-server.js';
 import type { Raft } from './raft/raft.js';
 import { NoLeaderError, type Member } from './raft/types.js';
+import type { CriticalArgs } from './supervisor.js';
 import { authorizationOf, parseToken, type ParsedToken } from './token.js';
 
 /** Trust on first use, bounded by the token: the CA that the server shows must have the hash the token names. */
@@ -34,8 +35,18 @@ export interface Bootstrap {
   readonly members: readonly Member[];
 }
 
+/** A server that joins must be told what the others were told; one that is a member already is not asked (compareConfig). */
+const compareConfig = async (server: string, token: string, own: CriticalArgs): Promise<void> => {
+  const { client } = await validated(server, token, 'node');
+  const theirs = await client.json<CriticalArgs>('GET', '/v1-k3s/config');
+  for (const key of Object.keys(own) as (keyof CriticalArgs)[])
+    if (theirs[key] !== own[key])
+      throw new Error('failed to validate server configuration: critical configuration value mismatch');
+};
+
 /** What a joining server needs; retried while the other server is not up, given up when it says no. */
-export const fetchBootstrap = async (server: string, token: string): Promise<Bootstrap> => {
+export const fetchBootstrap = async (server: string, token: string, own: CriticalArgs): Promise<Bootstrap> => {
+  await untilReachable(() => compareConfig(server, token, own), server);
   for (;;) {
     const { client } = await untilReachable(() => validated(server, token, 'server'), server);
     const answer = await untilReachable(() => client.call('GET', '/v1-k3s/server-bootstrap'), server);

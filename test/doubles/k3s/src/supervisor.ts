@@ -15,12 +15,26 @@ interface Deps {
   readonly secrets: ClusterSecrets;
   readonly store: Store;
   readonly datastore: Datastore;
-  readonly clusterCidr: string;
+  readonly critical: CriticalArgs;
   readonly dataDir: string;
   /** False without embedded etcd: no server can join then. */
   readonly embeddedEtcd: boolean;
   readonly snapshots: SnapshotDeps;
 }
+
+/** What all servers must have alike (k3s-io/k3s pkg/daemons/config, CriticalControlArgs): those of them that the stand-in acts on. */
+export interface CriticalArgs {
+  readonly ClusterIPRange: string;
+  readonly FlannelBackend: string;
+}
+
+export const criticalOf = (options: {
+  readonly clusterCidr: string;
+  readonly flannelBackend: string;
+}): CriticalArgs => ({
+  ClusterIPRange: options.clusterCidr,
+  FlannelBackend: options.flannelBackend,
+});
 
 /** The `host:port` of every server, from the endpoints of the kubernetes service. */
 export const apiServers = (store: Store): string[] => {
@@ -41,10 +55,7 @@ const checkNodePassword = async (deps: Deps, name: string, password: string): Pr
   if (known !== undefined) {
     const stored = Buffer.from(known.data?.hash ?? '', 'base64').toString('utf8');
     if (timingSafeEqual(hashOf(stored), hashOf(hashOf(password).toString('hex')))) return;
-    throw new ApiError(
-      403,
-      `Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match server node-passwd entry, try enabling a unique node name with the --with-node-id flag`,
-    );
+    throw new ApiError(403, `unable to verify password for node ${name}: hash does not match`);
   }
   const secret = {
     apiVersion: 'v1',
@@ -105,7 +116,7 @@ export const supervisorRoutes = (deps: Deps): SupervisorRoute => {
       switch (path) {
         case '/v1-k3s/config':
           requireGroup(user, ...agents);
-          return JSON.stringify({ ClusterIPRange: deps.clusterCidr, Version: K3S_VERSION, SupervisorPort: 6443 });
+          return JSON.stringify({ ...deps.critical, Version: K3S_VERSION, SupervisorPort: 6443 });
         case '/v1-k3s/apiservers':
           requireGroup(user, ...agents);
           return JSON.stringify(apiServers(deps.store));

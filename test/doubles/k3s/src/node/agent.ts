@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { NodeOptions } from '../cli/options.js';
-import { Client, HttpStatusError } from '../client.js';
+import { Client, HttpStatusError, refusalOf } from '../client.js';
 import { nodePassword, readIfThere, writeAtomic } from '../files.js';
 import { fetchCa } from '../join.js';
 import { error, fatal, info, messageOf, sleep } from '../log.js';
@@ -52,7 +52,7 @@ const attempt = async (options: NodeOptions, serverUrl: string, tokenText: strin
       `${serverUrl}/v1-k3s/config: ${config.status} ${config.status === 401 ? 'Unauthorized' : config.body.trim()}`,
     );
   const answer = await client.call('GET', '/v1-k3s/client-kubelet.crt');
-  if (answer.status !== 200) throw new HttpStatusError(answer.status, answer.body.trim());
+  if (answer.status !== 200) throw new HttpStatusError(answer.status, refusalOf(answer, 'client-kubelet.crt'));
   const [cert, key] = answer.body.split(/(?=-----BEGIN PRIVATE KEY-----)/) as [string, string];
   const servers = await client.json<string[]>('GET', '/v1-k3s/apiservers');
   writeAtomic(at.ca, ca, 0o644);

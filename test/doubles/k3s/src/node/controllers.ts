@@ -2,7 +2,7 @@ import ipaddr from 'ipaddr.js';
 import { toSeconds } from '../api/objects.js';
 import type { Crud } from '../api/crud.js';
 import { keyOf, resourceNamed } from '../api/resources.js';
-import { info, messageOf, warn } from '../log.js';
+import { fatal, info, messageOf, warn } from '../log.js';
 import type { Datastore } from '../datastore.js';
 import type { KubeObject } from '../store.js';
 import { tuning } from '../version.js';
@@ -36,11 +36,24 @@ export const nodeCidr = (clusterCidr: string, n: number): string => {
   return `${ipaddr.fromByteArray(bytes).toString()}/${size}`;
 };
 
+/**
+ * kube-controller-manager ends, and K3s with it, when a node has a range outside of --cluster-cidr: a node keeps the range
+ * that it got (kubernetes pkg/controller/nodeipam/ipam/range_allocator.go; seen in k3s-io/k3s#3967, #2603).
+ */
+export const strayRange = (clusterCidr: string, node: string, podCidr: string): string | undefined => {
+  const [address] = ipaddr.parseCIDR(podCidr);
+  const range = ipaddr.parseCIDR(clusterCidr);
+  if (address.kind() === range[0].kind() && address.match(range as [ipaddr.IPv4, number] & [ipaddr.IPv6, number]))
+    return undefined;
+  return `error starting controllers: failed to mark cidr[${podCidr}] at idx [0] as occupied for node: ${node}: cidr ${podCidr} is out the range of cluster cidr ${clusterCidr}`;
+};
+
 /** Scheduler, node lifecycle and etcd membership, on whichever server leads. */
 export class Controllers {
   private readonly leaseSeen = new Map<string, { version: string; at: number }>();
   private readonly workloads: Workloads;
   private busy = false;
+  private allocating = false;
 
   constructor(
     private readonly crud: Crud,
@@ -53,7 +66,7 @@ export class Controllers {
 
   start(): void {
     setInterval(() => {
-      if (!this.datastore.isLeader) this.leaseSeen.clear(); // a new leader starts its own count, as a new controller does
+      if (!this.datastore.isLeader) this.follow();
       if (!this.datastore.isLeader || this.busy) return;
       this.busy = true;
       this.round()
@@ -62,18 +75,29 @@ export class Controllers {
     }, 300);
   }
 
+  /** A new leader starts its own count and looks at all ranges, as a new controller does. */
+  private follow(): void {
+    this.leaseSeen.clear();
+    this.allocating = false;
+  }
+
   private async round(): Promise<void> {
     await this.judgeNodes();
     await this.schedule();
     await this.dropAnnotatedMembers();
     await this.dropDeletedMembers();
     await this.workloads.round();
+    this.allocating = true;
   }
 
+  /** The ranges that are there are looked at once, when the allocator starts. */
   private async judgeNodes(): Promise<void> {
     for (const node of this.crud.list(nodes, undefined, everything)) {
       const { name } = node.metadata;
-      if (specOf(node).podCIDR === undefined) await this.assignCidr(node);
+      const { podCIDR } = specOf(node);
+      if (podCIDR === undefined) await this.assignCidr(node);
+      const stray = podCIDR === undefined || this.allocating ? undefined : strayRange(this.clusterCidr, name, podCIDR);
+      if (stray !== undefined) fatal(stray);
       const lease = this.crud.store.get(keyOf(leases, 'kube-node-lease', name))?.object;
       const version = lease?.metadata.resourceVersion ?? '';
       const seen = this.leaseSeen.get(name);

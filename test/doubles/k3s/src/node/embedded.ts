@@ -17,6 +17,7 @@ import { Raft } from '../raft/raft.js';
 import { RaftStorage } from '../raft/storage.js';
 import type { Member } from '../raft/types.js';
 import type { Store } from '../store.js';
+import { criticalOf } from '../supervisor.js';
 import { parseToken } from '../token.js';
 import { tuning } from '../version.js';
 import { givenToken } from './reset.js';
@@ -42,7 +43,7 @@ export const identify = async (options: ServerOptions): Promise<Identity> => {
     return { secrets, join: undefined, first: true };
   }
   if (token === undefined) return fatal('starting kubernetes: preparing server: token is required to join a cluster');
-  const { secrets, members } = await fetchBootstrap(options.server.replace(/\/$/, ''), token);
+  const { secrets, members } = await fetchBootstrap(options.server.replace(/\/$/, ''), token, criticalOf(options));
   return { secrets, join: members, first: false };
 };
 

@@ -7,7 +7,7 @@ import { ServiceAccountTokens } from '../api/service-accounts.js';
 import { ApiError } from '../api/status.js';
 import { kept } from '../certificates.js';
 import type { ServerOptions } from '../cli/options.js';
-import { Client } from '../client.js';
+import { Client, refusalOf } from '../client.js';
 import type { Datastore } from '../datastore.js';
 import {
   httpsUrl,
@@ -25,7 +25,7 @@ import { caHash, issue, type KeyPair } from '../pki.js';
 import type { Member } from '../raft/types.js';
 import { resetFlagOf } from '../snapshots.js';
 import { Store } from '../store.js';
-import { supervisorRoutes } from '../supervisor.js';
+import { criticalOf, supervisorRoutes } from '../supervisor.js';
 import { formatToken } from '../token.js';
 import { checkBootstrapKey } from '../token-rotate.js';
 import { K3S_VERSION } from '../version.js';
@@ -148,7 +148,7 @@ const startKubelet = async (
       const identity = { name: options.nodeName, ips: options.nodeIps, labels };
       return new Kubelet(client, { ...identity, ...(etcd ? { annotations: own } : {}) }).run();
     }
-    warn(`Unable to get kubelet certificate: ${answer.body.trim()}`);
+    warn(`Waiting to retrieve agent configuration; server is not ready: ${refusalOf(answer, 'client-kubelet.crt')}`);
     await sleep(1_000);
   }
 };
@@ -190,8 +190,9 @@ export const runServer = async (options: ServerOptions): Promise<void> => {
   const datastore = await open();
   const crud = new Crud(store, datastore);
   const snapshots = snapshotsOf(options, secrets, store, datastore);
-  const { clusterCidr, dataDir } = options;
-  const routes = { secrets, store, datastore, clusterCidr, dataDir, embeddedEtcd: etcd, snapshots };
+  const { dataDir } = options;
+  const critical = criticalOf(options);
+  const routes = { secrets, store, datastore, critical, dataDir, embeddedEtcd: etcd, snapshots };
   const supervisor = supervisorRoutes(routes);
   const tokens = new ServiceAccountTokens(secrets.clientCa);
   const server = createServer(
