@@ -1,37 +1,23 @@
 import type { Duplex } from 'node:stream';
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-import {
-  errorMessage,
-  sleep,
-  type Cancel,
-  type Clock,
-  type EventCatalogue,
-  type Ids,
-  type Log,
-  type Random,
-  type Timers,
-  failpoint,
-  failpointNow,
-} from '#kernel';
+import { errorMessage, sleep, type Cancel, failpoint, failpointNow } from '#kernel';
 import { categoryOf } from '#kernel';
-import type { CertificateAuthority } from '#access';
-import type { Batch, EventStore } from '#event-store';
+import type { Batch } from '#event-store';
 import { agentV1, type VipItem } from '#proto';
 import { DesiredState } from './desired/desired-state.js';
 import { Feed } from './desired/feed.js';
+import { SharedReceipts } from './receipts/shared-receipts.js';
+import type { AgentGatewayOptions } from './gateway-options.js';
 import { Refresher } from './desired/refresher.js';
-import type { Beats } from './liveness/leases.js';
 import type {
   AgentCensus,
   AgentLink,
   AgentLiveness,
   AgentObserver,
   DesiredStateSource,
-  EnrollmentHandler,
   FoldedSources,
   GatewayRegistrar,
   PhaseHandler,
-  PushWatch,
 } from './ports.js';
 import { agentServiceDefinition, AgentService } from './server/agent-service.js';
 import { enrollmentService } from './server/enrollment-service.js';
@@ -39,33 +25,6 @@ import { Listener } from './server/listener.js';
 import { ListenerCredentials, type ListenerCertificate } from './server/tls.js';
 import { SessionHub } from './session/hub.js';
 import { Tunnels } from './tunnel/tunnels.js';
-
-export interface AgentGatewayOptions {
-  readonly store: EventStore;
-  /** What brings old events to their current schema before sources fold them. */
-  readonly catalogue?: Pick<EventCatalogue, 'current'>;
-  /** Looked up when first needed: the handler's context may itself use this gateway. */
-  readonly enrollment: () => EnrollmentHandler;
-  readonly ca: CertificateAuthority;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly ids: Ids;
-  readonly random: Random;
-  readonly log: Log;
-  /** See readStoreEpoch. */
-  readonly storeEpoch: string;
-  /** HOST:PORT to listen on. */
-  readonly agentAddress: string;
-  readonly enrollAddress: string;
-  /** DNS names and IP addresses under which agents reach the platform. */
-  readonly serverNames: readonly string[];
-  readonly beats: Beats;
-  /** Changes within this many milliseconds are compiled together; 5 by default. */
-  readonly coalesceMs?: number;
-  readonly pushes?: PushWatch;
-  /** For how long agents that were online before the start may stay away before they count as lost; 30 s by default. */
-  readonly reconnectWindowMs?: number;
-}
 
 const BEFORE_ENROLMENT_BYTES = 64 * 1024;
 const AGENT_BYTES = 4 * 1024 * 1024;
@@ -79,6 +38,7 @@ const RECHECK_AGAIN_MS = 400;
 export class AgentGateway implements AgentLink, GatewayRegistrar {
   private readonly desired: DesiredState;
   private readonly hub: SessionHub;
+  private readonly receipts: SharedReceipts | undefined;
   private readonly tunnels: Tunnels;
   private readonly refresher: Refresher;
   private readonly phaseHandlers: PhaseHandler[] = [];
@@ -102,10 +62,17 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
       beats: options.beats,
       authorize: (peer) => options.enrollment().authorize(peer),
       compile: (instanceId) => this.compile(instanceId),
-      pushed: (instanceId, sections, generation) => options.pushes?.pushed(instanceId, sections, generation),
+      pushed: (instanceId, sections, generation) => {
+        options.pushes?.pushed(instanceId, sections, generation);
+        this.receipts?.touch(instanceId);
+      },
       onTunnelFailed: (instanceId, message) => this.tunnels.failed(instanceId, message),
       onStreamEnded: (instanceId) => this.tunnels.abandon(instanceId),
     });
+    const own = (instanceId: string) => this.hub.liveness(instanceId);
+    this.receipts = options.receipts && new SharedReceipts(options.receipts, timers, log, own);
+    const touch = ({ instanceId }: { readonly instanceId: string }) => this.receipts?.touch(instanceId);
+    this.addObserver({ onConnected: ({ agent }) => touch(agent), onApplied: touch, onDisconnected: touch });
     const refresh = (instanceId: string, sinceMs: number) => this.hub.refresh(instanceId, sinceMs);
     this.refresher = new Refresher(clock, timers, options.coalesceMs ?? 5, refresh, () => this.hub.forget());
   }
@@ -153,6 +120,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
     const { timers, log, enrollAddress, enrollment } = this.options;
     await this.fold();
     await failpoint('gateway.folded');
+    this.receipts?.start();
     const certificate = await this.certificate();
     this.credentials = {
       mutual: new ListenerCredentials(true, certificate),
@@ -184,6 +152,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
     const service = new AgentService({ hub, tunnels, enrollment, phaseHandlers, log });
     agents.addService(agentServiceDefinition, service.implementation());
     this.agentListener = agents;
+    this.receipts?.lead(true);
     hub.start();
     const agentPort = await agents.listen();
     log.info({ agentPort, position: String(this.desired.position) }, 'agent gateway listens');
@@ -198,12 +167,14 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
     this.hub.stop();
     await agents.stop(sleep(this.options.timers, 1_000));
     this.hub.forgetAgents();
+    this.receipts?.lead(false);
     this.options.log.info({}, 'another process leads: agents have been sent there');
   }
 
   /** Says goodbye to every agent and stops listening; resolves when the ports are closed. */
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.receipts?.stop();
     for (const cancel of this.cancels) cancel();
     this.refresher.stop();
     this.tunnels.stop();
@@ -214,7 +185,8 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
   }
 
   liveness(instanceId: string): AgentLiveness {
-    const known = this.hub.liveness(instanceId);
+    const elsewhere = this.agentListener === undefined ? this.receipts?.of(instanceId) : undefined;
+    const known = { ...this.hub.liveness(instanceId), ...elsewhere };
     return this.refresher.dirty.has(instanceId) ? { ...known, changing: true } : known;
   }
 

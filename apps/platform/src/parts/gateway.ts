@@ -9,7 +9,7 @@ import {
   type Log,
 } from '#kernel';
 import type { CertificateAuthority } from '#access';
-import { AgentGateway, readStoreEpoch, type EnrollmentHandler, type PushWatch } from '#agent-gateway';
+import { AgentGateway, postgresReceipts, readStoreEpoch, type EnrollmentHandler, type PushWatch } from '#agent-gateway';
 import { parseAddress } from '../addresses.js';
 import type { OpenedStore } from './event-store.js';
 
@@ -60,6 +60,7 @@ export const openGateway = async ({
     log: log.child({ part: 'gateway' }),
     ...(pushes === undefined ? {} : { pushes }),
     storeEpoch: await storeEpoch(opened),
+    receipts: opened.postgres && postgresReceipts(opened.postgres.pool),
     agentAddress: config.DROVER_AGENT_ADDR,
     enrollAddress: config.DROVER_ENROLL_ADDR,
     serverNames: serverNames(config),

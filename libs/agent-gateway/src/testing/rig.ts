@@ -17,7 +17,8 @@ import {
 import { PlatformCa } from '#access';
 import { MemoryEventStore, type RecordedEvent } from '#event-store';
 import type { agentV1 } from '#proto';
-import { AgentGateway, type AgentGatewayOptions } from '../gateway.js';
+import { AgentGateway } from '../gateway.js';
+import type { AgentGatewayOptions } from '../gateway-options.js';
 import type { DesiredStateSource, EnrollmentHandler } from '../ports.js';
 
 const P256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
