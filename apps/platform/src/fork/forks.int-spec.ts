@@ -88,10 +88,19 @@ it('reads what the platform has not folded yet, and is refused when that takes t
   await expect(hurried).rejects.toMatchObject({ refusal: { code: 'fork_not_ready' } });
 }, 60_000);
 
+const tablesOf = async (state: string): Promise<number> => {
+  const text = 'SELECT FROM processing.projections WHERE name = $1 AND state = $2';
+  return (await pool().query(text, ['fleet_templates', state])).rows.length;
+};
+
 it('waits for no read model that is built anew while the old one is read, and is refused when there is none to read', async () => {
   const forks = forksWith();
   await ok('system_rebuild_projection', { projection: 'fleet_templates', reason: 'test' });
   expect(await forks.try(creating('t-3'))).toMatchObject({ answer: { kind: 'refused' } });
+  for (let tries = 0; (await tablesOf('building')) > 0; tries++) {
+    if (tries > 600) throw new Error('the read model was not built within 30 s');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   // As after an upgrade: readers see a table of an older build.
   const { rows } = await pool().query<{ columns: string }>(
     `SELECT columns FROM processing.projections WHERE name = 'fleet_templates' AND state = 'active'`,

@@ -1,5 +1,6 @@
 import { categoryOf, isoTime, type Clock } from '#kernel';
 import { checkAppend, expectationHolds, idReused, type Payload } from '../append-rules.js';
+import { asStored, Waiters } from '../in-memory.js';
 import {
   EventStoreUnavailableError,
   position,
@@ -7,9 +8,7 @@ import {
   type AppendRequest,
   type Batch,
   type Capabilities,
-  type EventMeta,
   type EventStore,
-  type NewEvent,
   type Position,
   type ReadAllOptions,
   type RecordedEvent,
@@ -46,7 +45,7 @@ export class ForkEventStore implements EventStore {
   private readonly log: RecordedEvent[] = [];
   private readonly streams = new Map<string, Promise<ForkedStream>>();
   private readonly ids = new Set<string>();
-  private readonly waiters = new Set<() => void>();
+  private readonly waiters = new Waiters();
   private readonly listeners = new Set<(events: readonly RecordedEvent[]) => void>();
   private lastRecordedMs = 0;
   private closed = false;
@@ -68,7 +67,7 @@ export class ForkEventStore implements EventStore {
   forkAt(later: Position): void {
     if (this.streams.size > 0 || later < this.from) throw new Error(`a fork that is used cannot be moved to ${later}`);
     this.from = later;
-    for (const wake of [...this.waiters]) wake();
+    this.waiters.wakeAll();
   }
 
   /** Everything that was appended here, in order. */
@@ -92,7 +91,7 @@ export class ForkEventStore implements EventStore {
     if (known.length > 0 || request.events.some((e) => this.ids.has(e.id))) throw idReused(request.stream);
     const recorded = this.record(request, payloads, stream);
     for (const listener of this.listeners) listener(recorded);
-    for (const wake of [...this.waiters]) wake();
+    this.waiters.wakeAll();
     const last = recorded.at(-1)!;
     return { kind: 'appended', version: last.version, position: last.position };
   }
@@ -133,7 +132,7 @@ export class ForkEventStore implements EventStore {
       if (batch.through > cursor) {
         cursor = batch.through;
         yield batch;
-      } else if (cursor >= this.end) await this.changed(signal);
+      } else if (cursor >= this.end) await this.waiters.changed(signal, () => this.closed || this.end > cursor);
     }
   }
 
@@ -143,7 +142,7 @@ export class ForkEventStore implements EventStore {
 
   async close(): Promise<void> {
     this.closed = true;
-    for (const wake of [...this.waiters]) wake();
+    this.waiters.wakeAll();
   }
 
   private get end(): Position {
@@ -189,26 +188,4 @@ export class ForkEventStore implements EventStore {
     }
     return { inherited, ids, own: [] };
   }
-
-  private changed(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.waiters.delete(wake);
-        signal.removeEventListener('abort', wake);
-        resolve();
-      };
-      this.waiters.add(wake);
-      signal.addEventListener('abort', wake, { once: true });
-      if (signal.aborted || this.closed) wake();
-    });
-  }
 }
-
-/** What a durable store would give back: the JSON form of the payload, and none of the caller's own objects. */
-const asStored = ({ id, type, schemaVersion }: NewEvent, payload: Payload): NewEvent => ({
-  id,
-  type,
-  schemaVersion,
-  data: JSON.parse(payload.data) as Record<string, unknown>,
-  meta: JSON.parse(payload.meta) as EventMeta,
-});

@@ -7,17 +7,16 @@ import {
   type AppendRequest,
   type Batch,
   type Capabilities,
-  type EventMeta,
   type EventStore,
-  type NewEvent,
   type Position,
   type ReadAllOptions,
   type RecordedEvent,
   type SubscribeOptions,
 } from '../../port.js';
-import { checkAppend, expectationHolds, idReused, type Payload } from '../../append-rules.js';
+import { checkAppend, expectationHolds, idReused } from '../../append-rules.js';
+import { asStored, Waiters } from '../../in-memory.js';
 
-/** The whole log in an array: unit tests, what-if forks and the simulator. Same rules as the durable adapters. */
+/** The whole log in an array: unit tests and the simulator. Same rules as the durable adapters. */
 export class MemoryEventStore implements EventStore {
   readonly capabilities: Capabilities = {
     adapter: 'memory',
@@ -28,7 +27,7 @@ export class MemoryEventStore implements EventStore {
   private readonly log: RecordedEvent[] = [];
   private readonly streams = new Map<string, RecordedEvent[]>();
   private readonly byId = new Map<string, RecordedEvent>();
-  private readonly waiters = new Set<() => void>();
+  private readonly waiters = new Waiters();
   private lastRecordedMs = 0;
   private closed = false;
 
@@ -59,7 +58,7 @@ export class MemoryEventStore implements EventStore {
       this.byId.set(event.id, recorded);
     }
     this.streams.set(request.stream, existing);
-    for (const wake of this.waiters) wake();
+    this.waiters.wakeAll();
     return { kind: 'appended', version: existing.length, position: position(this.log.length) };
   }
 
@@ -87,7 +86,7 @@ export class MemoryEventStore implements EventStore {
         cursor = batch.through;
         yield batch;
       } else {
-        await this.appendedAfter(cursor, options.signal);
+        await this.waiters.changed(options.signal, () => this.closed || this.log.length > Number(cursor));
       }
     }
   }
@@ -98,33 +97,10 @@ export class MemoryEventStore implements EventStore {
 
   async close(): Promise<void> {
     this.closed = true;
-    for (const wake of this.waiters) wake();
+    this.waiters.wakeAll();
   }
 
   private mustBeOpen(): void {
     if (this.closed) throw new EventStoreUnavailableError('the event store is closed');
   }
-
-  private appendedAfter(cursor: Position, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.waiters.delete(wake);
-        signal.removeEventListener('abort', wake);
-        resolve();
-      };
-      this.waiters.add(wake);
-      signal.addEventListener('abort', wake, { once: true });
-      // An append may have come between the read and this: nobody would ring for it again.
-      if (signal.aborted || this.closed || this.log.length > Number(cursor)) wake();
-    });
-  }
 }
-
-/** What a durable store would give back: the JSON form of the payload, and none of the caller's own objects. */
-const asStored = ({ id, type, schemaVersion }: NewEvent, payload: Payload): NewEvent => ({
-  id,
-  type,
-  schemaVersion,
-  data: JSON.parse(payload.data) as Record<string, unknown>,
-  meta: JSON.parse(payload.meta) as EventMeta,
-});

@@ -19,6 +19,11 @@ interface DocRow {
 
 /** A transaction that is forgotten by its owner must not hold back a switch of tables for ever. */
 const IDLE_MS = 30_000;
+/** For a switch that is under way. */
+const LOCK_MS = 5_000;
+const TRIES = 5;
+
+export type ReadTables = (db: Pick<PoolClient, 'query'>) => Promise<readonly ShapedTable[]>;
 
 /**
  * One transaction that only reads. Tables are named and not seen through the views, so that one that was switched away
@@ -27,30 +32,32 @@ const IDLE_MS = 30_000;
 export class PostgresSnapshot implements ReadModelSnapshot {
   /** Of statements: a connection does one at a time. */
   private readonly turns = new Serial();
-  private broken: Error | undefined;
 
   private constructor(
     private readonly client: PoolClient,
     private readonly active: readonly ShapedTable[],
+    private readonly broken: () => Error | undefined,
+    private readonly breaks: (error: Error) => void,
   ) {}
 
-  static async open(
-    pool: Pool,
-    readTables: (db: Pick<PoolClient, 'query'>) => Promise<readonly ShapedTable[]>,
-  ): Promise<PostgresSnapshot> {
+  static async open(pool: Pool, readTables: ReadTables): Promise<PostgresSnapshot> {
     const client = await pool.connect();
+    let broken: Error | undefined;
+    const breaks = (error: Error) => (broken = error);
+    client.on('error', breaks);
     try {
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      await client.query(`SET LOCAL idle_in_transaction_session_timeout = ${IDLE_MS}`);
-      const tables = await readTables(client);
-      const snapshot = new PostgresSnapshot(
-        client,
-        tables.filter((table) => table.state === 'active'),
-      );
-      client.on('error', snapshot.breaks);
-      return snapshot;
+      for (let tries = 1; ; tries++) {
+        const locked = (await readTables(client)).filter((table) => table.state === 'active');
+        const active = await begin(client, locked, readTables).catch((error: unknown) => {
+          if (tries === TRIES) throw error;
+        });
+        if (active !== undefined) return new PostgresSnapshot(client, active, () => broken, breaks);
+        await client.query('ROLLBACK');
+        if (tries === TRIES) throw new Error('tables of read models are switched again and again');
+      }
     } catch (error) {
-      client.release(error as Error);
+      client.off('error', breaks);
+      client.release(asError(error));
       throw error;
     }
   }
@@ -77,7 +84,7 @@ export class PostgresSnapshot implements ReadModelSnapshot {
 
   async close(): Promise<void> {
     await this.turns.run(async () => {
-      const failed = this.broken ?? (await this.client.query('ROLLBACK').then(() => undefined, asError));
+      const failed = this.broken() ?? (await this.client.query('ROLLBACK').then(() => undefined, asError));
       this.client.off('error', this.breaks);
       this.client.release(failed);
     });
@@ -95,10 +102,20 @@ export class PostgresSnapshot implements ReadModelSnapshot {
       ]);
     });
   }
-
-  private readonly breaks = (error: Error): void => {
-    this.broken = error;
-  };
 }
+
+/**
+ * Before the snapshot is taken its tables are kept from being dropped: one that goes away in the middle of a prediction would look
+ * like a tool that breaks. Answers the tables as the snapshot has them; undefined when others were switched in meanwhile.
+ */
+const begin = async (client: PoolClient, locked: readonly ShapedTable[], readTables: ReadTables) => {
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  await client.query(`SET LOCAL idle_in_transaction_session_timeout = ${IDLE_MS}; SET LOCAL lock_timeout = ${LOCK_MS}`);
+  if (locked.length > 0)
+    await client.query(`LOCK TABLE ${locked.map(({ table }) => tableOf(table)).join(', ')} IN ACCESS SHARE MODE`);
+  const active = (await readTables(client)).filter((table) => table.state === 'active');
+  const isLocked = (table: ShapedTable) => locked.some((one) => one.table === table.table);
+  return active.every(isLocked) ? active : undefined;
+};
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
