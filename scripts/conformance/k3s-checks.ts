@@ -48,6 +48,18 @@ export const k3sChecks: readonly Check[] = [
     const name = `${k3s.nodeName}.node-password.k3s`;
     that((await core.readNamespacedSecret({ namespace: 'kube-system', name })).data?.['hash'] !== undefined, 'no hash');
   }),
+  // k3s-io/k3s pkg/nodepassword (Ensure: the hash in the Secret decides) and pkg/agent/config (what a 403 is called).
+  check('gives the kubelet certificate of a known node to nobody with another password: 403', async ({ raw }, k3s) => {
+    const ask = (name: string, password: string) => {
+      const user = { ...basic(k3s), 'k3s-node-name': name, 'k3s-node-password': password };
+      return raw('GET', '/v1-k3s/client-kubelet.crt', { user });
+    };
+    const first = await ask('conformance-other', 'one');
+    that(first.status === 200, `a new name: ${first.status} ${first.body.slice(0, 200)}`);
+    that((await ask('conformance-other', 'one')).status === 200, 'the same password again is refused');
+    const other = await ask('conformance-other', 'two');
+    that(other.status === 403, `another password: ${other.status} ${other.body.slice(0, 200)}`);
+  }),
   check('makes, lists and deletes join tokens with a time to live', async ({ core }, k3s) => {
     const token = ok(k3s, 'token', 'create', '--data-dir', k3s.dataDir, '--ttl', '5m').trim().split('\n').at(-1)!;
     const id = /^K10[0-9a-f]{64}::([a-z0-9]{6})\.[a-z0-9]{16}$/.exec(token)?.[1];

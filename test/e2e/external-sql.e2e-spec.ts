@@ -9,7 +9,7 @@ import { describeWithRealParts } from './support/with-real-parts.js';
 const SERVERS = ['one', 'two'] as const;
 const WORKER = 'work';
 const HOSTS = [...SERVERS, WORKER];
-const BOUND_MS = 90_000;
+const BOUND_MS = 180_000;
 const PODS = '10.42.0.0/16';
 
 interface Node {
