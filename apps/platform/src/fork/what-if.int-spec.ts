@@ -36,7 +36,7 @@ beforeAll(async () => {
   for (const name of SERVERS) ids.push(await fleet.machine(name, 'k3s-server', 'prod'));
   await fleet.ok('system_assign_module_to_template', { template_id: 'k3s-server', module_name: 'k3s-server' });
   holder = await fleet.cluster(ids);
-}, 60_000);
+}, 240_000);
 afterAll(() => drover?.stop(), 30_000);
 
 const whatIf = (tool: string, args: object, more: object = {}) =>
@@ -80,6 +80,17 @@ const quiet = async () => {
   return before;
 };
 
+/** What every node is told, of which the gateway's own generations and times are no part. */
+const desiredState = async () => {
+  const { instances } = await fleet.ok<{ instances: { id: string }[] }>('system_list_instances');
+  const { sources } = drover.platform.foundation.gateway.foldedSources();
+  return instances.map(({ id }) =>
+    sources.flatMap((source) =>
+      [...source.compile(id)].map(([section, items]) => [id, section, Object.fromEntries(items)]),
+    ),
+  );
+};
+
 /** Arguments under which a changing tool has something to do here; those of its examples are tried as well. */
 const ARGUMENTS: Readonly<Record<string, object>> = {
   system_assign_module_to_template: { template_id: 'k3s-server', module_name: 'docker-engine' },
@@ -107,12 +118,13 @@ const ARGUMENTS: Readonly<Record<string, object>> = {
   kubernetes_decommission_cluster: { cluster_id: 'k3s-cluster-1' },
 };
 
-it('leaves no trace of any changing tool: not in the log, not in any table, nothing sent, no secret', async () => {
+it('leaves no trace of any changing tool: not in the log, not in any table, not in what nodes are told, nothing sent, no secret', async () => {
   // The coordinator looks at its candidates once a second, and has to have done so.
   await new Promise((resolve) => setTimeout(resolve, 1_100));
   const { registry, sent, asked } = await watched();
   const changing = registry.filter((tool) => tool.danger !== 'read');
   const tried: string[] = [];
+  const wanted = await desiredState();
   let before = await quiet();
   for (const tool of changing) {
     const calls = [...tool.examples.map((example) => example.arguments), ARGUMENTS[tool.name] ?? {}];
@@ -131,13 +143,15 @@ it('leaves no trace of any changing tool: not in the log, not in any table, noth
     expect([tool.name, after]).toEqual([tool.name, before]);
   }
   expect(sent).toEqual([]);
+  // Forks share what the gateway has folded.
+  expect(await desiredState()).toEqual(wanted);
   // Else nothing of a prediction would be seen here.
   expect(asked.size).toBeGreaterThan(0);
   const idle = Object.keys(ARGUMENTS).filter(
     (name) => !tried.includes(name) && changing.some((tool) => tool.name === name),
   );
   expect(idle).toEqual([]);
-}, 240_000);
+}, 480_000);
 
 /**
  * The registry as listed, and everything that a tool call hands to the real gateway from here on. What the platform sends on its
