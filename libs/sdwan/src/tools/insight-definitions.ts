@@ -118,6 +118,17 @@ export const previewPeerConfig = defineTool({
     routes: z.array(route),
     vips_held: z.array(z.object({ id: z.string(), address: z.string(), epoch: z.number().int() })),
     firewall: z.object({ policy: z.enum(['accept', 'drop']), rules: z.array(z.unknown()) }),
+    frr: z
+      .object({
+        role: z.enum(['peer', 'client', 'reflector']),
+        neighbors: z.array(z.string()).describe('Peers that it keeps a BGP session with'),
+        bgpd: z.string(),
+        bfdd: z.string(),
+      })
+      .nullable()
+      .describe(
+        'In ibgp networks: what its routing daemons are configured with. The node itself adds the virtual IPs that it holds. Sessions run inside WireGuard and need no password',
+      ),
     generation: z.string().describe('Another one whenever the configuration is another; opaque'),
     hash: z.string(),
   }),

@@ -2,6 +2,8 @@ import { canonicalJson, refusal, RefusedError, sha256Hex } from '#kernel';
 import type { ToolRegistrar } from '#tools';
 import { modelAt } from '../application/model-at.js';
 import type { SdwanModel } from '../application/sdwan-model.js';
+import { compileBgp } from '../domain/ibgp/compile.js';
+import { configText } from '../domain/ibgp/config.js';
 import { hostCidr } from '../domain/ip.js';
 import type { NetworkView, PeerView } from '../domain/wireguard-compiler/model.js';
 import { effectiveMode, endpointsOf, hubsOf, isHub, reachOf } from '../domain/wireguard-compiler/topology.js';
@@ -144,6 +146,13 @@ const routingSummary = (
   };
 };
 
+const frrOf = (network: NetworkView, peerId: string) => {
+  const bgp = compileBgp(network, network.peers.get(peerId)!);
+  if (bgp === undefined) return null;
+  const { role, neighbors, bgpd, bfdd } = bgp;
+  return { role, neighbors: neighbors.map((n) => n.peer_id), bgpd: configText(bgpd), bfdd: configText(bfdd) };
+};
+
 const preview = (model: SdwanModel, peerId: string, at: string | undefined) => {
   const found = model.compilePeer(peerId);
   if (found === undefined)
@@ -157,7 +166,7 @@ const preview = (model: SdwanModel, peerId: string, at: string | undefined) => {
         },
       ),
     );
-  const { compiled } = found;
+  const { compiled, network } = found;
   const { name, addresses, listen_port, mtu } = compiled.interface;
   const vipsOf = (id: string) =>
     compiled.vips.filter((vip) => vip.route_peer_id === id).map((vip) => hostCidr(vip.address));
@@ -185,6 +194,7 @@ const preview = (model: SdwanModel, peerId: string, at: string | undefined) => {
         destination: destination === null ? null : [...destination],
       })),
     },
+    frr: frrOf(network, peerId),
   };
   const hash = sha256Hex(canonicalJson(shown));
   // Of what the peer is told, not of the log: a position would tell how much happens in other accounts.

@@ -21,6 +21,16 @@ const FILTER = 'overlay-in';
 /** Virtual IPs are ::100 to ::fff of the /64. */
 const VIP_RANGE = 116;
 
+/** As a configuration file has it: for people, who compare it with what their own daemons print. There are no secrets in it. */
+export const configText = (blocks: readonly ConfigBlock[]): string =>
+  blocks
+    .flatMap(({ path, lines }) => [
+      ...path.map((context, depth) => ' '.repeat(depth) + context),
+      ...lines.map((line) => ' '.repeat(path.length) + line),
+      '!',
+    ])
+    .join('\n');
+
 const v6 = (prefix: string): boolean => prefix.includes(':');
 
 /** What a node's daemon announces of itself: its pods, and the LANs that it is the gateway to. Virtual IPs are announced by whoever holds them, and only while they do. */
@@ -63,12 +73,10 @@ const general = (self: PeerView, sessions: readonly BgpSession[]): string[] => [
   ]),
 ];
 
+const reflects = (sessions: readonly BgpSession[]): boolean => sessions.some(({ kind }) => kind === 'client');
 const groupOf = (session: BgpSession): string => (session.kind === 'client' ? CLIENTS : PEERS);
 /** The peers' group is always there: a node alone in its network is waiting for others. */
-const groupsOf = (sessions: readonly BgpSession[]): string[] => [
-  PEERS,
-  ...(sessions.some((session) => session.kind === 'client') ? [CLIENTS] : []),
-];
+const groupsOf = (sessions: readonly BgpSession[]): string[] => [PEERS, ...(reflects(sessions) ? [CLIENTS] : [])];
 
 const neighbour = (session: BgpSession): string[] => [
   `neighbor ${session.peer.addressV6} peer-group ${groupOf(session)}`,
@@ -84,6 +92,9 @@ const family = (name: 'ipv4' | 'ipv6', self: PeerView, sessions: readonly BgpSes
     ...groupsOf(sessions).flatMap((group) => [
       `neighbor ${group} activate`,
       ...(group === CLIENTS ? [`neighbor ${group} route-reflector-client`] : []),
+      // A reflector would pass on its best path only: what a node that is no candidate says of a virtual IP would hide what its
+      // holder says from all clients. Each node judges by itself, so each gets to know all of it.
+      ...(reflects(sessions) ? [`neighbor ${group} addpath-tx-all-paths`] : []),
       `neighbor ${group} route-map ${FILTER} in`,
     ]),
   ],

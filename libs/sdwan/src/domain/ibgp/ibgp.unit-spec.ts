@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { LiveVirtualIp, Member } from '../virtual-ip/state.js';
 import type { NetworkView, PeerView } from '../wireguard-compiler/model.js';
 import { compileBgp, planBgp } from './compile.js';
+import { configText } from './config.js';
 import { FULL_MESH_MAX, planSessions, REFLECTORS_PER_CLIENT } from './sessions.js';
 
 interface Node {
@@ -140,6 +141,27 @@ describe('the routing daemons of an ibgp network', () => {
       expect(plan.of(peer.peerId)).toHaveLength(isReflector ? 11 : REFLECTORS_PER_CLIENT);
       expect(compileBgp(network, peer)!.role).toBe(isReflector ? 'reflector' : 'client');
     }
+  });
+
+  it('get to know every path from a reflector, also where another one looks better to it', () => {
+    const network = build(Array.from({ length: 12 }, () => NODE));
+    for (const peer of network.peers.values()) {
+      const { role, bgpd } = compileBgp(network, peer)!;
+      const groups = bgpd.flatMap(({ lines }) =>
+        lines.flatMap((l) => /^neighbor (\S+) addpath-tx-all-paths$/.exec(l)?.[1] ?? []),
+      );
+      expect(groups).toEqual(role === 'reflector' ? ['overlay', 'overlay-clients', 'overlay', 'overlay-clients'] : []);
+    }
+    const few = build([NODE, NODE]);
+    expect(JSON.stringify(compileBgp(few, [...few.peers.values()][0]!)!.bgpd)).not.toContain('addpath');
+  });
+
+  it('are shown as their files have them, and hold no secret', () => {
+    const network = build([NODE, NODE]);
+    const text = configText(compileBgp(network, [...network.peers.values()][0]!)!.bgpd);
+    expect(text).toContain('router bgp 64512\n bgp router-id 100.64.16.0\n');
+    expect(text).toContain(' address-family ipv4 unicast\n  network 10.42.0.0/24\n');
+    expect(text).not.toMatch(/password|secret/i);
   });
 
   it('spread over the reflectors of a large network', () => {
