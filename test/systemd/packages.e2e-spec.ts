@@ -31,7 +31,7 @@ ps -e -o comm= | grep -E "^(node|MainThread|drover|postgres|wireguard|k3s)" || t
     [one, two] = await Promise.all([Machine.boot('a', binds), Machine.boot('b', binds)]);
     [first, second] = [new Units(one), new Units(two)];
     Machine.connect(one, '10.77.0.1/24', two, '10.77.0.2/24');
-  }, 300_000);
+  }, 900_000);
   afterAll(() => Promise.all([one?.stop(), two?.stop()]), 60_000);
 
   /** A step that failed leaves nothing for the next ones to find. */
@@ -82,7 +82,7 @@ ps -e -o comm= | grep -E "^(node|MainThread|drover|postgres|wireguard|k3s)" || t
       const files = ['/etc/drover/drover.env', '/etc/drover/agent.env', '/var/lib/drover'];
       expect(one.ok('stat', '-c', '%a %U:%G', ...files)).toBe('640 root:drover\n640 root:root\n700 drover:drover\n');
     },
-    180_000,
+    900_000,
   );
 
   step(
@@ -100,7 +100,7 @@ ps -e -o comm= | grep -E "^(node|MainThread|drover|postgres|wireguard|k3s)" || t
       expect(first.journal('drover')).toContain('ready in ');
       expect(first.journal('drover')).not.toContain(one.ok('cat', '/var/lib/drover/admin.token').trim());
     },
-    240_000,
+    900_000,
   );
 
   step(
@@ -120,7 +120,7 @@ ps -e -o comm= | grep -E "^(node|MainThread|drover|postgres|wireguard|k3s)" || t
         for (const token of tokens) expect(units.journal('drover-agent')).not.toContain(token);
       }
     },
-    240_000,
+    900_000,
   );
 
   step(
@@ -156,7 +156,7 @@ ps -e -o comm= | grep -E "^(node|MainThread|drover|postgres|wireguard|k3s)" || t
       await until('w1 is running', isState('w1', 'running'), second.told('drover-agent'));
       expect([first.property('k3s', 'MainPID'), second.property('k3s-agent', 'MainPID')]).toEqual(pids);
     },
-    300_000,
+    900_000,
   );
 
   step(
@@ -188,7 +188,7 @@ ps -e -o comm= | grep -E "^(node|MainThread|drover|postgres|wireguard|k3s)" || t
       await platformIsReady();
       expect(drover('cluster', 'kubeconfig', 'k3s-cluster-1')).toBe(kubeconfig);
     },
-    300_000,
+    900_000,
   );
 
   step(
@@ -208,7 +208,7 @@ ps -e -o comm= | grep -E "^(node|MainThread|drover|postgres|wireguard|k3s)" || t
       const isRemembered = () => isState('s1', 'running')() && isState('w1', 'running')() && nodes('worker')();
       await until('the platform sees both', isRemembered, second.told('drover-agent', 'k3s-agent'));
     },
-    300_000,
+    900_000,
   );
 
   step(
@@ -222,7 +222,7 @@ ps -e -o comm= | grep -E "^(node|MainThread|drover|postgres|wireguard|k3s)" || t
       two.ok('dpkg', '--remove', 'drover-agent');
       expect(two.ok('sh', '-c', LEFT)).toBe('/etc/drover\n');
     },
-    240_000,
+    900_000,
   );
 
   step(
@@ -238,6 +238,6 @@ ps -e -o comm= | grep -E "^(node|MainThread|drover|postgres|wireguard|k3s)" || t
       two.ok('dpkg', '--purge', 'drover-agent');
       for (const machine of [one, two]) expect(machine.ok('sh', '-c', LEFT)).toBe('');
     },
-    240_000,
+    900_000,
   );
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 /** Made by scripts/systemd-rootfs.mjs, outside of node_modules, which `npm ci` empties. */
 const ROOTFS = join(homedir(), '.cache/drover-systemd/rootfs-1');
-const BOOT_MS = 120_000;
+const BOOT_MS = 300_000;
 
 export interface Ran {
   readonly code: number | null;
@@ -20,7 +20,7 @@ export const missingForMachines = (): string => {
   return existsSync(ROOTFS) ? '' : `${ROOTFS}: make it with node scripts/systemd-rootfs.mjs (package mmdebstrap)`;
 };
 
-export const until = async (what: string, ready: () => boolean, detail: () => string, ms = 120_000): Promise<void> => {
+export const until = async (what: string, ready: () => boolean, detail: () => string, ms = 300_000): Promise<void> => {
   for (const end = Date.now() + ms; !ready();) {
     if (Date.now() > end) throw new Error(`${what}: not within ${ms / 1000} s\n${detail()}`);
     await new Promise((resolve) => setTimeout(resolve, 250));
@@ -118,7 +118,7 @@ export class Machine {
     if (leader === undefined) return { code: null, out: `no machine: ${this.said()}` };
     const env = ['-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LANG=C.UTF-8'];
     const args = ['-t', leader, '-m', '-u', '-i', '-n', '-p', 'env', ...env, ...command];
-    const done = spawnSync('nsenter', args, { encoding: 'utf8', timeout: 180_000 });
+    const done = spawnSync('nsenter', args, { encoding: 'utf8', timeout: 600_000 });
     return { code: done.status, out: `${done.stdout}${done.stderr}` };
   }
 
