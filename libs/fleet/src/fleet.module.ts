@@ -25,6 +25,7 @@ import { DrainAdvice } from './application/drain-advice.js';
 import { FleetEnrollment } from './application/enrollment.js';
 import { fleetAssignments } from './application/fleet-assignments.js';
 import { fleetDeadlines } from './application/fleet-deadlines.js';
+import { moduleDeadlines } from './application/module-deadlines.js';
 import { fleetProvisioning } from './application/fleet-provisioning.js';
 import { fleetUses } from './application/handlers/index.js';
 import { fleetTermination } from './application/fleet-termination.js';
@@ -109,6 +110,7 @@ export class FleetModule implements OnModuleInit {
     this.processing.addProcessManager(fleetProvisioning);
     this.processing.addProcessManager(fleetTermination);
     this.processing.addProcessManager(fleetDeadlines);
+    this.processing.addProcessManager(moduleDeadlines);
     for (const { command } of fleetUses) this.processing.addCommand(command);
     this.gateway.addSource(this.index);
     this.gateway.addObserver(new LivenessObserver(this.services, this.dispatcher));

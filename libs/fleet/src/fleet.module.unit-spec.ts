@@ -57,6 +57,7 @@ describe('the fleet module', () => {
       'fleet_provisioning',
       'fleet_termination',
       'fleet_deadlines',
+      'module_deadlines',
     ]);
     expect(added['command']).toHaveLength(fleetUses.length);
     expect(added['tool']).toHaveLength(26);

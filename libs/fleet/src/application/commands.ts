@@ -149,6 +149,19 @@ export class RecordOverdue extends Command<
   static readonly type = 'fleet.record_overdue';
 }
 
+/** The same of one of its modules. */
+export class RecordModuleOverdue extends Command<
+  OnInstance & {
+    readonly assignment_id: string;
+    readonly status: 'assigned' | 'installing' | 'failed';
+    readonly since: string;
+    readonly bound_ms: number;
+  },
+  void
+> {
+  static readonly type = 'fleet.record_module_overdue';
+}
+
 export class ChangeTemplate extends Command<OnInstance & OnTemplate, void> {
   static readonly type = 'fleet.change_template';
 }

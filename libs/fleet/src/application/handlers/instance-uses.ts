@@ -115,6 +115,13 @@ export const instanceUses = [
     since: p.since,
     boundMs: p.bound_ms,
   })),
+  onInstance(commands.RecordModuleOverdue, (p) => ({
+    kind: 'module_overdue',
+    assignmentId: p.assignment_id,
+    status: p.status,
+    since: p.since,
+    boundMs: p.bound_ms,
+  })),
   onInstance(commands.RequestDrain, (p) => ({ kind: 'request_drain', timeoutSeconds: p.timeout_seconds })),
   onInstance(commands.MarkDrained, (p) => ({
     kind: 'mark_drained',

@@ -35,7 +35,8 @@ type Report =
   | presence.MarkDrained
   | modules.SyncModules
   | modules.RecordInstalling
-  | modules.RecordFailed;
+  | modules.RecordFailed
+  | modules.RecordModuleOverdue;
 
 export type InstanceCommand = LifeCommand | LiveCommand | Report;
 
@@ -49,6 +50,8 @@ const onReport = (state: KnownInstance, command: Report): Decision<InstanceEvent
       return presence.cloned(state, command);
     case 'overdue':
       return presence.overdue(state, command);
+    case 'module_overdue':
+      return modules.moduleOverdue(state, command);
     case 'mark_drained':
       return presence.markDrained(state, command);
     case 'sync_modules':
@@ -102,6 +105,7 @@ const decide = (command: InstanceCommand, state: InstanceState): Decision<Instan
     case 'returned':
     case 'cloned':
     case 'overdue':
+    case 'module_overdue':
     case 'mark_drained':
     case 'sync_modules':
     case 'installing':

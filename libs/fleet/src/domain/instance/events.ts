@@ -176,6 +176,23 @@ export const RuntimeFailed = defineEvent(
   { severity: 'high' },
 );
 
+/** A module has not come to run in its time. Once per stay; what it does next clears it. */
+export const ModuleOverdue = defineEvent(
+  'system.module.overdue',
+  1,
+  z.object({
+    instance_id,
+    assignment_id: z.uuid(),
+    module_name: z.string(),
+    state: z.string(),
+    since: time,
+    bound_seconds: z.number().int(),
+    reason: z.string(),
+    next_action: z.string(),
+  }),
+  { severity: 'high' },
+);
+
 export const instanceEvents = [
   InstanceCreated,
   InstanceProvisionRequested,
@@ -204,4 +221,5 @@ export const instanceEvents = [
   K3sRuntimeInstalling,
   DockerRuntimeInstalling,
   RuntimeFailed,
+  ModuleOverdue,
 ] as const;

@@ -109,7 +109,7 @@ const removed = (state: KnownInstance, data: DataOf<'system.module.removed'>): K
 const touchModule = (
   state: KnownInstance,
   moduleName: string,
-  change: Pick<InstanceModule, 'status' | 'error'>,
+  change: Partial<Pick<InstanceModule, 'status' | 'error' | 'overdueSince'>>,
 ): KnownInstance => ({
   ...state,
   modules: Object.fromEntries(
@@ -175,6 +175,8 @@ const evolveKnown = (state: KnownInstance, event: InstanceEvent): KnownInstance 
       return touchModule(state, event.data.module_name, { status: 'installing', error: null });
     case 'system.module.failed':
       return touchModule(state, event.data.module_name, { status: 'failed', error: event.data.reason });
+    case 'system.module.overdue':
+      return touchModule(state, event.data.module_name, { overdueSince: event.data.since });
     default:
       return state; // enrollment_refused changes nothing, and other contexts write to this stream too.
   }

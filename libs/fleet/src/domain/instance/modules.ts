@@ -7,9 +7,11 @@ import {
   K3sModuleAssigned,
   K3sRuntimeInstalling,
   ModuleAssigned,
+  ModuleOverdue,
   ModuleRemoved,
   RuntimeFailed,
 } from './events.js';
+import { moduleNext } from './outlook.js';
 import { linksOf, type InstanceEvent, type InstanceModule, type KnownInstance } from './state.js';
 
 /** Makes an instance's modules what its template says. Level-based: whoever sends it, and how often, the result is one. */
@@ -29,6 +31,15 @@ export interface RecordFailed {
   readonly kind: 'runtime_failed';
   readonly moduleName: string;
   readonly reason: string;
+}
+
+/** The module has been in the state that began at `since` for too long. */
+export interface RecordModuleOverdue {
+  readonly kind: 'module_overdue';
+  readonly assignmentId: string;
+  readonly status: InstanceModule['status'];
+  readonly since: string;
+  readonly boundMs: number;
 }
 
 const MODULE_ASSIGNED = 'system.module.assigned';
@@ -103,6 +114,32 @@ export const runtimeFailed = (state: KnownInstance, c: RecordFailed): Decision<I
   return accept(
     RuntimeFailed(
       { instance_id: state.instanceId as InstanceId, module_name: c.moduleName, reason: c.reason },
+      { links: linksOf(state) },
+    ),
+  );
+};
+
+const WHY = {
+  assigned: 'its agent has not begun with it',
+  installing: 'it was installed, and has not come to run',
+  failed: 'it failed',
+} as const;
+
+/** While the machine is not there that is what is reported, not what does not run on it. */
+export const moduleOverdue = (state: KnownInstance, c: RecordModuleOverdue): Decision<InstanceEvent> => {
+  const module = state.modules[c.assignmentId];
+  if (module?.status !== c.status || module.overdueSince === c.since) return nothing('left_or_reported');
+  if (state.phase !== 'running' || state.lost) return nothing('instance_is_not_there');
+  return accept(
+    ModuleOverdue(
+      {
+        instance_id: state.instanceId as InstanceId,
+        assignment_id: module.assignmentId,
+        module_name: module.moduleName,
+        ...{ state: c.status, since: c.since, bound_seconds: Math.round(c.boundMs / 1_000) },
+        reason: module.error ?? WHY[c.status],
+        next_action: moduleNext(c.status) ?? '',
+      },
       { links: linksOf(state) },
     ),
   );

@@ -40,6 +40,8 @@ export interface InstanceModule {
   readonly priority: number;
   readonly status: 'assigned' | 'installing' | 'failed';
   readonly error: string | null;
+  /** Of the stay that was reported as too long; absent when none was since the module was assigned. */
+  readonly overdueSince?: string;
 }
 
 export interface KnownInstance {
