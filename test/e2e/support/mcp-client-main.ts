@@ -14,12 +14,18 @@ const transport = (): Transport => {
     const [command = '', ...args] = rest;
     return new StdioClientTransport({ command, args, env: { PATH, HOME, DROVER_TOKEN: token, DROVER_URL: url } });
   }
-  const requestInit = { headers: { authorization: `Bearer ${token}` } };
+  // A connection each: on a crowded machine a kept one may have ended just when it is used again, and nobody knows then what was done.
+  const requestInit = { headers: { authorization: `Bearer ${token}`, connection: 'close' } };
   return new StreamableHTTPClientTransport(new URL(rest[0]!), { requestInit });
 };
 
 const tell = (line: unknown): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const reasonOf = (error: unknown): string =>
+  error instanceof Error
+    ? [error.message, ...(error.cause === undefined ? [] : [reasonOf(error.cause)])].join(': ')
+    : String(error);
+/** For what hangs; the client's own minute is a measure of the machine. */
+const PATIENCE = { timeout: 170_000 };
 
 const main = async (): Promise<void> => {
   const client = new Client({ name: 'drover-outside', version: '1.0.0' }, { versionNegotiation: { mode: 'auto' } });
@@ -30,7 +36,7 @@ const main = async (): Promise<void> => {
   const open = new Set<Promise<void>>();
   for await (const line of createInterface({ input: process.stdin })) {
     const { id, ...call } = JSON.parse(line) as { id: number; name: string; arguments: Record<string, unknown> };
-    const answering: Promise<void> = client.callTool(call).then(
+    const answering: Promise<void> = client.callTool(call, PATIENCE).then(
       (result) => tell({ id, result }),
       (error: unknown) => tell({ id, error: reasonOf(error) }),
     );
