@@ -61,6 +61,22 @@ export const fits = (message: Up): boolean => {
   }
 };
 
+const routingOf = (routing: agentV1.Routing): agentV1.Routing => ({
+  daemon: routing.daemon.slice(0, ID),
+  error: routing.error.slice(0, TEXT),
+  sessions: routing.sessions.slice(0, MAX_PEERS).map((session) => ({
+    ...session,
+    peerId: session.peerId.slice(0, ID),
+    state: session.state.slice(0, ID),
+    bfd: session.bfd.slice(0, ID),
+  })),
+  learned: routing.learned.slice(0, MAX_PEERS).map((learned) => ({
+    ...learned,
+    prefix: learned.prefix.slice(0, ID),
+    peerId: learned.peerId.slice(0, ID),
+  })),
+});
+
 /** Free text is cut, not refused: an honest agent may have a long error to tell. */
 export const trimmed = (message: Up): Up => {
   switch (message.$case) {
@@ -75,7 +91,18 @@ export const trimmed = (message: Up): Up => {
       return { ...message, value: { level: level.slice(0, 16), message: text.slice(0, TEXT) } };
     }
     case 'runtimeHealth':
-      return { ...message, value: { ...message.value, detail: message.value.detail.slice(0, TEXT) } };
+      return {
+        ...message,
+        value: {
+          ...message.value,
+          detail: message.value.detail.slice(0, TEXT),
+          argsDigest: message.value.argsDigest.slice(0, ID),
+        },
+      };
+    case 'observed': {
+      const { routing } = message.value;
+      return routing === undefined ? message : { ...message, value: { ...message.value, routing: routingOf(routing) } };
+    }
     case 'tunnelFailed':
       return { ...message, value: { ...message.value, error: message.value.error.slice(0, TEXT) } };
     default:

@@ -1,0 +1,13 @@
+import { hostileCases } from './http/testing/hostile-cases.js';
+import { makeExamplesWorld } from './http/testing/examples-world.js';
+import { startTestPlatform, type TestPlatform } from './testing/test-platform.js';
+
+/** In memory: what is tried is what the platform makes of texts, many thousand times. */
+let drover: TestPlatform;
+beforeAll(async () => {
+  drover = await startTestPlatform({ DROVER_EVENT_STORE: 'memory' });
+  await makeExamplesWorld(drover);
+}, 60_000);
+afterAll(() => drover.stop(), 30_000);
+
+describe('what nodes write', () => hostileCases(() => drover));
