@@ -1,6 +1,6 @@
 import { accept, nothing, refusal, reject, type AccountId, type Decision, type OperatorId } from '#kernel';
 import { OperatorCreated, OperatorLoggedIn, OperatorTokenRevoked } from '../events.js';
-import { tokenCreated, type NewToken, type OperatorEvent, type OperatorState } from './operator.js';
+import { tokenCreated, type NewToken, type OperatorEvent, type OperatorState } from './operator-state.js';
 
 export interface Login {
   readonly operatorId: OperatorId;

@@ -6,58 +6,20 @@ import {
   reject,
   type Decider,
   type Decision,
-  type EventOf,
   type AccountId,
   type OperatorId,
 } from '#kernel';
-import {
-  OperatorCreated,
-  OperatorDisabled,
-  OperatorEnabled,
-  OperatorLoggedIn,
-  OperatorTokenCreated,
-  OperatorTokenRevoked,
-} from '../events.js';
+import { OperatorCreated, OperatorDisabled, OperatorEnabled, OperatorTokenRevoked } from '../events.js';
 import { endLogins, logIn, type LoginCommand } from './log-in.js';
+import {
+  tokenCreated,
+  type NewToken,
+  type OperatorEvent,
+  type OperatorState,
+  type OperatorTokenState,
+} from './operator-state.js';
 
-export type OperatorEvent =
-  | EventOf<typeof OperatorCreated>
-  | EventOf<typeof OperatorTokenCreated>
-  | EventOf<typeof OperatorTokenRevoked>
-  | EventOf<typeof OperatorDisabled>
-  | EventOf<typeof OperatorEnabled>
-  | EventOf<typeof OperatorLoggedIn>;
-
-export interface OperatorTokenState {
-  readonly tokenId: string;
-  /** Hex sha256. */
-  readonly digest: string;
-  readonly permissions: readonly string[];
-  /** ISO 8601; null when it does not expire. */
-  readonly expiresAt: string | null;
-  readonly revoked: boolean;
-  readonly guarded: boolean;
-  readonly label: string;
-  /** Made by a login, not issued. */
-  readonly login: boolean;
-}
-
-export interface OperatorState {
-  readonly created:
-    { readonly operatorId: OperatorId; readonly accountId: AccountId; readonly name: string } | undefined;
-  readonly tokens: readonly OperatorTokenState[];
-  readonly disabled: boolean;
-}
-
-export interface NewToken {
-  readonly token_id: string;
-  readonly token_digest: string;
-  readonly permissions: readonly string[];
-  readonly expires_at: string | null;
-  readonly guarded?: boolean;
-  readonly label?: string;
-  readonly login?: boolean;
-}
+export * from './operator-state.js';
 
 export type OperatorCommand =
   | LoginCommand
@@ -78,9 +40,6 @@ export type OperatorCommand =
 
 const unknownOperator = () =>
   reject(refusal(404, 'unknown_operator', 'there is no such operator', { field: 'operator_id' }));
-
-export const tokenCreated = (operatorId: OperatorId, token: NewToken) =>
-  OperatorTokenCreated({ operator_id: operatorId, ...token, permissions: [...token.permissions] });
 
 const revoke = (tokenId: string, state: OperatorState): Decision<OperatorEvent> => {
   if (state.created === undefined) return unknownOperator();
