@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from './client.js';
+import type { CriticalArgs } from './critical-args.js';
 import type { ClusterSecrets } from './files.js';
 import { info, messageOf, sleep } from './log.js';
 import { caHash } from './pki.js';
 import { HttpsPeers } from './raft/peer-server.js';
 import type { Raft } from './raft/raft.js';
 import { NoLeaderError, type Member } from './raft/types.js';
-import type { CriticalArgs } from './supervisor.js';
 import { authorizationOf, parseToken, type ParsedToken } from './token.js';
 
 /** Trust on first use, bounded by the token: the CA that the server shows must have the hash the token names. */

@@ -4,6 +4,7 @@ import type { User } from './api/authn.js';
 import { ApiError } from './api/status.js';
 import type { SupervisorRoute } from './api/server.js';
 import { snapshotRoute, type SnapshotDeps } from './api/snapshot-route.js';
+import type { CriticalArgs } from './critical-args.js';
 import type { ClusterSecrets } from './files.js';
 import { issue } from './pki.js';
 import type { Datastore } from './datastore.js';
@@ -21,20 +22,6 @@ interface Deps {
   readonly embeddedEtcd: boolean;
   readonly snapshots: SnapshotDeps;
 }
-
-/** What all servers must have alike (k3s-io/k3s pkg/daemons/config, CriticalControlArgs): those of them that the stand-in acts on. */
-export interface CriticalArgs {
-  readonly ClusterIPRange: string;
-  readonly FlannelBackend: string;
-}
-
-export const criticalOf = (options: {
-  readonly clusterCidr: string;
-  readonly flannelBackend: string;
-}): CriticalArgs => ({
-  ClusterIPRange: options.clusterCidr,
-  FlannelBackend: options.flannelBackend,
-});
 
 /** The `host:port` of every server, from the endpoints of the kubernetes service. */
 export const apiServers = (store: Store): string[] => {

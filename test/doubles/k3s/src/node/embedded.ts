@@ -17,7 +17,7 @@ import { Raft } from '../raft/raft.js';
 import { RaftStorage } from '../raft/storage.js';
 import type { Member } from '../raft/types.js';
 import type { Store } from '../store.js';
-import { criticalOf } from '../supervisor.js';
+import { criticalOf } from '../critical-args.js';
 import { parseToken } from '../token.js';
 import { tuning } from '../version.js';
 import { givenToken } from './reset.js';
