@@ -9,6 +9,7 @@ export { SdwanModel } from './application/sdwan-model.js';
 export { FailoverService } from './application/failover/failover-service.js';
 export { DeviceService, type RedeemedDevice } from './application/device-service.js';
 export { DeviceFeed, type DeviceConfig } from './application/device-feed.js';
+export { peerDeadlines } from './application/peer-deadlines.js';
 export { sdwanManager } from './application/sdwan-manager.js';
 export * from './projections/index.js';
 export type { AccessGrantDoc } from './projections/access-grants.js';

@@ -71,11 +71,13 @@ import {
   AttachPeerHandler,
   RecordPeerDriftHandler,
   RecordPeerLivenessHandler,
+  RecordPeerOverdueHandler,
   ReportPeerEndpointsHandler,
 } from './application/peer-handlers.js';
 import { RecordPeerRoutingHandler } from './application/peer-routing-handler.js';
 import { AssignPeerPodCidrHandler } from './application/pod-range-handler.js';
 import { KeyRotator } from './application/key-rotator.js';
+import { peerDeadlines } from './application/peer-deadlines.js';
 import { sdwanManager } from './application/sdwan-manager.js';
 import { SdwanModel } from './application/sdwan-model.js';
 import { SettledRecorder } from './application/settled-recorder.js';
@@ -86,7 +88,7 @@ import {
   SetVirtualIpCandidatesHandler,
 } from './application/virtual-ip-handlers.js';
 import { UpdatePeerHandler } from './application/update-peer-handler.js';
-import { DetachInstance, MoveVirtualIpAway } from './application/commands.js';
+import { DetachInstance, MoveVirtualIpAway, RecordPeerOverdue } from './application/commands.js';
 import { DevicesController } from './http/devices.controller.js';
 import { sdwanProjections } from './projections/index.js';
 import { registerSdwanTools } from './tools/register.js';
@@ -108,6 +110,7 @@ const handlers: Type<ICommandHandler>[] = [
   AssignPeerPodCidrHandler,
   RecordPeerDriftHandler,
   RecordPeerLivenessHandler,
+  RecordPeerOverdueHandler,
   RecordPeerRoutingHandler,
   ReserveVirtualIpHandler,
   SetVirtualIpCandidatesHandler,
@@ -192,8 +195,10 @@ export class SdwanModule implements OnModuleInit, OnApplicationBootstrap, OnModu
   onModuleInit(): void {
     for (const projection of sdwanProjections) projection.register(this.processing);
     this.processing.addProcessManager(sdwanManager);
+    this.processing.addProcessManager(peerDeadlines);
     this.processing.addCommand(MoveVirtualIpAway);
     this.processing.addCommand(DetachInstance);
+    this.processing.addCommand(RecordPeerOverdue);
     this.gateway.addSource(this.overlay);
     const { overlay: m, dispatcher, clock, ids, log } = this;
     const { coordinator } = this.service;

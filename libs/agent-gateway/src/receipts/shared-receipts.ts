@@ -15,8 +15,8 @@ const MAX_PROBLEM = 500;
  */
 export class SharedReceipts {
   private readonly dirty = new Set<string>();
-  /** What stands in the table, as far as this process wrote it. */
-  private readonly written = new Map<string, string>();
+  /** What stands in the table, as far as this process wrote it: instance → section → text. */
+  private readonly written = new Map<string, Map<string, string>>();
   private readonly others = new Map<string, Map<string, SharedReceipt>>();
   private through = 0n;
   private leads = false;
@@ -89,7 +89,7 @@ export class SharedReceipts {
     this.dirty.clear();
     const news = ids
       .flatMap((id) => this.receiptsOf(id))
-      .filter((receipt) => this.written.get(keyOf(receipt)) !== textOf(receipt));
+      .filter((receipt) => this.written.get(receipt.instanceId)?.get(receipt.section) !== textOf(receipt));
     if (news.length === 0) return;
     try {
       await this.table.write(news);
@@ -97,16 +97,17 @@ export class SharedReceipts {
       for (const id of ids) this.dirty.add(id);
       throw error;
     }
-    for (const receipt of news) this.written.set(keyOf(receipt), textOf(receipt));
+    for (const receipt of news) {
+      const known = this.written.get(receipt.instanceId) ?? new Map<string, string>();
+      this.written.set(receipt.instanceId, known.set(receipt.section, textOf(receipt)));
+    }
   }
 
   /** Of sections that the platform has named: an agent may call its own what it likes. */
   private receiptsOf(instanceId: string): SharedReceipt[] {
     const { applied, sent, problems } = this.own(instanceId);
-    const before = [...this.written.keys()].flatMap((key) =>
-      sent === undefined && key.startsWith(`${instanceId} `) ? [key.slice(instanceId.length + 1)] : [],
-    );
-    return [...(sent?.keys() ?? before)].map((section) => ({
+    const sections = sent?.keys() ?? this.written.get(instanceId)?.keys() ?? [];
+    return [...sections].map((section) => ({
       instanceId,
       section,
       applied: applied.get(section) ?? null,
@@ -137,5 +138,4 @@ export class SharedReceipts {
   }
 }
 
-const keyOf = ({ instanceId, section }: SharedReceipt): string => `${instanceId} ${section}`;
 const textOf = ({ applied, sent, problems }: SharedReceipt): string => `${applied} ${sent} ${problems.join('\n')}`;

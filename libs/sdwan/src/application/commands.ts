@@ -1,5 +1,6 @@
 import { Command } from '#processing';
 import type { FirewallRuleSpec, MoveReason, RoutingMode } from '../domain/events.js';
+import type { PeerStage } from '../domain/peer/outlook.js';
 import type { Member } from '../domain/virtual-ip/state.js';
 
 interface OnNetwork {
@@ -111,6 +112,13 @@ export class RecordPeerDrift extends Command<OnPeer & { readonly what: readonly 
 }
 export class RecordPeerLiveness extends Command<OnPeer & { readonly status: 'connected' | 'silent' }, void> {
   static readonly type = 'sdwan.record_peer_liveness';
+}
+
+export class RecordPeerOverdue extends Command<
+  OnPeer & { readonly stage: PeerStage; readonly since: string; readonly bound_ms: number },
+  void
+> {
+  static readonly type = 'sdwan.record_peer_overdue';
 }
 
 /** With a cluster the id is derived from it and the purpose, so that every caller reserves the same address. */

@@ -6,7 +6,14 @@ import { TRANSACTOR, Transactor, type CommandContext, type CommandResult } from 
 import { addressLedgerDecider } from '../domain/address-ledger/decide.js';
 import { claimLedgerDecider } from '../domain/claim-ledger/decide.js';
 import { peerDecider, type PeerCommand } from '../domain/peer/decide.js';
-import { AnnouncePeerKey, AttachPeer, RecordPeerDrift, RecordPeerLiveness, ReportPeerEndpoints } from './commands.js';
+import {
+  AnnouncePeerKey,
+  AttachPeer,
+  RecordPeerDrift,
+  RecordPeerLiveness,
+  RecordPeerOverdue,
+  ReportPeerEndpoints,
+} from './commands.js';
 import { endpointRefusal } from '../domain/peer/endpoint.js';
 import { nextKeyOf } from '../domain/peer/key-rotation.js';
 import { portLedgerDecider } from '../domain/port-ledger/decide.js';
@@ -208,5 +215,28 @@ export class RecordPeerLivenessHandler extends OnPeerHandler implements ICommand
 export class RecordPeerDriftHandler extends OnPeerHandler implements ICommandHandler<RecordPeerDrift> {
   execute({ payload: p, context }: RecordPeerDrift): Promise<CommandResult<void>> {
     return this.decide(p.peer_id, { kind: 'drift_repaired', what: p.what }, context);
+  }
+}
+
+@CommandHandler(RecordPeerOverdue)
+export class RecordPeerOverdueHandler extends OnPeerHandler implements ICommandHandler<RecordPeerOverdue> {
+  constructor(
+    @Inject(TRANSACTOR) transactor: Transactor,
+    @Inject(EVENT_STORE) store: EventStore,
+    @Inject(FailoverService) private readonly service: FailoverService,
+  ) {
+    super(transactor, store);
+  }
+
+  async execute({ payload: p, context }: RecordPeerOverdue): Promise<CommandResult<void>> {
+    // A peer that is alone has nobody to reach. Of two that do not reach each other the second is told of.
+    if (p.stage === 'handshaking' && this.isAlone(p.peer_id)) return { kind: 'done', value: undefined };
+    return this.decide(p.peer_id, { kind: 'overdue', stage: p.stage, since: p.since, boundMs: p.bound_ms }, context);
+  }
+
+  private isAlone(peerId: string): boolean {
+    const { model } = this.service;
+    const peers = model.networks.get(model.networkOfPeer.get(peerId) ?? '')?.peers.values() ?? [];
+    return ![...peers].some((other) => other.peerId !== peerId && other.publicKey !== null);
   }
 }

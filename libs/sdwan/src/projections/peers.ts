@@ -17,7 +17,7 @@ export interface PeerDoc {
 /** Removed peers stay readable, so that an operator can see what was there. */
 export const sdwanPeers = defineProjection<PeerDoc>({
   name: 'sdwan_peers',
-  version: 3,
+  version: 4,
   keys: (event) => (event.type.startsWith('system.sdwan.peer.') ? [String(event.data.peer_id)] : []),
   fold(doc, event) {
     const state = evolvePeer(doc?.state ?? initialPeer, event as unknown as PeerEvent);

@@ -52,6 +52,9 @@ export const handleSdwanCommands = (platform: InMemoryPlatform, service: () => F
   on(commands.RecordPeerLiveness, (c) =>
     new peers.RecordPeerLivenessHandler(transactor, store).execute(c as commands.RecordPeerLiveness),
   );
+  on(commands.RecordPeerOverdue, (c) =>
+    new peers.RecordPeerOverdueHandler(transactor, store, service()).execute(c as commands.RecordPeerOverdue),
+  );
   on(RecordPeerRouting, (c) => new RecordPeerRoutingHandler(transactor, store).execute(c as RecordPeerRouting));
   on(commands.ReserveVirtualIp, (c) =>
     new vips.ReserveVirtualIpHandler(transactor, store).execute(c as commands.ReserveVirtualIp),

@@ -19,6 +19,7 @@ import * as commands from '../application/commands.js';
 import { SdwanObserver } from '../application/agent-observer.js';
 import { DeviceFeed } from '../application/device-feed.js';
 import { FailoverService } from '../application/failover/failover-service.js';
+import { peerDeadlines } from '../application/peer-deadlines.js';
 import { sdwanManager } from '../application/sdwan-manager.js';
 import { SdwanModel } from '../application/sdwan-model.js';
 import { sdwanProjections } from '../projections/index.js';
@@ -52,8 +53,10 @@ export class OverlayWorld {
   constructor() {
     for (const projection of sdwanProjections) projection.register(this.platform.processing);
     this.platform.processing.addProcessManager(sdwanManager);
+    this.platform.processing.addProcessManager(peerDeadlines);
     this.platform.processing.addCommand(commands.MoveVirtualIpAway);
     this.platform.processing.addCommand(commands.DetachInstance);
+    this.platform.processing.addCommand(commands.RecordPeerOverdue);
     this.boot();
     handleSdwanCommands(this.platform, () => this.service);
     this.clock.every(2, () => void this.pump());

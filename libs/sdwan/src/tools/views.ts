@@ -101,6 +101,7 @@ export const peerView = (doc: PeerDoc, services: SdwanToolServices) => {
       ready: ['connected'],
       progressing: ['pending', 'handshaking'],
       resting: ['removed'],
+      error: doc.state.overdue?.reason ?? null,
       ...peerGenerations(model, doc.network_id, heardOf(doc, services)),
     }),
   };

@@ -6,14 +6,16 @@ import {
   PeerDriftRepaired,
   PeerEndpointsReported,
   PeerKeyAnnounced,
+  PeerOverdue,
   PeerPodCidrAssigned,
   PeerPodCidrUnassigned,
   PeerSilent,
   PeerUpdated,
 } from './events.js';
 import { decideRotation, switchedTo, type RotationCommand } from './key-rotation.js';
+import { peerAdvice, type PeerStage } from './outlook.js';
 import { badKey, isPublicKey } from './public-key.js';
-import { evolvePeer, initialPeer, type PeerAttachedData, type PeerEvent, type PeerState } from './state.js';
+import { evolvePeer, initialPeer, isInStage, type PeerAttachedData, type PeerEvent, type PeerState } from './state.js';
 
 export type PeerCommand =
   | { readonly kind: 'attach'; readonly data: PeerAttachedData; readonly lan?: Lan }
@@ -26,7 +28,16 @@ export type PeerCommand =
   | { readonly kind: 'drift_repaired'; readonly what: readonly string[] }
   | { readonly kind: 'connected' }
   | { readonly kind: 'silent' }
+  | RecordOverdue
   | { readonly kind: 'detach'; readonly reason: string };
+
+/** The peer has been in the stage that began at `since` for too long. */
+export interface RecordOverdue {
+  readonly kind: 'overdue';
+  readonly stage: PeerStage;
+  readonly since: string;
+  readonly boundMs: number;
+}
 
 export interface Lan {
   /** Canonical; claimed already. */
@@ -81,12 +92,25 @@ export const peerDecider: Decider<PeerState, PeerCommand, PeerEvent> = {
         return state.status === 'connected' ? nothing('unchanged') : accept(PeerConnected(ids, more));
       case 'silent':
         return state.status === 'connected' ? accept(PeerSilent(ids, more)) : nothing('unchanged');
+      case 'overdue':
+        return overdue(command, state, ids, more);
       case 'detach':
         return accept(PeerDetached({ ...ids, reason: command.reason }, more));
       default:
         return assertNever(command);
     }
   },
+};
+
+const overdue = (
+  { stage, since, boundMs }: RecordOverdue,
+  state: Exclude<PeerState, { status: 'none' }>,
+  ids: { readonly peer_id: `sdwan_peer-${string}`; readonly network_id: `sdwan_network-${string}` },
+  more: ReturnType<typeof linksOf>,
+): Decision<PeerEvent> => {
+  if (!isInStage(state, stage) || state.overdue?.since === since) return nothing('left_or_reported');
+  const bound_seconds = Math.round(boundMs / 1_000);
+  return accept(PeerOverdue({ ...ids, state: stage, since, bound_seconds, ...peerAdvice(stage) }, more));
 };
 
 const DRIFTS = ['peers', 'addresses and routes', 'firewall'] as const;

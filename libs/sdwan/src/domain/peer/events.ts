@@ -111,6 +111,21 @@ export const PeerDriftRepaired = defineEvent(
   z.object({ peer_id, network_id, what: z.array(z.enum(['peers', 'addresses and routes', 'firewall'])) }),
   { severity: 'warning' },
 );
+/** A peer has come no further in its time, while its machine is there. Once per stay; what it does next clears it. */
+export const PeerOverdue = defineEvent(
+  'system.sdwan.peer.overdue',
+  1,
+  z.object({
+    peer_id,
+    network_id,
+    state: z.enum(['pending', 'handshaking', 'changing_key']),
+    since: z.iso.datetime(),
+    bound_seconds: z.number().int(),
+    reason: z.string(),
+    next_action: z.string(),
+  }),
+  { severity: 'warning' },
+);
 export const PeerDetached = defineEvent(
   'system.sdwan.peer.detached',
   1,
@@ -132,5 +147,6 @@ export const peerEvents = [
   PeerConnected,
   PeerSilent,
   PeerDriftRepaired,
+  PeerOverdue,
   PeerDetached,
 ] as const;

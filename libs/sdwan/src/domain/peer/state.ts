@@ -5,6 +5,7 @@ import {
   PeerDetached,
   PeerEndpointsReported,
   PeerKeyAnnounced,
+  PeerOverdue,
   PeerPodCidrAssigned,
   PeerPodCidrUnassigned,
   PeerSilent,
@@ -12,6 +13,7 @@ import {
   type peerEvents,
 } from './events.js';
 import { evolveKeys, type PeerKeys } from './key-rotation.js';
+import type { PeerStage } from './outlook.js';
 
 export type PeerEvent = EventOf<(typeof peerEvents)[number]>;
 export type PeerAttachedData = EventOf<typeof PeerAttached>['data'];
@@ -28,7 +30,13 @@ export type PeerState =
       readonly podCidrs: readonly string[];
       readonly lanSubnets: readonly string[];
       readonly lanMasquerade: boolean;
+      /** What was told of it: it has been in this stage for too long, since then. Null again once it leaves the stage. */
+      readonly overdue: { readonly stage: PeerStage; readonly since: string; readonly reason: string } | null;
     });
+
+/** Whether the peer is where it should not stay. */
+export const isInStage = (peer: Exclude<PeerState, { status: 'none' }>, stage: PeerStage): boolean =>
+  stage === 'changing_key' ? peer.rotation !== null && peer.status !== 'removed' : peer.status === stage;
 
 export const initialPeer: PeerState = { status: 'none' };
 
@@ -51,12 +59,18 @@ export const evolvePeer = (state: PeerState, event: PeerEvent): PeerState => {
       podCidrs: [],
       lanSubnets: [],
       lanMasquerade: false,
+      overdue: null,
     };
   }
-  return state.status === 'none' ? state : evolveAttached({ ...state, ...evolveKeys(state, event) }, event);
+  if (state.status === 'none') return state;
+  const next = evolveAttached({ ...state, ...evolveKeys(state, event) }, event);
+  const hasLeft = next.overdue !== null && !isInStage(next, next.overdue.stage);
+  return hasLeft ? { ...next, overdue: null } : next;
 };
 
-const evolveAttached = (state: Exclude<PeerState, { status: 'none' }>, event: PeerEvent): PeerState => {
+type Attached = Exclude<PeerState, { status: 'none' }>;
+
+const evolveAttached = (state: Attached, event: PeerEvent): Attached => {
   switch (event.type) {
     case PeerKeyAnnounced.type: {
       const d = event.data as EventOf<typeof PeerKeyAnnounced>['data'];
@@ -87,6 +101,10 @@ const evolveAttached = (state: Exclude<PeerState, { status: 'none' }>, event: Pe
       return { ...state, status: 'connected' };
     case PeerSilent.type:
       return { ...state, status: 'silent' };
+    case PeerOverdue.type: {
+      const { state: stage, since, reason } = event.data as EventOf<typeof PeerOverdue>['data'];
+      return { ...state, overdue: { stage, since, reason } };
+    }
     case PeerDetached.type:
       return { ...state, status: 'removed' };
     default:
