@@ -13,8 +13,8 @@
 //                      (flags of `npm start`: a small young generation and a heap that grows by less than V8's own step, because
 //                      the live heap is 73 MiB with 1,000 agents and V8 would let it grow to 240 before it collects; one malloc
 //                      arena, because a thousand handshakes on several leave holes of 20 to 30 MiB; malloc maps what has
-//                      64 KiB, because Node keeps a read buffer of that size for each TLS connection and fills 2 to 8 KiB of
-//                      it: in the heap it lies on pages that others had touched, which cost another 30 MiB)
+//                      16 KiB, because the buffers that Node, nghttp2 and OpenSSL keep for each connection are filled to a
+//                      quarter: in the heap they lie on pages that others had touched, which cost another 40 MiB)
 //   beat_core_percent  CPU of the platform process while nothing happens but beats of 1 Hz; `beat_postgres_percent` is that
 //                      of its Postgres
 //   reconnect_s        from SIGKILL of the platform until it was started again and every agent has a live stream and
