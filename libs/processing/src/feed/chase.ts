@@ -12,6 +12,8 @@ export interface ChaseOptions {
 }
 
 export type Step = 'joined' | 'moved' | { readonly waitMs: number };
+/** Whether a lane has joined the live feed, or when to ask again. */
+export type Join = boolean | { readonly waitMs: number };
 
 const BATCH = 2_000;
 /** A page as short as this says that the lane has all but caught up. */
@@ -35,7 +37,7 @@ export class Chase<L extends Lane> {
     private readonly changed: (fault: Fault | undefined) => void,
   ) {}
 
-  async step(join: () => Promise<boolean>): Promise<Step> {
+  async step(join: () => Promise<Join>): Promise<Step> {
     const from = this.lane.position;
     const singly = this.singlyUntil !== undefined && from < this.singlyUntil;
     let batch: Batch | undefined;
@@ -46,7 +48,9 @@ export class Chase<L extends Lane> {
       if (batch.through > from) await this.clear();
       if (singly || batch.events.length > NEAR) return 'moved';
       await this.lane.prepare?.();
-      if (await join()) {
+      const joined = await join();
+      if (typeof joined === 'object') return joined;
+      if (joined) {
         await this.clear();
         return 'joined';
       }

@@ -1,7 +1,7 @@
 import { sleep, type Clock, type EventCatalogue, type Log, type Timers } from '#kernel';
 import { START, type Batch, type EventStore, type Position, type RecordedEvent } from '#event-store';
 import { KeyedQueue } from '../keyed-queue.js';
-import { Chase, readable } from './chase.js';
+import { Chase, readable, type Join } from './chase.js';
 import { current, FencedError, type Fault, type FaultStore, type Lane } from './lane.js';
 
 export interface FeedOptions<L extends Lane> {
@@ -15,8 +15,8 @@ export interface FeedOptions<L extends Lane> {
   readonly faults: FaultStore;
   /** After a lane moved. */
   readonly moved: (lane: L) => void;
-  /** A lane that was behind joins the live feed; called between two batches. */
-  readonly joining?: (lane: L) => Promise<void>;
+  /** A lane that was behind joins the live feed; called between two batches. False when it cannot now. */
+  readonly joining?: (lane: L) => Promise<boolean>;
   /** Moves lanes that a batch does not concern, together. */
   readonly advance?: (lanes: readonly L[], through: Position) => Promise<void>;
   /** Sees every event of the live feed, as it is stored, before the lanes do. */
@@ -26,6 +26,8 @@ export interface FeedOptions<L extends Lane> {
 }
 
 const LIVE_BATCH = 500;
+/** Meanwhile the feed goes on: each try holds it up. */
+const JOIN_AGAIN_MS = 300;
 
 /**
  * One ordered subscription, fanned out to lanes. Lanes that keep up share its batches; one that is far behind, or that
@@ -163,7 +165,7 @@ export class FeedRunner<L extends Lane> {
   }
 
   /** Between two batches: whoever is not behind now gets every later batch. What came while it read its last page is made up here. */
-  private async join(lane: L): Promise<boolean> {
+  private async join(lane: L): Promise<Join> {
     if (this.stopping.signal.aborted || this.retired.has(lane)) return false;
     if (lane.position < this.cursor) {
       const { store, catalogue } = this.options;
@@ -171,7 +173,7 @@ export class FeedRunner<L extends Lane> {
       await lane.apply(readable(events, lane, catalogue), through);
     }
     if (lane.position < this.cursor) return false;
-    await this.options.joining?.(lane);
+    if ((await this.options.joining?.(lane)) === false) return { waitMs: JOIN_AGAIN_MS };
     this.live.push(lane);
     this.options.moved(lane);
     return true;

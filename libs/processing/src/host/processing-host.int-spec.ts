@@ -1,4 +1,4 @@
-import { systemClock } from '#kernel';
+import { sleep, systemClock, systemTimers } from '#kernel';
 import { closed, doorman, doors, openDoor, typesIn } from '../testing/doors.js';
 import { doorHost, until } from '../testing/host-fixture.js';
 import { hostSuite } from '../testing/host-suite.js';
@@ -51,6 +51,27 @@ describe('a leader on Postgres', () => {
     const at = await openDoor(transactor, 'front', systemClock.wallMs());
     expect(await host.waitFor(at, ['doors'])).toBe('current');
     await until('closed', async () => (await typesIn(store, 'door-front')).includes(closed.type));
+    await close();
+  });
+
+  it('goes on while a snapshot keeps a table from being switched away, and switches when that is closed', async () => {
+    const { host, transactor, close } = await leading();
+    await openDoor(transactor, 'front', systemClock.wallMs());
+    const snapshot = await host.snapshot();
+    const rebuilt = host.rebuild('doors');
+    const tables = async () => (await host.projectionReports()).filter(({ name }) => name === 'doors');
+    await until('built beside', async () => (await tables()).length === 2);
+    for (const door of ['a', 'b', 'c', 'd', 'e']) {
+      const at = await openDoor(transactor, door, systemClock.wallMs());
+      expect(await host.waitFor(at, ['doors'], 10_000)).toBe('current');
+      expect(await host.readModels.get(doors, door)).toBeDefined();
+      await sleep(systemTimers, 150);
+    }
+    expect([(await tables()).length, (await host.status()).faults]).toEqual([2, []]);
+    await snapshot.close();
+    await rebuilt;
+    expect(await tables()).toMatchObject([{ isRead: true }]);
+    expect(await host.readModels.find(doors)).toHaveLength(6);
     await close();
   });
 

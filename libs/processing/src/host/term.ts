@@ -195,11 +195,12 @@ export class Term {
     await this.rebuild(newest.table.projection, order);
   }
 
-  private async joining(lane: ProjectionLane): Promise<void> {
-    if (lane.table.state === 'active') return;
-    await lane.activate();
+  private async joining(lane: ProjectionLane): Promise<boolean> {
+    if (lane.table.state === 'active') return true;
+    if (!(await lane.activate())) return false;
     await this.supersede((other) => other !== lane && other.table.projection.name === lane.table.projection.name);
     this.report(lane);
+    return true;
   }
 
   private async supersede(superseded: (lane: ProjectionLane) => boolean): Promise<void> {

@@ -97,13 +97,16 @@ export class ProjectionLane implements Lane {
     this.isPrepared = true;
   }
 
-  async activate(): Promise<void> {
+  /** False when the table that is read cannot be let go now. */
+  async activate(): Promise<boolean> {
     await this.flush();
     await failpoint('projection.switching');
     const active = await this.store.activate(this.current, this.epoch);
+    if (active === undefined) return false;
     await failpoint('projection.switched');
     this.current = active;
     this.buffer = undefined;
+    return true;
   }
 
   private keys(event: RecordedEvent): readonly string[] {

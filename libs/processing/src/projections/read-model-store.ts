@@ -46,8 +46,8 @@ export interface ReadModelStore extends ReadModels {
   advance(tables: readonly ProjectionTable[], to: Position, epoch: number): Promise<void>;
   /** Makes what only readers of a table need, before it is activated; may take its time. */
   prepare(table: ProjectionTable): Promise<void>;
-  /** Readers see this table from now on; the one they saw before is dropped. */
-  activate(table: ProjectionTable, epoch: number): Promise<ProjectionTable>;
+  /** Readers see this table from now on; the one they saw before is dropped. Undefined while somebody keeps that: try again. */
+  activate(table: ProjectionTable, epoch: number): Promise<ProjectionTable | undefined>;
   /** All documents of a table in list order, a page at a time, for digests. */
   scan(table: ProjectionTable, pageSize: number): AsyncIterable<readonly [string, StoredDoc][]>;
   /** How far the read tables are, by name; only of these versions. For processes that do not run the projections. */

@@ -24,6 +24,10 @@ interface Row {
 
 /** Tables are made and dropped by one session at a time. Any fixed number. */
 const DDL_LOCK = 7_203_116;
+/** Who waits for a table's lock holds up every reader behind it. */
+const SWITCH_MS = 100;
+/** Postgres's code for a lock that was not given in time. */
+const LOCK_NOT_AVAILABLE = '55P03';
 
 export class PostgresReadModelStore extends PostgresReadModels implements ReadModelStore {
   open(projections: readonly Projection[], epoch: number): Promise<readonly ProjectionTable[]> {
@@ -92,8 +96,8 @@ export class PostgresReadModelStore extends PostgresReadModels implements ReadMo
     if (rowCount !== tables.length) throw new FencedError(`epoch ${epoch} no longer owns the read models`);
   }
 
-  activate(table: ProjectionTable, epoch: number): Promise<ProjectionTable> {
-    return inTransaction(this.pool, async (client) => {
+  activate(table: ProjectionTable, epoch: number): Promise<ProjectionTable | undefined> {
+    const switched = inTransaction(this.pool, async (client): Promise<ProjectionTable> => {
       await client.query('SELECT pg_advisory_xact_lock($1)', [DDL_LOCK]);
       const { rowCount } = await client.query(
         'SELECT FROM processing.projections WHERE table_name = $1 AND epoch = $2 FOR UPDATE',
@@ -102,10 +106,15 @@ export class PostgresReadModelStore extends PostgresReadModels implements ReadMo
       if (rowCount !== 1) throw new FencedError(`${table.table} is no longer in epoch ${epoch}`);
       const others = (await this.rowsOf(client, table.projection.name)).filter((r) => r.table_name !== table.table);
       await client.query(createIndexes(table.table, table.projection));
+      await client.query(`SET LOCAL lock_timeout = ${SWITCH_MS}`);
       await client.query(switchView(table.table, table.projection));
       for (const other of others) await this.drop(client, other.table_name);
       await client.query(`UPDATE processing.projections SET state = 'active' WHERE table_name = $1`, [table.table]);
       return { ...table, state: 'active' };
+    });
+    return switched.catch((error: unknown) => {
+      if ((error as { readonly code?: unknown }).code === LOCK_NOT_AVAILABLE) return undefined;
+      throw error;
     });
   }
 

@@ -32,6 +32,7 @@ export type ReadTables = (db: Pick<PoolClient, 'query'>) => Promise<readonly Sha
 export class PostgresSnapshot implements ReadModelSnapshot {
   /** Of statements: a connection does one at a time. */
   private readonly turns = new Serial();
+  private closed = false;
 
   private constructor(
     private readonly client: PoolClient,
@@ -84,6 +85,8 @@ export class PostgresSnapshot implements ReadModelSnapshot {
 
   async close(): Promise<void> {
     await this.turns.run(async () => {
+      if (this.closed) return;
+      this.closed = true;
       const failed = this.broken() ?? (await this.client.query('ROLLBACK').then(() => undefined, asError));
       this.client.off('error', this.breaks);
       this.client.release(failed);
@@ -95,6 +98,8 @@ export class PostgresSnapshot implements ReadModelSnapshot {
     if (table === undefined) return Promise.resolve([]);
     const text = `SELECT key, doc, created, position FROM ${tableOf(table.table)} ${rest}`;
     return this.turns.run(async () => {
+      // The connection may be in another's transaction by now.
+      if (this.closed) throw new Error('the snapshot is closed');
       const { rows } = await this.client.query<DocRow>(text, values);
       return rows.map(({ key, doc, ...at }) => [
         key,
