@@ -16,8 +16,15 @@ export interface Gathered {
 const MAX_STREAMS = 400;
 const MAX_EVENTS = 20_000;
 const ROUNDS = 3;
-/** What nodes answered to what they were told is in a stream of its own. */
-const WITH_RECEIPTS: ReadonlySet<string> = new Set(['sdwan_network', 'instance']);
+/**
+ * Streams beside a thing's own, which bear its uuid: what nodes answered to what they were told, the rollouts of a cluster, what is done
+ * to a node through the Kubernetes API.
+ */
+const BESIDE: Readonly<Record<string, readonly string[]>> = {
+  sdwan_network: ['sdwan_network_receipts'],
+  instance: ['instance_receipts', 'k3s_node'],
+  cluster: ['cluster_rollout'],
+};
 const ENTITY = /^(instance|cluster|virtual_ip|sdwan_peer|sdwan_network|node|template|operator)-[0-9a-f-]{36}$/;
 
 /**
@@ -73,8 +80,8 @@ class Reader {
     const category = categoryOf(id);
     if (category === 'operator') return [id];
     const inboxes = this.managers.map((manager) => `pm_${manager}-${id}`);
-    const receipts = WITH_RECEIPTS.has(category) ? [`${category}_receipts-${uuidOf(id)}`] : [];
-    return [id, ...receipts, ...inboxes];
+    const beside = (BESIDE[category] ?? []).map((kind) => `${kind}-${uuidOf(id)}`);
+    return [id, ...beside, ...inboxes];
   }
 
   private async readStream(stream: string): Promise<void> {

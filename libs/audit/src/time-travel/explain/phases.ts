@@ -20,7 +20,7 @@ interface Rule {
   /** Whose stories hold it from beginning to end. */
   readonly in: readonly SubjectKind[];
   /** What tells one phase from a parallel one of another thing. */
-  readonly by: 'instance_id' | 'peer_id' | 'stream' | 'epoch';
+  readonly by: 'instance_id' | 'peer_id' | 'cluster_id' | 'stream' | 'epoch';
 }
 
 const EVERYWHERE: readonly SubjectKind[] = ['instance', 'cluster', 'virtual_ip'];
@@ -89,6 +89,14 @@ const RULES: readonly Rule[] = [
     from: /^system\.cluster\.claimed$/,
     to: /k3s\.cluster\.bootstrapped$/,
     by: 'stream',
+  },
+  {
+    name: 'rolling out',
+    in: ['cluster'],
+    from: /k3s\.rollout\.started$/,
+    to: /k3s\.rollout\.finished$/,
+    failed: /decommissioned$/,
+    by: 'cluster_id',
   },
   {
     name: 'cluster degraded',
