@@ -81,6 +81,11 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
     this.desired.addSource(source);
   }
 
+  /** Whether agents' streams come here; they are with the process that leads. */
+  get admitsAgents(): boolean {
+    return this.agentListener !== undefined;
+  }
+
   /** For a fork to begin with. */
   foldedSources(): FoldedSources {
     return this.desired.asFolded();

@@ -99,6 +99,12 @@ export class ForkGateway implements AgentLink, GatewayRegistrar {
     return liveness;
   }
 
+  /** Where another process has the agents' streams, and this one heard nobody. */
+  takeForConnected(instanceIds: readonly string[]): void {
+    for (const id of instanceIds) this.known.set(id, { ...this.deps.liveness(id), connected: true, silentMs: 0 });
+    this.deps.notes.add(STREAMS_ELSEWHERE);
+  }
+
   sendVip(instanceId: string, item: VipItem): boolean {
     if (!this.liveness(instanceId).connected) return false;
     const key = `${instanceId} ${item.vip_id}`;
@@ -177,5 +183,7 @@ export class ForkGateway implements AgentLink, GatewayRegistrar {
   }
 }
 
+const STREAMS_ELSEWHERE =
+  'which nodes answer at this moment: another platform process has their streams, and those that are online by the log are taken to';
 const ANSWERS_OF_AGENTS =
   'how fast the nodes answer: connected ones are taken to vote and to acknowledge as healthy agents do';

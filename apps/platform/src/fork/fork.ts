@@ -30,7 +30,7 @@ export interface ForkBase {
   readonly catalogue: EventCatalogue;
   readonly authority: Pick<CertificateAuthority, 'caPem' | 'caDer'>;
   readonly cursors: CursorCodec;
-  readonly gateway: Pick<AgentGateway, 'liveness' | 'foldedSources'>;
+  readonly gateway: Pick<AgentGateway, 'liveness' | 'foldedSources' | 'admitsAgents'>;
   readonly processing: Pick<ProcessingHost, 'snapshot'>;
   readonly services: Pick<FleetServices, 'drivers'>;
   readonly failover: FailoverService;
@@ -102,12 +102,22 @@ export class Fork {
     const at = await this.follow(folded.position, late);
     store.forkAt(at);
     time.beginAt(base.now());
-    app.get(FailoverService).coordinator.adopt(base.failover.coordinator);
+    this.hearAgents();
     // Managers begin at the fork: what came before is the real platform's to react to.
     const lanes = [...processing.processManagers().map((name) => `process:${name}`), 'process:outputs'];
     await storage.checkpoints.claim(lanes, 0);
     for (const lane of lanes) await storage.checkpoints.save(lane, at, 0);
     await this.start();
+  }
+
+  /** As this process has heard them; where agents' streams are with another one, as the log says who is online. */
+  private hearAgents(): void {
+    const { base, app, gateway } = this.parts;
+    const { coordinator } = app.get(FailoverService);
+    coordinator.adopt(base.failover.coordinator);
+    if (base.gateway.admitsAgents) return;
+    coordinator.facts.startAnew();
+    gateway.takeForConnected([...app.get(InstanceIndex).present()].map(([id]) => id));
   }
 
   /** What the real gateway has not folded yet. */
@@ -164,16 +174,23 @@ export class Fork {
 
   async close(): Promise<void> {
     const { processing, app, time, store } = this.parts;
-    const stopped = Promise.all([processing.stop(), app.close()]);
     let open = true;
-    void stopped.finally(() => (open = false));
-    // Whoever still sleeps in virtual time has to wake up to notice that it is over.
-    for (let i = 0; open && i < 1_000; i++) {
-      await time.rest();
-      if (open) await time.step(Infinity);
+    let failure: unknown;
+    void Promise.all([processing.stop(), app.close()])
+      .catch((error: unknown) => (failure = error))
+      .finally(() => (open = false));
+    try {
+      // Whoever still sleeps in virtual time has to wake up to notice that it is over.
+      for (let i = 0; open && i < 1_000; i++) {
+        await time.rest();
+        if (open) await time.step(Infinity);
+      }
+      await store.close();
+    } finally {
+      // Whatever happens: the connection is the platform's, and the transaction holds tables.
+      await this.snapshot?.close();
     }
-    await store.close();
-    await this.snapshot?.close();
+    if (failure !== undefined) throw failure;
   }
 
   private async start(): Promise<void> {

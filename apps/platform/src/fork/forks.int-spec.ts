@@ -50,6 +50,7 @@ const forksWith = (bounds: Partial<ForkBounds> = {}, folded: Partial<FoldedSourc
   const seen = {
     liveness: (id: string) => gateway.liveness(id),
     foldedSources: () => ({ ...gateway.foldedSources(), ...folded }),
+    admitsAgents: gateway.admitsAgents,
   };
   const parts = {
     failover: app.get(FailoverService, { strict: false }),

@@ -21,6 +21,7 @@ type Platform = Pick<Foundation, 'config' | 'log' | 'store' | 'catalogue' | 'acc
 export class PlatformForks implements Forks {
   private readonly turns = new Serial();
   private waiting = 0;
+  private stopping = false;
 
   constructor(
     private readonly platform: Platform,
@@ -40,6 +41,7 @@ export class PlatformForks implements Forks {
 
   /** Nest's end of the platform. */
   async onModuleDestroy(): Promise<void> {
+    this.stopping = true;
     await this.turns.idle();
   }
 
@@ -48,6 +50,7 @@ export class PlatformForks implements Forks {
     const late = (boundMs: number) => systemClock.monotonicMs() - cameMs > boundMs;
     const fork = await Fork.open(this.base());
     const expired = () => {
+      if (this.stopping) return 'the platform stops';
       if (late(callMs)) return `it took more than ${callMs / 1000} s of real time`;
       return fork.appendedCount > MAX_EVENTS ? `more than ${MAX_EVENTS} events followed` : undefined;
     };

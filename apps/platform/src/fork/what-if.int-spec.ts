@@ -1,8 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Pool } from 'pg';
+import { START } from '#event-store';
+import { FLEET_SERVICES, type FleetServices } from '#fleet';
+import { FailoverService } from '#sdwan';
 import { ToolRegistry, type ToolListing } from '#tools';
 import { PaperFleet } from '../testing/paper-fleet.js';
 import { startTestPlatform, type TestPlatform } from '../testing/test-platform.js';
+import { PlatformForks } from './forks.js';
 
 interface Prediction {
   readonly outcome: string;
@@ -196,6 +200,32 @@ it('predicts a drain: the virtual IP moves first, then the node is drained, and 
   expect(drain.vip_moves[0]!.to).not.toBe(holder);
   expect(drain.nodes_touched.map((node) => node.name)).toEqual(SERVERS);
   expect(drain.cannot_predict.join()).toContain('Kubernetes API');
+});
+
+it('predicts the same on a process that has no agents’ streams, and says what that rests on', async () => {
+  const { app, foundation } = drover.platform;
+  const { gateway, store } = foundation;
+  const nobody = { connected: false, silentMs: Infinity, lost: false, applied: new Map<string, bigint>() };
+  // As on a process that waits for the lead: it folds the log, and hears no agent.
+  const waiting = { admitsAgents: false, liveness: () => nobody, foldedSources: () => gateway.foldedSources() };
+  const contexts = {
+    failover: app.get(FailoverService, { strict: false }),
+    services: app.get<FleetServices>(FLEET_SERVICES, { strict: false }),
+  };
+  const forks = new PlatformForks({ ...foundation, gateway: waiting }, contexts);
+  const { meta } = (await store.readAll(START, { limit: 1_000 })).events.find((e) => e.stream === holder)!;
+  const permissions = new Set(['*']);
+  const who = { accountId: meta.accountId, operatorId: meta.actor.id, permissions };
+  const there = await whatIf('system_drain_instance', { id: holder });
+  const here = await forks.try({
+    ...{ tool: 'system_drain_instance', arguments: { id: holder }, horizonMs: 60_000 },
+    ...who,
+  });
+  const kinds = here.events.map(({ type }) => type).filter((type) => !type.startsWith('system.pm.'));
+  expect([...new Set(kinds)].sort()).toEqual([...new Set(there.events.map(({ kind }) => kind))].sort());
+  expect(kinds).toContain('system.sdwan.virtual_ip.moved');
+  expect(here.notes.join()).toContain('another platform process has their streams');
+  expect(there.cannot_predict.join()).not.toContain('another platform process');
 });
 
 it('follows timers up to the horizon and no further', async () => {

@@ -33,13 +33,21 @@ export const diffDesired = (before: DesiredSections, after: DesiredSections): Se
     return changes.length === 0 ? [] : [{ section, changes }];
   });
 
-const diffItems = (before: Items, after: Items): ItemChange[] =>
-  [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((item): ItemChange[] => {
-    if (!before.has(item)) return [{ item, change: 'added', value: after.get(item) }];
-    if (!after.has(item)) return [{ item, change: 'removed' }];
-    const fields = diffFields(before.get(item), after.get(item));
-    return fields.length === 0 ? [] : [{ item, change: 'changed', fields }];
-  });
+/** Nodes of a mesh share what they are told of each other, thousands of items each: what is the same object is not looked into. */
+const diffItems = (before: Items, after: Items): ItemChange[] => {
+  const changes: ItemChange[] = [];
+  for (const [item, value] of after) {
+    const was = before.get(item);
+    if (was === value) continue;
+    if (!before.has(item)) changes.push({ item, change: 'added', value });
+    else {
+      const fields = diffFields(was, value);
+      if (fields.length > 0) changes.push({ item, change: 'changed', fields });
+    }
+  }
+  for (const item of before.keys()) if (!after.has(item)) changes.push({ item, change: 'removed' });
+  return changes.sort((a, b) => (a.item < b.item ? -1 : 1));
+};
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -13,6 +13,7 @@ type Tool = typeof whatIfTool;
 export const ALWAYS = [
   'what nodes report afterwards: installs, phases, keys, health; no agent runs in a fork',
   'ids, tokens and keys that would be made: those shown are placeholders',
+  'what was under way before: timers that were set and commands that were sent, of what this call does not touch',
 ];
 
 export const whatIf =
