@@ -76,6 +76,39 @@ describe('a move of a virtual IP among nodes that are busy', () => {
     expect(away(60_000).end?.effect).toMatchObject({ outcome: 'aborted', detail: 'no_majority' });
   });
 
+  it('leaves a living holder alone when one witness is away for longer than the lease and wakes up having heard nobody', () => {
+    const { end, log } = play(plan(), (effect, now) => {
+      if (effect.kind !== 'ask') return agents({ dead: [A.instance_id] })(effect, now);
+      const answer = (from: string, after: number, heardMsAgo: number): { after: number; input: MoveInput } => ({
+        after,
+        input: { kind: 'promise', from, epoch: effect.epoch, heardMsAgo },
+      });
+      // What B said is as old as C's sleep when C's answer comes; A has gone on beating all the time.
+      return [answer(B.instance_id, 2, 50), answer(C.instance_id, now === 0 ? 900 : 2, now === 0 ? 950 : 100)];
+    });
+    expect(started(log)).toEqual([]);
+    expect(end?.effect).toMatchObject({ outcome: 'aborted', detail: 'holder_alive' });
+  });
+
+  it('goes on at the new holder’s word also when that comes while witnesses are asked about it, and moves once', () => {
+    for (const role of ['answering', 'holder'] as const) {
+      const heardMsAgo = (now: number) => (now < 1_000 ? 700 : now % 200);
+      const world = agents({ dead: [A.instance_id], heardMsAgo });
+      const { log, end } = play(plan({ devices: true }), (effect, now) =>
+        effect.kind === 'push' && effect.to[0] === B
+          ? [
+              { after: 1_300, input: said(role, effect.epoch) },
+              { after: 1_350, input: said('holder', effect.epoch) },
+            ]
+          : world(effect, now),
+      );
+      const told = log.find(({ effect }) => effect.kind === 'push')!.at;
+      expect(log.find(({ effect }) => effect.kind === 'holder_ready')?.at).toBe(told + 1_300);
+      expect(started(log)).toEqual([2]);
+      expect(end?.effect).toMatchObject({ outcome: 'moved', detail: B.instance_id });
+    }
+  });
+
   it('does not wait for the dead holder to prepare itself when the second in line is to take the address', () => {
     const { log, end } = play(plan(), (effect, now) =>
       agents({ dead: [A.instance_id], deaf: effect.kind === 'prepare' ? [] : [B.instance_id] })(effect, now),

@@ -50,6 +50,8 @@ export type Phase =
 export interface Heard {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** How long ago that was when it answered; Infinity when never. */
+  readonly agoMs: number;
 }
 
 export interface MoveState {

@@ -86,8 +86,8 @@ export const onReply = (state: MoveState, input: Extract<MoveInput, { kind: 'pro
   if (!asking || input.epoch !== state.plan.epoch || !asked(state).some((voter) => voter.instance_id === input.from))
     return { state, effects: [] };
   if (!hasLease(state) && input.looked === false) return { state, effects: [] };
-  const ago = input.heardMsAgo < 0 ? Infinity : input.heardMsAgo;
-  const heard = { notBeforeMs: state.askedMs - ago, notAfterMs: nowMs - ago };
+  const agoMs = input.heardMsAgo < 0 ? Infinity : input.heardMsAgo;
+  const heard = { notBeforeMs: state.askedMs - agoMs, notAfterMs: nowMs - agoMs, agoMs };
   const next = { ...state, replies: new Map(state.replies).set(input.from, heard) };
   return state.phase === 'witnessing' ? evaluateWitnesses(next, nowMs, false) : evaluatePrepared(next, false);
 };
@@ -116,12 +116,13 @@ export const evaluateWitnesses = (state: MoveState, nowMs: number, deadline: boo
     return enter({ ...state, unheard: state.unheard + 1 }, 'witnessing', [], ASK_MS);
   if (few) return finish(state, 'aborted', 'no_majority');
   if (state.rounds > 1 && beatsStill(state)) return finish(state, 'aborted', 'holder_alive');
-  const left = Math.max(...answers.map(({ notAfterMs }) => notAfterMs)) + state.plan.ttlMs - nowMs;
-  if (left <= 0) return start(state);
+  // An answer is of the moment it was given, however long others were waited for since: who had heard it then may hear it now.
+  if (answers.every(({ agoMs }) => agoMs >= state.plan.ttlMs)) return start(state);
   if (state.rounds >= MAX_ROUNDS) return finish(state, 'aborted', 'holder_alive');
   // It was heard within the TTL, perhaps just before it died: ask again when that beat can no longer count.
+  const left = Math.max(...answers.map(({ notAfterMs }) => notAfterMs)) + state.plan.ttlMs - nowMs;
   const firstReplies = state.rounds <= 1 ? state.replies : state.firstReplies;
-  return enter({ ...state, firstReplies }, 'rechecking', [], left + RECHECK_MARGIN_MS);
+  return enter({ ...state, firstReplies }, 'rechecking', [], Math.max(0, left) + RECHECK_MARGIN_MS);
 };
 
 /**

@@ -82,6 +82,9 @@ export const stepMove = (state: MoveState, input: MoveInput, nowMs: number): Mov
 
 const isAsking = (phase: Phase) => phase === 'witnessing' || phase === 'rechecking';
 
+/** The candidate has been told, and may say at any moment that it answers: also while witnesses are asked because it has not. */
+const awaitsWord = ({ phase, unanswered }: MoveState) => phase === 'holding' || (unanswered && isAsking(phase));
+
 const begin = (state: MoveState, nowMs: number): MoveStep => {
   const { resume, planned, ordered, from } = state.plan;
   if (resume !== undefined) return hold(state, nowMs);
@@ -186,11 +189,11 @@ const onAck = (state: MoveState, input: Extract<MoveInput, { kind: 'ack' }>, now
   // Its word from before it has all on disk. A slow disk or a busy node must not make it look like one that does not answer:
   // another move would then reset every connection once more.
   if (input.role === 'answering')
-    return state.phase === 'holding' && input.from === target(state).instance_id
+    return awaitsWord(state) && input.from === target(state).instance_id
       ? held({ ...state, answeredMs: nowMs })
       : { state, effects: [] };
   const known = { ...state, acks: new Map(state.acks).set(input.from, nowMs) };
-  switch (state.phase) {
+  switch (awaitsWord(state) ? 'holding' : state.phase) {
     case 'holding':
       if (input.from === target(state).instance_id && input.role === 'holder') return held(known);
       // Nobody but the new holder itself can have told the others: it answers, also if its own word is not here yet.
