@@ -20,15 +20,16 @@ export class Retries {
     this.cancels.get(vipId)?.();
     const wake = (): void => {
       this.cancels.delete(vipId);
+      // Timers count whole milliseconds and may come up to one early: the look must not find that it is to wait.
+      this.until.delete(vipId);
       this.look(vipId);
     };
     this.cancels.set(vipId, this.timers.after(ms, wake));
   }
 
-  /** Something has changed: nobody has to wait. */
+  /** Something has changed: nobody has to wait. Who was to be looked at still is: the change may be about another one. */
   clear(): void {
     this.until.clear();
-    this.stop();
   }
 
   stop(): void {
