@@ -39,6 +39,7 @@ export class NftLease implements KernelLease {
   async start(addresses: readonly string[]): Promise<void> {
     for (const address of addresses) this.until.set(canonicalAddress(address), -Infinity);
     await this.rebuild();
+    if (addresses.length > 0) this.shell.warm();
   }
 
   async watch(given: string): Promise<void> {
@@ -46,7 +47,7 @@ export class NftLease implements KernelLease {
     if (this.until.has(address)) return;
     this.until.set(address, -Infinity);
     await this.rebuild();
-    if (!this.broken) this.shell.warm();
+    this.shell.warm();
   }
 
   async allow(given: string, forMs: number): Promise<void> {
