@@ -59,7 +59,10 @@ export interface AgentHello {
   readonly agent: AgentIdentity;
 }
 
-/** What contexts hear from agents. Calls come in order per agent; a rejected promise is logged and ends that stream. */
+/**
+ * What contexts hear from agents. Calls come in order per agent, each after the one before has ended, but for `onVipAck`,
+ * `onVotePromise` and `onLeaseBeat`, which are made at once. A rejected promise is logged and ends that stream.
+ */
 export interface AgentObserver {
   onConnected?(event: AgentHello): Promise<void> | void;
   /** The stream ended; the lease still runs. */

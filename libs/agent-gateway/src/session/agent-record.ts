@@ -78,10 +78,23 @@ export class AgentRecord {
       try {
         for (const observer of this.observers) await call(observer, agent);
       } catch (error) {
-        this.log.error({ instanceId: agent.instanceId, error: errorMessage(error) }, 'agent observer failed');
-        from?.bye('observer_failed', 'the platform could not take in a message');
+        this.failed(agent, error, from);
       }
     });
+  }
+
+  /** As notify, but now: for what must not wait until events of before are written, and needs no order with them. */
+  tell(call: (observer: AgentObserver, agent: AgentIdentity) => Promise<void> | void, from: Session): void {
+    const agent = this.agent;
+    for (const observer of this.observers) {
+      const told = async () => call(observer, agent);
+      told().catch((error: unknown) => this.failed(agent, error, from));
+    }
+  }
+
+  private failed(agent: AgentIdentity, error: unknown, from: Session | undefined): void {
+    this.log.error({ instanceId: agent.instanceId, error: errorMessage(error) }, 'agent observer failed');
+    from?.bye('observer_failed', 'the platform could not take in a message');
   }
 
   problems(): ReadonlyMap<string, readonly string[]> {

@@ -16,7 +16,10 @@ export interface Hearing {
   beat(record: AgentRecord, session: Session): void;
 }
 
-/** One message of a live stream. Beats and receipts are handled at once; the rest goes to the observers, in order. */
+/**
+ * One message of a live stream. Beats and receipts are handled at once, and what a VIP that is away may be waiting for is told at
+ * once; the rest goes to the observers in order, each when what came before is written.
+ */
 export const hear = (
   hub: Hearing,
   record: AgentRecord,
@@ -46,7 +49,7 @@ export const hear = (
       return record.notify((o, agent) => o.onApplied?.(agent, message.value), session);
     }
     case 'vipAck':
-      return record.notify((o, agent) => o.onVipAck?.(agent, message.value), session);
+      return record.tell((o, agent) => o.onVipAck?.(agent, message.value), session);
     case 'observed':
       return record.notify((o, agent) => o.onObserved?.(agent, message.value), session, weightOf(message));
     case 'peerKey':
@@ -54,9 +57,9 @@ export const hear = (
     case 'driftRepaired':
       return record.notify((o, agent) => o.onDriftRepaired?.(agent, message.value), session);
     case 'votePromise':
-      return record.notify((o, agent) => o.onVotePromise?.(agent, message.value), session);
+      return record.tell((o, agent) => o.onVotePromise?.(agent, message.value), session);
     case 'leaseBeat':
-      return record.notify((o, agent) => o.onLeaseBeat?.(agent, message.value), session);
+      return record.tell((o, agent) => o.onLeaseBeat?.(agent, message.value), session);
     case 'runtimeHealth':
       return record.notify((o, agent) => o.onRuntimeHealth?.(agent, message.value), session);
     case 'log': {

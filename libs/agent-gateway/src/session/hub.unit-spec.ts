@@ -87,6 +87,27 @@ describe('agents’ streams on a virtual clock', () => {
     expect(stream.kinds()).toEqual(['welcome', 'snapshot']);
   });
 
+  it('tells at once what a virtual IP may wait for, also while events of before are not written yet', async () => {
+    const told: string[] = [];
+    const { connect, clock } = setUp({
+      onObserved: () => new Promise<void>(() => undefined),
+      onVotePromise: (_, promise) => void told.push(`vote ${promise.vipId}`),
+      onVipAck: (_, ack) => void told.push(`ack ${ack.vipId}`),
+      onLeaseBeat: (_, beat) => void told.push(`beat ${beat.vipId}`),
+      onPeerKey: () => void told.push('key'),
+    });
+    const { say } = connect();
+    await clock.advance(10);
+    say({ $case: 'observed', value: agentV1.Observed.fromPartial({ networkId: 'n' }) });
+    say({ $case: 'peerKey', value: { networkId: 'n', publicKey: 'k1', listenPort: 1 } });
+    say({ $case: 'votePromise', value: agentV1.VotePromise.fromPartial({ vipId: 'v' }) });
+    say({ $case: 'vipAck', value: agentV1.VipAck.fromPartial({ vipId: 'v' }) });
+    say({ $case: 'leaseBeat', value: agentV1.LeaseBeat.fromPartial({ vipId: 'v' }) });
+    expect(told).toEqual(['vote v', 'ack v', 'beat v']);
+    await clock.advance(10);
+    expect(told).toEqual(['vote v', 'ack v', 'beat v']);
+  });
+
   it('ends the stream whose message an observer could not take in', async () => {
     const { connect, clock } = setUp({ onObserved: () => Promise.reject(new Error('no database')) });
     const { say, stream } = connect();
