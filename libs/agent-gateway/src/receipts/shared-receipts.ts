@@ -20,6 +20,8 @@ export class SharedReceipts {
   private readonly others = new Map<string, Map<string, SharedReceipt>>();
   private through = 0n;
   private leads = false;
+  /** What the former leader left behind is still to be put right; nothing is written before. */
+  private inherits = false;
   private cancel: Cancel | undefined;
   private running = false;
   private problem = '';
@@ -48,7 +50,8 @@ export class SharedReceipts {
     this.written.clear();
     this.others.clear();
     this.through = 0n;
-    if (leads) this.table.forgetStreams().catch((error: unknown) => this.failed(error));
+    this.inherits = leads;
+    if (leads) void this.turn();
   }
 
   /** Something was sent to it, or it has said something, or its stream has ended. */
@@ -85,6 +88,10 @@ export class SharedReceipts {
   }
 
   private async write(): Promise<void> {
+    if (this.inherits) {
+      await this.table.forgetStreams();
+      this.inherits = false;
+    }
     const ids = [...this.dirty];
     this.dirty.clear();
     const news = ids
