@@ -23,7 +23,7 @@ export const hasLans = (lan: InterfaceItem['lan']): boolean => lan !== undefined
 
 export const aboutOf = ({ iface, bgp }: Pick<NetworkSection, 'iface' | 'bgp'>): FirewallAbout => ({
   bgpPort: bgp?.port,
-  lan: iface?.lan,
+  lan: iface?.lan ?? (iface?.guard && { ...iface.guard, subnets: [], masquerade: false }),
 });
 
 interface Written extends FirewallAbout {

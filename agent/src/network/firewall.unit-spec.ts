@@ -1,6 +1,6 @@
 import { silentLog, type Clock } from '#kernel';
 import type { BgpItem, FirewallItem, InterfaceItem } from '#proto';
-import { Firewall, type FirewallAbout } from './firewall.js';
+import { aboutOf, Firewall, type FirewallAbout } from './firewall.js';
 
 const DEVICE = 'wg-sdwan-abcdef';
 const lan: InterfaceItem['lan'] = { subnets: ['192.0.2.0/24'], also: [], masquerade: false };
@@ -42,6 +42,16 @@ describe('what is known of a firewall without asking', () => {
     expect(nft.table).toContain('tcp dport 1790 return');
     expect(firewall.stands(section({ bgpPort: 1_790 }))).toBe(true);
     expect(firewall.stands(section({}))).toBe(false);
+  });
+
+  it('guards the way out of a hub without LANs, and not the way in', async () => {
+    const { firewall, nft } = world();
+    const hub = { ...section({}), iface: { name: DEVICE, guard: { also: ['10.42.0.0/16'] } } as InterfaceItem };
+    await firewall.apply(DEVICE, rules, aboutOf(hub));
+    expect(nft.table).toContain(`iifname "${DEVICE}" oifname != "${DEVICE}" jump to_lan`);
+    expect(nft.table).toContain('ip daddr { 10.42.0.0/16 } return');
+    expect(nft.table).not.toContain('from_lan');
+    expect([firewall.stands(hub), firewall.stands(section({}))]).toEqual([true, false]);
   });
 
   it('does not guard LANs that could not be written', async () => {

@@ -34,6 +34,11 @@ export const interfaceItem = z.object({
       masquerade: z.boolean(),
     })
     .optional(),
+  /**
+   * Of a hub without LANs: nothing from the overlay goes out to other interfaces, but to these prefixes (pods). Not said as a
+   * `lan` without subnets: to an agent of before that would mean to cut the way in as well, and to forward nothing without nft.
+   */
+  guard: z.object({ also: z.array(z.string()) }).optional(),
 });
 export type InterfaceItem = z.infer<typeof interfaceItem>;
 

@@ -58,13 +58,14 @@ const forwards = (network: NetworkView, self: PeerView): boolean =>
 
 /**
  * A gateway forwards to and from its LANs, and what it forwarded before: pods. Nothing else passes through it. A hub forwards
- * between peers; what is beside it on the node's other networks was given to nobody, so it says that it has no LAN at all.
+ * between peers; what is beside it on the node's other networks was given to nobody, so the way out is guarded.
  */
-const lanOf = (network: NetworkView, self: PeerView): Pick<CompiledInterface, 'lan'> => {
+const lanOf = (network: NetworkView, self: PeerView): Pick<CompiledInterface, 'lan' | 'guard'> => {
   if (!forwards(network, self)) return {};
   const { podSubnetPrefix } = network;
   const also = [...new Set([...(podSubnetPrefix === null ? [] : [podSubnetPrefix]), ...self.podCidrs])];
-  return { lan: { subnets: self.lanSubnets, also, masquerade: self.lanSubnets.length > 0 && self.lanMasquerade } };
+  if (self.lanSubnets.length === 0) return { guard: { also } };
+  return { lan: { subnets: self.lanSubnets, also, masquerade: self.lanMasquerade } };
 };
 
 /** In a mesh everybody, in hub mode the hubs. */

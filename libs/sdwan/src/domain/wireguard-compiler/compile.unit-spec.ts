@@ -299,6 +299,23 @@ describe('the WireGuard compiler, on every topology', () => {
     expect(walk(boot(network), 'sdwan_peer-1-2', 'fd00:1::1:2', 'fd00:1::1:3')).toBe('sdwan_peer-1-3');
   });
 
+  it('guards the way out of a hub that has no LANs, in words that an agent of before does not take for a gateway', () => {
+    const base = { keyed: true, device: false, pods: false, endpoint: true, changing: null, silent: false };
+    const peers = [
+      { ...base, hub: true, lan: false },
+      { ...base, hub: true, lan: true },
+      { ...base, hub: false, lan: false },
+    ];
+    const network = build({ peers, mode: null, vips: [] });
+    const [hub, gateway, spoke] = [0, 1, 2].map(
+      (n) => compileNetwork(network, network.peers.get(`sdwan_peer-1-${n}`)!, LEASE).interface,
+    );
+    expect(hub).toMatchObject({ forwarding: true, guard: { also: ['10.42.0.0/16'] } });
+    expect(hub).not.toHaveProperty('lan');
+    expect(gateway!.lan!.subnets).toHaveLength(2);
+    for (const one of [gateway, spoke]) expect(one).not.toHaveProperty('guard');
+  });
+
   it('goes on without whichever hub is lost, as long as there is another', () => {
     fc.assert(
       fc.property(shape, fc.nat(6), (s, which) => {

@@ -82,6 +82,7 @@ export interface CompiledInterface {
     readonly also: readonly string[];
     readonly masquerade: boolean;
   };
+  readonly guard?: { readonly also: readonly string[] };
 }
 export interface CompiledPeer {
   readonly peer_id: string;
