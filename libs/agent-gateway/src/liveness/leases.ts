@@ -55,16 +55,24 @@ export interface Judgement {
 
 const NOTHING: Judgement = { suspected: [], lost: [], doubted: [] };
 
+/** VIP candidates that were doubted together, how many are judged like them, and how they stood before. */
+interface Doubt {
+  readonly alike: number;
+  readonly before: ReadonlyMap<AgentRecord, Pick<AgentRecord, 'fastBeats' | 'suspectFromMs' | 'leaseFromMs'>>;
+}
+
 /**
  * Judges leases at each tick. A tick that comes late says that this process was asleep, not that the agents were: beats may
  * be waiting in the sockets, so all leases are extended by the delay and nothing is judged until the next tick. After a
  * sleep of a lease or more agents may have hung up, which they could not tell; they get as long as after a restart.
  * When more than half of the agents that are judged alike (VIP candidates by their short lease, all by the long one) fall
  * silent together, the likelier fault is this machine's or its network's: each gets one more slow lease before it is judged.
- * Of VIP candidates that many would be no majority anyway, so nothing is lost by waiting.
+ * Of VIP candidates that many would be no majority anyway, so nothing is lost by waiting. As soon as so many of them are heard
+ * again that the rest are few, those were not this machine's fault: they are judged at once, by the length they had before.
  */
 export class LeaseJudge {
   private lastTickMs: number;
+  private doubts: Doubt | undefined;
 
   constructor(
     readonly tickMs: number,
@@ -78,17 +86,22 @@ export class LeaseJudge {
     const lateMs = nowMs - this.lastTickMs - this.tickMs;
     this.lastTickMs = nowMs;
     if (lateMs > this.toleranceMs) {
+      this.doubts = undefined;
       for (const record of records) extend(record, lateMs, nowMs, beats);
       return NOTHING;
     }
+    this.reconsider();
     const standing = [...records].filter((record) => !record.lost);
     const silent = standing.filter((record) => isSuspect(record, nowMs, beats) || isLapsed(record, nowMs, beats));
     if (silent.length === 0) return NOTHING;
     const fast = standing.filter((record) => suspicionOf(record, beats) === beats.vipLeaseMs);
+    const together = mass(fast, (record) => nowMs - record.suspectFromMs > beats.vipLeaseMs - beats.vipBeatMs);
     const doubted = new Set([
-      ...mass(fast, (record) => nowMs - record.suspectFromMs > beats.vipLeaseMs - beats.vipBeatMs),
+      ...together,
       ...mass(standing, (record) => nowMs - record.leaseFromMs > beats.leaseMs - beats.beatMs),
     ]);
+    if (together.length > 0)
+      this.doubts = { alike: fast.length, before: new Map(together.map((r) => [r, standingOf(r)])) };
     for (const record of doubted) doubt(record, nowMs);
     const suspected = silent.filter((record) => isSuspect(record, nowMs, beats));
     for (const record of suspected) record.suspected = true;
@@ -96,7 +109,22 @@ export class LeaseJudge {
     for (const record of lost) record.lost = true;
     return { suspected, lost, doubted: [...doubted] };
   }
+
+  private reconsider(): void {
+    if (this.doubts === undefined) return;
+    const { alike, before } = this.doubts;
+    const silent = [...before].filter(([record]) => record.doubted && !record.lost);
+    if (silent.length > 0 && silent.length * 2 > alike) return;
+    for (const [record, stood] of silent) Object.assign(record, stood);
+    this.doubts = undefined;
+  }
 }
+
+const standingOf = ({ fastBeats, suspectFromMs, leaseFromMs }: AgentRecord) => ({
+  fastBeats,
+  suspectFromMs,
+  leaseFromMs,
+});
 
 const isSuspect = (record: AgentRecord, nowMs: number, beats: Beats): boolean =>
   record.vipCandidate && !record.suspected && nowMs - record.suspectFromMs > suspicionOf(record, beats);

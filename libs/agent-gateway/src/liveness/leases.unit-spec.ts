@@ -131,6 +131,28 @@ describe('many leases at once', () => {
     expect(lost).toEqual([]);
   });
 
+  it('do not make a dead candidate wait for long because another one was late in that very moment', () => {
+    const judge = new LeaseJudge(20, 80, 0);
+    const [dead, late, third] = [candidate(), candidate(), candidate()];
+    const seen: { at: number; suspected: number; doubted: number }[] = [];
+    for (let t = 20; t <= 9_000; t += 20) {
+      if (t % 200 === 0) {
+        if (t <= 5_000) beat(dead, t, beats);
+        if (t !== 5_400 && t !== 5_600) beat(late, t, beats);
+        beat(third, t, beats);
+      }
+      const { suspected, doubted } = judge.tick([dead, late, third], t, beats);
+      if (suspected.length + doubted.length > 0)
+        seen.push({ at: t, suspected: suspected.indexOf(dead), doubted: doubted.length });
+    }
+    // Two of three are doubted; the next beat of one of them shows that the other is alone.
+    expect(seen.slice(0, 2)).toEqual([
+      { at: 5_620, suspected: -1, doubted: 2 },
+      { at: 5_800, suspected: 0, doubted: 0 },
+    ]);
+    expect([dead.suspected, late.suspected, third.suspected]).toEqual([true, false, false]);
+  });
+
   it('of which most run out together get one more, slow one, and no second', () => {
     const { suspectedAt, lostAt } = fleet([5_000, 5_000, 5_000, undefined], 15_000);
     for (const t of [...suspectedAt, ...lostAt].filter((at) => at !== undefined))
