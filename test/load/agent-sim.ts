@@ -87,7 +87,12 @@ const handle = async (message: ToAgents): Promise<void> => {
     case 'expect':
       receipts = [];
       expected = message;
-      return;
+      return tell({ kind: 'expecting', round: message.round });
+    case 'stand': {
+      const holds = (agent: SimAgent) => agent.valuesOf(PUSHED).some((value) => roundOf(value) === message.round);
+      const holding = agents.filter(holds).map((agent) => agent.identity.instanceId);
+      return tell({ kind: 'standing', counted: receipts.map(({ instanceId }) => instanceId), holding });
+    }
   }
 };
 

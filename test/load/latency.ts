@@ -53,10 +53,13 @@ export class Pusher {
   async push(template: string, size: number): Promise<Push> {
     const round = ++this.round;
     const from = await this.store.head();
-    const received = this.agents.next('received', (m) => m.round === round);
+    const expecting = this.agents.next('expecting', (m) => m.round === round);
     this.agents.send({ kind: 'expect', round, count: size });
+    await expecting;
     const requested = wallMs();
-    const [{ receipts, problems }] = await Promise.all([received, this.operator.push(template, round)]);
+    const received = this.agents.next('received', (m) => m.round === round);
+    const called = this.operator.push(template, round);
+    const [{ receipts, problems }] = await Promise.all([received.catch((e) => this.lost(e, round, size)), called]);
     if (problems > 0) throw new Error(`${problems} agents saw a wrong hash or base`);
     const { call, own } = await recordedOf(this.store, from, round);
     return {
@@ -64,6 +67,15 @@ export class Pusher {
       fromRequestMs: receipts.map(({ atMs }) => atMs - requested),
       fromOwnEventMs: receipts.map(({ instanceId, atMs }) => atMs - own.get(instanceId)!),
     };
+  }
+
+  /** Tells a push that was lost on its way from one that an agent got and nobody counted. */
+  private async lost(cause: unknown, round: number, size: number): Promise<never> {
+    const standing = this.agents.next('standing', undefined, 10_000);
+    this.agents.send({ kind: 'stand', round });
+    const { counted, holding } = await standing;
+    const said = `round ${round}: ${counted.length} of ${size} agents sent a receipt, ${holding.length} hold the item`;
+    throw new Error(said, { cause });
   }
 
   close(): Promise<void> {

@@ -121,6 +121,11 @@ export class SimAgent {
   }
 
   /** Checks what was applied. Not on receipt: a thousand agents share this process, and none of them should wait for it. */
+  /** What it holds under this key, in any section. */
+  valuesOf(key: string): Uint8Array[] {
+    return [...this.sections.values()].flatMap(({ items }) => items.get(key) ?? []);
+  }
+
   verify(): void {
     for (const [name, { items, hash }] of this.sections) {
       if (sectionHash(items) !== hash) this.hooks.problem(`hash of ${name}`);
