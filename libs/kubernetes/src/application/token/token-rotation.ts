@@ -40,7 +40,11 @@ export class TokenRotation {
       if (!made) await this.make(state.run, cluster, context);
       const now = made ? cluster : (await this.clusters.read(cluster.id))!;
       const told = state.nodes.filter((n) => !n.reported && n.phase !== 'skipped' && now.nodes.has(n.instanceId));
-      for (const { instanceId } of told) await this.give(now, instanceId, state.run);
+      await this.give(
+        now,
+        told.map((n) => n.instanceId),
+        state.run,
+      );
       return undefined;
     } catch (error) {
       return errorMessage(error).slice(0, 500);
@@ -111,9 +115,18 @@ export class TokenRotation {
     }
   }
 
-  private async give(cluster: Cluster, instanceId: string, generation: number): Promise<void> {
+  /** None of them starts without it any more: one that cannot be reached keeps it from no other. */
+  private async give(cluster: Cluster, servers: readonly string[], generation: number): Promise<void> {
     const token = await this.token(cluster.tokenChange!.ref);
-    await this.channel.ask(instanceId, { op: 'token', id: cluster.id, generation, token });
+    const without: string[] = [];
+    for (const server of servers) {
+      try {
+        await this.channel.ask(server, { op: 'token', id: cluster.id, generation, token });
+      } catch (error) {
+        without.push(`${server}: ${errorMessage(error)}`);
+      }
+    }
+    if (without.length > 0) throw new Error(`the new server token has not reached ${without.join('; ')}`);
   }
 
   private api(cluster: Cluster, instanceId: string): ServerTokenApi {

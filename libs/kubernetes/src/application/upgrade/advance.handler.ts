@@ -100,8 +100,7 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
     cluster: Cluster,
     context: CommandContext,
   ): Promise<[cluster: Cluster, trouble: string | undefined]> {
-    const begun = state.nodes.some((n) => n.phase === 'changing');
-    if (state.change.kind !== 'server_token' || !begun) return [cluster, undefined];
+    if (state.change.kind !== 'server_token' || !isBegun(state, cluster)) return [cluster, undefined];
     const trouble = await this.tokens.prepare(state, cluster, derive(context, 'token'));
     return [(await this.clusters.read(cluster.id)) ?? cluster, trouble];
   }
@@ -175,6 +174,16 @@ const GONE: NodeFacts = {
   ...{ member: false, drain: 'none', cordoned: false, changed: false, healthy: false },
   ...{ detail: 'the cluster is gone', failure: null },
 };
+/**
+ * From the first node on, and from then on also while none is being changed: a server that was away when the token was given
+ * out comes up with nothing else, and as long as it is not up no other node may begin.
+ */
+const isBegun = (state: Rollout, { tokenChange }: Cluster): boolean => {
+  const phase = tokenChange?.run === state.run ? tokenChange.phase : undefined;
+  if (phase === 'made' || (phase === 'chosen' && state.status === 'running')) return true;
+  return state.nodes.some((n) => n.phase === 'changing');
+};
+
 /** Of a cluster that is gone: what was under way is skipped, so that the rollout comes to its end. */
 const nobody = (state: Rollout): Facts => new Map(state.nodes.map((n) => [n.instanceId, GONE]));
 
