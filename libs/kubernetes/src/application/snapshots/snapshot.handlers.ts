@@ -28,6 +28,12 @@ const later = (reason: string): CommandResult<void> => ({
   refusal: refusal(503, 'snapshot_not_possible_now', reason),
 });
 
+/** A snapshot that is written down with another token than it was made with cannot be restored: it is made later instead. */
+const mustKnowToken = (before: Cluster, now: Cluster | undefined): void => {
+  if (now?.serverTokenRef === before.serverTokenRef && now.tokenChange?.phase !== 'chosen') return;
+  throw new Error('the server token of the cluster is being changed: the snapshot is made when that has ended');
+};
+
 /** What the handlers of snapshots and restores share. */
 @Injectable()
 export class SnapshotWork {
@@ -144,11 +150,17 @@ export class SaveSnapshotHandler implements ICommandHandler<SaveSnapshot> {
     tokens: readonly string[],
     context: CommandContext,
   ) {
+    mustKnowToken(cluster, cluster);
     const server = Clusters.servers(cluster).find((one) => this.work.link.liveness(one).connected);
     if (server === undefined) throw new Error('no server of the cluster has a connected agent');
     const api = this.work.api(cluster, server, tokens);
     // Made already, when the answer of an earlier try was lost.
-    const file = (await api.list()).find((name) => name.startsWith(`${before.name}-`)) ?? (await api.save(before.name));
+    const made = (await api.list()).find((name) => name.startsWith(`${before.name}-`));
+    // With which token, nobody knows where it was ever changed.
+    const isOfAnyToken = made !== undefined && cluster.tokenChange !== null;
+    if (isOfAnyToken) await api.delete(made);
+    const file = made === undefined || isOfAnyToken ? await api.save(before.name) : made;
+    mustKnowToken(cluster, await this.work.clusters.read(cluster.id));
     const data = {
       snapshot_id: id,
       cluster_id: before.clusterId as never,
