@@ -1,4 +1,4 @@
-import { uuidOf, type AccountId, type Clock, type Ids, type Log } from '#kernel';
+import { deterministicUuid, type AccountId, type Clock, type Ids, type Log } from '#kernel';
 import type { Transactor } from '#processing';
 import { DEFAULT_ACCOUNT_ID } from '../application/bootstrap.js';
 import { loginRefusals } from '../domain/login/refusals.js';
@@ -6,6 +6,11 @@ import { loginRefusals } from '../domain/login/refusals.js';
 const WINDOW_MS = 60_000;
 /** Events of this kind that one process writes a minute: anybody can be refused as often as they like. */
 const PER_WINDOW = 20;
+const HOUR_MS = 3_600_000;
+
+/** A stream is read as a whole to write one more event, and anybody can make this one longer: each hour has its own. */
+const streamAt = (accountId: AccountId, nowMs: number): string =>
+  `login-${deterministicUuid('login-refusals', accountId, Math.floor(nowMs / HOUR_MS))}`;
 
 interface Parts {
   readonly client: { readonly issuer: string };
@@ -41,7 +46,7 @@ export class LoginRefusals {
     this.notTold = 0;
     const id = ids.uuid();
     const data = { method: 'oidc', issuer: client.issuer, code, subject, address, not_told } as const;
-    await transactor.transact(`login-${uuidOf(accountId)}`, loginRefusals, data, {
+    await transactor.transact(streamAt(accountId, nowMs), loginRefusals, data, {
       ...{ commandId: id, correlationId: id, causationId: id, accountId, nowMs },
       actor: { kind: 'system', id: 'platform' },
     });

@@ -19,6 +19,8 @@ const KEPT_MS = 600_000;
 /** What the provider says of itself; asked for anew every ten minutes. */
 export class ProviderDiscovery {
   private kept: { readonly metadata: ProviderMetadata; readonly untilMs: number } | undefined;
+  /** Anybody can begin logins, and a provider that is slow is asked once for all of them. */
+  private reading: Promise<ProviderMetadata> | undefined;
 
   constructor(
     private readonly issuer: string,
@@ -28,7 +30,8 @@ export class ProviderDiscovery {
   async find(): Promise<ProviderMetadata> {
     const now = this.clock.monotonicMs();
     if (this.kept !== undefined && now < this.kept.untilMs) return this.kept.metadata;
-    const found = await this.read();
+    this.reading ??= this.read().finally(() => (this.reading = undefined));
+    const found = await this.reading;
     this.kept = { metadata: found, untilMs: now + KEPT_MS };
     return found;
   }

@@ -170,6 +170,18 @@ describe('somebody whom a rule lets in', () => {
     expect(await codeOf(logIn(world, { groups: undefined }))).toBe('userinfo_mismatch');
   });
 
+  it('has the address that was verified, not another one that stands beside it', async () => {
+    const world = await setUp();
+    const codeWith = (over: JWTPayload) => codeOf(logIn(world, { groups: [], ...over }));
+    provider.userinfo = { sub: 'sub-1', email: 'me@elsewhere.test', email_verified: true };
+    expect(await codeWith({ email: 'boss@example.com' })).toBe('login_not_mapped');
+    provider.userinfo = { sub: 'sub-1', email: 'boss@example.com', email_verified: false };
+    expect(await codeWith({ email_verified: true })).toBe('login_not_mapped');
+    provider.userinfo = { sub: 'sub-1', email: 'me@example.com', email_verified: true };
+    expect(await codeWith({ email: 'me@example.com' })).toBe('let in');
+    expect(await codeWith({})).toBe('let in');
+  });
+
   it('keeps at most twenty sessions', async () => {
     const world = await setUp();
     const tokens: string[] = [];
@@ -309,6 +321,11 @@ describe('a login is refused', () => {
     world.clock.advance(60_000);
     expect(await codeOf(attempt())).toBe('state_mismatch');
     expect((await told()).at(-1)?.data).toMatchObject({ code: 'state_mismatch', not_told: 10 });
+    // A stream is read as a whole: one that anybody can make longer must not grow for ever.
+    world.clock.advance(3_600_000);
+    expect(await codeOf(attempt())).toBe('login_expired');
+    const streams = (await told()).map(({ stream, version }) => [stream, version]);
+    expect(streams.at(-1)).toEqual([expect.not.stringMatching(String(streams[0]![0])), 1]);
   });
 });
 
@@ -326,6 +343,12 @@ describe('a provider', () => {
     provider.answer = async () => ({ status: 500, body: {} });
     expect(await codeOf(other.login.finish(request, ADDRESS))).toBe('oidc_unavailable');
     expect((await other.kinds()).filter(({ type }) => type === 'system.login.refused')).toEqual([]);
+  });
+
+  it('that is slow is asked once, however many logins are begun meanwhile', async () => {
+    const world = await setUp();
+    await Promise.all(Array.from({ length: 5 }, () => begun(world)));
+    expect(provider.descriptions).toBe(1);
   });
 
   it('is shown the client secret as it wishes, and no secret where there is none', async () => {

@@ -19,6 +19,12 @@ const MAX_TOKEN = 64 * 1024;
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value.length <= MAX_TOKEN ? value : undefined;
 
+/** That an address is verified is said of that one: what the userinfo says of its own holds for no other in the ID token. */
+const isVerified = (claims: Claims, userinfo: Claims): unknown => {
+  if (claims['email'] === undefined) return userinfo['email_verified'];
+  return claims['email_verified'] ?? (claims['email'] === userinfo['email'] ? userinfo['email_verified'] : undefined);
+};
+
 /** Such characters are safe in the header of every provider (RFC 6749, 2.3.1 and appendix B). */
 const formEncoded = (value: string): string => new URLSearchParams([['', value]]).toString().slice(1);
 
@@ -54,7 +60,8 @@ export class OidcProvider {
     const { id_token, access_token } = await this.exchange(metadata, login, code, verifier);
     const keys = this.keysAt(metadata.jwks_uri);
     const claims = await verifyIdToken(id_token, keys, { issuer, clientId, nonce: login.nonce }, this.clock);
-    return { ...(await this.userinfo(metadata, access_token, claims.sub)), ...claims };
+    const userinfo = await this.userinfo(metadata, access_token, claims.sub);
+    return { ...userinfo, ...claims, email_verified: isVerified(claims, userinfo) };
   }
 
   private keysAt(uri: string): JWTVerifyGetKey {

@@ -32,6 +32,8 @@ export interface TokenRequest {
 export class ScriptedProvider {
   private readonly server: Server;
   readonly tokenRequests: TokenRequest[] = [];
+  /** How often it was asked what it is. */
+  descriptions = 0;
   /** What is published. */
   keys: Key[] = [];
   metadata: Record<string, unknown> = {};
@@ -62,6 +64,7 @@ export class ScriptedProvider {
   private async respond(request: IncomingMessage): Promise<{ readonly status?: number; readonly body: unknown }> {
     switch (request.url) {
       case '/.well-known/openid-configuration':
+        this.descriptions++;
         return { body: this.description() };
       case '/jwks':
         return { body: { keys: this.keys.map(({ jwk }) => jwk) } };
