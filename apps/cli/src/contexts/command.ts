@@ -66,15 +66,28 @@ const urlOf = ({ env, flags }: ContextCommand, verb: 'add' | 'login', name: stri
 const knownUrl = (env: ContextCommand['env'], name: string | undefined): string | undefined => {
   const { current, contexts } = readContexts(env);
   const one = name ?? current;
-  return (
-    (one !== undefined && Object.hasOwn(contexts, one) ? contexts[one]?.url : undefined) ??
-    (env.DROVER_URL || undefined)
+  const known = one !== undefined && Object.hasOwn(contexts, one) ? contexts[one]?.url : undefined;
+  const meant = env.DROVER_URL?.replace(/\/+$/, '') || undefined;
+  if (name !== undefined || known === undefined || meant === undefined || known === meant) return known ?? meant;
+  throw usage(
+    'which platform?',
+    `DROVER_URL is ${meant}, and ${one} is ${known}: give --url, or the name of a context`,
   );
+};
+
+/** `--context` and DROVER_CONTEXT say which one is meant here as everywhere. */
+const askedIn = (
+  { flags, env }: ContextCommand,
+  verb: 'add' | 'login',
+  rest: readonly string[],
+): string | undefined => {
+  if (rest[0] !== undefined || verb === 'add') return rest[0];
+  return flags.context ?? (flags.url === undefined ? env.DROVER_CONTEXT || undefined : undefined);
 };
 
 const nameOf = (command: ContextCommand, verb: 'add' | 'login', rest: readonly string[]): string => {
   const again = verb === 'login' && command.flags.url === undefined ? readContexts(command.env).current : undefined;
-  const name = rest[0] ?? (verb === 'login' ? (again ?? 'default') : '');
+  const name = askedIn(command, verb, rest) ?? (verb === 'login' ? (again ?? 'default') : '');
   if (NAME.test(name) && rest.length <= 1) return name;
   throw usage(`${rest.join(' ')}`, 'a context has one name: letters, digits, . _ -');
 };
@@ -83,7 +96,7 @@ const add = async (command: ContextCommand, verb: 'add' | 'login', words: readon
   const { env, out, stdin, flags } = command;
   const { fromStdin, rest, ...how } = loginOptions(words);
   const name = nameOf(command, verb, rest);
-  const url = urlOf(command, verb, rest[0]);
+  const url = urlOf(command, verb, askedIn(command, verb, rest));
   if (flags.tokenFile !== undefined)
     throw usage('--token-file', 'a context keeps its token: pipe it in with --token-stdin');
   const given = fromStdin ? await readToken(stdin) : undefined;

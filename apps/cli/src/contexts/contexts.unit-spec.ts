@@ -69,6 +69,25 @@ it('keeps what a login with a browser gave, and logs in again where it was', asy
   ]);
 });
 
+it('logs in where it is told to, and gives no token to another platform', async () => {
+  const seen: string[] = [];
+  const check = async (url: string) => void seen.push(url);
+  await context('login prod --url https://prod.test --token-stdin', { token: 'p', check });
+  await context('add lab --url http://lab.test');
+  const flags = { json: false, context: 'lab' };
+  await context('login --token-stdin', { token: 'l', check, flags });
+  const env = { HOME: home, DROVER_CONTEXT: 'lab' };
+  await context('login --token-stdin', { token: 'l2', check, env });
+  expect(settings({ context: 'prod' })).toMatchObject({ url: 'https://prod.test', token: 'p' });
+  expect(settings({ context: 'lab' })).toMatchObject({ url: 'http://lab.test', token: 'l2' });
+  const elsewhere = { HOME: home, DROVER_URL: 'http://other.test' };
+  await expect(context('login --token-stdin', { token: 'o', check, env: elsewhere })).rejects.toMatchObject({
+    exitCode: 2,
+    why: expect.stringContaining('http://other.test'),
+  });
+  expect(seen).toEqual(['https://prod.test', 'http://lab.test', 'http://lab.test']);
+});
+
 it('changes the current one and forgets', async () => {
   await context('login prod --url https://prod.test --token-stdin', { token: 'p' });
   await context('add lab --url http://lab.test --token-stdin', { token: 'l' });

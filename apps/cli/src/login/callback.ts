@@ -37,7 +37,9 @@ export class Callback {
   static async listen(port: number): Promise<Callback> {
     let handle: Parameters<Callback['settle']>[0] = () => undefined;
     const server = createServer((request, response) => {
-      const shown = request.method === 'GET' ? handle(new URL(request.url ?? '/', 'http://127.0.0.1')) : undefined;
+      // Any page of a browser may ask here, for what is no address too.
+      const url = request.method === 'GET' ? URL.parse(request.url ?? '/', 'http://127.0.0.1') : null;
+      const shown = url === null ? undefined : handle(url);
       const headers = {
         'content-type': 'text/html; charset=utf-8',
         'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",

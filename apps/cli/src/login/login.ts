@@ -33,9 +33,9 @@ interface Started {
 const PATIENCE_MS = 600_000;
 
 /** What somebody copies from the address bar of a browser on another machine. */
-const typedIn = async ({ stdin, progress }: BrowserLogin, state: string): Promise<Came> => {
+const typedIn = async ({ stdin, progress }: BrowserLogin, state: string, signal: AbortSignal): Promise<Came> => {
   progress('The browser ends at an address that begins with http://127.0.0.1 and may show an error. Paste it here:');
-  const lines = createInterface({ input: stdin });
+  const lines = createInterface({ input: stdin, signal });
   for await (const line of lines) {
     if (line.trim() === '') continue;
     lines.close();
@@ -65,27 +65,43 @@ const patiently = async <T>(answer: Promise<T>): Promise<T> => {
   }
 };
 
+/** A platform says where to go, and not what else of this machine is opened. */
+const pageAt = (text: unknown): string => {
+  const url = URL.parse(String(text));
+  if (url !== null && /^https?:$/.test(url.protocol)) return url.href;
+  throw new CliError(
+    'the platform names no page to log in at',
+    'it is no http:// or https:// address',
+    'check --url',
+    3,
+  );
+};
+
 /** Authorization code with PKCE; the verifier stays in this process. */
 export const browserLogin = async (login: BrowserLogin): Promise<LoggedIn> => {
   const verifier = randomBytes(32).toString('base64url');
   const code_challenge = createHash('sha256').update(verifier).digest('base64url');
   const callback = await Callback.listen(login.port);
+  const over = new AbortController();
   try {
     const redirect_uri = callback.redirectUri;
     const started = (await postPublic(login.url, 'login/oidc/start', {
       redirect_uri,
       code_challenge,
     })) as unknown as Started;
-    const { authorization_url, state } = started;
+    const { state } = started;
+    const authorization_url = pageAt(started.authorization_url);
     const answer = callback.answer(state);
     const opened = login.browser && (await openBrowser(authorization_url, login.env));
     login.progress(
       `${opened ? 'A browser opens. If it does not, open' : 'Open'} this address:\n\n  ${authorization_url}\n`,
     );
-    const came = await patiently(login.browser ? answer : Promise.race([answer, typedIn(login, state)]));
+    const came = await patiently(login.browser ? answer : Promise.race([answer, typedIn(login, state, over.signal)]));
     const finish = { ...came, login: started.login, code_verifier: verifier };
     return (await postPublic(login.url, 'login/oidc/finish', finish)) as unknown as LoggedIn;
   } finally {
+    // Whoever waits for a line would keep this program from ending.
+    over.abort();
     callback.close();
   }
 };
