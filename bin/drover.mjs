@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Runs the CLI on Node 24: on an older node it starts itself again on the one that `npm ci` installed.
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import module from 'node:module';
 import { dirname, join } from 'node:path';
@@ -20,6 +20,15 @@ const node24 = () => {
   process.exit(2);
 };
 
+/** With the home of another (sudo -E) it would be their folder, and what lies there runs. */
+const isMine = (folder) => {
+  try {
+    return statSync(folder).uid === process.getuid?.();
+  } catch {
+    return false;
+  }
+};
+
 const bundled = node24();
 if (!existsSync(cli)) {
   process.stderr.write('drover: building first (once)\n');
@@ -36,7 +45,7 @@ if (!existsSync(cli)) {
 
 if (bundled === undefined) {
   // Compiled once, not at every command. In the user's own folder: what lies in /tmp anybody may have written.
-  if (process.env.HOME) module.enableCompileCache?.(join(homedir(), '.cache/drover/compiled'));
+  if (process.env.HOME && isMine(homedir())) module.enableCompileCache?.(join(homedir(), '.cache/drover/compiled'));
   const { main } = await import(pathToFileURL(cli).href);
   main(args);
 } else {

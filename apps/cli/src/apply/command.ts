@@ -59,7 +59,11 @@ const flagsOf = (words: readonly string[]): Flags => {
 const SIGN = { create: '+', update: '~', delete: '-' } as const;
 const COLOUR = { create: undefined, update: 'yellow', delete: 'red' } as const;
 
-const value = (of: unknown): string => (of === null || of === undefined ? 'nothing' : JSON.stringify(of));
+/** What is shown ends in the logs of CI systems; what a module's config holds may be a password. */
+const HIDDEN = /token|secret|password|passphrase|private|credential|kubeconfig|^datastore_endpoint$|(^|_)key$/i;
+const hidden = (name: string, of: unknown): unknown => (HIDDEN.test(name) && typeof of === 'string' ? '[hidden]' : of);
+
+const value = (of: unknown): string => (of === null || of === undefined ? 'nothing' : JSON.stringify(of, hidden));
 
 const changeLine = ({ field, before, after }: FieldChange, isNew: boolean): string =>
   isNew ? `    ${field}: ${value(after)}` : `    ${field}: ${value(before)} → ${value(after)}`;
@@ -75,8 +79,7 @@ const show = async (cli: Cli, steps: readonly Step[]): Promise<void> => {
     key,
     change,
     tool,
-    arguments: args,
-    changes,
+    ...(JSON.parse(JSON.stringify({ arguments: args, changes }, hidden)) as object),
     at,
   }));
   if (cli.settings.json) await cli.out(JSON.stringify({ success: true, data: { steps: plain } }));
@@ -99,9 +102,10 @@ const remembered = (record: ApplyRecord, step: Step, data: Thing): ApplyRecord =
   };
 };
 
+/** There is none while the grant waits for an approval. */
 const keepSecret = (step: Step, data: Thing): void => {
-  if (step.secretTo === undefined) return;
-  writeFileSync(step.secretTo, `${String(data.bootstrap_url)}\n`, { mode: 0o600, flag: 'wx' });
+  if (step.secretTo === undefined || typeof data.bootstrap_url !== 'string') return;
+  writeFileSync(step.secretTo, `${data.bootstrap_url}\n`, { mode: 0o600, flag: 'wx' });
 };
 
 const failedAt = (step: Step, done: number, total: number, error: CliError): CliError => {
