@@ -27,6 +27,11 @@ const gauges = (registry: Registry) => {
       'Events of the log that a projection has not handled yet; state is read or building',
       ['projection', 'version', 'state'],
     ),
+    projectionLagSeconds: gauge(
+      'drover_projection_lag_seconds',
+      'For how long the first event that a projection has not handled has been in the log; state is read or building',
+      ['projection', 'version', 'state'],
+    ),
     skipped: gauge(
       'drover_projection_skipped_events',
       'Events that a projection passed because an operator ordered so',
@@ -67,13 +72,14 @@ export class ProcessingMetrics {
   }
 
   private async refreshProjections(): Promise<void> {
-    const { projectionLag, skipped } = this.gauges;
+    const { projectionLag, projectionLagSeconds, skipped } = this.gauges;
     const reports = await this.facts.projectionReports();
-    projectionLag.reset();
-    skipped.reset();
-    for (const { name, version, isRead, behind, skipped: passed } of reports) {
-      const state = isRead ? 'read' : 'building';
-      if (behind !== undefined) projectionLag.set({ projection: name, version: String(version), state }, behind);
+    for (const gauge of [projectionLag, projectionLagSeconds, skipped]) gauge.reset();
+    for (const { name, version, isRead, behind, waitingSince, skipped: passed } of reports) {
+      const labels = { projection: name, version: String(version), state: isRead ? 'read' : 'building' };
+      if (behind !== undefined) projectionLag.set(labels, behind);
+      const waitedMs = waitingSince === undefined ? 0 : this.clock.wallMs() - Date.parse(waitingSince);
+      projectionLagSeconds.set(labels, Math.max(0, waitedMs) / 1_000);
       if (isRead) skipped.set({ projection: name }, passed.length);
     }
   }

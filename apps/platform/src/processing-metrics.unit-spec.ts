@@ -11,7 +11,9 @@ const fault = (name: string, attempts: number, sinceMs: number) => ({
   attempts,
   sinceMs,
 });
-const table = (name: string, behind: number | undefined) => ({ name, version: 1, isRead: true, behind, skipped: [] });
+const table = (name: string, behind: number | undefined, waitingSince?: string) => ({
+  ...{ name, version: 1, isRead: true, behind, skipped: [], waitingSince },
+});
 
 const scraped = async (status: object, reports: readonly object[]) => {
   const registry = new Registry();
@@ -23,12 +25,15 @@ const scraped = async (status: object, reports: readonly object[]) => {
   return (await registry.metrics()).split('\n').filter((line) => !line.startsWith('#') && line.includes('{'));
 };
 
-it('says nothing of a lag that is not known, instead of 0', async () => {
+it('says nothing of a lag that is not known, instead of 0, but always for how long an event has waited', async () => {
   const lanes = [lane('projection:a_v1', undefined), lane('projection:b_v1', 0), lane('projection:c_v1', 4)];
-  expect(await scraped({ lanes }, [table('a', undefined), table('b', 0)])).toEqual([
+  const waiting = table('a', undefined, '1970-01-01T00:00:02.500Z');
+  expect(await scraped({ lanes }, [waiting, table('b', 0)])).toEqual([
     'drover_processing_lag_events{lane="projection:b_v1"} 0',
     'drover_processing_lag_events{lane="projection:c_v1"} 4',
     'drover_projection_lag_events{projection="b",version="1",state="read"} 0',
+    'drover_projection_lag_seconds{projection="a",version="1",state="read"} 7.5',
+    'drover_projection_lag_seconds{projection="b",version="1",state="read"} 0',
     'drover_projection_skipped_events{projection="a"} 0',
     'drover_projection_skipped_events{projection="b"} 0',
   ]);

@@ -13,6 +13,7 @@ interface Row {
   readonly status: string;
   readonly skipped: number;
   readonly lag: number;
+  readonly waiting_since: string | null;
   readonly fault: string | null;
   readonly fault_position: string | null;
   readonly digest?: string;
@@ -71,6 +72,7 @@ it('shows a poison event, lets an operator skip it, keeps who and why, and rebui
   await until('stands still', async () => (await row('fleet_nodes')).status === 'faulted');
   const faulted = await row('fleet_nodes');
   expect(faulted.fault).toMatch(/unicode/i);
+  expect(Date.parse(faulted.waiting_since!)).toBeLessThanOrEqual(Date.now());
   expect((await list()).filter((r) => r.status === 'faulted').map((r) => r.name)).toEqual(['fleet_nodes']);
   const health = (await drover.rest('platform_health', {})).body.data as { status: string; problems: string[] };
   expect(health.status).toBe('degraded');
@@ -93,6 +95,7 @@ it('shows a poison event, lets an operator skip it, keeps who and why, and rebui
   expect((await skip({ projection: 'fleet_instances', position })).body.error.code).toBe('not_faulted');
   expect((await skip({ projection: 'fleet_nodes', position })).status).toBe(200);
   await until('goes on', async () => (await row('fleet_nodes')).status === 'live');
+  expect((await row('fleet_nodes')).waiting_since).toBeNull();
   const nodes = (await drover.rest('system_list_nodes', {})).body.data['nodes'] as { name: string }[];
   expect(nodes.map((node) => node.name)).toEqual(['before', 'after']);
   const { events } = (await drover.rest('recent_events', { kind_prefix: 'system.projection' })).body.data as {

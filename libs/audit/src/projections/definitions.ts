@@ -14,6 +14,7 @@ const projection = z.object({
     .int()
     .nullable()
     .describe('Events of the log that it has not handled yet; null where they cannot be counted'),
+  waiting_since: z.string().nullable().describe('When the first of them was recorded; null when there is none'),
   skipped: z.number().int().describe('Events that it passed because an operator ordered so'),
   fault: z.string().nullable(),
   fault_position: z.string().nullable().describe('Of the event that it cannot digest'),

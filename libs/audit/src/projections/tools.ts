@@ -10,13 +10,14 @@ type Handler<T extends { readonly input: z.ZodObject; readonly output: z.ZodObje
   T['output']
 >;
 
-const rowOf = ({ name, version, table, state, position, behind, skipped, fault }: ProjectionReport) => ({
+const rowOf = ({ name, version, table, state, position, behind, waitingSince, skipped, fault }: ProjectionReport) => ({
   name,
   version,
   status: state,
   position: String(position),
   table,
   lag: behind ?? null,
+  waiting_since: waitingSince ?? null,
   skipped: skipped.length,
   fault: fault?.error ?? null,
   fault_position: fault === undefined ? null : String(fault.position),

@@ -11,6 +11,8 @@ export interface ProjectionReport extends Omit<TableReport, 'state'> {
   readonly isRead: boolean;
   /** Events not applied yet; undefined where positions have gaps and cannot be counted. */
   readonly behind: number | undefined;
+  /** When the first event that it has not applied was recorded; undefined when there is none. Known on every store. */
+  readonly waitingSince: string | undefined;
   readonly fault: Fault | undefined;
 }
 
@@ -30,8 +32,16 @@ export interface ReportSources {
 /** Read from the database, so that a process that does not lead knows as much as the one that does. */
 export const projectionReports = async ({ store, storage }: ReportSources): Promise<readonly ProjectionReport[]> => {
   const [faults, tables, head] = await Promise.all([storage.faults.list(), storage.readModels.tables(), store.head()]);
-  return tables.map((table) => reportOf(table, head, faults, store.capabilities.densePositions));
+  return Promise.all(
+    tables.map(async (table) => {
+      const report = reportOf(table, head, faults, store.capabilities.densePositions);
+      return { ...report, waitingSince: await nextRecordedAt(store, table.position, head) };
+    }),
+  );
 };
+
+const nextRecordedAt = async (store: EventStore, at: Position, head: Position): Promise<string | undefined> =>
+  at >= head ? undefined : (await store.readAll(at, { limit: 1 })).events[0]?.recordedAt;
 
 export const poisonOf = async (sources: ReportSources, name: string): Promise<Poison | undefined> => {
   const faulted = (await projectionReports(sources)).filter((r) => r.name === name && r.fault !== undefined);
@@ -57,7 +67,7 @@ const reportOf = (
   head: Position,
   faults: readonly Fault[],
   densePositions: boolean,
-): ProjectionReport => {
+): Omit<ProjectionReport, 'waitingSince'> => {
   const fault = faults.find((f) => f.lane === `projection:${table.table}`);
   const isRead = table.state === 'active';
   const caughtUp = table.position >= head ? 'live' : 'catching_up';
