@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { found } from './found.js';
 import type { Mutant } from './mutants.js';
 import { play } from './run-schedule.js';
-import { estranged, mumbled, schedules, type Schedule } from './schedules.js';
+import { estranged, laden, mumbled, schedules, type Schedule } from './schedules.js';
 import { makeTemplate, type Template } from './template.js';
 
 /** Long: `npm run soak -- failover-sim --schedules 10000`. */
@@ -26,6 +26,13 @@ describe('failover under random schedules, with the agentsâ€™ and the platformâ€
     await fc.assert(property, { numRuns: RUNS, seed: SEED });
     // The VIP did move in there.
     expect(epochs).toBeGreaterThan(RUNS * 1.2);
+  }, 120_000);
+
+  it('holds where everybody is slow: disks that need seconds, answers that come after the lease', async () => {
+    const property = fc.asyncProperty(laden, async (schedule) => {
+      expect((await run(schedule)).violations).toEqual([]);
+    });
+    await fc.assert(property, { numRuns: 6, seed: SEED });
   }, 120_000);
 
   it.each(found)('holds and settles where it once did not: %s', async (_, schedule) => {

@@ -22,6 +22,9 @@ export interface Schedule {
   readonly seed: number;
   readonly loss: number;
   readonly maxDelayMs: number;
+  /** At most, where it is not as usual: what a write to a disk takes, and a message between an agent and the platform. */
+  readonly diskMs?: number;
+  readonly controlMs?: number;
   readonly events: readonly SimEvent[];
 }
 
@@ -109,9 +112,22 @@ export const mumbled: fc.Arbitrary<Schedule> = fc
     ],
   }));
 
+/**
+ * Everybody is busy: a new holder answers long before it has that on disk, and witnesses answer after the lease, or after
+ * another one was asked again.
+ */
+export const laden: fc.Arbitrary<Schedule> = fc
+  .record({
+    schedule: anything,
+    diskMs: fc.constantFrom(100, 600, 2_000),
+    controlMs: fc.constantFrom(30, 300, 1_200),
+  })
+  .map(({ schedule, ...slow }) => ({ ...schedule, ...slow }));
+
 /** Beats, losses, doubles, reorders, pauses of up to 4 s, restarts, clock steps, cuts, moves, and a platform that dies. */
 export const schedules: fc.Arbitrary<Schedule> = fc.oneof(
   { weight: 6, arbitrary: anything },
   { weight: 1, arbitrary: estranged },
   { weight: 1, arbitrary: mumbled },
+  { weight: 1, arbitrary: laden },
 );

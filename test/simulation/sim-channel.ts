@@ -9,6 +9,8 @@ export interface ChannelOptions {
   readonly random: Random;
   readonly agent: Zone;
   readonly platform: Zone;
+  /** A message is under way for that long at most. */
+  delayMs(): number;
   /** Until when nothing gets through either way. */
   cutUntil(): number;
   /** True when the agent is to refuse this message: the stream goes on without it. */
@@ -84,6 +86,6 @@ export class SimChannel {
   }
 
   private delay(): number {
-    return 0.3 + this.o.random.unit() ** 4 * 30;
+    return 0.3 + this.o.random.unit() ** 4 * this.o.delayMs();
   }
 }

@@ -21,6 +21,7 @@ export interface MachineDeps {
   readonly random: Random;
   readonly mutant: Mutant | undefined;
   readonly identity: Identity;
+  diskMs(): number;
   connect(machine: SimMachine, zone: Zone, handlers: SyncHandlers): SyncStream;
   wrote(machine: SimMachine): void;
 }
@@ -191,7 +192,7 @@ export class SimMachine {
     return {
       read: async (path) => files.get(path),
       write: async (path, data) => {
-        await zone.sleep(deps.random.unit() ** 3 * 15);
+        await zone.sleep(deps.random.unit() ** 3 * deps.diskMs());
         if (deps.mutant === 'promise_not_persisted' && path.endsWith('promises.json')) return;
         files.set(path, Buffer.from(data as string));
       },

@@ -96,6 +96,7 @@ export class SimWorld {
       random,
       mutant,
       identity: template.identity,
+      diskMs: () => (this.healed ? undefined : this.schedule.diskMs) ?? 15,
       connect: (m, zone, handlers) => this.connect(m, zone, handlers),
       wrote: (m) => this.checkRoutes(m),
     });
@@ -116,6 +117,7 @@ export class SimWorld {
       random: this.random,
       agent: zone,
       platform: platform.zone,
+      delayMs: () => (this.healed ? undefined : this.schedule.controlMs) ?? 30,
       cutUntil,
       refuses: (message) => this.refuses(id, message),
       handlers: this.mutant === 'delta_without_base' ? this.credulously(id, handlers) : handlers,
