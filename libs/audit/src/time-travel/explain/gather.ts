@@ -25,7 +25,9 @@ const BESIDE: Readonly<Record<string, readonly string[]>> = {
   instance: ['instance_receipts', 'k3s_node'],
   cluster: ['cluster_rollout'],
 };
-const ENTITY = /^(instance|cluster|virtual_ip|sdwan_peer|sdwan_network|node|template|operator)-[0-9a-f-]{36}$/;
+/** What is read when it is mentioned. */
+const ENTITY =
+  /^(instance|cluster|etcd_restore|virtual_ip|sdwan_peer|sdwan_network|node|template|operator)-[0-9a-f-]{36}$/;
 
 /**
  * Everything that concerns a subject, found by following ids from stream to stream instead of reading the log: its own stream

@@ -38,6 +38,22 @@ beforeAll(() => {
   happened(rollout, 'k3s.rollout.finished', { cluster_id: CLUSTER, outcome: 'completed' });
 });
 
+it('of a cluster holds its restores, which its schedule of snapshots has heard of', async () => {
+  const restore = `etcd_restore-${uuid(9)}`;
+  const before = log.length;
+  happened(restore, 'k3s.restore.requested', { restore_id: restore, cluster_id: CLUSTER, instance_id: ONE });
+  const { type, data, id } = log.at(-1)!;
+  const input = { kind: 'event', event: { type, data, id } };
+  happened(`pm_schedule-${CLUSTER}`, 'pm.input_received', { instance: CLUSTER, input });
+  happened(restore, 'k3s.restore.completed', { restore_id: restore, cluster_id: CLUSTER });
+  const { events, names } = await gather(store, ['schedule'], 'a', { kind: 'cluster', id: CLUSTER, name: 'prod' });
+  expect(kindsOf(events)).toEqual(expect.arrayContaining(['k3s.restore.requested', 'k3s.restore.completed']));
+  expect(phasesOf('cluster', events, names)).toContainEqual(
+    expect.objectContaining({ name: 'restoring', outcome: 'done', duration_ms: 2_000 }),
+  );
+  log.splice(before);
+});
+
 const ROLLOUT = ['started', 'node_progressed', 'node_progressed', 'finished'].map((step) => `k3s.rollout.${step}`);
 
 it('of a cluster holds its rollouts and what was done to its nodes, with how long a rollout took', async () => {

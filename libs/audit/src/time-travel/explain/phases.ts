@@ -99,6 +99,14 @@ const RULES: readonly Rule[] = [
     by: 'cluster_id',
   },
   {
+    name: 'restoring',
+    in: ['cluster'],
+    from: /k3s\.restore\.requested$/,
+    to: /k3s\.restore\.completed$/,
+    failed: /k3s\.restore\.failed$/,
+    by: 'stream',
+  },
+  {
     name: 'cluster degraded',
     in: ['cluster'],
     from: /k3s\.cluster\.degraded$/,

@@ -99,13 +99,17 @@ const arm = (state: Schedule, afterMs: number): ProcessOutput => {
   return dueMs === null ? { kind: 'cancel_timer', name: DUE } : { kind: 'timer', name: DUE, dueMs };
 };
 
-/** Makes a cluster's snapshots when its policy says so. One that fell into the platform's absence is made once, on return. */
+/**
+ * Makes a cluster's snapshots when its policy says so. One that fell into the platform's absence is made once, on return. Its inbox, one
+ * for each cluster, is also where the cluster's story finds the restores, whose streams bear ids of their own.
+ */
 export const snapshotSchedule = defineProcessManager<Schedule>({
   name: 'kubernetes_snapshot_schedule',
   agentId: KUBERNETES_MANAGER_AGENT,
   correlate: (event) =>
     event.type === 'system.k3s.snapshot.policy_set' ||
     event.type === 'system.k3s.cluster.decommissioned' ||
+    event.type === 'system.k3s.restore.requested' ||
     (event.type === 'system.k3s.snapshot.requested' && event.data['trigger'] === 'schedule')
       ? String(event.data['cluster_id'])
       : undefined,
@@ -118,6 +122,7 @@ export const snapshotSchedule = defineProcessManager<Schedule>({
       return { state, outputs: [{ kind: 'command', type: RequestSnapshot.type, payload }] };
     }
     const { event } = input;
+    if (event.type === 'system.k3s.restore.requested') return { state, outputs: [] };
     const clusterId = String(event.data['cluster_id']);
     if (event.type === 'system.k3s.cluster.decommissioned')
       return {
