@@ -6,7 +6,7 @@ import { compiledCopy } from '../../../apps/platform/src/testing/compiled-copy.j
 
 /** Set when the real k3s is under test: it takes longer, and has none of the stand-in's knobs. */
 export const REAL_K3S = process.env['DROVER_K3S_BIN'];
-export const PATIENCE_MS = REAL_K3S === undefined ? 15_000 : 120_000;
+export const PATIENCE_MS = REAL_K3S === undefined ? 60_000 : 120_000;
 
 /** A command that goes on running on a machine, and all it said so far. */
 export interface Running {

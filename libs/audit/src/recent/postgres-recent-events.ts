@@ -32,15 +32,6 @@ export class PostgresRecentEvents implements RecentEvents {
     private readonly catalogue?: Pick<EventCatalogue, 'current'>,
   ) {}
 
-  /** Nothing is folded from what is shown here: an event of a later build is shown as it is stored, beside the others. */
-  private readable(stored: RecordedEvent): RecordedEvent {
-    try {
-      return this.catalogue?.current(stored) ?? stored;
-    } catch {
-      return stored;
-    }
-  }
-
   async find({ accountId, kindPrefix, limit, after }: RecentQuery): Promise<RecentPage> {
     const values: unknown[] = [accountId, kindPrefix, `%"${likeText(kindPrefix)}%`, limit];
     if (after !== undefined) values.push(String(after));
@@ -49,7 +40,7 @@ export class PostgresRecentEvents implements RecentEvents {
     if (after === undefined) found.reverse();
     const events = found.map((row) => {
       const stored = JSON.parse(row.envelope!) as RecordedEvent;
-      return viewOf(this.readable(stored));
+      return viewOf(this.catalogue === undefined ? stored : this.catalogue.current(stored));
     });
     const last = found.at(-1)?.position;
     const isFull = after !== undefined && found.length === limit && last != null;

@@ -143,10 +143,11 @@ export const hostileCases = (platform: () => TestPlatform): void => {
     };
     const hearing: Promise<void>[] = [];
     const always = { take: () => true };
+    const tellObservers = (tell: (observer: AgentObserver, who: AgentIdentity) => unknown) =>
+      void hearing.push(told((observer) => tell(observer, agent)));
     const record = {
       ...{ agent, news: always, logLines: always, adopt: () => undefined, receive: () => undefined },
-      notify: (tell: (observer: AgentObserver, who: AgentIdentity) => unknown) =>
-        void hearing.push(told((observer) => tell(observer, agent))),
+      ...{ notify: tellObservers, tell: tellObservers },
     };
     const session = { priority: () => undefined, bye: () => undefined, resync: () => undefined };
     const sync = async (message: Extract<NodeWrite, { kind: 'sync' }>['message']): Promise<void> => {
