@@ -12,6 +12,16 @@ export const underlayOf = (index: number) => ({
 });
 
 /**
+ * Link addresses that stay: a bridge without one takes its lowest port's, and when that port goes everybody has lost the
+ * gateway until neighbour discovery gives the old address up (15 to 45 s). A machine that comes back has its card's address.
+ */
+const GATEWAY_MAC = '02:77:00:00:00:01';
+const macOf = (index: number): string => {
+  const [high, low] = [(10 + index) >> 8, (10 + index) & 0xff].map((byte) => byte.toString(16).padStart(2, '0'));
+  return `02:77:00:01:${high}:${low}`;
+};
+
+/**
  * The lab's own corner of the machine: one user namespace (for ordinary users), network namespace and mount namespace,
  * anchored by a process. Its bridge is the underlay's switch. Everything dies with the anchors.
  */
@@ -28,7 +38,7 @@ export class Base {
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 tmpfs "${dir}/disks"
 ip link set lo up
-ip link add br0 type bridge mcast_snooping 0
+ip link add br0 address ${GATEWAY_MAC} type bridge mcast_snooping 0
 ip addr add ${GATEWAY_V4}/16 dev br0
 ip addr add fd77::1/64 dev br0 nodad
 ip link set br0 up
@@ -118,7 +128,7 @@ export class Host {
       'sh',
       '-ec',
       // A namespace that just died may still be on its way out, and its end of the link with it.
-      `ip link del p${this.index} 2>/dev/null || true; ip link add p${this.index} type veth peer name eth0 netns ${this.init}; ip link set p${this.index} master br0 up`,
+      `ip link del p${this.index} 2>/dev/null || true; ip link add p${this.index} type veth peer name eth0 address ${macOf(this.index)} netns ${this.init}; ip link set p${this.index} master br0 up`,
     ]);
     const first = this.v6Only ? '' : `ip addr add ${v4}/16 dev eth0; `;
     await must(this.wrap(['sh', '-ec', `${first}ip addr add ${v6}/64 dev eth0 nodad; ip link set eth0 up`]));
