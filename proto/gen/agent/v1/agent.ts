@@ -46,6 +46,8 @@ export enum Phase {
   PHASE_FAILED = 7,
   /** PHASE_ROTATED - The runtime's certificates were made anew, as the section asked; a server reports its new kubeconfig. */
   PHASE_ROTATED = 8,
+  /** PHASE_WIPED - The instance is over, and the agent has taken away what it brought: its last word. With no runtime. */
+  PHASE_WIPED = 9,
   UNRECOGNIZED = -1,
 }
 
@@ -100,7 +102,12 @@ export interface ReportPhaseRequest {
     | number
     | undefined;
   /** rotated: K3s runs with the server token of this generation. */
-  tokenGeneration?: number | undefined;
+  tokenGeneration?:
+    | number
+    | undefined;
+  /** wiped: what was taken away, and what is still there with the reason, in words. */
+  removed: string[];
+  left: string[];
 }
 
 export interface ReportPhaseResponse {
@@ -803,6 +810,8 @@ function createBaseReportPhaseRequest(): ReportPhaseRequest {
     certificateGeneration: undefined,
     certificatesEndMs: undefined,
     tokenGeneration: undefined,
+    removed: [],
+    left: [],
   };
 }
 
@@ -855,6 +864,12 @@ export const ReportPhaseRequest: MessageFns<ReportPhaseRequest> = {
     }
     if (message.tokenGeneration !== undefined) {
       writer.uint32(256).uint32(message.tokenGeneration);
+    }
+    for (const v of message.removed) {
+      writer.uint32(266).string(v!);
+    }
+    for (const v of message.left) {
+      writer.uint32(274).string(v!);
     }
     return writer;
   },
@@ -1000,6 +1015,22 @@ export const ReportPhaseRequest: MessageFns<ReportPhaseRequest> = {
             message.tokenGeneration = reader.uint32();
             continue;
           }
+          case 33: {
+            if (tag !== 266) {
+              break;
+            }
+
+            message.removed.push(reader.string());
+            continue;
+          }
+          case 34: {
+            if (tag !== 274) {
+              break;
+            }
+
+            message.left.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1033,6 +1064,8 @@ export const ReportPhaseRequest: MessageFns<ReportPhaseRequest> = {
     message.certificateGeneration = object.certificateGeneration ?? undefined;
     message.certificatesEndMs = object.certificatesEndMs ?? undefined;
     message.tokenGeneration = object.tokenGeneration ?? undefined;
+    message.removed = object.removed?.map((e) => e) || [];
+    message.left = object.left?.map((e) => e) || [];
     return message;
   },
 };
