@@ -16,6 +16,12 @@ export interface Files {
   digest(path: string): Promise<string | undefined>;
   /** Makes `path` a symbolic link to `target`, atomically, whatever it was before. */
   link(target: string, path: string): Promise<void>;
+  /** Where a symbolic link leads; undefined when there is none. */
+  linkTarget(path: string): Promise<string | undefined>;
+  /** Names in a folder, sorted; none when there is no such folder. */
+  list(path: string): Promise<readonly string[]>;
+  /** Takes a folder away if nothing is in it. */
+  removeIfEmpty(path: string): Promise<void>;
 }
 
 export interface RunResult {
@@ -50,7 +56,8 @@ export interface PipedHandlers {
 
 /** Starting and watching processes. Nothing here goes through a shell. */
 export interface Processes {
-  run(command: string, args: readonly string[], input?: string): Promise<RunResult>;
+  /** Ended after 30 s; or killed after `limitMs`, whatever state it is in, where it must do nothing more after that. */
+  run(command: string, args: readonly string[], input?: string, limitMs?: number): Promise<RunResult>;
   /** A process that outlives the agent: its own session, no pipes to the agent. Rejects when it cannot be started. */
   spawnDetached(command: string, args: readonly string[], options?: SpawnOptions): Promise<Spawned>;
   /** Standard output is not read. */

@@ -9,12 +9,16 @@ import type { Piped, PipedHandlers, Processes, RunResult, Spawned, SpawnOptions 
 const PATH = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
 const LIMIT = 16 * 1024 * 1024;
 
-const run = (command: string, args: readonly string[], input?: string): Promise<RunResult> =>
+/** Not SIGTERM: a process that is stopped would keep that for when it is woken, and could end first what it had begun. */
+const bounded = (limitMs: number | undefined) =>
+  limitMs === undefined ? {} : { timeout: limitMs, killSignal: 'SIGKILL' as const };
+
+const run = (command: string, args: readonly string[], input?: string, limitMs?: number): Promise<RunResult> =>
   new Promise((resolve) => {
     const child = execFile(
       command,
       [...args],
-      { env: { ...process.env, PATH }, maxBuffer: LIMIT, timeout: 30_000 },
+      { env: { ...process.env, PATH }, maxBuffer: LIMIT, timeout: 30_000, ...bounded(limitMs) },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
         resolve({ code, stdout, stderr: code === null ? `${stderr}${error?.message ?? ''}` : stderr });

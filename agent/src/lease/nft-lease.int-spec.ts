@@ -32,8 +32,8 @@ describe('the kernel lease, by real nftables in a namespace', () => {
   });
   afterAll(() => remove());
 
-  const open = (log: Log = silentLog) => {
-    const lease = new NftLease({ clock: systemClock, timers: systemTimers, processes: node.processes, log }, TABLE);
+  const open = (log: Log = silentLog, processes = node.processes) => {
+    const lease = new NftLease({ clock: systemClock, timers: systemTimers, processes, log }, TABLE);
     leases.push(lease);
     return lease;
   };
@@ -112,6 +112,64 @@ describe('the kernel lease, by real nftables in a namespace', () => {
     await two.forget(OTHER);
     expect([await answers(VIP), await answers(OTHER)]).toEqual([false, true]);
     await one.forget(VIP);
+  });
+
+  check(
+    'does not open again when nft carries out late what it was told, though the agent does nothing more',
+    async () => {
+      let late = 0;
+      const processes: typeof node.processes = {
+        ...node.processes,
+        openPipe: (command, args, handlers) => {
+          const pipe = node.processes.openPipe(command, args, handlers);
+          const write = (text: string) => {
+            if (!text.includes(`add element inet ${TABLE} h_`)) return pipe.write(text);
+            late++;
+            systemTimers.after(350, () => pipe.write(text));
+          };
+          return { ...pipe, write };
+        },
+      };
+      const lease = open(silentLog, processes);
+      await lease.watch(VIP);
+      const allowed = lease.allow(VIP, 300).catch(() => undefined);
+      const opened = async () => (await node.processes.run('nft', ['list', 'table', 'inet', TABLE])).stdout;
+      let seen = 0;
+      const until = systemClock.monotonicMs() + 1_200;
+      while (systemClock.monotonicMs() < until || late === 0) {
+        seen += (await opened()).includes(`${VIP} timeout`) ? 1 : 0;
+        await wait(10);
+      }
+      expect(seen).toBe(0);
+      await allowed;
+      await lease.forget(VIP);
+    },
+  );
+
+  check('kills an nft that hangs, says that it failed, and leaves the address blocked', async () => {
+    let hangs = false;
+    const hung = (input?: string, limitMs?: number) =>
+      node.processes.run('sh', ['-c', 'kill -STOP $$; exec nft -f -'], input, limitMs);
+    const processes: typeof node.processes = {
+      ...node.processes,
+      run: (command, args, input, limitMs) =>
+        hangs ? hung(input, limitMs) : node.processes.run(command, args, input, limitMs),
+      openPipe: (command, args, handlers) =>
+        hangs ? node.processes.openPipe('false', [], handlers) : node.processes.openPipe(command, args, handlers),
+    };
+    const lease = open(silentLog, processes);
+    await lease.watch(VIP);
+    lease.close();
+    hangs = true;
+    await expect(lease.allow(VIP, 60_000)).rejects.toThrow('nft');
+    expect(lease.kind).toBe('none');
+    expect((await systemProcesses.run('ip', ['netns', 'pids', node.name])).stdout).toBe('');
+    expect(await answers(VIP)).toBe(false);
+    hangs = false;
+    await lease.allow(VIP, 60_000);
+    expect(lease.kind).toBe('nft');
+    expect(await answers(VIP)).toBe(true);
+    await lease.forget(VIP);
   });
 
   check('leaves no process behind', async () => {

@@ -36,7 +36,8 @@ const ip = async (...args: string[]): Promise<void> => {
 /** Everything runs inside the namespace; `ip netns exec` becomes the program, so pids stay true. */
 const inside = (name: string): Processes => ({
   ...systemProcesses,
-  run: (command, args, input) => systemProcesses.run('ip', ['netns', 'exec', name, command, ...args], input),
+  run: (command, args, input, limitMs) =>
+    systemProcesses.run('ip', ['netns', 'exec', name, command, ...args], input, limitMs),
   spawnDetached: (command, args, options) =>
     systemProcesses.spawnDetached('ip', ['netns', 'exec', name, command, ...args], options),
   openPipe: (command, args, handlers) =>
