@@ -1,18 +1,20 @@
 import { join } from 'node:path';
-import { canonicalJson, categoryOf, EventCatalogue, type DomainEvent } from '#kernel';
+import { canonicalJson, categoryOf, EventCatalogue, STREAM_CATEGORIES, type DomainEvent } from '#kernel';
 import type { DesiredStateSource } from '#agent-gateway';
 import type { RecordedEvent } from '#event-store';
 import type { ProcessManager, Projection } from '#processing';
 import { platformEvents } from '../../apps/platform/src/events.js';
 import { startTestPlatform, type TestPlatform } from '../../apps/platform/src/testing/test-platform.js';
 import { STREAM_FOLDS } from './support/deciders.js';
-import type { Envelope } from './support/envelopes.js';
+import { onItsStream, type Envelope } from './support/envelopes.js';
 import { envelopesOf, problemsOf, readFrozen } from './support/fixtures.js';
 import { BEFORE, Worlds } from './support/worlds.js';
 
 const frozen = readFrozen(join(import.meta.dirname, '../fixtures/events'));
 const catalogue = new EventCatalogue(platformEvents);
-const subjects = frozen.flatMap((file) => envelopesOf(file).map((envelope, nth) => ({ file, envelope, nth })));
+const subjects = frozen.flatMap((file) =>
+  envelopesOf(file).map((envelope, nth) => ({ file, envelope: onItsStream(envelope), nth })),
+);
 const named = subjects.map(
   ({ file, envelope, nth }) => [`${file.type} v${file.version} #${nth + 1}`, envelope] as const,
 );
@@ -26,6 +28,12 @@ const throughSchema = (envelope: Envelope): unknown => {
 
 it('finds every event type and version frozen as it is, and none gone, narrowed or rewritten', () => {
   expect(problemsOf(platformEvents, frozen)).toEqual([]);
+});
+
+it('has a frozen event for the streams of every fold, and of each that consumers may filter by', () => {
+  const reached = new Set(subjects.map(({ envelope }) => categoryOf(envelope.stream)));
+  expect([...reached].sort()).toEqual(Object.keys(STREAM_FOLDS).sort());
+  expect([...reached].filter((category) => !category.startsWith('pm_')).sort()).toEqual([...STREAM_CATEGORIES].sort());
 });
 
 describe('every frozen event', () => {
@@ -55,7 +63,7 @@ describe('every frozen event, in a log in which it can have happened,', () => {
     ({ projections, managers } = processing as unknown as { projections: Projection[]; managers: ProcessManager[] });
     ({ sources } = Reflect.get(gateway, 'desired') as { sources: DesiredStateSource[] });
     for (const type of BEFORE)
-      usual.set(type, envelopesOf(frozen.findLast((file) => file.type === type && file.revision === 1)!)[0]!);
+      usual.set(type, subjects.findLast(({ file }) => file.type === type && file.revision === 1)!.envelope);
   });
   afterAll(() => platform.stop());
 

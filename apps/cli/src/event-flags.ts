@@ -3,7 +3,8 @@ import { CliError } from './errors.js';
 export const EVENT_USAGE = `drover event watch [KIND_PREFIX…] [OPTIONS]     events as they happen (also: drover events --watch)
 
   --kind-prefix P     only kinds or topics that begin with it, e.g. system.k3s; may be repeated
-  --stream ID         only events of this entity; may be repeated
+  --stream NAME       only events of this entity (its id) or stream, or of all whose name
+                      begins with it, e.g. cluster-; may be repeated
   --subject ID        only events of this entity and events that link to it; may be repeated
   --severity S        at least info, warning, high or critical
   --account ID|all    another account's, or everybody's (needs platform.events.read)

@@ -145,7 +145,7 @@ it('keeps its cursor in a file and goes on from there', async () => {
   expect(await one.code).toBe(0);
   expect((await readFile(file, 'utf8')).trim()).toBe((JSON.parse(one.lines[0]!) as { cursor: string }).cursor);
   const second = await template();
-  const two = watch(`system.template --count 1 --cursor-file ${file}`);
+  const two = watch(`--stream template- --count 1 --cursor-file ${file}`);
   expect(await two.code).toBe(0);
   expect(streams(two.lines)).toEqual([second]);
   await writeFile(file, 'two words\n');
@@ -154,6 +154,7 @@ it('keeps its cursor in a file and goes on from there', async () => {
 
 it.each([
   ['--kind-prefix system.tempalte', {}, { exitCode: 2, hint: expect.stringContaining('system.template') }],
+  ['--stream tempalte-', {}, { exitCode: 2, hint: 'did you mean template-?' }],
   ['--severity hihg', {}, { exitCode: 2 }],
   ['--after nonsense', {}, { exitCode: 2 }],
   ['--what', {}, { exitCode: 2 }],

@@ -124,6 +124,7 @@ describe('/events', () => {
     ['with an unknown severity', '?severity=hihg', 'admin', 400, 'invalid_parameter', 'severity'],
     ['with a prefix of nothing', '?kind_prefix=system.k8s', 'admin', 400, 'unknown_kind', 'kind_prefix'],
     ['for a process manager', '?stream=pm_sdwan-1', 'admin', 400, 'not_for_consumers', 'stream'],
+    ['for no stream', '?stream=clustr', 'admin', 400, 'invalid_parameter', 'stream'],
     ['for no entity', '?subject=clustr-1', 'admin', 400, 'invalid_parameter', 'subject'],
     ['with a forged cursor', '?after=AAAA', 'admin', 400, 'invalid_cursor', 'after'],
     ['with a number that is none', '?checkpoint_seconds=x', 'admin', 400, 'invalid_parameter', 'checkpoint_seconds'],
@@ -133,6 +134,27 @@ describe('/events', () => {
     const token = who === undefined ? undefined : who === 'other' ? otherToken : drover.token;
     const refused = connectSse(`${drover.url}/events${query}`, token === undefined ? {} : { token });
     await expect(refused).rejects.toMatchObject({ status: code, body: { error: { code: error, field } } });
+  });
+
+  it('sends of all streams of a category, and of streams that are no entity’s own', async () => {
+    const id = await createTemplate();
+    const claims = await sse(`?stream=account-&stream=template`);
+    await claims.until(isLive);
+    const streams = claims.messages
+      .filter((m) => m.event === 'message')
+      .map((m) => (JSON.parse(m.data) as ConsumerEvent).stream);
+    expect(streams).toContain(id);
+    expect(streams).toContain(account);
+    expect(streams.every((stream) => /^(account|template)-/.test(stream))).toBe(true);
+    claims.cut();
+    await drover.rest('system_sdwan_create_network', { name: 'streams' });
+    const prefixes = grpc({ stream: ['account_prefixes'] });
+    await prefixes.until(liveOf);
+    const kinds = prefixes.messages.map(({ message }) =>
+      message?.$case === 'event' ? message.value.kind : 'progress',
+    );
+    expect(kinds).toEqual(['system.sdwan.prefix_claimed', 'progress']);
+    prefixes.cut();
   });
 
   it('names the nearest valid choice', async () => {

@@ -24,6 +24,29 @@ export const ID_PREFIXES = [
 ] as const;
 export type IdPrefix = (typeof ID_PREFIXES)[number];
 
+/** Streams that are no entity's own: named after one, after an account, or by what they are. */
+const OTHER_CATEGORIES = [
+  'account_prefixes',
+  'audit_keys',
+  'cluster_rollout',
+  'docker_clients',
+  'etcd_restore',
+  'etcd_snapshot',
+  'k3s_node',
+  'kubeconfig',
+  'login',
+  'master_key',
+  'module',
+  'port_ledger',
+  'projection',
+  'secret_subject',
+  'snapshot_policy',
+  'tool_policy',
+] as const;
+
+/** Of every stream that tells news; inboxes of process managers (`pm_…`) are beside these. */
+export const STREAM_CATEGORIES: readonly string[] = [...ID_PREFIXES, ...OTHER_CATEGORIES];
+
 type Branded<P extends IdPrefix> = `${P}-${string}`;
 export type AccountId = Branded<'account'>;
 export type OperatorId = Branded<'operator'>;

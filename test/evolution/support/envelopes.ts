@@ -22,6 +22,12 @@ const TIME = '2026-01-02T03:04:05.678Z';
 type Data = Readonly<Record<string, unknown>>;
 const uuidIn = (data: Data, field: string): string => uuidOf(String(data[field]));
 
+/** Samples of ids that are no uuids do not tell their category. */
+const ownOf = (category: string, data: Data, field: string): string => {
+  const id = String(data[field]);
+  return id.startsWith(`${category}-`) ? id : `${category}-${id}`;
+};
+
 /** Streams of the events that are not on the stream of the first id in their data, by the beginning of their kind. */
 const ELSEWHERE: readonly (readonly [prefix: string, stream: (data: Data) => string])[] = [
   ['system.pm.', (data) => pmStream(String(data['manager']), String(data['instance']))],
@@ -39,12 +45,28 @@ const ELSEWHERE: readonly (readonly [prefix: string, stream: (data: Data) => str
   ['system.module.version_', (data) => `module-${deterministicUuid('module', String(data['artifact']))}`],
   ['system.docker.client_', () => `docker_clients-${uuidOf(ACCOUNT)}`],
   ['system.k3s.rollout.', (data) => `cluster_rollout-${uuidIn(data, 'cluster_id')}`],
+  ['system.k3s.snapshot.policy_set', (data) => `snapshot_policy-${uuidIn(data, 'cluster_id')}`],
+  ['system.k3s.snapshot.', (data) => ownOf('etcd_snapshot', data, 'snapshot_id')],
+  ['system.k3s.restore.', (data) => ownOf('etcd_restore', data, 'restore_id')],
+  ['system.k3s.kubeconfig.', (data) => ownOf('kubeconfig', data, 'issue_id')],
+  ...['drain_progress', 'left', 'leave_failed'].map(
+    (told) => [`system.k3s.node.${told}`, (data: Data) => `k3s_node-${uuidIn(data, 'instance_id')}`] as const,
+  ),
   ['system.projection.', (data) => `projection-${String(data['projection'])}`],
 ];
 
+const elsewhere = (type: string, data: Data): string | undefined =>
+  ELSEWHERE.find(([prefix]) => type.startsWith(prefix))?.[1](data);
+
+/** Some were frozen on another stream than they are on in logs; a frozen file is never written again. */
+export const onItsStream = (frozen: Envelope): Envelope => ({
+  ...frozen,
+  stream: elsewhere(frozen.type, frozen.data) ?? frozen.stream,
+});
+
 const streamOf = (type: string, data: Data): string => {
-  const elsewhere = ELSEWHERE.find(([prefix]) => type.startsWith(prefix));
-  if (elsewhere !== undefined) return elsewhere[1](data);
+  const known = elsewhere(type, data);
+  if (known !== undefined) return known;
   const own = Object.values(data).find(
     (value) => typeof value === 'string' && /^[a-z][a-z0-9_]*-[0-9a-f]{8}-/.test(value),
   );

@@ -7,6 +7,7 @@ export interface EventFilter {
   /** Undefined: every account (system scope). */
   readonly accountId: string | undefined;
   readonly kindPrefixes: readonly string[];
+  /** Names of streams, or what these begin with. */
   readonly streams: readonly string[];
   /** Ids of entities: events of their streams and events that link to them. */
   readonly subjects: readonly string[];
@@ -22,7 +23,7 @@ export const passes = (filter: EventFilter, event: RecordedEvent): boolean =>
   (filter.accountId === undefined || event.meta.accountId === filter.accountId) &&
   isNews(event) &&
   SEVERITIES.indexOf(event.meta.severity) >= SEVERITIES.indexOf(filter.minSeverity) &&
-  anyOf(filter.streams, (stream) => event.stream === stream) &&
+  anyOf(filter.streams, (prefix) => event.stream.startsWith(prefix)) &&
   anyOf(filter.subjects, (id) => event.stream === id || Object.values(event.meta.links).includes(id)) &&
   anyOf(filter.kindPrefixes, (prefix) => matchesPrefix(event, prefix));
 

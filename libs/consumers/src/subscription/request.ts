@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { idSchema, nearest, refusal, RefusedError, ID_PREFIXES } from '#kernel';
+import { idSchema, refusal, RefusedError } from '#kernel';
 import { permits, type Principal } from '#access';
 import { START, type Position } from '#event-store';
 import { inputRefusal, unknownParameter, type CursorCodec } from '#tools';
 import { checkPrefixes, SEVERITIES, type EventFilter } from '../feed/filter.js';
+import { checkEntity, checkStream } from '../feed/streams.js';
 
 export const READ_PERMISSION = 'system.events.read';
 /** What spans accounts needs the platform scope, as verify_audit does. */
@@ -40,55 +41,6 @@ export interface Wanted {
 
 export const ALL_SCOPE = 'all accounts';
 
-const bad = (
-  code: string,
-  field: string,
-  message: string,
-  hint: string,
-  candidates?: readonly string[],
-): RefusedError =>
-  new RefusedError(
-    refusal(400, code, message, {
-      field,
-      hint,
-      ...(candidates === undefined ? {} : { candidates: candidates.map((id) => ({ id })) }),
-    }),
-  );
-
-/** The stream of an entity, by its id; `pm_…` and other bookkeeping are no streams for consumers. */
-export const checkEntity = (id: string, field: string): void => {
-  const category = id.slice(0, Math.max(0, id.indexOf('-')));
-  if (category.startsWith('pm_'))
-    throw bad(
-      'not_for_consumers',
-      field,
-      `${field}: streams of process managers are not shown`,
-      'name an entity, e.g. cluster-<uuid>',
-    );
-  const prefix = ID_PREFIXES.find((known) => known === category);
-  if (prefix === undefined) {
-    const near = nearest(category, ID_PREFIXES);
-    const hint =
-      near === undefined
-        ? `ids start with ${ID_PREFIXES.join('-, ')}-`
-        : `did you mean ${near}-${id.slice(category.length + 1)}?`;
-    throw bad(
-      'invalid_parameter',
-      field,
-      `${field}: ${JSON.stringify(id)} is not the id of an entity`,
-      hint,
-      near === undefined ? undefined : [near],
-    );
-  }
-  if (!idSchema(prefix).safeParse(id).success)
-    throw bad(
-      'invalid_parameter',
-      field,
-      `${field}: must look like ${prefix}-<uuid>`,
-      'give the id as a tool answered it',
-    );
-};
-
 export const checkFilter = (
   given: {
     readonly kind_prefix: readonly string[];
@@ -98,7 +50,7 @@ export const checkFilter = (
   kinds: readonly string[],
 ): void => {
   checkPrefixes(given.kind_prefix, kinds);
-  for (const id of given.stream) checkEntity(id, 'stream');
+  for (const name of given.stream) checkStream(name, 'stream');
   for (const id of given.subject) checkEntity(id, 'subject');
 };
 
@@ -119,12 +71,12 @@ const scopeOf = (
   }
   if (account === 'all') return { scope: ALL_SCOPE, accountId: undefined };
   if (!idSchema('account').safeParse(account).success)
-    throw bad(
-      'invalid_parameter',
-      'account',
-      'account: must be account-<uuid> or all',
-      'leave it out for your own account',
-      ['all', principal.accountId],
+    throw new RefusedError(
+      refusal(400, 'invalid_parameter', 'account: must be account-<uuid> or all', {
+        field: 'account',
+        hint: 'leave it out for your own account',
+        candidates: [{ id: 'all' }, { id: principal.accountId }],
+      }),
     );
   return { scope: account, accountId: account };
 };

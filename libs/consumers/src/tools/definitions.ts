@@ -43,7 +43,7 @@ export const createWebhookTool = defineTool({
       .max(2_000)
       .describe('http or https; must be a public address unless the platform allows others'),
     kind_prefix: oneOrMore.describe('e.g. system.k3s; several separated by commas. All kinds when left out'),
-    stream: oneOrMore.describe('Only events of these entities (ids)'),
+    stream: oneOrMore.describe('Only events of these streams: ids of entities, or what ids begin with, e.g. cluster-'),
     subject: oneOrMore.describe('Only events of these entities and events that link to them (ids)'),
     severity: severity.default('info').describe('At least this severe'),
     max_attempts: z.number().int().min(1).max(20).default(10).describe('10 tries take about 9 minutes'),

@@ -49,7 +49,10 @@ export interface SubscribeRequest {
   from: From;
   /** The kind or one of the event's topics starts with it, e.g. "system.k3s". */
   kindPrefix: string[];
-  /** Events of this stream only: the id of an entity, e.g. "cluster-<uuid>". */
+  /**
+   * Events of streams whose name starts with it: the id of an entity ("cluster-<uuid>"), any other stream, or a category
+   * ("cluster-", "projection"). What no stream can start with is refused.
+   */
   stream: string[];
   /** Events of this entity's stream and events that link to it. */
   subject: string[];
