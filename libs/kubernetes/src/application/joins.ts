@@ -5,6 +5,7 @@ import type { CommandContext, Transactor } from '#processing';
 import { joinMismatch, networkProfile } from '../domain/cni.js';
 import { nobodyToJoin } from '../domain/cluster/nobody-to-join.js';
 import type { Cluster, NodeRole } from '../domain/cluster/state.js';
+import { noQuorum, waitsForQuorum } from '../domain/quorum.js';
 import { Clusters } from './clusters.js';
 import type { Departures } from './departures.js';
 import { derive } from './derive.js';
@@ -101,6 +102,9 @@ export class Joins {
   private fits(agent: AgentIdentity, role: NodeRole, cluster: Cluster) {
     const alone = role === 'server' ? nobodyToJoin(cluster, agent.instanceId) : undefined;
     if (alone !== undefined) return alone;
+    const quorum = noQuorum(cluster);
+    // Told instead of tried for ever; the agent asks again by itself.
+    if (quorum !== undefined) return waitsForQuorum(cluster, quorum);
     if (this.deps.directory.peerOf(agent.instanceId, cluster.networkId) === undefined)
       return missingPeer(agent.instanceId);
     const instance = this.deps.directory.instances.get(agent.instanceId);

@@ -1,4 +1,5 @@
 import { faultTolerance, type Cluster } from './cluster/state.js';
+import { noQuorum } from './quorum.js';
 
 const many = (n: number, of: number, what: string): string =>
   `${n} of ${of} ${what}${of === 1 ? '' : 's'} ${n === 1 ? 'is' : 'are'} not ready`;
@@ -14,6 +15,8 @@ export const clusterProblem = (cluster: Pick<Cluster, 'nodes' | 'datastore'>): s
   const away = servers.filter((node) => node.status === 'not_ready' || node.status === 'orphaned');
   const names = away.flatMap((node) => (node.nodeName === null ? [] : [node.nodeName])).join(', ');
   if (servers.length === 0) return 'it has no server left: its API is gone';
+  const quorum = noQuorum(cluster);
+  if (quorum !== undefined) return quorum.reason;
   if (away.length === servers.length) return `no server is ready (${names}): its API does not answer`;
   if (away.length > 0)
     return `${many(away.length, servers.length, 'server')} (${names}); fault_tolerance is ${faultTolerance(cluster)}`;

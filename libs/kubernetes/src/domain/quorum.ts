@@ -1,8 +1,55 @@
 import { refusal, type Refusal } from '#kernel';
-import type { Cluster } from './cluster/state.js';
+import type { Cluster, ClusterNode } from './cluster/state.js';
 
 /** Of so many etcd members these must be alive. */
 export const quorumOf = (members: number): number => Math.floor(members / 2) + 1;
+
+/** What is said of a node whose etcd member may well be alive: kubelet's troubles, and whatever its API itself answers. */
+const SPEAKS = /^(Kubernetes: |its kubelet has not shown itself|\d{3} )/;
+/** K3s is one process, kubelet and etcd; but of two members the API could not have written this without both. */
+const SILENT = /^Kubernetes: Ready is Unknown/;
+
+const answers = ({ status, lastError }: ClusterNode, members: number): boolean => {
+  if (status !== 'not_ready') return status !== 'orphaned';
+  return SPEAKS.test(lastError ?? '') && (members === 2 || !SILENT.test(lastError ?? ''));
+};
+
+export interface NoQuorum {
+  readonly members: number;
+  readonly answering: number;
+  /** Ids of those that do not answer. */
+  readonly away: readonly string[];
+  readonly reason: string;
+}
+
+/**
+ * Why embedded etcd takes no writes; undefined while enough of its members answer, and while any server is ready: its API has
+ * just read from etcd, so there is a quorum, of fewer members than the platform counts (after a restore, say). One server alone
+ * has nobody to agree with: when it is away, that is what is the matter.
+ */
+export const noQuorum = ({ nodes, datastore }: Pick<Cluster, 'nodes' | 'datastore'>): NoQuorum | undefined => {
+  const members = [...nodes].filter(([, node]) => node.role === 'server' && node.status !== 'joining');
+  const away = members.filter(([, node]) => !answers(node, members.length));
+  const answering = members.length - away.length;
+  if (datastore === 'external' || members.length < 2 || answering >= quorumOf(members.length)) return undefined;
+  if (members.some(([, { status }]) => status === 'ready')) return undefined;
+  const names = away.map(([id, { nodeName }]) => nodeName ?? id).join(', ');
+  const said = `${answering} of ${members.length} members ${answering === 1 ? 'answers' : 'answer'}`;
+  return {
+    ...{ members: members.length, answering, away: away.map(([id]) => id) },
+    reason: `etcd has no quorum: ${said}: ${names} ${away.length === 1 ? 'is' : 'are'} away; bring ${away.length === 1 ? 'it' : 'them'} back or restore from a snapshot`,
+  };
+};
+
+/** What a node that wants to join hears: tokens and members are written into etcd. */
+export const waitsForQuorum = (cluster: Pick<Cluster, 'name' | 'nodes'>, { reason, away }: NoQuorum): Refusal =>
+  refusal(503, 'etcd_has_no_quorum', `it waits to join ${cluster.name}: ${reason}`, {
+    hint: 'it joins by itself when etcd has its quorum again',
+    candidates: away.map((id) => {
+      const name = cluster.nodes.get(id)?.nodeName;
+      return name == null ? { id } : { id, name };
+    }),
+  });
 
 /**
  * Why a server must not leave now: with the members that stay, and those of them that are not alive, the cluster would have

@@ -8,6 +8,7 @@ import {
   type ClusterEvent,
   type ClusterNode,
 } from '../domain/cluster/state.js';
+import { noQuorum } from '../domain/quorum.js';
 import { clusterWantedAfter, noCluster, ROLLOUT_WISHES, type ClusterWanted } from './cluster-wanted.js';
 
 /** A cluster as operators see it; nodes are a list here, because documents are JSON. */
@@ -18,7 +19,7 @@ export interface ClusterDoc extends Omit<Cluster, 'nodes'> {
   readonly wanted: ClusterWanted;
 }
 
-const toState = (doc: ClusterDoc): Cluster => ({
+export const clusterOfDoc = (doc: ClusterDoc): Cluster => ({
   ...doc,
   nodes: new Map(doc.nodes.map(({ instanceId, ...node }) => [instanceId, node])),
 });
@@ -27,7 +28,7 @@ const fold = (doc: ClusterDoc | undefined, event: RecordedEvent): ClusterDoc | u
   const wanted = clusterWantedAfter(doc?.wanted ?? noCluster, event);
   if (ROLLOUT_WISHES.includes(event.type)) return doc && { ...doc, wanted };
   const known = { type: event.type, data: event.data } as unknown as ClusterEvent;
-  const next = evolveCluster(doc === undefined ? absent : toState(doc), known, event.meta.occurredAt);
+  const next = evolveCluster(doc === undefined ? absent : clusterOfDoc(doc), known, event.meta.occurredAt);
   if (next.status === 'absent') return undefined;
   return {
     ...next,
@@ -55,7 +56,9 @@ const isClusterEvent = (event: RecordedEvent): boolean =>
 export const clusterWarnings = (doc: ClusterDoc): string[] => {
   const servers = doc.nodes.filter((node) => node.role === 'server').length;
   const warnings: string[] = [];
-  if (faultTolerance(toState(doc)) === 0 && doc.status !== 'decommissioned') {
+  const quorum = doc.status === 'decommissioned' ? undefined : noQuorum(clusterOfDoc(doc));
+  if (quorum !== undefined) warnings.push(quorum.reason);
+  if (faultTolerance(clusterOfDoc(doc)) === 0 && doc.status !== 'decommissioned') {
     const cure =
       doc.datastore === 'external' ? 'a second server survives the first' : 'etcd survives a loss from three on';
     warnings.push(`fault_tolerance is 0 with ${servers} server${servers === 1 ? '' : 's'}: ${cure}`);
@@ -68,4 +71,4 @@ export const clusterWarnings = (doc: ClusterDoc): string[] => {
   return warnings;
 };
 
-export const toleranceOf = (doc: ClusterDoc): number => faultTolerance(toState(doc));
+export const toleranceOf = (doc: ClusterDoc): number => faultTolerance(clusterOfDoc(doc));

@@ -34,7 +34,7 @@ export class KubernetesTools implements OnModuleInit {
     }));
     this.registrar.add(tools.listNodes, async (input, call) => {
       const doc = await this.resolve(input.cluster_id, call);
-      return { nodes: doc.nodes.map((node) => nodeOutput(node, doc.policy)) };
+      return { nodes: doc.nodes.map((node) => nodeOutput(node, doc)) };
     });
     this.registrar.add(tools.getKubeconfig, async (input, call) =>
       this.kubeconfig(await this.resolve(input.cluster_id, call)),

@@ -8,19 +8,18 @@ import {
   nodeBoundSeconds,
   nodeNext,
 } from '../domain/cluster/outlook.js';
-import type { LifecyclePolicy } from '../domain/cluster/policy.js';
-import { clusterWarnings, toleranceOf, type ClusterDoc } from '../projections/clusters.js';
+import { clusterOfDoc, clusterWarnings, toleranceOf, type ClusterDoc } from '../projections/clusters.js';
 import type { ClusterOutput } from './definitions.js';
 
-export const nodeOutput = (node: ClusterDoc['nodes'][number], policy: LifecyclePolicy) => ({
+export const nodeOutput = (node: ClusterDoc['nodes'][number], doc: ClusterDoc) => ({
   instance_id: node.instanceId,
   name: node.nodeName,
   role: node.role === 'server' ? ('control-plane' as const) : ('worker' as const),
   status: node.status,
   version: node.version,
-  deadline: deadlineOf(node, nodeBoundSeconds(node.status, policy)),
+  deadline: deadlineOf(node, nodeBoundSeconds(node.status, doc.policy)),
   last_error: node.lastError ?? null,
-  next_action: nodeNext(node.status, policy),
+  next_action: nodeNext(node.status, doc.policy, clusterOfDoc(doc)),
 });
 
 const migrationOutput = (migration: NonNullable<ClusterDoc['migration']>) => ({
@@ -54,7 +53,7 @@ export const clusterOutput = (doc: ClusterDoc): ClusterOutput => ({
   created_at: doc.createdAt,
   deadline: deadlineOf(doc, clusterBoundSeconds(doc.status, doc.policy)),
   last_error: doc.lastError,
-  next_action: clusterNext(doc),
+  next_action: clusterNext(clusterOfDoc(doc)),
   pod_network_migration: doc.migration === null ? null : migrationOutput(doc.migration),
   lifecycle_policy: doc.policy,
   warnings: clusterWarnings(doc),

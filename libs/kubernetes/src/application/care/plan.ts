@@ -1,5 +1,6 @@
 import { clusterBoundSeconds, clusterNext, nodeBoundSeconds, nodeNext } from '../../domain/cluster/outlook.js';
 import type { Cluster, ClusterNode } from '../../domain/cluster/state.js';
+import { noQuorum } from '../../domain/quorum.js';
 import type { CareCommand } from '../../domain/cluster/decide-care.js';
 
 /** What is known of the instance behind a node or a claim. */
@@ -85,14 +86,18 @@ const nodeCare = (
       : [{ kind: 'command', command: { type: 'orphan', instanceId, reason: stray } }];
   const bound = nodeBoundSeconds(node.status, policy);
   if (bound === null || ageSeconds(node.since, nowMs) <= bound) return [];
+  const waits = node.status === 'joining' ? noQuorum(cluster)?.reason : undefined;
   const reason =
-    instance?.problem ?? node.lastError ?? (instance?.online === false ? 'its instance is lost' : 'no reason was told');
+    waits ??
+    instance?.problem ??
+    node.lastError ??
+    (instance?.online === false ? 'its instance is lost' : 'no reason was told');
   const reap =
     (node.status === 'orphaned' && policy.on_orphan === 'reap') ||
     (node.status === 'joining' && policy.on_stuck_join === 'reap' && node.overdue === true);
   if (reap) return [{ kind: 'command', command: { type: 'reap_orphan', instanceId, reason } }];
   if (node.overdue === true) return [];
-  const said = overdue(node, bound, reason, nodeNext(node.status, policy) ?? '');
+  const said = overdue(node, bound, reason, nodeNext(node.status, policy, cluster) ?? '');
   return [{ kind: 'command', command: { type: 'node_overdue', instanceId, ...said } }];
 };
 

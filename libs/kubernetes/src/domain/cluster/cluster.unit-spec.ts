@@ -151,4 +151,13 @@ describe('a cluster', () => {
     const both = play(claim, bootstrap(INSTANCE_A), bootstrapped, ready(INSTANCE_A), second, ready(INSTANCE_B), again);
     expect(both.last).toMatchObject({ kind: 'accept' });
   });
+
+  it('is degraded anew for another reason, and not for the same one', () => {
+    const away: ClusterCommand = { type: 'degrade', reason: '1 of 3 servers is not ready' };
+    const lost: ClusterCommand = { type: 'degrade', reason: 'etcd has no quorum' };
+    const begun = [claim, bootstrap(INSTANCE_A), bootstrapped, ready(INSTANCE_A), away] as const;
+    expect(play(...begun, away).last.kind).toBe('nothing');
+    const { state, last } = play(...begun, lost);
+    expect([last.kind, (state as Cluster).lastError]).toEqual(['accept', lost.reason]);
+  });
 });

@@ -243,7 +243,8 @@ const decideLive = (c: Exclude<ClusterCommand, { type: 'claim' }>, state: Cluste
     case 'ready':
       return decideReady(c, state);
     case 'degrade':
-      return state.status === 'active'
+      // Degraded for another reason than before, too: an operator goes by what is the matter now.
+      return state.status === 'active' || (state.status === 'degraded' && state.lastError !== c.reason)
         ? accept(ClusterDegraded({ cluster_id, reason: c.reason }, links))
         : nothing('not_active');
     case 'recover':

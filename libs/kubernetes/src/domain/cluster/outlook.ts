@@ -1,4 +1,5 @@
 import { isoTime } from '#kernel';
+import { noQuorum } from '../quorum.js';
 import type { LifecyclePolicy } from './policy.js';
 import type { Cluster, ClusterNode } from './state.js';
 
@@ -18,8 +19,12 @@ export const nodeBoundSeconds = (status: ClusterNode['status'], policy: Lifecycl
 
 /** What happens next, and by whom; null where nothing does by itself. */
 export const clusterNext = (
-  cluster: Pick<Cluster, 'status' | 'kubeconfigRef' | 'claimant' | 'policy'>,
+  cluster: Pick<Cluster, 'status' | 'kubeconfigRef' | 'claimant' | 'policy' | 'nodes' | 'datastore'>,
 ): string | null => {
+  const quorum = noQuorum(cluster);
+  if (quorum !== undefined && cluster.status !== 'decommissioned')
+    // A member is removed by a write: without a quorum nobody can be forgotten out of etcd.
+    return `bring ${quorum.away.join(', ')} back; gone for good: kubernetes_restore_snapshot onto a server that is left (its data are of the snapshot then)`;
   if (cluster.status === 'degraded')
     return 'bring its nodes back, or system_forget_instance what is gone for good; kubernetes_list_nodes says which';
   if (cluster.status !== 'bootstrapping') return null;
@@ -29,7 +34,14 @@ export const clusterNext = (
   return `the agent of ${cluster.claimant} installs K3s and bootstraps${moves}; its log and system_get_instance say how far it is`;
 };
 
-export const nodeNext = (status: ClusterNode['status'], policy: LifecyclePolicy): string | null => {
+export const nodeNext = (
+  status: ClusterNode['status'],
+  policy: LifecyclePolicy,
+  cluster?: Pick<Cluster, 'nodes' | 'datastore'>,
+): string | null => {
+  const quorum = cluster && noQuorum(cluster);
+  if (status === 'joining' && quorum !== undefined)
+    return `waits until etcd has a quorum again, nobody can join before: ${quorum.reason}`;
   switch (status) {
     case 'joining':
       return policy.on_stuck_join === 'reap'
