@@ -25,7 +25,7 @@ const refused = async (tool: string, args: object, token?: string) => {
 const opens = async (token: string) => (await drover.rest('system_list_nodes', {}, token)).status;
 
 beforeAll(async () => {
-  drover = await startTestPlatform({ DROVER_EVENT_STORE: 'memory' });
+  drover = await startTestPlatform({ DROVER_EVENT_STORE: 'memory', DROVER_TRUSTED_PROXIES: '127.0.0.0/8' });
   tools = drover.platform.app.get(ToolRegistry).list(new Set(['*']));
   await makeExamplesWorld(drover);
   // It would go on knocking at a door that is not there, and its answers with it.
@@ -142,17 +142,24 @@ describe('attempts', () => {
   it('with a token of the same id are limited, while its owner and others come and go', async () => {
     const { token } = await ok('system_create_operator', { name: 'guessed', role: 'viewer' });
     const nobody = await ok('system_create_operator', { name: 'neighbour', role: 'viewer' });
-    expect(await opens(token.secret)).toBe(200);
-    const attempt = () =>
+    const attempt = (from?: string) =>
       fetch(`${drover.url}/api/v1/tools/system_list_nodes`, {
         method: 'POST',
-        headers: { authorization: `Bearer ${token.secret.slice(0, -43)}${'x'.repeat(43)}` },
+        headers: {
+          authorization: `Bearer ${token.secret.slice(0, -43)}${'x'.repeat(43)}`,
+          ...(from === undefined ? {} : { 'x-forwarded-for': from }),
+        },
       });
     for (let i = 0; i < 30; i++) expect((await attempt()).status).toBe(401);
     const answer = await attempt();
     expect(answer.status).toBe(429);
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    // The owner, whose first call this is, from the very address that somebody guesses from.
     expect([await opens(token.secret), await opens(nobody['token'].secret)]).toEqual([200, 200]);
+    // Behind our proxy somebody else is somebody else, whatever they wrote before it themselves.
+    expect((await attempt('198.51.100.7')).status).toBe(401);
+    for (let i = 0; i < 30; i++) await attempt(`10.1.1.${i}, 198.51.100.8`);
+    expect((await attempt('10.1.1.99, 198.51.100.8')).status).toBe(429);
   });
 });
 

@@ -43,12 +43,13 @@ import {
   type CommandDispatcher,
 } from '#processing';
 import {
+  ADMISSION,
   CERTIFICATE_AUTHORITY,
-  LOGIN_LIMITS,
   MASTER_KEY_ROTATION,
   OIDC_LOGIN,
   OPERATOR_AUTHENTICATOR,
   SECRET_STORE,
+  trustedProxies,
 } from '#access';
 import { AGENT_LINK, GATEWAY_REGISTRAR } from '#agent-gateway';
 import { FLEET_SERVICES, type FleetServices } from '#fleet';
@@ -65,6 +66,7 @@ import { LoginController } from './http/login.controller.js';
 import { McpController } from './http/mcp.controller.js';
 import { RefusalFilter } from './http/refusal.filter.js';
 import { ResourcesController } from './http/resources.controller.js';
+import { TRUSTED_PROXIES } from './http/sender.js';
 import { ToolsController } from './http/tools.controller.js';
 import { Metrics } from './metrics.js';
 import { Readiness } from './readiness.js';
@@ -104,7 +106,8 @@ const ports = (f: Foundation): Provider[] => [
   value(READ_YOUR_WRITES, f.processing),
   value(OPERATOR_AUTHENTICATOR, f.access.operators),
   value(OIDC_LOGIN, f.oidc ?? null),
-  value(LOGIN_LIMITS, f.access.limits),
+  value(ADMISSION, f.access.admission),
+  value(TRUSTED_PROXIES, trustedProxies(f.config.DROVER_TRUSTED_PROXIES)),
   value(SECRET_STORE, f.access.secrets),
   value(CERTIFICATE_AUTHORITY, f.access.ca),
   value(AGENT_LINK, f.gateway),

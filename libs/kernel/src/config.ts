@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { isCidr } from './cidr.js';
 import { isSafeUrl, loginRulesSetting } from './login-rules.js';
 import { nearest } from './refusal.js';
 
@@ -118,7 +119,17 @@ export const settingsSchema = z.object({
     .min(1)
     .default(30)
     .describe(
-      'Failures a minute of one token id from one address before the answer is 429 with Retry-After; ten times that of one address',
+      'Wrong tokens a minute of one id from one address before the answer is 429 with Retry-After; ten times that of one address. A right ' +
+        'token always gets in',
+    ),
+  DROVER_TRUSTED_PROXIES: z
+    .string()
+    .default('')
+    .transform((text) => text.split(/[\s,]+/).filter((part) => part !== ''))
+    .refine((parts) => parts.every(isCidr), 'must be addresses and networks with commas: 10.0.0.0/8, fd00::/8')
+    .describe(
+      'Reverse proxies in front of this platform, as addresses and networks (`10.0.0.5, fd00::/64`): only what these say in ' +
+        'X-Forwarded-For is taken for the address of a caller, read from the right',
     ),
   DROVER_OIDC_ISSUER: z
     .string()

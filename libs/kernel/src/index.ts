@@ -1,6 +1,7 @@
 export * from './adapters/system.js';
 export * from './assert-never.js';
 export * from './canonical-json.js';
+export * from './cidr.js';
 export * from './clock.js';
 export * from './config.js';
 export * from './decision.js';

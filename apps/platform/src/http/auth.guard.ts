@@ -1,7 +1,8 @@
 import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
-import { refusal, RefusedError, type Refusal } from '#kernel';
-import { LOGIN_LIMITS, LoginLimits, OPERATOR_AUTHENTICATOR, type OperatorAuthenticator } from '#access';
+import { refusal, RefusedError } from '#kernel';
+import { ADMISSION, Admission, type TrustedProxies } from '#access';
 import { isPublic, type AuthenticatedRequest } from './principal.js';
+import { senderOf, TRUSTED_PROXIES } from './sender.js';
 
 const HINT = 'send "Authorization: Bearer TOKEN"; the first token is in admin.token in the data directory';
 
@@ -9,8 +10,8 @@ const HINT = 'send "Authorization: Bearer TOKEN"; the first token is in admin.to
 @Injectable()
 export class AuthGuard implements CanActivate {
   constructor(
-    @Inject(OPERATOR_AUTHENTICATOR) private readonly operators: OperatorAuthenticator,
-    @Inject(LOGIN_LIMITS) private readonly limits: LoginLimits,
+    @Inject(ADMISSION) private readonly admission: Admission,
+    @Inject(TRUSTED_PROXIES) private readonly proxies: TrustedProxies,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -20,19 +21,10 @@ export class AuthGuard implements CanActivate {
     if (header === undefined) throw unauthorized('missing_token', 'this needs a bearer token');
     const token = /^Bearer +([\x21-\x7e]{1,512})$/i.exec(header)?.[1];
     if (token === undefined) throw unauthorized('invalid_token', 'the Authorization header is not "Bearer TOKEN"');
-    const address = request.socket.remoteAddress ?? '';
-    const tooMany = (wait: Refusal) => new RefusedError(wait, this.limits.retryAfter(address, token));
-    const early = this.limits.before(address, token);
-    if (early !== undefined) throw tooMany(early);
-    const principal = await this.operators.authenticate(token);
-    if (principal === undefined) {
-      const wait = this.limits.failed(address, token);
-      throw wait === undefined
-        ? unauthorized('invalid_token', 'the token is unknown, expired or revoked')
-        : tooMany(wait);
-    }
-    this.limits.succeeded(token);
-    request.principal = principal;
+    const admitted = await this.admission.admit(senderOf(request, this.proxies), token);
+    if (admitted.kind === 'out')
+      throw admitted.wait ?? unauthorized('invalid_token', 'the token is unknown, expired or revoked');
+    request.principal = admitted.principal;
     return true;
   }
 }

@@ -1,15 +1,19 @@
 import { Body, Controller, HttpCode, Inject, Post, Req } from '@nestjs/common';
 import type { Request } from 'express';
 import { refusal, RefusedError } from '#kernel';
-import { finishBody, OIDC_LOGIN, parseLoginRequest, startBody, type OidcLogin } from '#access';
+import { finishBody, OIDC_LOGIN, parseLoginRequest, startBody, type OidcLogin, type TrustedProxies } from '#access';
 import type { Envelope } from '#tools';
 import { Public } from './principal.js';
+import { senderOf, TRUSTED_PROXIES } from './sender.js';
 
 /** How people get a token: two calls, with the identity provider's pages in between. */
 @Controller('api/v1/login/oidc')
 @Public()
 export class LoginController {
-  constructor(@Inject(OIDC_LOGIN) private readonly login: OidcLogin | null) {}
+  constructor(
+    @Inject(OIDC_LOGIN) private readonly login: OidcLogin | null,
+    @Inject(TRUSTED_PROXIES) private readonly proxies: TrustedProxies,
+  ) {}
 
   @Post('start')
   @HttpCode(200)
@@ -21,7 +25,7 @@ export class LoginController {
   @HttpCode(200)
   async finish(@Body() body: unknown, @Req() request: Request): Promise<Envelope> {
     const login = this.configured();
-    const finished = await login.finish(parseLoginRequest(finishBody, body), request.socket.remoteAddress ?? '');
+    const finished = await login.finish(parseLoginRequest(finishBody, body), senderOf(request, this.proxies));
     return { success: true, data: { ...finished } };
   }
 

@@ -5,8 +5,10 @@ import type pg from 'pg';
 import type { EventStore } from '#event-store';
 import type { Transactor } from '#processing';
 import {
+  Admission,
   bootstrapAccess,
   EnvelopeSecretStore,
+  FairTurns,
   LoginLimits,
   MemorySecretRows,
   MasterKeyRotation,
@@ -26,6 +28,7 @@ export interface OpenedAccess {
   readonly operators: OperatorDirectory;
   /** One count for every surface of this process. */
   readonly limits: LoginLimits;
+  readonly admission: Admission;
   readonly secrets: SecretStore;
   readonly ca: CertificateAuthority;
   /** Absent where everything is in memory. */
@@ -45,6 +48,9 @@ export interface AccessParts {
   readonly transactor: Transactor;
 }
 
+/** Tokens from noisy places that are looked at, and that wait for it. */
+const [AT_ONCE, MAX_WAITING] = [16, 1_000];
+
 /** Keys, CA, secrets and the first operator: made at the first start, found at every later one. */
 export const openAccess = async (parts: AccessParts, closing: Closing): Promise<OpenedAccess> => {
   const dataDir = parts.config.DROVER_DATA_DIR;
@@ -63,9 +69,11 @@ export const openAccess = async (parts: AccessParts, closing: Closing): Promise<
   closing.add('operator directory', () => (following.abort(), followed));
   const secrets = new EnvelopeSecretStore(rows, masterKeys, systemRandom, systemIds);
   const rotation = postgres === undefined ? undefined : openRotation(parts, postgres.pool, masterKeys, closing);
+  const limits = new LoginLimits(systemClock, parts.config.DROVER_LOGIN_FAILURES);
   return {
     operators,
-    limits: new LoginLimits(systemClock, parts.config.DROVER_LOGIN_FAILURES),
+    limits,
+    admission: new Admission(operators, limits, new FairTurns(AT_ONCE, MAX_WAITING)),
     ca,
     secrets,
     rotation,

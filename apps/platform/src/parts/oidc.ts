@@ -1,7 +1,16 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { ConfigError, errorMessage, systemClock, systemIds, systemRandom, type Config, type Log } from '#kernel';
-import { OidcLogin } from '#access';
+import {
+  ConfigError,
+  errorMessage,
+  systemClock,
+  systemIds,
+  systemRandom,
+  systemTimers,
+  type Config,
+  type Log,
+} from '#kernel';
+import { FairTurns, OidcLogin } from '#access';
 import type { Transactor } from '#processing';
 import type { IdempotencyLedger } from '#tools';
 import type { OpenedAccess } from './access.js';
@@ -16,6 +25,9 @@ const secretIn = (file: string | undefined): string | undefined => {
   }
   throw new ConfigError(`DROVER_OIDC_CLIENT_SECRET_FILE: ${file} is empty`);
 };
+
+/** Logins whose codes the provider is asked about, and that wait for it. */
+const [AT_ONCE, MAX_WAITING] = [16, 1_000];
 
 /** Logins of people, where a provider is configured. The provider is asked at the first login, not at the start. */
 export const openOidc = (parts: {
@@ -34,7 +46,8 @@ export const openOidc = (parts: {
     client: { issuer, clientId, clientSecret, scopes: config.DROVER_OIDC_SCOPES },
     nameClaim: config.DROVER_OIDC_NAME_CLAIM,
     sessionMs: config.DROVER_OIDC_SESSION_SECONDS * 1_000,
-    ...{ directory: access.operators, limits: access.limits, once: ledger },
+    ...{ directory: access.operators, once: ledger, timers: systemTimers },
+    turns: new FairTurns(AT_ONCE, MAX_WAITING),
     sealKey: createHmac('sha256', access.cursorKey).update('drover pending login').digest(),
     log: parts.log.child({ part: 'login' }),
   });

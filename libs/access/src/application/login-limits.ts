@@ -1,4 +1,4 @@
-import { refusal, sha256Hex, type Clock, type Refusal } from '#kernel';
+import { refusal, RefusedError, type Clock } from '#kernel';
 import { parseOperatorToken } from '../tokens/operator-token.js';
 
 const WINDOW_MS = 60_000;
@@ -12,8 +12,8 @@ interface Count {
   readonly untilMs: number;
 }
 
-/** A /64 is one caller: who has it has all its addresses. */
-const addressKey = (address: string): string => {
+/** What counts as one place. A /64 is one caller: who has it has all its addresses. */
+export const placeOf = (address: string): string => {
   const bare = address.replace(/^::ffff:(?=[\d.]+$)/i, '').replace(/%.*$/, '');
   if (!bare.includes(':')) return bare;
   const [head = '', tail = ''] = bare.split('::');
@@ -24,13 +24,12 @@ const addressKey = (address: string): string => {
 };
 
 /**
- * Slows down who guesses tokens, and nobody else. What failed too often is the pair of a token's id (its public half) and an
- * address: it is not even checked until its minute is over. A token that was good a moment ago passes all the same, and other
- * tokens from the same address are still judged; only wrong ones are told to wait.
+ * Counts wrong tokens. It never keeps a right one out, whoever else guesses, from whatever address: a token has 256 bits that nobody
+ * guesses, so what is limited is what guessing costs. Who is wrong too often is told to wait, and a place where many are wrong takes
+ * turns (FairTurns) from then on.
  */
 export class LoginLimits {
   private readonly counts = new Map<string, Count>();
-  private readonly good = new Map<string, true>();
 
   constructor(
     private readonly clock: Pick<Clock, 'wallMs'>,
@@ -38,44 +37,33 @@ export class LoginLimits {
     private readonly perToken: number,
   ) {}
 
-  /** Before the token is looked at: undefined lets it through. */
-  before(address: string, token: string): Refusal | undefined {
-    if (this.good.has(sha256Hex(token))) return undefined;
-    return this.over(this.pair(address, token), this.perToken);
+  /** Whether so many were wrong at this address that its callers are heard one after the other. */
+  isNoisy(address: string): boolean {
+    return this.over(`a ${placeOf(address)}`, this.perToken * PER_ADDRESS);
   }
 
   /** A refusal when the answer should be to wait rather than that the token is wrong. */
-  failed(address: string, token: string): Refusal | undefined {
-    this.good.delete(sha256Hex(token));
-    const [pair, place] = [this.pair(address, token), `a ${addressKey(address)}`];
-    this.count(pair);
-    this.count(place);
-    return this.over(place, this.perToken * PER_ADDRESS);
-  }
-
-  succeeded(token: string): void {
-    remember(this.good, sha256Hex(token), true);
-  }
-
-  /** Seconds until the earliest that it is worth trying again. */
-  retryAfter(address: string, token: string): number {
-    const ends = [this.pair(address, token), `a ${addressKey(address)}`].map(
-      (key) => this.counts.get(key)?.untilMs ?? 0,
-    );
-    return Math.max(1, Math.ceil((Math.max(...ends) - this.clock.wallMs()) / 1_000));
-  }
-
-  private pair(address: string, token: string): string {
-    return `t ${addressKey(address)} ${parseOperatorToken(token)?.tokenId ?? 'malformed'}`;
-  }
-
-  private over(key: string, limit: number): Refusal | undefined {
-    const known = this.counts.get(key);
-    if (known === undefined || known.untilMs <= this.clock.wallMs() || known.failed < limit) return undefined;
-    return refusal(429, 'too_many_attempts', 'too many attempts with tokens that are wrong', {
+  failed(address: string, token: string): RefusedError | undefined {
+    const keys = this.keys(address, token);
+    keys.forEach((key) => this.count(key));
+    if (!this.isNoisy(address) && !this.over(keys[0], this.perToken)) return undefined;
+    const ends = keys.map((key) => this.counts.get(key)?.untilMs ?? 0);
+    const refused = refusal(429, 'too_many_attempts', 'too many attempts with tokens that are wrong', {
       field: 'authorization',
-      hint: 'wait for as long as Retry-After says; other tokens are not affected',
+      hint: 'wait for as long as Retry-After says; tokens that are right are not affected',
     });
+    return new RefusedError(refused, Math.max(1, Math.ceil((Math.max(...ends) - this.clock.wallMs()) / 1_000)));
+  }
+
+  /** By the token's public half at this place, and by the place. */
+  private keys(address: string, token: string): readonly [string, string] {
+    const place = placeOf(address);
+    return [`t ${place} ${parseOperatorToken(token)?.tokenId ?? 'malformed'}`, `a ${place}`];
+  }
+
+  private over(key: string, limit: number): boolean {
+    const known = this.counts.get(key);
+    return known !== undefined && known.untilMs > this.clock.wallMs() && known.failed > limit;
   }
 
   private count(key: string): void {
@@ -83,16 +71,11 @@ export class LoginLimits {
     const known = this.counts.get(key);
     const current = known === undefined || known.untilMs <= now ? { failed: 0, untilMs: now + WINDOW_MS } : known;
     current.failed++;
-    remember(this.counts, key, current);
+    this.counts.delete(key);
+    this.counts.set(key, current);
+    const oldest = this.counts.keys().next();
+    if (this.counts.size > MAX_KEYS && oldest.done !== true) this.counts.delete(oldest.value);
   }
 }
 
 export const LOGIN_LIMITS = Symbol('LoginLimits');
-
-const remember = <V>(map: Map<string, V>, key: string, value: V): void => {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= MAX_KEYS) return;
-  const oldest = map.keys().next();
-  if (oldest.done !== true) map.delete(oldest.value);
-};

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { SignJWT, UnsecuredJWT, type JWTPayload } from 'jose';
-import { EventCatalogue, ManualClock, seededRandom, silentLog, systemIds, type LoginRule } from '#kernel';
+import { EventCatalogue, ManualClock, seededRandom, silentLog, systemIds, systemTimers, type LoginRule } from '#kernel';
 import { MemoryEventStore } from '#event-store';
 import { Transactor } from '#processing';
 import { DEFAULT_ACCOUNT_ID } from '../application/bootstrap.js';
-import { LoginLimits } from '../application/login-limits.js';
+import { FairTurns } from '../application/fair-turns.js';
 import { OperatorDirectory } from '../application/operator-directory.js';
 import { accountDecider } from '../domain/account/account.js';
 import { accessEvents } from '../domain/events.js';
@@ -16,6 +16,7 @@ import type { FinishRequest } from './requests.js';
 const NOW = Date.parse('2026-11-21T12:00:00Z');
 const S = Math.floor(NOW / 1_000);
 const ADDRESS = '192.0.2.1';
+const SENDER = { address: ADDRESS, connection: '1' };
 const VERIFIER = 'v'.repeat(43);
 const CHALLENGE = createHash('sha256').update(VERIFIER).digest('base64url');
 const RULES: LoginRule[] = [
@@ -32,7 +33,7 @@ beforeEach(async () => {
 });
 afterEach(() => provider.stop());
 
-const setUp = async (over: { rules?: LoginRule[]; secret?: string; issuer?: string; failures?: number } = {}) => {
+const setUp = async (over: { rules?: LoginRule[]; secret?: string; issuer?: string; atOnce?: number } = {}) => {
   const clock = new ManualClock(NOW);
   const events = new MemoryEventStore(clock);
   const transactor = new Transactor(events, new EventCatalogue(accessEvents));
@@ -49,7 +50,8 @@ const setUp = async (over: { rules?: LoginRule[]; secret?: string; issuer?: stri
     },
     rules: over.rules ?? RULES,
     ...{ nameClaim: 'preferred_username', sessionMs: 3_600_000, transactor, directory, clock },
-    limits: new LoginLimits(clock, over.failures ?? 1_000),
+    turns: new FairTurns(over.atOnce ?? 16, 1_000),
+    timers: { ...systemTimers, after: (_, run) => systemTimers.after(0, run) },
     once: {
       claim: async (id, by) => {
         const first = claimed.get(id) ?? by;
@@ -85,7 +87,7 @@ const gives = (id_token: string | Promise<string>) => {
 const logIn = async (world: World, over: JWTPayload = {}, change: Partial<FinishRequest> = {}) => {
   const { claims, request } = await begun(world);
   gives(signed({ ...claims, ...over }, provider.keys[0]!));
-  return world.login.finish({ ...request, ...change }, ADDRESS);
+  return world.login.finish({ ...request, ...change }, SENDER);
 };
 const codeOf = (login: Promise<unknown>): Promise<string> =>
   login.then(
@@ -102,7 +104,7 @@ describe('somebody whom a rule lets in', () => {
       ...{ code_challenge: CHALLENGE, redirect_uri: 'http://127.0.0.1:5000/callback' },
     });
     gives(signed(claims, provider.keys[0]!));
-    const first = await world.login.finish(request, ADDRESS);
+    const first = await world.login.finish(request, SENDER);
     expect(first).toMatchObject({
       role: 'admin',
       account: { name: 'default' },
@@ -253,13 +255,13 @@ describe('an ID token is refused', () => {
     for (const [code, token] of cases) {
       gives(token);
       const fresh = await begun(world);
-      expect([token.slice(0, 20), await codeOf(world.login.finish(fresh.request, ADDRESS))]).toEqual([
+      expect([token.slice(0, 20), await codeOf(world.login.finish(fresh.request, SENDER))]).toEqual([
         token.slice(0, 20),
         code,
       ]);
     }
     provider.answer = async () => ({ body: { access_token: 'only' } });
-    expect(await codeOf(world.login.finish(request, ADDRESS))).toBe('id_token_missing');
+    expect(await codeOf(world.login.finish(request, SENDER))).toBe('id_token_missing');
   });
 
   it('but a published RSA key is as good as any', async () => {
@@ -273,28 +275,28 @@ describe('a login is refused', () => {
     const world = await setUp();
     const { claims, request } = await begun(world);
     gives(signed(claims, provider.keys[0]!));
-    expect(await codeOf(world.login.finish({ ...request, state: 'other' }, ADDRESS))).toBe('state_mismatch');
-    expect(await codeOf(world.login.finish({ ...request, code_verifier: 'w'.repeat(43) }, ADDRESS))).toBe(
+    expect(await codeOf(world.login.finish({ ...request, state: 'other' }, SENDER))).toBe('state_mismatch');
+    expect(await codeOf(world.login.finish({ ...request, code_verifier: 'w'.repeat(43) }, SENDER))).toBe(
       'verifier_mismatch',
     );
-    expect(await codeOf(world.login.finish({ ...request, login: `${request.login.slice(0, -4)}AAAA` }, ADDRESS))).toBe(
+    expect(await codeOf(world.login.finish({ ...request, login: `${request.login.slice(0, -4)}AAAA` }, SENDER))).toBe(
       'login_unknown',
     );
-    expect(await codeOf(world.login.finish({ ...request, login: 'x' }, ADDRESS))).toBe('login_unknown');
+    expect(await codeOf(world.login.finish({ ...request, login: 'x' }, SENDER))).toBe('login_unknown');
     expect(provider.tokenRequests).toHaveLength(0);
-    expect(await codeOf(world.login.finish(request, ADDRESS))).toBe('let in');
-    expect(await codeOf(world.login.finish(request, ADDRESS))).toBe('login_used');
+    expect(await codeOf(world.login.finish(request, SENDER))).toBe('let in');
+    expect(await codeOf(world.login.finish(request, SENDER))).toBe('login_used');
     expect(provider.tokenRequests).toHaveLength(1);
     const late = await begun(world);
     world.clock.advance(600_000);
-    expect(await codeOf(world.login.finish(late.request, ADDRESS))).toBe('login_expired');
+    expect(await codeOf(world.login.finish(late.request, SENDER))).toBe('login_expired');
   });
 
   it('when the provider takes no such code, or the answer is of another provider', async () => {
     const world = await setUp();
     const { request } = await begun(world);
     provider.answer = async () => ({ status: 400, body: { error: 'invalid_grant', error_description: '<b>no</b>' } });
-    await expect(world.login.finish(request, ADDRESS)).rejects.toMatchObject({
+    await expect(world.login.finish(request, SENDER)).rejects.toMatchObject({
       refusal: { code: 'code_refused', status: 401, message: expect.stringContaining('(invalid_grant)') },
     });
     expect(await codeOf(logIn(world, {}, { iss: 'https://evil.example' }))).toBe('issuer_mismatch');
@@ -306,26 +308,48 @@ describe('a login is refused', () => {
     expect(await codeOf(logIn(await setUp()))).toBe('issuer_mismatch');
   });
 
-  it('after too many that failed from one address, with the time to wait, and writes no more than the log can bear', async () => {
-    const world = await setUp({ failures: 30 });
-    const { request } = await begun(world);
-    const attempt = () => world.login.finish({ ...request, state: 'guess' }, ADDRESS);
-    for (let i = 0; i < 30; i++) expect(await codeOf(attempt())).toBe('state_mismatch');
-    await expect(attempt()).rejects.toMatchObject({
-      refusal: { code: 'too_many_attempts' },
-      retryAfterS: expect.any(Number),
-    });
-    expect(await codeOf(logIn(world))).toBe('too_many_attempts');
+  it('at once and held against nobody where it is no login that was begun here, with hardly an event', async () => {
+    const world = await setUp({ atOnce: 1 });
+    const { claims, request } = await begun(world);
+    const attempt = (over: Partial<FinishRequest>) => codeOf(world.login.finish({ ...request, ...over }, SENDER));
+    for (let i = 0; i < 100; i++) {
+      expect(await attempt({ login: `x${i}` })).toBe('login_unknown');
+      expect(await attempt({ state: 'guess' })).toBe('state_mismatch');
+    }
+    expect(provider.tokenRequests).toHaveLength(0);
     const told = async () => (await world.kinds()).filter(({ type }) => type === 'system.login.refused');
-    expect(await told()).toHaveLength(20);
+    expect(await told()).toHaveLength(1);
+    // Whoever sits behind the same address, and even the very login that somebody guessed at.
+    gives(signed(claims, provider.keys[0]!));
+    expect(await attempt({})).toBe('let in');
     world.clock.advance(60_000);
-    expect(await codeOf(attempt())).toBe('state_mismatch');
-    expect((await told()).at(-1)?.data).toMatchObject({ code: 'state_mismatch', not_told: 10 });
+    expect(await attempt({ state: 'guess' })).toBe('state_mismatch');
+    expect((await told()).at(-1)?.data).toMatchObject({ code: 'state_mismatch', not_told: 199 });
     // A stream is read as a whole: one that anybody can make longer must not grow for ever.
     world.clock.advance(3_600_000);
-    expect(await codeOf(attempt())).toBe('login_expired');
+    expect(await attempt({})).toBe('login_expired');
     const streams = (await told()).map(({ stream, version }) => [stream, version]);
     expect(streams.at(-1)).toEqual([expect.not.stringMatching(String(streams[0]![0])), 1]);
+  });
+
+  it('though the provider knows no such code: a flood of those makes no other login fail, and not all of them are events', async () => {
+    const world = await setUp({ atOnce: 2 });
+    const flood = await Promise.all(Array.from({ length: 30 }, () => begun(world)));
+    const mine = await begun(world);
+    const good = await signed(mine.claims, provider.keys[0]!);
+    provider.answer = async () =>
+      provider.tokenRequests.at(-1)?.form.get('code') === 'mine'
+        ? { body: { id_token: good, access_token: 'access', token_type: 'Bearer' } }
+        : { status: 400, body: { error: 'invalid_grant' } };
+    const tried = flood.map(({ request }) => codeOf(world.login.finish(request, SENDER)));
+    const neighbour = { address: ADDRESS, connection: '2' };
+    const login = world.login.finish({ ...mine.request, code: 'mine' }, neighbour);
+    expect(await codeOf(login)).toBe('let in');
+    // It took its turn before most of those that were there first.
+    const order = provider.tokenRequests.map(({ form }) => form.get('code'));
+    expect(order.indexOf('mine')).toBeLessThan(10);
+    expect(new Set(await Promise.all(tried))).toEqual(new Set(['code_refused']));
+    expect((await world.kinds()).filter(({ type }) => type === 'system.login.refused')).toHaveLength(20);
   });
 });
 
@@ -341,7 +365,7 @@ describe('a provider', () => {
     provider.metadata = {};
     const { request } = await begun(other);
     provider.answer = async () => ({ status: 500, body: {} });
-    expect(await codeOf(other.login.finish(request, ADDRESS))).toBe('oidc_unavailable');
+    expect(await codeOf(other.login.finish(request, SENDER))).toBe('oidc_unavailable');
     expect((await other.kinds()).filter(({ type }) => type === 'system.login.refused')).toEqual([]);
   });
 

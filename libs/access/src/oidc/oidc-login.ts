@@ -13,13 +13,15 @@ import {
   type LoginRule,
   type OperatorId,
   type Random,
+  type Timers,
+  sleep,
 } from '#kernel';
 import { createHash } from 'node:crypto';
 import type { CommandContext, Transactor } from '#processing';
 import { accountDecider } from '../domain/account/account.js';
 import { matchRule, operatorName } from '../domain/login/match.js';
 import { operatorDecider } from '../domain/operator/operator.js';
-import type { LoginLimits } from '../application/login-limits.js';
+import type { FairTurns, Sender } from '../application/fair-turns.js';
 import type { OperatorDirectory } from '../application/operator-directory.js';
 import { mintOperatorToken } from '../tokens/operator-token.js';
 import { ProviderUnavailableError } from './http.js';
@@ -35,7 +37,9 @@ export interface OidcLoginParts {
   readonly sessionMs: number;
   readonly transactor: Transactor;
   readonly directory: Pick<OperatorDirectory, 'isNameTaken'>;
-  readonly limits: LoginLimits;
+  /** Asking the provider costs something, and anybody can make us ask. */
+  readonly turns: FairTurns;
+  readonly timers: Timers;
   /** Answers 'same' to whoever claims an id first. */
   readonly once: { claim(id: string, by: string): Promise<'same' | 'different'> };
   readonly sealKey: Uint8Array;
@@ -57,8 +61,8 @@ export const OIDC_LOGIN = Symbol('OidcLogin');
 
 /** How long a login may take its time. */
 const PENDING_MS = 600_000;
-/** Whoever fails is counted beside wrong tokens of the same address. */
-const COUNTED = 'oidc-login';
+/** The answer to a login that failed at the provider comes so late: who tries codes is slowed, and nobody else. */
+const FAILED_MS = 1_000;
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
 
@@ -97,39 +101,51 @@ export class OidcLogin {
     };
   }
 
-  /** A token for who came back from there. Throws RefusedError; each refusal is an event. */
-  async finish(request: FinishRequest, address: string): Promise<LoggedIn> {
-    const { limits } = this.parts;
-    const wait = limits.before(address, COUNTED);
-    if (wait !== undefined) throw new RefusedError(wait, limits.retryAfter(address, COUNTED));
-    let subject: string | null = null;
-    let accountId: AccountId | undefined;
+  /**
+   * A token for who came back from there. Throws RefusedError. What is no login that was begun here is refused at once, costs nothing and
+   * is held against nobody; of the others each is tried once, and its refusal is an event.
+   */
+  async finish(request: FinishRequest, sender: Sender): Promise<LoggedIn> {
+    const login = await this.opened(request, sender);
+    const outcome = await this.parts.turns.run(sender, () => this.attempt(login, request, sender));
+    if (outcome.kind === 'in') return outcome.who;
+    await sleep(this.parts.timers, FAILED_MS);
+    throw outcome.error;
+  }
+
+  private async attempt(
+    login: PendingLogin,
+    request: FinishRequest,
+    { address }: Sender,
+  ): Promise<{ readonly kind: 'in'; readonly who: LoggedIn } | { readonly kind: 'out'; readonly error: RefusedError }> {
+    const found: { subject: string | null; accountId: AccountId | undefined } = { subject: null, accountId: undefined };
     try {
-      const login = await this.opened(request);
+      await this.claim(login);
       const claims = await this.provider.redeem(login, request.code, request.code_verifier, request.iss);
-      subject = claims.sub;
+      found.subject = claims.sub;
       const rule = await this.ruleFor(claims);
-      accountId = accountIdOf(rule.account);
-      return await this.logIn(claims, rule, login, address);
+      found.accountId = accountIdOf(rule.account);
+      return { kind: 'in', who: await this.logIn(claims, rule, login, address) };
     } catch (error) {
       if (error instanceof ProviderUnavailableError) return this.away(error);
       if (!(error instanceof RefusedError)) throw error;
-      await this.refusals.tell({ code: error.refusal.code, subject, address, accountId });
-      const tooMany = limits.failed(address, COUNTED);
-      throw tooMany === undefined ? error : new RefusedError(tooMany, limits.retryAfter(address, COUNTED));
+      await this.refusals.tell({ code: error.refusal.code, ...found, address, begun: true });
+      return { kind: 'out', error };
     }
   }
 
-  private async opened({ login: sealed, state, code_verifier }: FinishRequest): Promise<PendingLogin> {
-    const { clock, once, ids } = this.parts;
-    const login = this.pending.open(sealed);
-    if (login === undefined) throw refused(400, 'login_unknown', 'this login was not begun here', 'login');
-    if (clock.wallMs() >= login.until_ms) throw refused(410, 'login_expired', 'this login took too long', 'login');
-    if (login.state !== state) throw refused(403, 'state_mismatch', 'the answer belongs to another login', 'state');
-    const challenge = createHash('sha256').update(code_verifier).digest('base64url');
-    if (challenge !== login.code_challenge)
-      throw refused(403, 'verifier_mismatch', 'this login was begun by another program', 'code_verifier');
-    if ((await once.claim(deterministicUuid('oidc-login', login.id), ids.uuid())) === 'same') return login;
+  private async opened(request: FinishRequest, { address }: Sender): Promise<PendingLogin> {
+    const login = this.pending.open(request.login);
+    const wrong = wrongWith(login, request, this.parts.clock.wallMs());
+    if (login !== undefined && wrong === undefined) return login;
+    const error = wrong ?? refused(400, 'login_unknown', 'this login was not begun here', 'login');
+    await this.refusals.tell({ code: error.refusal.code, subject: null, accountId: undefined, address, begun: false });
+    throw error;
+  }
+
+  private async claim(login: PendingLogin): Promise<void> {
+    const { once, ids } = this.parts;
+    if ((await once.claim(deterministicUuid('oidc-login', login.id), ids.uuid())) === 'same') return;
     throw refused(409, 'login_used', 'this login has been ended before', 'login');
   }
 
@@ -214,6 +230,20 @@ export class OidcLogin {
     );
   }
 }
+
+/** Known without asking anybody. */
+const wrongWith = (
+  login: PendingLogin | undefined,
+  { state, code_verifier }: FinishRequest,
+  nowMs: number,
+): RefusedError | undefined => {
+  if (login === undefined) return undefined;
+  if (nowMs >= login.until_ms) return refused(410, 'login_expired', 'this login took too long', 'login');
+  if (login.state !== state) return refused(403, 'state_mismatch', 'the answer belongs to another login', 'state');
+  const challenge = createHash('sha256').update(code_verifier).digest('base64url');
+  if (challenge === login.code_challenge) return undefined;
+  return refused(403, 'verifier_mismatch', 'this login was begun by another program', 'code_verifier');
+};
 
 const contextOf = (operatorId: OperatorId, accountId: AccountId, commandId: string, nowMs: number): CommandContext => ({
   ...{ commandId, correlationId: commandId, causationId: commandId, accountId, nowMs },

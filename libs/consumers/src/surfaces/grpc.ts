@@ -105,15 +105,11 @@ const slowed = async <T>(
   admit: () => Promise<T>,
 ): Promise<T> => {
   const address = peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-  const early = token === undefined ? undefined : limits.before(address, token);
-  const tooMany = (wait: Refusal) => new RefusedError(wait, limits.retryAfter(address, token ?? ''));
-  if (early !== undefined) throw tooMany(early);
   try {
     return await admit();
   } catch (error) {
     const isWrong = error instanceof RefusedError && error.refusal.status === 401 && token !== undefined;
-    const wait = isWrong ? limits.failed(address, token) : undefined;
-    throw wait === undefined ? error : tooMany(wait);
+    throw (isWrong ? limits.failed(address, token) : undefined) ?? error;
   }
 };
 
