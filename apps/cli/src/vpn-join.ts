@@ -1,11 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { createInterface } from 'node:readline';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
+import { readSecret, secretIn } from './secret-input.js';
 import { resolveSettings } from './settings.js';
 import { renderConfig, renderFile } from './vpn-config.js';
 import { interfaceOf, SecretFile } from './vpn-file.js';
-import { usage, type VpnCommand, type VpnFlags } from './vpn-flags.js';
+import { notOnCommandLine, usage, type VpnCommand, type VpnFlags } from './vpn-flags.js';
 import { redeem } from './vpn-http.js';
 import { qrCode } from './vpn-qr.js';
 
@@ -19,11 +19,6 @@ const makeKeys = (): { readonly privateKey: string; readonly publicKey: string }
     privateKey: raw(pair.privateKey.export({ type: 'pkcs8', format: 'der' })),
     publicKey: raw(pair.publicKey.export({ type: 'spki', format: 'der' })),
   };
-};
-
-const firstLineOf = async (stdin: NodeJS.ReadableStream): Promise<string> => {
-  for await (const line of createInterface({ input: stdin })) return line.trim();
-  return '';
 };
 
 /** Joining needs no operator's token, only to know where the platform is. */
@@ -47,13 +42,26 @@ const issue = async (command: VpnCommand, flags: VpnFlags): Promise<URL> => {
   return new URL(`${PATH}${String(token)}`, settings.url);
 };
 
-const whereTo = async (command: VpnCommand, flags: VpnFlags): Promise<URL> => {
-  if (flags.network !== undefined) return issue(command, flags);
-  const told = flags.subject ?? flags.grant ?? (command.env.DROVER_GRANT || undefined);
-  if (told === undefined)
-    throw usage('which grant?', 'no URL, no --grant, no --network, and DROVER_GRANT is not set either');
-  return bootstrapUrl(told === '-' ? await firstLineOf(command.stdin) : told, command);
+/** What lets this device in, from where others do not see it. */
+const grantOf = async (command: VpnCommand, flags: VpnFlags): Promise<string> => {
+  const { env, stdin, output } = command;
+  const file = flags['grant-file'] ?? (flags.subject === '-' ? '-' : undefined);
+  if (file !== undefined) return secretIn(file, stdin);
+  if (flags.subject !== undefined) {
+    if (TOKEN.test(flags.subject)) throw notOnCommandLine();
+    output.progress(
+      'warning: other users of this machine can see the arguments of programs; `drover vpn join -` reads the URL from stdin',
+    );
+    return flags.subject;
+  }
+  if (env.DROVER_GRANT) return env.DROVER_GRANT;
+  if (stdin.isTTY !== true)
+    throw usage('which grant?', 'no "-", no --grant-file, no --network, and DROVER_GRANT is not set either');
+  return readSecret(stdin, 'Bootstrap URL or token (it is not shown):', output.progress);
 };
+
+const whereTo = async (command: VpnCommand, flags: VpnFlags): Promise<URL> =>
+  flags.network === undefined ? bootstrapUrl(await grantOf(command, flags), command) : issue(command, flags);
 
 const howToUse = (file: string): string => {
   const name = interfaceOf(file);

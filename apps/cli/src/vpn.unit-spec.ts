@@ -94,7 +94,7 @@ describe('drover vpn', () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  const run = async (words: readonly string[], { stdin = '', env = {}, json = false } = {}) => {
+  const run = async (words: readonly string[], { stdin = '', env = {}, json = false, tty = false } = {}) => {
     const said: string[] = [];
     const output = { out: (text: string) => void said.push(text), progress: (text: string) => void said.push(text) };
     const flags = { url, json };
@@ -104,7 +104,7 @@ describe('drover vpn', () => {
       words,
       env,
       output,
-      stdin: Readable.from([stdin]),
+      stdin: Object.assign(Readable.from([stdin]), { isTTY: tty }),
       colours: false,
     });
     return { code, said: said.join('\n') };
@@ -151,13 +151,41 @@ describe('drover vpn', () => {
   it('keeps the key of a spent grant when the file cannot be put in its place', async () => {
     const out = join(dir, 'a.conf');
     platform.meanwhile = () => writeFileSync(out, 'somebody else was faster');
-    const error: unknown = await run(['join', '--grant', TOKEN, '--out', out]).catch((e: unknown) => e);
+    const error: unknown = await run(['join', '--out', out], { env: { DROVER_GRANT: TOKEN } }).catch((e: unknown) => e);
     const [draft] = readdirSync(dir).filter((name) => name !== 'a.conf');
     expect(error).toMatchObject({ why: expect.stringContaining(join(dir, draft!)) });
     expect(statSync(join(dir, draft!)).mode & 0o777).toBe(0o600);
     expect(parseFile(readFileSync(join(dir, draft!), 'utf8'))).toBeDefined();
     expect(readFileSync(out, 'utf8')).toBe('somebody else was faster');
   });
+
+  it('takes the token from a file or somebody who types it unseen, and a URL as an argument with a warning only', async () => {
+    const file = join(dir, 'grant');
+    writeFileSync(file, `${TOKEN}\n`, { mode: 0o600 });
+    const where = (name: string) => ['--out', join(dir, name)];
+    expect((await run(['join', '--grant-file', file, ...where('a.conf')])).said).not.toContain('warning');
+    platform.used = false;
+    const typed = await run(['join', ...where('b.conf')], { stdin: `${TOKEN}\r`, tty: true });
+    expect(typed).toMatchObject({ code: 0, said: expect.stringContaining('it is not shown') });
+    expect(typed.said).not.toContain(TOKEN);
+    platform.used = false;
+    const shown = await run(['join', `${url}/api/v1/sdwan/bootstrap/${TOKEN}`, ...where('c.conf')]);
+    expect(shown).toMatchObject({ code: 0, said: expect.stringContaining('warning: other users') });
+    expect(readdirSync(dir).sort()).toEqual(['a.conf', 'b.conf', 'c.conf', 'grant']);
+  });
+
+  it.each([[['--grant', TOKEN]], [[`--grant=${TOKEN}`]], [[TOKEN]]])(
+    'takes no token alone as an argument: %j',
+    async (words) => {
+      const refused = run(['join', ...words, '--out', join(dir, 'a.conf')]);
+      await expect(refused).rejects.toMatchObject({
+        exitCode: 2,
+        message: 'the token of a grant is not taken as an argument',
+        hint: expect.not.stringContaining(TOKEN),
+      });
+      expect([platform.used, readdirSync(dir)]).toEqual([false, []]);
+    },
+  );
 
   it('never repeats what may be a token, whatever is wrong with it', async () => {
     const wrong = run(['join', `${url}/bootstrap/${TOKEN}`, '--out', join(dir, 'a.conf')]);
@@ -168,14 +196,14 @@ describe('drover vpn', () => {
   it('writes nothing that would be a command to wg-quick', async () => {
     const evil = { ...CONFIG.peers[0]!, endpoints: ['10.0.0.1:1\nPostUp = touch /tmp/x'] };
     platform.config = { ...CONFIG, peers: [evil] };
-    const joined = run(['join', '--grant', TOKEN, '--out', join(dir, 'a.conf')]);
+    const joined = run(['join', '--out', join(dir, 'a.conf')], { env: { DROVER_GRANT: TOKEN } });
     await expect(joined).rejects.toThrow('sent what is no configuration');
     expect(readdirSync(dir)).toEqual([]);
   });
 
   it('brings the file up to date with the same key, and says whether anything changed', async () => {
     const out = join(dir, 'a.conf');
-    await run(['join', '--grant', TOKEN, '--out', out]);
+    await run(['join', '--out', out], { env: { DROVER_GRANT: TOKEN } });
     const before = readFileSync(out, 'utf8');
     expect((await run(['refresh', out])).said).toContain('is up to date');
     expect(readFileSync(out, 'utf8')).toBe(before);
