@@ -7,6 +7,8 @@ export interface PreviewRequest {
   readonly accountId: string;
   readonly operatorId: string;
   readonly permissions: ReadonlySet<string>;
+  /** Aborted when whoever asked has hung up. */
+  readonly signal: AbortSignal;
 }
 
 type Rows = readonly Readonly<Record<string, unknown>>[];

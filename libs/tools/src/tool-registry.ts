@@ -21,7 +21,7 @@ import type { ApprovalGate } from './approvals/gate.js';
 import type { ToolAnswer, ToolRegistryPorts, ToolRequest } from './tool-call.js';
 import { readInput, type ReadInput } from './tool-input.js';
 import { previewAnswer, type ToolPreviews } from './tool-preview.js';
-import { ToolRun } from './tool-run.js';
+import { NEVER, ToolRun } from './tool-run.js';
 import { inputSchema, toolListing, type ToolListing } from './tool-schema.js';
 
 interface Entry {
@@ -185,7 +185,8 @@ export class ToolRegistry implements ToolRegistrar {
       throw new RefusedError(refusal(422, 'no_dry_run', 'nothing can be tried out here', { field: 'dry_run' }));
     }
     const { accountId, operatorId, permissions } = principal;
-    const asked = { tool: tool.name, arguments: read.input, accountId, operatorId, permissions };
+    const signal = request.watch?.signal ?? NEVER;
+    const asked = { tool: tool.name, arguments: read.input, accountId, operatorId, permissions, signal };
     const preview = await this.previews.preview(asked);
     const plan = plans.issue(planAbout(tool, principal, read), clock.wallMs());
     const about = { correlation_id: ids.uuid(), ...normalisedOf(read) };

@@ -18,7 +18,8 @@ export interface CallWatch {
   readonly progress?: (done: number, total: number | undefined, message: string) => void;
 }
 
-const NEVER = new AbortController().signal;
+/** Of a caller who cannot hang up. */
+export const NEVER = new AbortController().signal;
 
 /** One call of a tool as its handler sees it: sends commands under derived ids and collects what they did. */
 export class ToolRun implements ToolCall {

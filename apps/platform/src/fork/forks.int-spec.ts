@@ -1,5 +1,5 @@
 import type { FoldedSources } from '#agent-gateway';
-import type { ForkRequest } from '#audit';
+import { FORKS, type ForkRequest, type Forks } from '#audit';
 import { START } from '#event-store';
 import { FLEET_SERVICES, type FleetServices } from '#fleet';
 import { FailoverService } from '#sdwan';
@@ -12,6 +12,8 @@ let kurrent: FakeKurrent;
 let drover: TestPlatform;
 let request: ForkRequest;
 const eventsRead: number[] = [];
+/** What reads of forks wait for. */
+let held: Promise<void> = Promise.resolve();
 
 beforeAll(async () => {
   kurrent = await FakeKurrent.start();
@@ -21,12 +23,14 @@ beforeAll(async () => {
   const { meta } = (await everything()).findLast((event) => event.type === 'system.template.created')!;
   const permissions = new Set(['system.templates.read', 'system.templates.write']);
   const who = { accountId: meta.accountId, operatorId: meta.actor.id, permissions };
-  request = { tool: '', arguments: {}, ...who, horizonMs: 1_000 };
+  request = { tool: '', arguments: {}, ...who, horizonMs: 1_000, signal: new AbortController().signal };
   const real = store.readAll.bind(store);
   Reflect.set(store, 'readAll', async (...args: Parameters<typeof real>) => {
-    const batch = await real(...args);
     // Only forks read pages of this size.
-    if (args[1].limit === 1_000) eventsRead.push(batch.events.length);
+    const isOfFork = args[1].limit === 1_000;
+    if (isOfFork) await held;
+    const batch = await real(...args);
+    if (isOfFork) eventsRead.push(batch.events.length);
     return batch;
   });
 }, 60_000);
@@ -116,11 +120,100 @@ it('waits for no read model that is built anew while the old one is read, and is
   expect(await forks.try(creating('new'))).toMatchObject({ answer: { kind: 'ok' } });
 }, 60_000);
 
-it('keeps nothing open after a call, whether it was answered or not', async () => {
-  await forksWith().try(creating('new'));
-  await expect(forksWith({ callMs: -1, runMs: 0 }, { position: START }).try(creating('new'))).rejects.toThrow();
+const openTransactions = async (): Promise<unknown[]> => {
   const { rows } = await pool().query(
     `SELECT query FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()`,
   );
-  expect(rows).toEqual([]);
+  return rows;
+};
+const GONE = { refusal: { code: 'caller_gone' } };
+
+it('ends a prediction whose caller hangs up, never begins those that hung up waiting, and gives their places to others', async () => {
+  const forks = forksWith({}, { position: START });
+  let release = () => {};
+  held = new Promise((resolve) => (release = resolve));
+  const callers = Array.from({ length: 4 }, () => new AbortController());
+  eventsRead.length = 0;
+  const calls = callers.map(({ signal }, n) => forks.try({ ...creating(`many-${n}`), signal }));
+  const outcomes = Promise.allSettled(calls);
+  await expect(forks.try(creating('too many'))).rejects.toMatchObject({ refusal: { code: 'too_many_forks' } });
+  for (const n of [0, 1, 2]) callers[n]!.abort();
+  const another = forks.try(creating('another'));
+  release();
+  expect(await outcomes).toMatchObject([
+    ...[0, 1, 2].map(() => ({ status: 'rejected', reason: GONE })),
+    { status: 'fulfilled', value: { answer: { kind: 'ok' } } },
+  ]);
+  expect(await another).toMatchObject({ answer: { kind: 'ok' } });
+  // One that was begun, and the two that are answered: each reads the log from its beginning.
+  const whole = (await everything()).length;
+  expect(eventsRead.reduce((sum, events) => sum + events, 0)).toBeLessThan(3.5 * whole);
+  expect(await openTransactions()).toEqual([]);
+}, 60_000);
+
+it('ends a prediction that is under way: its tool has been called in the fork, and nothing waits for the horizon', async () => {
+  const caller = new AbortController();
+  const { store } = drover.platform.foundation;
+  const real = store.readStream.bind(store);
+  Reflect.set(store, 'readStream', (...args: Parameters<typeof real>) => {
+    if (args[0] === request.accountId) caller.abort();
+    return real(...args);
+  });
+  const call = forksWith().try({ ...creating('under way'), horizonMs: 3_600_000, signal: caller.signal });
+  await expect(call).rejects.toMatchObject(GONE);
+  Reflect.set(store, 'readStream', real);
+  expect(caller.signal.aborted).toBe(true);
+  expect(await openTransactions()).toEqual([]);
+}, 60_000);
+
+describe('a caller hangs up', () => {
+  const whatIf = { tool: 'system_create_template', arguments: { name: 'new' } };
+  const post = (path: string, body: object, signal: AbortSignal | null, session?: string) =>
+    fetch(`${drover.url}${path}`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${drover.token}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        ...(session === undefined ? {} : { 'mcp-session-id': session, 'mcp-protocol-version': '2025-06-18' }),
+      },
+      body: JSON.stringify(body),
+      signal,
+    });
+  const rpc = (method: string, params: object, id?: number) => ({ jsonrpc: '2.0', method, params, ...(id && { id }) });
+  const mcp = rpc('tools/call', { name: 'what_if', arguments: whatIf }, 7);
+  const cancel = rpc('notifications/cancelled', { requestId: 7 });
+  const dryRun = { name: 'new', dry_run: true };
+
+  it.each<[string, (signal: AbortSignal) => Promise<unknown>, (() => Promise<unknown>) | undefined]>([
+    ['REST', (signal) => post('/api/v1/tools/what_if', whatIf, signal), undefined],
+    ['REST, a dry run', (signal) => post('/api/v1/tools/system_create_template', dryRun, signal), undefined],
+    ['REST, a dry run of a resource', (signal) => post('/api/v1/templates', dryRun, signal), undefined],
+    ['MCP', (signal) => post('/mcp', mcp, signal, 'one'), undefined],
+    ['MCP, cancelled', () => post('/mcp', mcp, null, 'two'), () => post('/mcp', cancel, null, 'two')],
+  ])('over %s: the prediction hears of it', async (_, ask, hangUp) => {
+    const forks = drover.platform.app.get<Forks>(FORKS, { strict: false });
+    const real = forks.try.bind(forks);
+    const caller = new AbortController();
+    const heard = new Promise<boolean>((resolve) => {
+      forks.try = async (asked) => {
+        const over = new Promise((ended) => asked.signal.addEventListener('abort', ended, { once: true }));
+        if (hangUp === undefined) caller.abort();
+        else await hangUp();
+        await over;
+        resolve(true);
+        return real(asked);
+      };
+    });
+    const answered = ask(caller.signal).catch(() => undefined);
+    expect(await heard).toBe(true);
+    forks.try = real;
+    await answered;
+  });
+});
+
+it('keeps nothing open after a call, whether it was answered or not', async () => {
+  await forksWith().try(creating('new'));
+  await expect(forksWith({ callMs: -1, runMs: 0 }, { position: START }).try(creating('new'))).rejects.toThrow();
+  expect(await openTransactions()).toEqual([]);
 }, 60_000);

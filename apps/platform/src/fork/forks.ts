@@ -35,8 +35,21 @@ export class PlatformForks implements Forks {
       throw new RefusedError(refusal(429, 'too_many_forks', `${this.waiting} what_if calls are waiting`, { hint }));
     }
     const cameMs = systemClock.monotonicMs();
+    const leave = this.takePlace(request.signal);
+    return this.turns.run(() => this.run(request, cameMs)).finally(leave);
+  }
+
+  /** Whoever hangs up gives the place to another. */
+  private takePlace(signal: AbortSignal): () => void {
+    let isTaken = true;
     this.waiting++;
-    return this.turns.run(() => this.run(request, cameMs)).finally(() => this.waiting--);
+    const leave = () => {
+      signal.removeEventListener('abort', leave);
+      if (isTaken) this.waiting--;
+      isTaken = false;
+    };
+    signal.addEventListener('abort', leave);
+    return leave;
   }
 
   /** Nest's end of the platform. */
@@ -47,7 +60,12 @@ export class PlatformForks implements Forks {
 
   private async run(request: ForkRequest, cameMs: number): Promise<ForkOutcome> {
     const { callMs, runMs } = this.bounds;
-    const late = (boundMs: number) => systemClock.monotonicMs() - cameMs > boundMs;
+    const { signal } = request;
+    mustBeAwaited(signal);
+    const late = (boundMs: number) => {
+      mustBeAwaited(signal);
+      return systemClock.monotonicMs() - cameMs > boundMs;
+    };
     const fork = await Fork.open(this.base());
     const expired = () => {
       if (this.stopping) return 'the platform stops';
@@ -77,3 +95,8 @@ export class PlatformForks implements Forks {
     };
   }
 }
+
+/** Nobody reads this answer; the log and the metrics tell of it. */
+const mustBeAwaited = (signal: AbortSignal): void => {
+  if (signal.aborted) throw new RefusedError(refusal(409, 'caller_gone', 'whoever asked has hung up'));
+};

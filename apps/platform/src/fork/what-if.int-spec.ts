@@ -219,7 +219,7 @@ it('predicts the same on a process that has no agents’ streams, and says what 
   const there = await whatIf('system_drain_instance', { id: holder });
   const here = await forks.try({
     ...{ tool: 'system_drain_instance', arguments: { id: holder }, horizonMs: 60_000 },
-    ...who,
+    ...{ ...who, signal: new AbortController().signal },
   });
   const kinds = here.events.map(({ type }) => type).filter((type) => !type.startsWith('system.pm.'));
   expect([...new Set(kinds)].sort()).toEqual([...new Set(there.events.map(({ kind }) => kind))].sort());

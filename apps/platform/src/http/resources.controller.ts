@@ -4,6 +4,7 @@ import { refusal, RefusedError } from '#kernel';
 import { openApiDocument, RESOURCE_ROUTES, restArguments, ToolRegistry, type ResourceRoute } from '#tools';
 import { VERSION } from '../version.js';
 import { sendAnswer } from './answer.js';
+import { watchOf } from './caller.js';
 import type { AuthenticatedRequest } from './principal.js';
 
 const VERBS = { get: Get, post: Post, patch: Patch, delete: Delete } as const;
@@ -39,7 +40,8 @@ export class ResourcesController {
       body: request.body as unknown,
       idempotencyKey: request.get('idempotency-key'),
     });
-    const answer = await this.registry.call({ name: route.tool, arguments: args, principal });
+    const call = { name: route.tool, arguments: args, principal, watch: watchOf(response) };
+    const answer = await this.registry.call(call);
     sendAnswer(request, response, answer, { read: tool.danger === 'read', resource: true });
   }
 }

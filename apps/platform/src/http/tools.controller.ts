@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import type { Principal } from '#access';
 import { catalogueDigest, restArguments, ToolRegistry, type Envelope } from '#tools';
 import { sendAnswer } from './answer.js';
+import { watchOf } from './caller.js';
 import { CallerPrincipal } from './principal.js';
 
 const ALL: ReadonlySet<string> = new Set(['*']);
@@ -32,7 +33,7 @@ export class ToolsController {
       idempotencyKey === undefined || danger === 'read'
         ? body
         : restArguments({ danger, input_schema: { type: 'object' } }, { path: {}, query: {}, body, idempotencyKey });
-    const answer = await this.registry.call({ name, arguments: args, principal });
+    const answer = await this.registry.call({ name, arguments: args, principal, watch: watchOf(response) });
     sendAnswer(request, response, answer, { read: danger === 'read', resource: false });
   }
 }

@@ -12,6 +12,8 @@ export interface ForkRequest {
   readonly permissions: ReadonlySet<string>;
   /** Virtual time to follow, in milliseconds. */
   readonly horizonMs: number;
+  /** Aborted when whoever asked has hung up: nobody is there to read the prediction. */
+  readonly signal: AbortSignal;
 }
 
 export interface ForkedNode {

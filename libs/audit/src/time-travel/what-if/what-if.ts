@@ -37,6 +37,7 @@ export const whatIf =
       operatorId: call.context.actor.id,
       permissions: call.permissions,
       horizonMs: input.horizon_seconds * 1_000,
+      signal: call.signal,
     });
     const { answer } = outcome;
     return {
