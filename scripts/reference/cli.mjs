@@ -7,6 +7,7 @@ export const CLI_ENTRY = [
   `export { EXIT_CODES } from './apps/cli/src/errors.js';`,
   `export { OWN_VERBS } from './apps/cli/src/words.js';`,
   `export { APPLY_USAGE } from './apps/cli/src/apply/command.js';`,
+  `export { SCHEMA_USAGE } from './apps/cli/src/schema/usage.js';`,
   `export { WAIT_USAGE } from './apps/cli/src/wait.js';`,
   `export { EVENT_USAGE } from './apps/cli/src/event-flags.js';`,
   `export { CONTEXT_USAGE } from './apps/cli/src/contexts/command.js';`,
@@ -17,6 +18,7 @@ export const CLI_ENTRY = [
 
 const USAGES = {
   'apply and diff': 'APPLY_USAGE',
+  schema: 'SCHEMA_USAGE',
   wait: 'WAIT_USAGE',
   'event watch': 'EVENT_USAGE',
   'context and login': 'CONTEXT_USAGE',

@@ -1,4 +1,5 @@
 import { CliError } from './errors.js';
+import { near } from './near.js';
 import type { GlobalFlags } from './settings.js';
 import { refuseTokenOnCommandLine } from './token-file.js';
 import type { Parameter, Tool } from './catalogue.js';
@@ -69,12 +70,43 @@ const takeFlag = (
   const word = words[i]!;
   const at = word.indexOf('=');
   const name = word.slice(2, at < 0 ? undefined : at);
+  const known = parameter(tool, name);
+  if (tool !== undefined && known === undefined) refuseMisspelt(word);
   if (at >= 0) return (put(tool, args, name, word.slice(at + 1)), 0);
-  const type = typeOf(parameter(tool, name));
+  const type = typeOf(known);
   const next = words[i + 1];
+  // The platform says what it has instead.
+  if (tool !== undefined && known === undefined && next === undefined) return (put(tool, args, name, 'true'), 0);
   if (type === 'boolean' && next !== 'true' && next !== 'false') return (put(tool, args, name, 'true'), 0);
   put(tool, args, name, valueAfter(words, i, word));
   return 1;
+};
+
+const OF_THE_CLI = [
+  '--watch',
+  '--wait',
+  '--at',
+  '--timeout',
+  '--after',
+  '--dry-run',
+  '--fields',
+  '--no-headers',
+  '--json',
+];
+
+/** What is no parameter of the tool and nearly a flag of the CLI was meant as that: the platform does not know those. */
+const refuseMisspelt = (word: string): void => {
+  const written = word.replace(/=.*$/s, '');
+  const meant = near(written, OF_THE_CLI);
+  if (meant !== undefined)
+    throw new CliError(
+      `there is no ${written}`,
+      'neither the command nor the CLI has it',
+      undefined,
+      2,
+      undefined,
+      meant,
+    );
 };
 
 const parseObject = (text: string): Record<string, unknown> => {

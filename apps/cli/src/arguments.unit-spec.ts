@@ -102,3 +102,15 @@ it('shows lists as tables, things as blocks, and events one a line', () => {
   };
   expect(human({ events: [event] })).toMatch(/^10:00:00\.000 info +system\.node\.created +name=web$/);
 });
+
+it.each([
+  ['--dryrun', '--dry-run'],
+  ['--wiat', '--wait'],
+  ['--wacht=true', '--watch'],
+])('%s is refused: a flag of the CLI was nearly written', (flag, meant) => {
+  expect(() => toolArguments(tool, ['web-1', flag])).toThrow(expect.objectContaining({ exitCode: 2, meant }));
+});
+
+it('leaves a flag that nobody knows to the platform, also at the end of the line', () => {
+  expect(toolArguments(tool, ['web-1', '--colour'])).toEqual({ hostname: 'web-1', colour: true });
+});

@@ -57,6 +57,14 @@ export const plain = ({ flags, words }: Command): void => {
   throw new CliError(`drover ${what} takes no -o ${flags.output}`, 'it knows --json', 'leave -o out', 2);
 };
 
+/** What takes nothing but the formats: a word that would be overlooked is refused. */
+const noMore = ({ words }: Command, known: number): void => {
+  const what = words.slice(0, known).join(' ');
+  const other = words[known];
+  if (other !== undefined)
+    throw new CliError(`drover ${what} takes no ${other}`, 'it takes no arguments', `drover ${what} --help`, 2);
+};
+
 /** Loaded only when it is asked for: hashing and signatures are nothing that other commands need. */
 const audit: Own = async (command) => {
   const { runAudit } = await import('./audit.js');
@@ -120,6 +128,7 @@ const support: Own = async (command) => {
 
 const node: Own = async (command) => {
   if (command.words[1] !== 'status' || command.help) return undefined;
+  noMore(command, 2);
   const { runNodeStatus } = await import('./operate/node-status.js');
   return runNodeStatus(cliOf(command));
 };
@@ -149,15 +158,15 @@ const apply =
   };
 
 export const OWN: Readonly<Record<string, Own>> = {
-  help: async ({ words }) => {
+  help: async (command) => {
+    const { words } = command;
     if (words[1] === undefined) return say(USAGE);
     if (words[1] === 'exit-codes') return say(exitCodesHelp());
-    throw new CliError(
-      `no help on ${words[1]}`,
-      'there is `drover help exit-codes`, and --help after any command',
-      'drover help',
-      2,
-    );
+    const about = { ...after(command), help: true };
+    const own = await ownCommand(about);
+    if (own !== undefined) return own;
+    const { runCommand } = await import('./commands.js');
+    return runCommand(cliOf(about), about.words, true);
   },
   audit,
   vpn,
@@ -168,10 +177,23 @@ export const OWN: Readonly<Record<string, Own>> = {
   support,
   node,
   completion,
-  top: async (command) => (await import('./operate/top.js')).runTop(cliOf(command)),
+  top: async (command) => {
+    noMore(command, 1);
+    return (await import('./operate/top.js')).runTop(cliOf(command));
+  },
   docs: async ({ words }) => {
     const { docsText, readPages } = await import('./operate/docs.js');
     return say(docsText(readPages(), words.slice(1)));
+  },
+  schema: async (command) => {
+    plain(command);
+    const { runSchema } = await import('./schema/schema.js');
+    return runSchema(() => cliOf(command), command.words.slice(1), written);
+  },
+  version: async (command) => {
+    noMore(command, 1);
+    const { runVersion } = await import('./operate/version-command.js');
+    return runVersion(patientOf(command), command.flags.json || command.flags.output === 'json', written);
   },
   apply: apply('apply'),
   diff: apply('diff'),
@@ -186,4 +208,12 @@ export const OWN: Readonly<Record<string, Own>> = {
     const { runCommand } = await import('./commands.js');
     return runCommand(cliOf(command), ['recent-events', ...command.words.slice(1)], command.help);
   },
+};
+
+/** A command that is not the registry's; undefined: it is. */
+export const ownCommand = async (command: Command): Promise<number | undefined> => {
+  const text = command.help ? (await import('./own-help.js')).ownHelp(command.words) : undefined;
+  if (text !== undefined) return say(text);
+  const [first = ''] = command.words;
+  return Object.hasOwn(OWN, first) ? OWN[first]!(command) : undefined;
 };

@@ -78,7 +78,7 @@ const nounVerb = async (cli: Cli, catalogue: Catalogue, words: readonly string[]
   const verbs = tools.filter((t) => t.cli?.[0] === noun);
   if (verbs.length > 0 && (verb === undefined || help)) return (await cli.out(nounHelp(noun, verbs)), 0);
   if (verbs.length > 0) throw unknownVerb(noun, verb!, verbs);
-  throw unknownCommand(noun, tools);
+  throw unknownCommand(words, tools);
 };
 
 const unknownVerb = (noun: string, verb: string, tools: readonly Tool[]): CliError => {
@@ -89,11 +89,36 @@ const unknownVerb = (noun: string, verb: string, tools: readonly Tool[]): CliErr
   return new CliError(`drover ${noun} has no ${verb}`, `it has ${verbs.join(', ')}`, hint, 2, undefined, meant);
 };
 
-const unknownCommand = (noun: string, tools: readonly Tool[]): CliError => {
+/** Verbs of other programs, and what they are here. */
+const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
+  get: ['list'],
+  ls: ['list'],
+  describe: ['get'],
+  show: ['get'],
+  rm: ['delete'],
+  remove: ['delete'],
+};
+
+/** `get nodes`, `describe node k3s-1`: the verb comes first elsewhere. */
+const turned = ([first = '', second = '', third]: readonly string[], tools: readonly Tool[]): string | undefined => {
+  const noun = [second, second.replace(/s$/, '')].find((one) => tools.some((t) => t.cli?.[0] === one));
+  const has = (verb: string) => tools.some((t) => t.cli?.[0] === noun && t.cli?.[1] === verb);
+  const isOne = third !== undefined && has(first);
+  const verb = isOne ? first : [...(ELSEWHERE[first] ?? []), first].find(has);
+  return noun === undefined || verb === undefined ? undefined : [`drover ${noun} ${verb}`, third].join(' ').trim();
+};
+
+const unknownCommand = (words: readonly string[], tools: readonly Tool[]): CliError => {
+  const [noun = ''] = words;
   const nouns = tools.flatMap((t) => (t.cli === undefined ? [] : [t.cli[0]]));
-  const guess = near(noun, [...nouns, ...tools.map((t) => t.name), ...COMMANDS]);
-  const isTool = tools.some((t) => t.name === guess);
-  const meant = guess === undefined ? undefined : `drover ${isTool ? 'tool ' : ''}${guess}`;
+  const guess =
+    near(noun, [...nouns, ...COMMANDS]) ??
+    near(
+      noun,
+      tools.map((t) => t.name),
+    );
+  const isTool = ![...nouns, ...COMMANDS].includes(guess ?? '');
+  const meant = turned(words, tools) ?? (guess === undefined ? undefined : `drover ${isTool ? 'tool ' : ''}${guess}`);
   const why = 'it is neither a noun of the tools nor a command';
   return new CliError(`there is no command ${noun}`, why, 'drover --help', 2, undefined, meant);
 };

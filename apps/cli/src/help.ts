@@ -1,6 +1,7 @@
 import { EXIT_CODES } from './errors.js';
 import type { Parameter, Tool } from './tool.js';
 import { commandOf, quote } from './tool-command.js';
+import { OWN_VERBS } from './words.js';
 
 export const USAGE = `drover: operate a Drover platform
 
@@ -9,13 +10,14 @@ export const USAGE = `drover: operate a Drover platform
   drover tools                     all tools and their commands
   drover wait KIND/NAME --for=state=ready   until it is so; at once when it cannot be any more
   drover diff -f FILE              what apply would do: exit code 0 nothing, 1 something
-  drover apply -f FILE [--prune]   make the fleet as the file says (also: --dry-run, --schema)
+  drover apply -f FILE [--prune]   make the fleet as the file says (also: --dry-run)
   drover node status               where each machine is in its provisioning, and when it was last heard
   drover top                       nodes, agents and lag, over and over
   drover recent-events [PREFIX]    what happened, newest last
   drover event watch [PREFIX]      events as they happen (see event watch --help; also: drover events --watch)
   drover why SUBJECT               why an instance, cluster or virtual IP is as it is
   drover explain TYPE[.FIELD]      what the fields of a resource mean
+  drover schema [NOUN [VERB]]      JSON Schemas of commands and fleet files, for editors and programs (see schema --help)
   drover what-if TOOL [ARGUMENTS]  what a call would do; also drover what-if NOUN VERB …
   drover fleet at TIME             the fleet as it was
   drover vpn join URL              bring this machine into a network (also: vpn refresh, list, revoke; see vpn --help)
@@ -38,7 +40,7 @@ Arguments are key=value, --key value, or --json '{"key":"value"}'.
   --url URL       the platform (DROVER_URL; default http://127.0.0.1:8080)
   --token-file F  the token is in this file, - for stdin (DROVER_TOKEN, DROVER_TOKEN_FILE; default admin.token
                   in DROVER_DATA_DIR or ./data)
-  --help          also after a command; drover help exit-codes`;
+  --help          also after a command, or drover help NOUN VERB; drover help exit-codes`;
 
 export const exitCodesHelp = (): string =>
   Object.entries(EXIT_CODES)
@@ -75,5 +77,13 @@ export const toolHelp = (tool: Tool): string => {
   ].join('\n');
 };
 
-export const nounHelp = (noun: string, tools: readonly Tool[]): string =>
-  tools.map((t) => `  drover ${noun} ${t.cli![1].padEnd(18)} ${t.summary}`).join('\n');
+/** What the CLI itself adds to a noun is listed with the rest. */
+export const nounHelp = (noun: string, tools: readonly Tool[]): string => {
+  const own = (OWN_VERBS[noun] ?? []).filter((verb) => !tools.some((t) => t.cli![1] === verb));
+  return [
+    ...tools.map((t) => [t.cli![1], t.summary]),
+    ...own.map((verb) => [verb, `see drover ${noun} ${verb} --help`]),
+  ]
+    .map(([verb, text]) => `  drover ${noun} ${verb!.padEnd(18)} ${text}`)
+    .join('\n');
+};

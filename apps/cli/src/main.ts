@@ -32,9 +32,9 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   const { flags, help, version, words } = parseCommandLine(argv);
   if (version) return print((await import('./version.js')).version(), 0);
   if (words.length === 0) return print((await import('./help.js')).USAGE, help ? 0 : 2);
-  const { cliOf, OWN } = await import('./builtins.js');
+  const { cliOf, ownCommand } = await import('./builtins.js');
   const command: Command = { flags, help, words, env: process.env };
-  const own = Object.hasOwn(OWN, words[0]!) ? await OWN[words[0]!]!(command) : undefined;
+  const own = await ownCommand(command);
   if (own !== undefined) return own;
   const { runCommand } = await import('./commands.js');
   return runCommand(cliOf(command), words, help);

@@ -2,7 +2,7 @@ import type { Live, Thing } from './live.js';
 import { loadText } from './load.js';
 import { plan } from './plan.js';
 import { pruning } from './record.js';
-import { jsonSchema } from './schema.js';
+import { fleetSchema } from './schema.js';
 
 const FLEET = `kind: Template
 name: servers
@@ -41,7 +41,7 @@ describe('a fleet file', () => {
   });
 
   it('has a schema for editors', () => {
-    expect(JSON.stringify(jsonSchema())).toContain('"write_url_to"');
+    expect(JSON.stringify(fleetSchema())).toContain('"write_url_to"');
   });
 });
 

@@ -7,11 +7,11 @@ import { loadFiles } from './load.js';
 import { readLive, type Thing } from './live.js';
 import { plan, type FieldChange, type Step } from './plan.js';
 import { pruning, readRecord, recordFile, writeRecord, type ApplyRecord } from './record.js';
-import { jsonSchema, type Kind } from './schema.js';
+import { fleetSchema, type Kind } from './schema.js';
 
 export const APPLY_USAGE = `drover apply -f FILE [-f FILE…]     make the fleet as the files say; "-" is stdin
 drover diff  -f FILE [-f FILE…]     what apply would do: exit code 0 nothing, 1 something, more: it could not be found out
-drover apply --schema               JSON Schema of a document, for editors and checks
+drover schema apply                 JSON Schema of a document, for editors and checks (also: drover apply --schema)
 
   --dry-run        as diff, but the exit code is 0
   --prune          also delete what an earlier apply made and the files no longer name; never anything else
@@ -156,7 +156,7 @@ export const runApply = async (
   out: Cli['out'],
 ): Promise<number> => {
   const flags = flagsOf(words);
-  if (flags.schema) return (await out(JSON.stringify(jsonSchema(), null, 2)), 0);
+  if (flags.schema) return (await out(JSON.stringify(fleetSchema(), null, 2)), 0);
   const wanted = loadFiles(flags.files);
   const cli = makeCli();
   const { url } = cli.settings;

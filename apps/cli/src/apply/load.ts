@@ -14,7 +14,7 @@ export interface Wanted {
 }
 
 const usage = (at: string, why: string, meant?: string): CliError =>
-  new CliError(at, why, 'drover apply --schema shows what a document may hold', 2, undefined, meant);
+  new CliError(at, why, 'drover schema apply shows what a document may hold', 2, undefined, meant);
 
 type Source = { readonly file: string; readonly doc: Document.Parsed; readonly lines: LineCounter };
 

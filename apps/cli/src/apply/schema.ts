@@ -108,7 +108,15 @@ export const keyOf = (doc: FleetDocument): string => {
   return `${doc.kind} ${doc.name}`;
 };
 
-export const jsonSchema = (): unknown => ({
-  ...z.toJSONSchema(fleetDocument, { io: 'input', target: 'draft-2020-12' }),
+const DIALECT = { io: 'input', target: 'draft-2020-12' } as const;
+
+/** Of any document of a fleet file. */
+export const fleetSchema = (): unknown => ({
+  ...z.toJSONSchema(fleetDocument, DIALECT),
   title: 'One document of a Drover fleet file',
 });
+
+export const kindSchema = (kind: Kind): unknown => {
+  const of = fleetDocument.options.find((option) => option.shape.kind.value === kind)!;
+  return { ...z.toJSONSchema(of, DIALECT), title: `${kind}, a document of a Drover fleet file` };
+};

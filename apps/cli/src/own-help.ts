@@ -1,0 +1,37 @@
+import { SCHEMA_USAGE } from './schema/usage.js';
+
+/** --help of what is no tool and has no options to speak of; the others bring their own text. */
+const TEXTS: Readonly<Record<string, string>> = {
+  doctor: `drover doctor [--fix] [--json]     what a command needs, from this machine to the platform's parts
+
+A line a check: ok, warn or fail, what was seen, and the command that repairs it. --fix does what is safe to do here.
+Exit code 0: nothing fails; 1: something does.`,
+  support: `drover support [--out FILE]     one file for whoever helps: what the platform answers, the last events, what doctor says
+
+No secret is in it, and it says what was left out. It is written to the current folder unless --out names a file, which must not exist.`,
+  top: `drover top     the platform's parts, its process managers and the machines, drawn anew every two seconds
+
+On a pipe, and with --json, once. Ctrl-C ends it (exit code 130). It changes nothing.`,
+  docs: `drover docs          the runbooks, tutorials and references that come with this CLI
+drover docs NAME     one of them; the begin of its name is enough: drover docs backup`,
+  tools: `drover tools [-o FORMAT]     all tools that this token may see, with their commands, and whether they read, change or destroy`,
+  tool: `drover tool NAME [ARGUMENTS]     any tool by name; drover tool NAME --help tells its arguments, drover tools lists them`,
+  completion: `drover completion bash|zsh|fish     a script for the shell, which then completes commands, arguments and live names
+
+  bash   source <(drover completion bash)      in ~/.bashrc
+  zsh    source <(drover completion zsh)       in ~/.zshrc, after compinit
+  fish   drover completion fish | source       in ~/.config/fish/config.fish`,
+  version: `drover version [--json]     of this CLI, and of the platform when it answers`,
+  help: `drover help [NOUN [VERB]]     as --help after it; drover help exit-codes`,
+  schema: SCHEMA_USAGE,
+  'node status': `drover node status [-o FORMAT]     where each machine is in its provisioning, and when it was last heard
+
+STAGE is the state of the machine, SENT the last thing that it was sent, LASTSEEN the seconds since it was last heard: -- is never.`,
+};
+
+/** undefined: the command tells it itself. */
+export const ownHelp = ([first = '', second = '']: readonly string[]): string | undefined => {
+  // `drover tool NAME --help` is that tool's.
+  if (first === 'tool' && second !== '') return undefined;
+  return TEXTS[`${first} ${second}`] ?? TEXTS[first];
+};
