@@ -79,6 +79,14 @@ export class SimMachine {
 
   device = '';
 
+  /** The highest epoch that a new life of the agent here would know that it has promised. */
+  promisedOnDisk(vipId: string): number {
+    const bytes = this.files.get(`${STATE}/promises.json`);
+    const stored =
+      bytes === undefined ? {} : (JSON.parse(bytes.toString('utf8')) as Record<string, { promised: number }>);
+    return stored[vipId]?.promised ?? 0;
+  }
+
   start(): void {
     if (this.life !== undefined) return;
     const { deps } = this;
@@ -202,6 +210,9 @@ export class SimMachine {
       installExecutable: async () => undefined,
       digest: async () => undefined,
       link: async () => undefined,
+      linkTarget: async () => undefined,
+      list: async () => [],
+      removeIfEmpty: async () => undefined,
     };
   }
 

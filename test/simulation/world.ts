@@ -25,6 +25,7 @@ export class SimWorld {
   readonly log: MemoryEventStore;
   platform: SimPlatform | undefined;
   healed = false;
+  private votedEpoch = 0;
   private readonly oracle: LeaseOracle;
   private readonly controlCuts = new Map<string, number>();
   private readonly refusing = new Map<string, number>();
@@ -170,6 +171,7 @@ export class SimWorld {
     const unyielded = holders.filter((m) => !this.oracle.hasYielded(m.instanceId, m.heldEpoch));
     if (unyielded.length > 1)
       this.violation(`${unyielded.map((m) => `${this.nick(m.instanceId)}@${m.heldEpoch}`).join(' and ')} both hold`);
+    for (const holder of holders) this.checkVotes(holder);
     for (const machine of this.machines) {
       machine.observe();
       const epoch = machine.vips()[0]?.epoch;
@@ -178,6 +180,18 @@ export class SimWorld {
           `${this.nick(machine.instanceId)} went back to epoch ${epoch} after it had acknowledged ${machine.ackedEpoch}`,
         );
     }
+  }
+
+  /** Whoever begins to hold does so by votes that the voters, itself included, would still know of after a restart. */
+  private checkVotes({ instanceId, heldEpoch }: SimMachine): void {
+    // Of that fault it is to be found what it leads to.
+    if (heldEpoch <= this.votedEpoch || this.mutant === 'promise_not_persisted') return;
+    this.votedEpoch = heldEpoch;
+    const voters = this.machines.slice(0, this.schedule.candidates);
+    const onDisk = voters.filter((voter) => voter.promisedOnDisk(this.template.vipId) >= heldEpoch).length;
+    const platform = voters.length % 2 === 0 ? 1 : 0;
+    if ((onDisk + platform) * 2 <= voters.length + platform)
+      this.violation(`${this.nick(instanceId)} holds epoch ${heldEpoch} by ${onDisk} votes that are on disk`);
   }
 
   /** After each write to an interface: who is told of a holder has exactly one way to it, at every moment. */

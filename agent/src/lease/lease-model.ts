@@ -155,7 +155,10 @@ export class LeaseModel {
   private carryOut(i: number, effect: LeaseEffect): void {
     if (effect.kind === 'persist') this.nodes[i]!.stored = { promised: effect.promised, grantEpoch: effect.grantEpoch };
     if (effect.kind === 'hold') this.holds++;
-    if (effect.kind === 'send') this.send(i, Number(effect.to.slice(1)), effect.message);
+    if (effect.kind !== 'send') return;
+    if (effect.to === `n${i}`)
+      this.feed(i, { kind: 'message', now: this.now, from: effect.to, message: effect.message });
+    else this.send(i, Number(effect.to.slice(1)), effect.message);
   }
 
   private send(from: number, to: number, message: LeaseMessage): void {

@@ -122,6 +122,24 @@ describe('leases over real datagrams on three addresses', () => {
     expect(fresh.holds({ ...vip('c', 'c', 1), lease: null })).toBe(true);
   });
 
+  it('holds only once its own vote is on disk as well, where the others’ votes alone are no majority', async () => {
+    let write: () => void = () => undefined;
+    const written = new Promise<void>((resolve) => (write = resolve));
+    const slow: Files = {
+      ...systemFiles,
+      write: async (path, data, mode) => {
+        await written;
+        await systemFiles.write(path, data, mode);
+      },
+    };
+    const [a, b] = [await make('a', slow), await make('b')];
+    for (const [i, runner] of [a, b].entries()) runner.configure(vip(NODES[i]!, 'a', 1), NODES[i]!);
+    await new Promise<void>((resolve) => systemTimers.after(400, resolve));
+    expect(heard).toEqual([]);
+    write();
+    await eventually('a to hold', () => heard.includes('a holds 1'));
+  });
+
   it('confirms nothing and promises nothing that it could not write down', async () => {
     const broken: Files = { ...systemFiles, write: () => Promise.reject(new Error('disk full')) };
     const a = await make('a');

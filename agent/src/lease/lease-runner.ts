@@ -236,6 +236,9 @@ export class LeaseRunner {
     }
     if (effect.kind === 'persist') return;
     if (effect.kind === 'promise') this.hooks.promise(vipId, effect);
+    else if (effect.to === entry.state.config?.self)
+      // A vote of its own counts like another's: not before a new life of this agent would know of it.
+      this.feed(vipId, { kind: 'message', now: this.now(), from: effect.to, message: effect.message });
     else if (effect.to === PLATFORM) {
       if (effect.message.kind === 'beat') this.hooks.platformBeat(vipId, effect.message.epoch, effect.message.seq);
     } else {

@@ -170,11 +170,11 @@ const beat = (state: LeaseState, now: number): LeaseStep => {
     to: voter,
     message: { kind: 'beat', epoch: holding.epoch, seq },
   }));
-  // The holder votes too, by the same rules as everybody else.
-  return chain({ state: next, effects }, (s) => handleBeat(s, now, config.self, holding.epoch, seq, confirmed));
+  // The holder votes too, by the same rules as everybody else: its confirmation goes to itself, after its promise is on disk.
+  return chain({ state: next, effects }, (s) => handleBeat(s, now, config.self, holding.epoch, seq));
 };
 
-export const confirmed = (state: LeaseState, now: number, from: string, epoch: number, seq: number): LeaseStep => {
+const confirmed = (state: LeaseState, now: number, from: string, epoch: number, seq: number): LeaseStep => {
   const { holding, config } = state;
   if (holding === undefined || config === undefined || holding.epoch !== epoch || holding.yielded)
     return { state, effects: [] };

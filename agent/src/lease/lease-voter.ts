@@ -1,7 +1,5 @@
 import { type LeaseEffect, type LeaseState, type LeaseStep } from './lease.js';
 
-type Confirm = (state: LeaseState, now: number, from: string, epoch: number, seq: number) => LeaseStep;
-
 /** For how long something this voter granted at a lower epoch, or to another holder, may still be valid. */
 export const outstandingMs = (state: LeaseState, epoch: number, holder: string | undefined, now: number): number => {
   const { grant } = state;
@@ -10,15 +8,8 @@ export const outstandingMs = (state: LeaseState, epoch: number, holder: string |
   return same ? 0 : Math.max(0, grant.until - now);
 };
 
-/** A holder's beat reaches a voter. `own` is given when the voter is the holder itself. */
-export const handleBeat = (
-  state: LeaseState,
-  now: number,
-  from: string,
-  epoch: number,
-  seq: number,
-  own?: Confirm,
-): LeaseStep => {
+/** A holder's beat reaches a voter, which may be the holder itself. */
+export const handleBeat = (state: LeaseState, now: number, from: string, epoch: number, seq: number): LeaseStep => {
   const { config } = state;
   if (config === undefined || epoch < state.promised) return { state, effects: [] };
   if (outstandingMs(state, epoch, from, now) > 0) {
@@ -38,10 +29,6 @@ export const handleBeat = (
     waiting: undefined,
   };
   const persist: LeaseEffect[] = fresh ? [{ kind: 'persist', promised: epoch, grantEpoch: epoch }] : [];
-  if (own !== undefined) {
-    const step = own(granted, now, from, epoch, seq);
-    return { state: step.state, effects: [...persist, ...step.effects] };
-  }
   return {
     state: granted,
     effects: [...persist, { kind: 'send', to: from, message: { kind: 'confirm', epoch, seq } }],

@@ -6,6 +6,7 @@
  *  - a lease counts from when the confirmed beat was SENT, a grant from when it was received, so every grant outlives the
  *    lease it stands for;
  *  - a voter confirms a beat only if its epoch is at least what the voter promised, and no grant to another holder is left;
+ *  - a voter's promise is on disk before its confirmation counts, the holder's own (sent to itself) included;
  *  - after a gap in its own tick a holder drops, and holds again only on a beat sent after the gap.
  */
 export interface LeaseConfig {

@@ -8,6 +8,7 @@ import {
   nextWake,
   safeRules,
   type LeaseConfig,
+  type LeaseInput,
   type LeaseRules,
   type LeaseState,
   type LeaseStep,
@@ -84,8 +85,16 @@ const config = (more: Partial<LeaseConfig> = {}): LeaseConfig => ({
   ttlMs: 600,
   ...more,
 });
+/** As the runner does once the promise is on disk: what it says to itself is heard. */
+const stepped = (from: LeaseState, input: LeaseInput): LeaseStep => {
+  const { state, effects } = stepLease(from, input);
+  const own = effects.find((e) => e.kind === 'send' && e.to === state.config?.self);
+  if (own?.kind !== 'send') return { state, effects };
+  const heard = stepLease(state, { kind: 'message', now: input.now, from: own.to, message: own.message });
+  return { state: heard.state, effects: [...effects, ...heard.effects] };
+};
 const start = (more: Partial<LeaseConfig> = {}): LeaseStep =>
-  stepLease(initialLease({ promised: 0, grantEpoch: 0 }, 0, 600, 1), {
+  stepped(initialLease({ promised: 0, grantEpoch: 0 }, 0, 600, 1), {
     kind: 'configure',
     now: 0,
     config: config(more),
@@ -124,7 +133,7 @@ describe('one lease machine', () => {
 
   it('drops after a gap in its own tick and holds again only on a beat sent after it', () => {
     const held = confirm(start().state, 10, 1).state;
-    const gap = stepLease(held, { kind: 'tick', now: 450 });
+    const gap = stepped(held, { kind: 'tick', now: 450 });
     expect(gap.effects[0]).toMatchObject({ kind: 'drop' });
     expect(confirm(gap.state, 460, 1).effects).toEqual([]);
     expect(confirm(gap.state, 470, 2).effects).toEqual([{ kind: 'hold', epoch: 1, until: 1050 }]);
