@@ -31,6 +31,7 @@ export const serverPaths = (dataDir: string) => ({
   adminKubeconfig: join(dataDir, 'server/cred/admin.kubeconfig'),
   db: join(dataDir, 'server/db'),
   member: join(dataDir, 'server/db/member.json'),
+  joining: join(dataDir, 'server/db/joining.json'),
 });
 
 const authorities = { serverCa: 'server-ca', clientCa: 'client-ca', peerCa: 'etcd/peer-ca' } as const;

@@ -37,10 +37,12 @@ export class HttpsPeers implements PeerTransport {
         `${peerUrl}/raft/${path}`,
         { method: 'POST', agent: this.agent, headers },
         (response) => {
-          void readBody(response).then((answer) => {
-            if (response.statusCode === 200) resolve(JSON.parse(answer) as T);
-            else reject(new NoLeaderError(answer || `peer answered ${response.statusCode}`));
-          }, reject);
+          readBody(response)
+            .then((answer) => {
+              if (response.statusCode === 200) resolve(JSON.parse(answer) as T);
+              else reject(new NoLeaderError(answer || `peer answered ${response.statusCode}`));
+            })
+            .catch(reject);
         },
       );
       request.setTimeout(timeoutMs, () => request.destroy(new NoLeaderError('etcdserver: request timed out')));
@@ -81,7 +83,9 @@ export const servePeers = (
     const handler = handlers[(request.url ?? '').replace('/raft/', '')];
     if (handler === undefined) return void response.writeHead(404).end();
     const body = JSON.parse(await readBody(request)) as never;
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(await handler(body)));
+    // The head after the answer: an error under a 200 ended the process that had asked.
+    const text = JSON.stringify(await handler(body));
+    response.writeHead(200, { 'content-type': 'application/json' }).end(text);
   };
   const server = createServer({ ...tls, ca, requestCert: true, rejectUnauthorized: true }, (request, response) => {
     answer(request, response).catch((cause: unknown) => {
