@@ -2,8 +2,10 @@ import 'reflect-metadata';
 import { status } from '@grpc/grpc-js';
 import { agentV1, sectionHash, type VipItem } from '#proto';
 import { Pkcs10CertificateRequest } from '@peculiar/x509';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { systemFiles } from './adapters/files.js';
 import { FakePlatform, item, section } from './testing/fake-platform.js';
 import { eventually, startAgent, temporaryFolder, type RunningAgent } from './testing/harness.js';
 import { makeTestCa, type TestCa } from './testing/test-ca.js';
@@ -243,6 +245,27 @@ describe('the agent against a platform on real sockets', () => {
     await eventually('a new stream', () => platform.of('hello').length === 2);
     platform.send({ $case: 'bye', value: { code: 'superseded', message: 'a newer one', wipe: false } });
     expect(await running.agent.ended).toMatchObject({ kind: 'superseded' });
+  });
+
+  it('goes on with a wipe that was cut off, takes K3s’s data away with it, and says so at last', async () => {
+    platform.onPhase = () => ({ $case: 'ack', value: agentV1.PhaseAck.fromPartial({}) });
+    running = await startAgent(platform, stateDir);
+    await eventually('a stream', () => platform.of('hello').length === 1);
+    // As it is after a death in the middle: the word of it and K3s's data are there, K3s's units are not.
+    await running.store.beginWipe('instance-1', 'instance_terminated');
+    await running.agent.stop(false);
+    const state = { a: { installing: true, started: 'x', dataId: 'id-1' } };
+    await systemFiles.write(join(stateDir, 'phases.json'), JSON.stringify(state));
+    const root = await temporaryFolder();
+    for (const name of ['drover-data', 'server/node-token'])
+      await systemFiles.write(join(root, 'var/lib/rancher/k3s', name), 'id-1');
+    running = await startAgent(platform, stateDir, { root });
+    expect(await running.agent.ended).toEqual({ kind: 'wiped' });
+    expect(await readdir(join(root, 'var/lib'))).toEqual([]);
+    expect(platform.of('hello')).toHaveLength(1);
+    const said = platform.phases.filter(({ phase }) => phase === agentV1.Phase.PHASE_WIPED);
+    expect(said).toMatchObject([{ removed: [join(root, 'var/lib/rancher/k3s')], left: [] }]);
+    await rm(root, { recursive: true });
   });
 
   it('renews its certificate at two thirds of its life and reconnects with the new one', async () => {

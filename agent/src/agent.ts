@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { errorMessage, failpoint, Serial } from '#kernel';
 import { agentV1 } from '#proto';
 import type { Identity, IdentityStore } from './identity/identity-store.js';
+import { lastWord } from './identity/last-word.js';
 import { Renewal } from './identity/renewal.js';
 import type { Docker } from './docker/docker.js';
 import type { Modules } from './k3s/modules.js';
@@ -86,6 +87,8 @@ export class Agent {
     await this.overlay.start();
     await this.modules.start();
     await this.docker.start();
+    const code = await this.parts.store.wipeBegun(this.identity.instanceId);
+    if (code !== undefined) return void this.wipe(code);
     for (const name of this.desired.sections.keys()) void this.converge(name);
     this.session.start();
     this.renewal.start();
@@ -227,7 +230,7 @@ export class Agent {
 
   private bye(bye: agentV1.Bye): void {
     this.parts.ports.log.warn({ code: bye.code, wipe: bye.wipe, reason: bye.message }, 'the platform says goodbye');
-    if (bye.wipe) void this.wipe();
+    if (bye.wipe) void this.wipe(bye.code);
     else if (FINAL.has(bye.code)) {
       this.session.stop();
       this.renewal.stop();
@@ -239,16 +242,20 @@ export class Agent {
     }
   }
 
-  /** The instance was forgotten: nothing of it may go on running or be found later. */
-  private async wipe(): Promise<void> {
+  /** The instance is over: nothing of it may go on running or be found later. */
+  private async wipe(code: string): Promise<void> {
+    const { ports, store } = this.parts;
     this.session.stop();
     this.renewal.stop();
-    await this.docker.stop('remove');
-    await this.modules.stop('remove');
+    await store.beginWipe(this.identity.instanceId, code);
+    const ofDocker = await this.docker.remove();
+    // A machine that was given up may hold the last copy of a datastore: only what was ended on purpose loses its data.
+    const ofK3s = await this.modules.remove(code !== 'instance_terminated');
     await this.overlay.wipe();
     this.overlay.stop();
-    await this.parts.store.wipe();
-    this.parts.ports.log.warn({}, 'wiped: services stopped, state removed');
+    await lastWord(ports, this.identity, { removed: ofK3s.removed, left: [...ofDocker, ...ofK3s.left] });
+    await store.wipe();
+    ports.log.warn({}, 'wiped: services stopped, state removed');
     this.end({ kind: 'wiped' });
   }
 }

@@ -12,6 +12,7 @@ import { nodeChannel } from './tunnel/node-channel.js';
 import { PhaseStore } from './k3s/phase-state.js';
 import type { KernelLease } from './lease/kernel-lease.js';
 import type { Vty } from './frr/vty.js';
+import { IpRoute } from './network/iproute.js';
 import type { LinkOps } from './network/link-ops.js';
 import { Overlay } from './network/overlay.js';
 import type { AgentPorts } from './ports.js';
@@ -55,7 +56,17 @@ export const buildAgent = (a: AgentAssembly): Agent => {
       docker: (report) => new Docker({ ports, services, paths: dockerPaths(root), stateDir, report }),
       modules: (send, report) => {
         const paths = k3sPaths(root);
-        const k3s = new K3sDriver({ ports, services, phases, paths, stateDir, fallbackBinary: k3sBin, report });
+        const network = links instanceof IpRoute;
+        const k3s = new K3sDriver({
+          ports,
+          services,
+          phases,
+          paths,
+          stateDir,
+          fallbackBinary: k3sBin,
+          network,
+          report,
+        });
         const modules = new Modules({ ports, services, phases, driver: k3s, send });
         const server = () => modules.server();
         const restore = { ports, services, phases, paths, files: systemSnapshotFiles, driver: k3s, server };

@@ -1,12 +1,26 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, chmod, mkdir, open, readFile, rename, rm, symlink } from 'node:fs/promises';
+import {
+  copyFile,
+  chmod,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  rmdir,
+  symlink,
+} from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Files } from '../ports.js';
 import { errorCode } from './error-code.js';
 
 const missing = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '');
+
+const KEPT: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'EBUSY']);
 
 const syncFolder = async (path: string): Promise<void> => {
   const folder = await open(dirname(path), 'r');
@@ -77,5 +91,28 @@ export const systemFiles: Files = {
     await symlink(target, temp);
     await rename(temp, path);
     await syncFolder(path);
+  },
+  async linkTarget(path) {
+    try {
+      return await readlink(path);
+    } catch (error) {
+      if (missing(error) || errorCode(error) === 'EINVAL') return undefined;
+      throw error;
+    }
+  },
+  async list(path) {
+    try {
+      return (await readdir(path)).sort();
+    } catch (error) {
+      if (missing(error)) return [];
+      throw error;
+    }
+  },
+  async removeIfEmpty(path) {
+    try {
+      await rmdir(path);
+    } catch (error) {
+      if (!KEPT.has(errorCode(error) ?? '')) throw error;
+    }
   },
 };

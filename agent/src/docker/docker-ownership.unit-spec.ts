@@ -21,12 +21,15 @@ const node = async (operators: boolean, state: object = {}) => {
     ensure: async () => void did.push('start'),
     restart: async () => void did.push('restart'),
     stop: async () => void did.push('stop'),
+    remove: async () => (did.push('remove'), ['/etc/systemd/system/docker.service.d/proxy.conf']),
     status: async () => ({ running: operators, detail: '' }),
   } as unknown as ServiceManager;
   const ports = {
     files: {
       read: async (path: string) => (kept.has(path) ? Buffer.from(kept.get(path)!) : undefined),
       write: async (path: string, text: string) => void kept.set(path, text),
+      remove: async (path: string) => void kept.delete(path),
+      removeIfEmpty: async () => undefined,
     },
     processes: { run: async () => ({ code: 0, stdout: 'Docker version 27', stderr: '' }) },
     http: {
@@ -53,7 +56,7 @@ const node = async (operators: boolean, state: object = {}) => {
     for (const act of due) act();
     for (let i = 0; i < 50; i++) await Promise.resolve();
   };
-  return { round, did, told };
+  return { round, did, told, kept, docker };
 };
 
 describe('a dockerd that was there before Drover', () => {
@@ -78,7 +81,35 @@ it('starts an engine where there is none, and stops what it started', async () =
   await round(spec);
   expect(did).toEqual(['start']);
   await round({ ...spec, state: 'stop', reason: 'unassigned' });
-  expect(did).toEqual(['start', 'stop']);
+  expect(did).toEqual(['start', 'remove']);
+});
+
+const OURS = ['key.pem', 'cert.pem', 'client-ca.pem', 'daemon.json'].map((name) => `/etc/docker/drover/${name}`);
+
+it('takes its unit, configuration and key along when it leaves, and starts anew with others when it comes back', async () => {
+  const { round, did, kept, told } = await node(false);
+  kept.set('/etc/docker/daemon.json', '{"debug":true}');
+  await round(spec);
+  for (const path of OURS) kept.set(path, kept.get(path) ?? 'of before');
+  await round({ ...spec, state: 'stop', reason: 'decommissioned' });
+  expect([...kept.keys()]).toEqual(['/state/docker.json', '/etc/docker/daemon.json']);
+  await round(spec);
+  expect(did).toEqual(['start', 'remove', 'start']);
+  expect(JSON.parse(kept.get('/etc/docker/drover/daemon.json')!)).toMatchObject({ debug: true, tlsverify: true });
+  // Another life: what it says is not taken for a repeat of what it said before.
+  const begun = told.filter((t) => t.phase === agentV1.Phase.PHASE_INSTALLING).map((t) => t.requestId);
+  expect(new Set(begun).size).toBe(2);
+});
+
+it('leaves an engine alone that it did not start, also when the instance ends, and names the files of others', async () => {
+  const own = await node(false);
+  await own.round(spec);
+  expect(await own.docker.remove()).toEqual([
+    '/etc/systemd/system/docker.service.d/proxy.conf: not written by drover-agent',
+  ]);
+  const others = await node(true, { assignment: 'a', life: 1, installing: true });
+  expect(await others.docker.remove()).toEqual([]);
+  expect(others.did).toEqual([]);
 });
 
 it('neither stops nor overwrites a systemd unit that somebody else wrote', async () => {

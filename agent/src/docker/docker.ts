@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { backoffMs, deterministicUuid, errorMessage, sha256Hex, type Cancel } from '#kernel';
 import { agentV1, dockerSpec, type DockerSpec } from '#proto';
 import type { AgentPorts } from '../ports.js';
@@ -62,9 +62,29 @@ export class Docker {
   }
 
   async stop(services: Fate): Promise<void> {
+    this.quiet();
+    if (services === 'stop' && this.state.get().started !== '') await this.deps.services.stop(SERVICE);
+  }
+
+  /** The instance is over. Answers what is left: images and volumes are nobody's to delete, and others' files are theirs. */
+  async remove(): Promise<readonly string[]> {
+    this.quiet();
+    return this.state.get().assignment === '' ? [] : this.takeAway();
+  }
+
+  private quiet(): void {
     this.stopped = true;
     this.cancel?.();
-    if (services !== 'keep' && this.state.get().started !== '') await this.deps.services[services](SERVICE);
+  }
+
+  /** What was written here for the daemon: its unit, configuration and key. One that Drover did not start goes on. */
+  private async takeAway(): Promise<readonly string[]> {
+    const { services, paths, ports } = this.deps;
+    const left = this.state.get().started === '' ? [] : await services.remove(SERVICE);
+    for (const path of [paths.config, paths.key, paths.certificate, paths.clientCa]) await ports.files.remove(path);
+    await ports.files.removeIfEmpty(dirname(paths.config));
+    await ports.files.removeIfEmpty(dirname(paths.operators));
+    return left.map((path) => `${path}: not written by drover-agent`);
   }
 
   private want(spec: DockerSpec): void {
@@ -202,10 +222,9 @@ export class Docker {
   }
 
   private async end(spec: DockerSpec): Promise<number> {
-    const { stopped, started } = this.state.get();
-    if (stopped) return STEADY_MS;
-    // One that was never started here is somebody else's, if there is one.
-    if (started !== '') await this.deps.services.stop(SERVICE);
+    if (this.state.get().stopped) return STEADY_MS;
+    const left = await this.takeAway();
+    if (left.length > 0) this.deps.ports.log.info({ left }, 'docker leaves; these files are not ours');
     await this.report(spec, Phase.PHASE_STOPPED, {});
     await this.state.set({ stopped: true, started: '', ready: '', installing: false });
     return STEADY_MS;

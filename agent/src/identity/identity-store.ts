@@ -10,6 +10,7 @@ const identitySchema = z.object({
   certificatePem: z.string().min(1),
   caPem: z.string().min(1),
 });
+const wipingSchema = z.object({ instanceId: z.string(), code: z.string() });
 export type Identity = z.infer<typeof identitySchema>;
 
 /** The node's identity on disk. Certificate and key are one file, so that they always belong to each other. */
@@ -47,6 +48,18 @@ export class IdentityStore {
     const next = (/^\d+$/.test(text) ? BigInt(text) : 0n) + 1n;
     await this.files.write(path, String(next), 0o600);
     return next;
+  }
+
+  /** Before the first thing is taken away, so that an agent that dies in the middle goes on with it. */
+  async beginWipe(instanceId: string, code: string): Promise<void> {
+    await this.files.write(this.path('wiping.json'), JSON.stringify({ instanceId, code }), 0o600);
+  }
+
+  /** Why this instance was told to wipe; undefined when it was not. What another one left here is nothing to it. */
+  async wipeBegun(instanceId: string): Promise<string | undefined> {
+    const bytes = await this.files.read(this.path('wiping.json'));
+    const begun = bytes === undefined ? undefined : wipingSchema.parse(JSON.parse(bytes.toString('utf8')));
+    return begun?.instanceId === instanceId ? begun.code : undefined;
   }
 
   async wipe(): Promise<void> {

@@ -7,6 +7,9 @@ import type { K3sSpec } from './render.js';
 import type { Local } from './standing.js';
 import { FOREIGN, standing } from './standing.js';
 
+/** In K3s's folder. */
+export const DATA_MARK = 'drover-data';
+
 const fresh = (life: number): PhaseState => ({
   life,
   installing: false,
@@ -108,7 +111,7 @@ export class K3sData {
   }
 
   private get mark(): string {
-    return join(this.deps.paths.dataDir, 'drover-data');
+    return join(this.deps.paths.dataDir, DATA_MARK);
   }
 
   private async marked(): Promise<string | undefined> {

@@ -5,6 +5,7 @@ import type { ServiceManager, ServiceSpec } from '../services/service-manager.js
 import { agentHealth, serverHealth, type Health } from './health.js';
 import { K3sData, stoppedState } from './k3s-data.js';
 import { installK3s, k3sVersion } from './install.js';
+import { K3sLeaving } from './leaving/leaving.js';
 import type { K3sPaths } from './paths.js';
 import { grantOf, serviceName, storedGrant } from './grant.js';
 import { PhaseRefused } from './phase-refused.js';
@@ -23,6 +24,8 @@ export interface K3sDeps {
   readonly paths: K3sPaths;
   readonly stateDir: string;
   readonly fallbackBinary: string | undefined;
+  /** Links, namespaces and packet filters of this machine are the agent's to change. */
+  readonly network: boolean;
   report(request: agentV1.ReportPhaseRequest): Promise<agentV1.ReportPhaseResponse>;
 }
 
@@ -36,12 +39,14 @@ export class K3sDriver {
 
   readonly data: K3sData;
   readonly token: ServerToken;
+  readonly leaving: K3sLeaving;
   private readonly rotation: K3sRotation;
   /** Of the arguments that each assignment's service was started with by this process. */
   private readonly running = new Map<string, string>();
 
   constructor(private readonly deps: K3sDeps) {
     this.data = new K3sData(deps);
+    this.leaving = new K3sLeaving(deps);
     this.token = new ServerToken(deps.ports.files, deps.stateDir);
     this.rotation = new K3sRotation({ ...deps, token: this.token });
   }
@@ -140,6 +145,7 @@ export class K3sDriver {
     const state = this.deps.phases.get(spec.assignment_id);
     if (state.stopped) return { kind: 'done' };
     await this.deps.services.stop(serviceName(spec));
+    await this.leaving.endPods();
     await this.report(spec, Phase.PHASE_STOPPED, { clusterId: state.clusterId });
     await this.deps.phases.set(spec.assignment_id, stoppedState(state));
     return { kind: 'done' };

@@ -1,8 +1,9 @@
-import { backoffMs, errorMessage, type Cancel } from '#kernel';
+import { backoffMs, errorMessage, sleep, type Cancel } from '#kernel';
 import { agentV1, moduleItem } from '#proto';
 import type { AgentPorts, Loopback } from '../ports.js';
 import type { Fate, ServiceManager } from '../services/service-manager.js';
 import type { K3sDriver } from './k3s-driver.js';
+import type { Left } from './leaving/leaving.js';
 import { PhaseRefused } from './phase-refused.js';
 import type { PhaseStore } from './phase-state.js';
 import type { K3sSpec } from './render.js';
@@ -11,6 +12,9 @@ const HEALTH_MS = 2_000;
 const HEALTH_REPEAT_MS = 10_000;
 /** How often the agent looks whether a runtime that is up still is what it should be. */
 const STEADY_MS = 10_000;
+/** How long a round that is under way may take to end when K3s is to leave. */
+const ROUND_BOUND_MS = 60_000;
+const POLL_MS = 50;
 
 interface Running {
   spec: K3sSpec;
@@ -80,11 +84,31 @@ export class Modules {
   }
 
   async stop(services: Fate): Promise<void> {
+    this.quiet();
+    if (services !== 'keep') for (const name of ['k3s', 'k3s-agent']) await this.deps.services.stop(name);
+    this.deps.services.release();
+  }
+
+  /** The instance is over: K3s leaves this machine, and what is kept or another's is told. */
+  async remove(keepData: boolean): Promise<Left> {
+    this.quiet();
+    // A round under way would start again what is taken away here.
+    for (let waited = 0; waited < ROUND_BOUND_MS && [...this.running.values()].some(({ busy }) => busy);)
+      waited += await this.breath();
+    const left = await this.deps.driver.leaving.remove(keepData);
+    this.deps.services.release();
+    return left;
+  }
+
+  private quiet(): void {
     this.stopped = true;
     this.health?.();
     for (const entry of this.running.values()) entry.cancel?.();
-    if (services !== 'keep') for (const name of ['k3s', 'k3s-agent']) await this.deps.services[services](name);
-    this.deps.services.release();
+  }
+
+  private async breath(): Promise<number> {
+    await sleep(this.deps.ports.timers, POLL_MS);
+    return POLL_MS;
   }
 
   private want(id: string, spec: K3sSpec): void {

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 
 export interface K3sPaths {
+  /** `/` in life. */
+  readonly root: string;
   readonly binary: string;
   /** Programs by digest: `<versions>/<sha256>/k3s`. */
   readonly versions: string;
@@ -17,6 +19,7 @@ export interface K3sPaths {
 export const k3sPaths = (root: string): K3sPaths => {
   const dataDir = join(root, 'var/lib/rancher/k3s');
   return {
+    root,
     binary: join(root, 'usr/local/bin/k3s'),
     versions: join(root, 'var/lib/drover-agent/k3s'),
     config: join(root, 'etc/rancher/k3s/config.yaml'),

@@ -62,8 +62,9 @@ export class ProcessManager implements ServiceManager {
   }
 
   /** What it was given as its environment is nowhere written. */
-  remove(name: string): Promise<void> {
-    return this.stop(name);
+  async remove(name: string): Promise<readonly string[]> {
+    await this.stop(name);
+    return [];
   }
 
   async status(name: string): Promise<ServiceStatus> {

@@ -17,7 +17,7 @@ export interface ServiceStatus {
 }
 
 /** What becomes of the services when the agent ends. */
-export type Fate = 'keep' | 'stop' | 'remove';
+export type Fate = 'keep' | 'stop';
 
 /** Long-running programs on the node, kept alive by systemd where it is and by the agent elsewhere. */
 export interface ServiceManager {
@@ -26,8 +26,8 @@ export interface ServiceManager {
   ensure(spec: ServiceSpec): Promise<void>;
   restart(spec: ServiceSpec): Promise<void>;
   stop(name: string): Promise<void>;
-  /** Stops it and takes away what was written for it, secrets too. */
-  remove(name: string): Promise<void>;
+  /** Stops it and takes away what the agent wrote for it, secrets too. Answers the files of others that are still there. */
+  remove(name: string): Promise<readonly string[]>;
   status(name: string): Promise<ServiceStatus>;
   /** The agent ends: services go on, supervision stops. */
   release(): void;

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import type { Files, Processes } from '../ports.js';
 import type { ServiceManager, ServiceSpec, ServiceStatus } from './service-manager.js';
 
-const MARK = '# written by drover-agent';
+/** The first line of every file that the agent writes for systemd. */
+export const MARK = '# written by drover-agent';
 
 /** Services as systemd units. Secrets are not in the unit but in a drop-in that the runtime driver writes, mode 0600. */
 export class SystemdManager implements ServiceManager {
@@ -27,18 +28,31 @@ export class SystemdManager implements ServiceManager {
 
   /** Only what was installed here: a unit that somebody else wrote runs somebody else's program. */
   async stop(name: string): Promise<void> {
-    const unit = (await this.ports.files.read(this.unitPath(name)))?.toString('utf8');
-    if (unit?.startsWith(MARK) !== true) return;
+    if ((await this.isOurs(this.unitPath(name))) !== true) return;
     await this.systemctl('disable', '--now', `${name}.service`);
   }
 
-  async remove(name: string): Promise<void> {
-    const unit = (await this.ports.files.read(this.unitPath(name)))?.toString('utf8');
-    if (unit?.startsWith(MARK) !== true) return;
-    await this.stop(name);
-    await this.ports.files.remove(this.unitPath(name));
-    await this.ports.files.removeTree(`${this.unitPath(name)}.d`);
+  /** What an operator wrote stays: a unit that is theirs with all that belongs to it, and drop-ins of theirs beside ours. */
+  async remove(name: string): Promise<readonly string[]> {
+    const { files, processes } = this.ports;
+    const path = this.unitPath(name);
+    const unit = await this.isOurs(path);
+    if (unit === false) return [path];
+    if (unit) await this.stop(name);
+    const folder = `${path}.d`;
+    const left: string[] = [];
+    for (const file of await files.list(folder)) {
+      const dropIn = join(folder, file);
+      if (await this.isOurs(dropIn)) await files.remove(dropIn);
+      else left.push(dropIn);
+    }
+    await files.removeIfEmpty(folder);
+    if (!unit) return left;
+    await files.remove(path);
     await this.systemctl('daemon-reload');
+    // One that had failed is listed until it is forgotten; one that had not is none, and that is no fault.
+    await processes.run('systemctl', ['reset-failed', `${name}.service`]);
+    return left;
   }
 
   async status(name: string): Promise<ServiceStatus> {
@@ -73,6 +87,11 @@ export class SystemdManager implements ServiceManager {
   private async systemctl(...args: readonly string[]): Promise<void> {
     const result = await this.ports.processes.run('systemctl', args);
     if (result.code !== 0) throw new Error(`systemctl ${args.join(' ')} failed: ${result.stderr.trim()}`);
+  }
+
+  /** Undefined when there is no such file. */
+  private async isOurs(path: string): Promise<boolean | undefined> {
+    return (await this.ports.files.read(path))?.toString('utf8').startsWith(MARK);
   }
 
   private unitPath(name: string): string {

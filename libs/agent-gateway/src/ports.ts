@@ -43,6 +43,11 @@ export interface EnrollmentHandler {
     | { readonly kind: 'ok'; readonly agent: AgentIdentity }
     | { readonly kind: 'refused'; readonly code: string; readonly message: string; readonly wipe: boolean }
   >;
+  /** The last word of an agent whose instance is over: it has no other right any more. */
+  wiped?(
+    peer: { readonly instanceId: string; readonly certificateSerial: string },
+    report: { readonly removed: readonly string[]; readonly left: readonly string[] },
+  ): Promise<void>;
   /** Who was online when the platform stopped: asked at the start; those who don't come back are lost after a window. */
   expected?(): Promise<readonly AgentIdentity[]>;
 }

@@ -41,3 +41,4 @@ export * from './provisioning/driver.js';
 export * from './tools/definitions.js';
 export { findInstance, findNode, findTemplate } from './tools/find.js';
 export * from './fleet.module.js';
+export { instanceView, nodeView, templateView } from './tools/views.js';

@@ -205,6 +205,10 @@ export const FAILPOINTS = {
     'agent.k3s_bootstrapped': 'the platform has the kubeconfig, the agent has not noted that',
     'agent.k3s_ready': 'the platform knows that K3s is ready, the agent has not noted that',
   }),
+  ...points('agent/src/k3s/leaving/leaving.ts', {
+    'agent.k3s_leaving': 'the instance is over and K3s’s units are gone, its pods, files and data are not',
+    'agent.k3s_left': 'the instance is over and K3s’s units and pods are gone, its files and data are not',
+  }),
 } as const satisfies Readonly<Record<string, Failpoint>>;
 
 export type FailpointName = keyof typeof FAILPOINTS;

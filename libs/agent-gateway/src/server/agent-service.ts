@@ -41,13 +41,15 @@ export class AgentService {
   constructor(private readonly deps: AgentServiceDeps) {}
 
   implementation(): UntypedServiceImplementation {
+    const phase = this.unary('ReportPhase', (agent, request: agentV1.ReportPhaseRequest) => this.phase(agent, request));
     return {
       renewCertificate: this.unary('RenewCertificate', (agent, request: agentV1.RenewCertificateRequest) =>
         this.deps.enrollment().renew(agent, request),
       ),
-      reportPhase: this.unary('ReportPhase', (agent, request: agentV1.ReportPhaseRequest) =>
-        this.phase(agent, request),
-      ),
+      reportPhase: (
+        call: ServerUnaryCall<agentV1.ReportPhaseRequest, agentV1.ReportPhaseResponse> & WithAuthContext,
+        done: sendUnaryData<agentV1.ReportPhaseResponse>,
+      ) => (call.request.phase === agentV1.Phase.PHASE_WIPED ? this.wiped(call, done) : phase(call, done)),
       sync: (call: SyncCall) => this.sync(call),
       tunnel: (call: TunnelCall) => this.tunnel(call),
     };
@@ -113,6 +115,25 @@ export class AgentService {
           (error: unknown) => done(toServiceError(error, this.deps.log, name)),
         );
     };
+  }
+
+  /** The one thing that is heard from an agent whose instance is over; who it is decides the context that ended it. */
+  private wiped(
+    call: ServerUnaryCall<agentV1.ReportPhaseRequest, agentV1.ReportPhaseResponse> & WithAuthContext,
+    done: sendUnaryData<agentV1.ReportPhaseResponse>,
+  ): void {
+    const heard = async (): Promise<agentV1.ReportPhaseResponse> => {
+      const peer = peerOf(call);
+      const enrollment = this.deps.enrollment();
+      if (peer === undefined || enrollment.wiped === undefined)
+        throw new RefusedError(refusal(401, 'no_identity', 'the certificate names no instance'));
+      await enrollment.wiped(peer, call.request);
+      return { result: { $case: 'ack', value: agentV1.PhaseAck.fromPartial({}) } };
+    };
+    heard().then(
+      (response) => done(null, response),
+      (error: unknown) => done(toServiceError(error, this.deps.log, 'ReportPhase')),
+    );
   }
 
   /** The certificate must name an instance and still be good; both are asked anew for every call. */

@@ -189,6 +189,14 @@ export class ForgetInstance extends Command<OnInstance, void> {
   static readonly type = 'fleet.forget_instance';
 }
 
+/** Said by its agent, after the end. */
+export class RecordWiped extends Command<
+  OnInstance & { readonly removed: readonly string[]; readonly left: readonly string[] },
+  void
+> {
+  static readonly type = 'fleet.record_wiped';
+}
+
 /** Makes the modules of these instances what the template says now. Level-based and safe to send at any time. */
 export class SyncInstanceModules extends Command<OnTemplate & { readonly instance_ids: readonly InstanceId[] }, void> {
   static readonly type = 'fleet.sync_instance_modules';

@@ -6,7 +6,7 @@ import type { agentV1 } from '#proto';
 import { instanceDecider } from '../domain/instance/decide.js';
 import { judgeToken, type NewCertificate } from '../domain/instance/enrolment.js';
 import type { KnownInstance } from '../domain/instance/state.js';
-import { EnrollInstance, RefuseEnrollment, RenewCertificate } from './commands.js';
+import { EnrollInstance, RecordWiped, RefuseEnrollment, RenewCertificate } from './commands.js';
 import type { InstanceIndex, Standing } from './instance-index.js';
 import { reachableAddress } from './join-offer.js';
 import type { FleetServices } from './services.js';
@@ -93,6 +93,22 @@ export class FleetEnrollment implements EnrollmentHandler {
     const objection = fast === undefined ? undefined : judge(standing, certificateSerial);
     if (objection !== undefined) return { kind: 'refused', ...objection };
     return { kind: 'ok', agent: { instanceId, accountId: standing!.accountId, certificateSerial } };
+  }
+
+  /** Heard of whoever had this instance's certificate when it ended, once; cut to what the event may hold. */
+  async wiped(
+    { instanceId, certificateSerial }: { instanceId: string; certificateSerial: string },
+    report: { readonly removed: readonly string[]; readonly left: readonly string[] },
+  ): Promise<void> {
+    const standing = await this.index.read(instanceId);
+    const isOver = standing !== undefined && standing.phase !== 'live';
+    if (!isOver || !standing.serials.some((known) => sameSerial(known, certificateSerial)))
+      throw new RefusedError(refusal(403, 'not_over', 'only the agent of an instance that is over says this'));
+    const cut = (texts: readonly string[]) => texts.slice(0, 50).map((text) => text.slice(0, 300));
+    const payload = { instance_id: instanceId as InstanceId, removed: cut(report.removed), left: cut(report.left) };
+    const context = await this.context(instanceId as InstanceId, deterministicUuid('wiped', instanceId));
+    const recorded = await this.dispatcher.dispatch(new RecordWiped(payload, context));
+    if (recorded.kind === 'refused') throw new RefusedError(recorded.refusal);
   }
 
   async expected(): Promise<readonly AgentIdentity[]> {

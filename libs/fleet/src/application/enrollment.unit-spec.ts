@@ -132,6 +132,21 @@ describe('enrolment', () => {
     expect(await rig.enrollment.expected()).toEqual([]);
   });
 
+  it('hears once what the agent of an instance that is over took away, and of nobody else', async () => {
+    const serial = serialOf((await rig.enroll(token, await newCsr())).certificateDer);
+    const report = { removed: ['/var/lib/rancher/k3s'], left: [`/etc/x: ${'y'.repeat(1_000)}`] };
+    const say = (certificateSerial: string) => rig.enrollment.wiped({ instanceId, certificateSerial }, report);
+    expect(await codeOf(say(serial))).toBe('not_over');
+    await rig.ok('system_terminate_instance', { id: instanceId });
+    expect(await codeOf(say('00ff'))).toBe('not_over');
+    await say(serial);
+    await say(serial);
+    const told = (await rig.events(instanceId)).filter((e) => e.type === 'system.instance.wiped');
+    expect(told.map(({ data }) => data)).toEqual([
+      { instance_id: instanceId, removed: ['/var/lib/rancher/k3s'], left: [`/etc/x: ${'y'.repeat(292)}`] },
+    ]);
+  });
+
   it('tells a forgotten or terminated instance to wipe, and knows nothing of instances that never were', async () => {
     const serial = serialOf((await rig.enroll(token, await newCsr())).certificateDer);
     expect((await authorize(serial)).kind).toBe('ok');

@@ -134,6 +134,7 @@ export const instanceUses = [
     timeoutSeconds: p.timeout_seconds,
   })),
   onInstance(commands.ForgetInstance, () => ({ kind: 'forget' })),
+  onInstance(commands.RecordWiped, (p) => ({ kind: 'wiped', removed: p.removed, left: p.left })),
   onInstance(commands.RecordInstalling, (p) => ({ kind: 'installing', moduleName: p.module_name })),
   onInstance(commands.RecordRuntimeFailed, (p) => ({
     kind: 'runtime_failed',

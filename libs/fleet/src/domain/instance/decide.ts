@@ -13,6 +13,7 @@ type LifeCommand =
   | provisioning.Provision
   | provisioning.ProvisionFailed
   | provisioning.Terminate
+  | termination.RecordWiped
   | enrolment.Enroll
   | enrolment.RefuseEnrollment;
 
@@ -97,6 +98,8 @@ const decide = (command: InstanceCommand, state: InstanceState): Decision<Instan
     case 'terminate':
     case 'forget':
       return provisioning.terminate(state, command);
+    case 'wiped':
+      return termination.wiped(state, command);
     case 'enroll':
       return enrolment.enroll(state, command);
     case 'refuse_enrollment':

@@ -126,6 +126,14 @@ export const InstanceForgotten = defineEvent(
   { severity: 'warning', ends: 'instance_id' },
 );
 
+const inWords = z.array(z.string().max(300)).max(50);
+/** The agent's last word after the instance ended: what it took away on the machine, and what is still there with the reason. */
+export const InstanceWiped = defineEvent(
+  'system.instance.wiped',
+  1,
+  z.object({ instance_id, removed: inWords, left: inWords }),
+);
+
 /** Two machines answered with this instance's identity (a cloned disk): both are quarantined until one joins anew. */
 export const InstanceCloned = defineEvent(
   'system.instance.cloned',
@@ -212,6 +220,7 @@ export const instanceEvents = [
   InstanceTerminateRequested,
   InstanceTerminated,
   InstanceForgotten,
+  InstanceWiped,
   InstanceCloned,
   InstanceOverdue,
   K3sModuleAssigned,

@@ -160,6 +160,8 @@ const evolveKnown = (state: KnownInstance, event: InstanceEvent): KnownInstance 
       return { ...state, phase: 'terminated', lost: false, modules: {} };
     case 'system.instance.forgotten':
       return { ...state, phase: 'forgotten', lost: false, modules: {} };
+    case 'system.instance.wiped':
+      return { ...state, wiped: { left: event.data.left } };
     case 'system.instance.cloned':
       return { ...state, clones: event.data.boot_ids };
     case 'system.instance.overdue':

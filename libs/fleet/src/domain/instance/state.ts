@@ -57,6 +57,8 @@ export interface KnownInstance {
   readonly lost: boolean;
   /** Its end was asked for and waits for the drain. */
   readonly terminating?: boolean;
+  /** Its agent has said what it took away after the end; absent until then. */
+  readonly wiped?: { readonly left: readonly string[] };
   /** By digest. */
   readonly tokens: Readonly<Record<string, JoinToken>>;
   readonly certificate: Certificate | null;

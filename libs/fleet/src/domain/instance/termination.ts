@@ -1,7 +1,7 @@
 import { accept, nothing, reject, type Decision, type InstanceId } from '#kernel';
-import { InstanceDrainRequested, InstanceTerminateRequested } from './events.js';
-import { notRunning } from './refusals.js';
-import { linksOf, type InstanceEvent, type KnownInstance } from './state.js';
+import { InstanceDrainRequested, InstanceTerminateRequested, InstanceWiped } from './events.js';
+import { instanceNotFound, notRunning } from './refusals.js';
+import { isFinal, linksOf, type InstanceEvent, type InstanceState, type KnownInstance } from './state.js';
 
 /** End it for good, but let what runs there move away first. */
 export interface RequestTermination {
@@ -18,4 +18,19 @@ export const requestTermination = (state: KnownInstance, c: RequestTermination):
   return state.drain === 'none'
     ? accept<InstanceEvent>(wanted, InstanceDrainRequested(data, { links }))
     : accept<InstanceEvent>(wanted);
+};
+
+/** Its agent has left the machine as it found it, as far as it could. */
+export interface RecordWiped {
+  readonly kind: 'wiped';
+  readonly removed: readonly string[];
+  readonly left: readonly string[];
+}
+
+export const wiped = (state: InstanceState, c: RecordWiped): Decision<InstanceEvent> => {
+  if (state.kind === 'absent') return reject(instanceNotFound());
+  if (!isFinal(state)) return nothing('not_over');
+  if (state.wiped !== undefined) return nothing('told_before');
+  const data = { instance_id: state.instanceId as InstanceId, removed: [...c.removed], left: [...c.left] };
+  return accept<InstanceEvent>(InstanceWiped(data, { links: linksOf(state) }));
 };

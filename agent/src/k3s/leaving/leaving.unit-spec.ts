@@ -1,0 +1,221 @@
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { silentLog } from '#kernel';
+import { systemFiles } from '../../adapters/files.js';
+import type { AgentPorts, Processes } from '../../ports.js';
+import { SystemdManager } from '../../services/systemd-manager.js';
+import { k3sPaths } from '../paths.js';
+import { PhaseStore } from '../phase-state.js';
+import { K3sLeaving } from './leaving.js';
+import { podProcesses } from './pods.js';
+
+const OURS = '# written by drover-agent\n';
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'drover-agent-leaving-'));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+const put = async (path: string, text = ''): Promise<void> => {
+  await mkdir(dirname(join(root, path)), { recursive: true });
+  await writeFile(join(root, path), text);
+};
+const left = async (): Promise<string[]> =>
+  (await readdir(root, { recursive: true, withFileTypes: true }))
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
+    .filter((path) => !path.startsWith('state/'))
+    .sort();
+
+interface Machine {
+  readonly mounts?: readonly string[];
+  /** Answers by the start of the command line; everything else succeeds and says nothing. */
+  readonly says?: Readonly<Record<string, string>>;
+  readonly fails?: RegExp;
+  readonly network?: boolean;
+}
+
+/** Files are real, below a folder; what would change this very machine is only written down. */
+const machine = async ({ mounts = [], says = {}, fails = /^$/, network = true }: Machine = {}) => {
+  const ran: string[] = [];
+  const mounted = new Set(mounts.map((point) => join(root, point)));
+  const processes = {
+    run: async (command: string, args: readonly string[], input?: string) => {
+      const line = [command, ...args].join(' ');
+      ran.push(input === undefined ? line : `${line} <<< ${input}`);
+      if (fails.test(line)) return { code: 1, stdout: '', stderr: 'device or resource busy' };
+      if (command === 'umount') mounted.delete(args.at(-1)!);
+      const said = Object.entries(says).find(([start]) => line.startsWith(start))?.[1];
+      return { code: 0, stdout: said ?? '', stderr: '' };
+    },
+    kill: () => true,
+  } as unknown as Processes;
+  const files = {
+    ...systemFiles,
+    read: async (path: string) =>
+      path === '/proc/self/mounts'
+        ? Buffer.from([...mounted].map((point) => `tmpfs ${point} tmpfs rw 0 0`).join('\n'))
+        : systemFiles.read(path),
+  };
+  const phases = new PhaseStore(files, join(root, 'state/phases.json'));
+  const services = new SystemdManager({ files, processes }, join(root, 'etc/systemd/system'));
+  const ports = { files, processes, log: silentLog } as unknown as AgentPorts;
+  const paths = k3sPaths(root);
+  const deps = { ports, services, phases, paths, stateDir: join(root, 'state'), network };
+  return { leaving: new K3sLeaving(deps), phases, ran };
+};
+
+/** A worker that Drover made, as it is after some weeks. */
+const worker = async (phases: PhaseStore) => {
+  await phases.set('a', { installing: true, started: 'x', dataId: 'id-1', ready: true });
+  await put('var/lib/rancher/k3s/drover-data', 'id-1');
+  await put('var/lib/rancher/k3s/agent/containerd/state.db');
+  await put('var/lib/rancher/k3s.set-aside/server/old.db');
+  await put('var/lib/kubelet/pods/p1/volumes/token');
+  await put('var/lib/cni/networks/cbr0/10.42.0.3');
+  await put('var/lib/cni/results/cbr0-abc-eth0', '{"netns":"/var/run/netns/cni-1"}');
+  await put('run/k3s/containerd/containerd.sock.ttrpc');
+  await put('run/flannel/subnet.env');
+  await put('etc/rancher/k3s/config.yaml', OURS);
+  await put('etc/rancher/k3s/k3s.yaml', 'apiVersion: v1');
+  await put('etc/rancher/node/password', 'x');
+  await put('etc/systemd/system/k3s-agent.service', OURS);
+  await put('etc/systemd/system/k3s-agent.service.d/override.conf', OURS);
+  await put('var/lib/drover-agent/k3s/0abc/k3s');
+  await mkdir(join(root, 'usr/local/bin'), { recursive: true });
+  await symlink(join(root, 'var/lib/drover-agent/k3s/0abc/k3s'), join(root, 'usr/local/bin/k3s'));
+};
+const operators = async () => {
+  await put('etc/rancher/k3s/registries.yaml', 'mirrors: {}');
+  await put('etc/systemd/system/k3s-agent.service.d/proxy.conf', '[Service]\nEnvironment=HTTPS_PROXY=x\n');
+  await put('var/lib/cni/networks/podman/10.88.0.2');
+  await put('usr/local/bin/kubectl');
+};
+const OPERATORS = [
+  'etc/rancher/k3s/registries.yaml',
+  'etc/systemd/system/k3s-agent.service.d/proxy.conf',
+  'usr/local/bin/kubectl',
+  'var/lib/cni/networks/podman/10.88.0.2',
+];
+
+const LINKS = JSON.stringify([
+  { ifname: 'eth0' },
+  { ifname: 'cni0' },
+  { ifname: 'flannel.1' },
+  { ifname: 'veth1', master: 'cni0', link_netns: 'cni-2' },
+  { ifname: 'podman0' },
+]);
+const NETWORK = { 'ip -j': LINKS, 'ip netns list': 'cni-1 (id: 0)\ncni-2\ncni-3\nother' };
+
+it('takes away what Drover and its K3s made, and names the operator’s files that stay', async () => {
+  const { leaving, phases, ran } = await machine({ mounts: ['run/k3s/x/rootfs', 'run/k3s'], says: NETWORK });
+  await worker(phases);
+  await operators();
+  const told = await leaving.remove(false);
+  expect(await left()).toEqual(OPERATORS);
+  expect(told.left.map((text) => text.replace(`${root}/`, ''))).toEqual([
+    'etc/systemd/system/k3s-agent.service.d/proxy.conf: not written by drover-agent',
+    'etc/rancher/k3s/registries.yaml: an operator’s',
+  ]);
+  expect(told.removed).toEqual(expect.arrayContaining(['2 mounts', 'cni0', 'flannel.1']));
+  // What lies upon another is unmounted first, and before anything is deleted that could be seen through it.
+  expect(ran.filter((line) => line.startsWith('umount')).map((line) => line.replace(`${root}/`, ''))).toEqual([
+    'umount -f run/k3s/x/rootfs',
+    'umount -f run/k3s',
+  ]);
+  // Another engine's namespace with the like name stays.
+  expect(ran.filter((line) => line.startsWith('ip netns delete'))).toEqual([
+    'ip netns delete cni-1',
+    'ip netns delete cni-2',
+  ]);
+  expect(ran).not.toContain('ip link delete podman0');
+});
+
+it('can be done again at any point: what a first try left, the next one finds', async () => {
+  const { leaving, phases } = await machine({ network: false });
+  await worker(phases);
+  await leaving.remove(false);
+  await put('var/lib/rancher/k3s/drover-data', 'id-1');
+  await put('var/lib/rancher/k3s/agent/rest');
+  expect((await leaving.remove(false)).left).toEqual([]);
+  expect(await left()).toEqual([]);
+  expect(await leaving.remove(false)).toEqual({ removed: expect.any(Array), left: [] });
+});
+
+it('never deletes what a file system holds that could not be unmounted, or that an operator mounted', async () => {
+  const mounts = ['var/lib/kubelet/pods/p1/volumes/nfs', 'var/lib/rancher/k3s/storage'];
+  const { leaving, phases } = await machine({ mounts, fails: /^umount/, network: false });
+  await worker(phases);
+  await put('var/lib/kubelet/pods/p1/volumes/nfs/data');
+  await put('var/lib/rancher/k3s/storage/pv-1/data');
+  const told = await leaving.remove(false);
+  const kept = ['var/lib/kubelet/pods/p1/volumes/nfs/data', 'var/lib/rancher/k3s/storage/pv-1/data'];
+  expect(await left()).toEqual(kept.sort());
+  expect(told.left.join('\n')).toMatch(
+    /nfs: a file system is mounted there[\s\S]*storage: a file system is mounted there/,
+  );
+});
+
+it('keeps the data of a machine that was given up, and ends its pods', async () => {
+  const { leaving, phases, ran } = await machine({ says: NETWORK });
+  await worker(phases);
+  const told = await leaving.remove(true);
+  expect(await left()).toEqual(
+    expect.arrayContaining(['var/lib/rancher/k3s/drover-data', 'var/lib/rancher/k3s/agent/containerd/state.db']),
+  );
+  expect(await left()).not.toContain('etc/systemd/system/k3s-agent.service.d/override.conf');
+  expect(told.left.join()).toContain('its data are kept');
+  expect(ran).toContain('ip link delete cni0');
+});
+
+describe('a K3s that an operator installed', () => {
+  it.each([
+    ['by its unit', 'etc/systemd/system/k3s.service', '[Service]\nExecStart=/usr/local/bin/k3s server\n'],
+    [
+      'by a unit of another name',
+      'etc/systemd/system/k3s-edge.service',
+      '[Service]\nExecStart=/opt/k3s \\\n    agent\n',
+    ],
+    ['by the mark that is not there', 'var/lib/rancher/k3s/server/node-token', 'x'],
+  ])('is known %s, and left alone with all that belongs to it', async (_, path, text) => {
+    const { leaving, phases, ran } = await machine({ says: NETWORK });
+    await phases.set('a', { installing: true, dataId: 'id-1' });
+    await put(path, text);
+    await put('var/lib/kubelet/pods/p1/volumes/token');
+    const before = await left();
+    const told = await leaving.remove(false);
+    expect(await left()).toEqual(before);
+    expect(told.left.join()).toContain(join(root, path.startsWith('var') ? 'var/lib/rancher/k3s' : path));
+    expect(ran.filter((line) => /^(ip|umount|iptables)/.test(line))).toEqual([]);
+  });
+
+  it('is not looked for where no K3s ever ran for this instance', async () => {
+    const { leaving, ran } = await machine({ says: NETWORK });
+    await put('var/lib/kubelet/config.yaml');
+    expect(await leaving.remove(false)).toEqual({ removed: [], left: [] });
+    expect(ran).toEqual([]);
+  });
+});
+
+it('does everything else when one thing fails, and says what failed', async () => {
+  const { leaving, phases } = await machine({ fails: /^ip -j/, says: NETWORK });
+  await worker(phases);
+  const told = await leaving.remove(false);
+  expect(await left()).toEqual([]);
+  expect(told.left.join()).toMatch(/links: ip -j -d link show: device or resource busy/);
+});
+
+it('ends the shims of this K3s and what runs below them, and no other containerd’s', () => {
+  const shim = '/var/lib/rancher/k3s/data/0ab/bin/containerd-shim-runc-v2';
+  const all = [
+    { pid: 10, parent: 1, program: shim },
+    { pid: 11, parent: 10, program: '/pause' },
+    { pid: 12, parent: 11, program: 'sh' },
+    { pid: 20, parent: 1, program: '/usr/bin/containerd-shim-runc-v2' },
+    { pid: 21, parent: 20, program: 'postgres' },
+    { pid: 30, parent: 1, program: `${shim}/not` },
+    { pid: 31, parent: 1, program: `/bin/cat ${shim}` },
+  ];
+  expect([...podProcesses(all, '/var/lib/rancher/k3s')].sort()).toEqual([10, 11, 12]);
+});

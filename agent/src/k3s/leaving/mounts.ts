@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import type { Files, Processes } from '../../ports.js';
+
+const WHERE = '/proc/self/mounts';
+
+/** Mount points at or below a path, the deepest first. Spaces and the like are written in octal there. */
+export const mountsAt = async (files: Pick<Files, 'read'>, path: string): Promise<readonly string[]> => {
+  const text = (await files.read(WHERE))?.toString('utf8') ?? '';
+  const points = text
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .map((point) => point.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))));
+  const below = points.filter((point) => point === path || point.startsWith(join(path, '/')));
+  return [...new Set(below)].sort((a, b) => (a < b ? 1 : -1));
+};
+
+/** As the kernel does it; what is still in use is let go as soon as it is not, and cannot be reached from here any more. */
+export const unmount = async (processes: Pick<Processes, 'run'>, point: string): Promise<void> => {
+  if ((await processes.run('umount', ['-f', point])).code === 0) return;
+  const lazily = await processes.run('umount', ['-l', point]);
+  if (lazily.code !== 0) throw new Error(`umount ${point}: ${lazily.stderr.trim()}`);
+};
+
+/**
+ * Removes a tree, and nothing of a file system that somebody mounted in it: a volume that could not be unmounted, or an
+ * operator's disk. Answers those. A disk that is mounted at the path itself is emptied. `last` goes last.
+ */
+export const removeAround = async (files: Files, path: string, last?: string): Promise<readonly string[]> => {
+  const mounts = await mountsAt(files, path);
+  const left: string[] = [];
+  for (const name of (await files.list(path)).filter((n) => n !== last)) {
+    const child = join(path, name);
+    if (mounts.includes(child)) left.push(child);
+    else if (mounts.some((point) => point.startsWith(join(child, '/'))))
+      left.push(...(await removeAround(files, child)));
+    else await files.removeTree(child);
+  }
+  if (last !== undefined) await files.remove(join(path, last));
+  await files.removeIfEmpty(path);
+  return left;
+};

@@ -1,0 +1,120 @@
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import type { Files, Processes } from '../../ports.js';
+import { withoutK3s } from './packet-rules.js';
+
+/** What flannel and kube-proxy make, as k3s-killall.sh lists it. */
+const LINKS = ['cni0', 'flannel.1', 'flannel-v6.1', 'kube-ipvs0', 'flannel-wg', 'flannel-wg-v6'];
+const TABLES = ['ip kube-proxy', 'ip6 kube-proxy', 'ip flannel-ipv4', 'ip6 flannel-ipv6'];
+const linksSchema = z.array(
+  z.object({ ifname: z.string().optional(), master: z.string().optional(), link_netns: z.string().optional() }),
+);
+const resultSchema = z.object({ netns: z.string() });
+/** The name of the CNI network that K3s's flannel has. */
+const NETWORK = 'cbr0';
+
+interface Ports {
+  readonly files: Files;
+  readonly processes: Processes;
+}
+
+/** K3s's share of this machine's network. What is not there any more is no fault: any of this may be done again. */
+export class PodNetwork {
+  constructor(
+    private readonly ports: Ports,
+    private readonly paths: { readonly root: string; readonly dataDir: string },
+  ) {}
+
+  /** Other engines name theirs alike: only those that hang on K3s's bridge, or that its CNI wrote down. */
+  async removeNamespaces(): Promise<number> {
+    const bridged = (await this.links()).filter(({ master }) => master === 'cni0').map((link) => link.link_netns);
+    const noted = await Promise.all((await this.results()).map((path) => this.namespaceOf(path)));
+    const there = (await this.tell('ip', 'netns', 'list')).split('\n').map((line) => line.split(' ')[0]!);
+    const wanted = new Set([...bridged, ...noted].filter((name) => name !== undefined && name.startsWith('cni-')));
+    const gone = there.filter((name) => wanted.has(name));
+    for (const name of gone) await this.tell('ip', 'netns', 'delete', name);
+    return gone.length;
+  }
+
+  async removeLinks(): Promise<readonly string[]> {
+    const there = (await this.links()).filter(
+      ({ ifname, master }) => ifname !== undefined && (LINKS.includes(ifname) || master === 'cni0'),
+    );
+    const names = there.map(({ ifname }) => ifname!);
+    // One end of a pair takes the other along.
+    for (const name of names)
+      if ((await this.links()).some(({ ifname }) => ifname === name)) await this.tell('ip', 'link', 'delete', name);
+    return names.filter((name) => LINKS.includes(name));
+  }
+
+  /** Both families of iptables, and the tables of their own that kube-proxy and flannel make in nftables mode. */
+  async removeRules(): Promise<boolean> {
+    let found = false;
+    for (const family of ['iptables', 'ip6tables']) {
+      const program = await this.programFor(family);
+      if (program === undefined) continue;
+      const change = withoutK3s(program.saved);
+      if (change === undefined) continue;
+      found = true;
+      const done = await this.ports.processes.run(`${program.prefix}-restore`, ['--noflush'], change);
+      if (done.code !== 0) throw new Error(`${family}-restore: ${done.stderr.trim()}`);
+    }
+    const tables = await this.ports.processes.run('nft', ['list', 'tables']);
+    const there = tables.code === 0 ? tables.stdout : '';
+    for (const table of TABLES.filter((name) => there.split('\n').includes(`table ${name}`))) {
+      found = true;
+      await this.tell('nft', 'delete', 'table', ...table.split(' '));
+    }
+    return found;
+  }
+
+  /** What the CNI's plugins wrote down of K3s's network, and of no other. */
+  async removeNotes(): Promise<void> {
+    const { files } = this.ports;
+    const folder = join(this.paths.root, 'var/lib/cni');
+    for (const path of await this.results()) await files.remove(path);
+    await files.removeTree(join(folder, 'networks', NETWORK));
+    await files.removeTree(join(folder, 'flannel'));
+    for (const name of ['results', 'networks', 'cache/results', 'cache', ''])
+      await files.removeIfEmpty(join(folder, name));
+  }
+
+  private async results(): Promise<readonly string[]> {
+    const folders = ['results', 'cache/results'].map((name) => join(this.paths.root, 'var/lib/cni', name));
+    const lists = await Promise.all(
+      folders.map(async (folder) => (await this.ports.files.list(folder)).map((name) => join(folder, name))),
+    );
+    return lists.flat().filter((path) => basename(path).startsWith(`${NETWORK}-`));
+  }
+
+  private async namespaceOf(result: string): Promise<string | undefined> {
+    try {
+      const text = (await this.ports.files.read(result))?.toString('utf8') ?? '';
+      return basename(resultSchema.parse(JSON.parse(text)).netns);
+    } catch {
+      // Cut off while it was written: the bridge names this namespace as well.
+      return undefined;
+    }
+  }
+
+  private async links() {
+    const text = (await this.tell('ip', '-j', '-d', 'link', 'show')).trim();
+    return linksSchema.parse(JSON.parse(text === '' ? '[]' : text));
+  }
+
+  /** The machine's own, or the one that K3s brings along: the rules were made with either. */
+  private async programFor(family: string): Promise<{ prefix: string; saved: string } | undefined> {
+    const own = join(this.paths.dataDir, 'data/current/bin/aux', family);
+    for (const prefix of [family, own]) {
+      const { code, stdout } = await this.ports.processes.run(`${prefix}-save`, []);
+      if (code === 0) return { prefix, saved: stdout };
+    }
+    return undefined;
+  }
+
+  private async tell(command: string, ...args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.ports.processes.run(command, args);
+    if (code !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr.trim()}`);
+    return stdout;
+  }
+}
