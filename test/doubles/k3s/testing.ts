@@ -56,12 +56,6 @@ export class Cluster {
     return { text: () => text, end: () => void signal(childrenOf(child.pid!)[0] ?? child.pid!, 'SIGINT') };
   }
 
-  /** A machine that was killed comes back. It speaks first: the workstation would look for its old link address for 15 s. */
-  async boot(machine: string): Promise<void> {
-    await this.lab.addHost(machine);
-    await this.on(machine, 'ping', '-c', '1', '-W', '2', this.ip('workstation'));
-  }
-
   k3s(machine: string, command: 'server' | 'agent', ...flags: string[]): Running {
     const knobs = ['K3S_DOUBLE_HISTORY=200', 'K3S_DOUBLE_LEASE_RENEW_MS=1000', 'K3S_DOUBLE_NODE_GRACE_MS=4000'];
     knobs.push('K3S_DOUBLE_LEADER_LEASE_MS=3000');

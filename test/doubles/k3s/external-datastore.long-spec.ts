@@ -68,14 +68,14 @@ describeWithRealParts('k3s servers on one external datastore', needs, () => {
     await cluster.lab.kill9Host('s2');
     for (const name of ['written-at-s1', 'while-s1-is-away']) expect(await namesOf('s3')).toContain(name);
     await takesWrites('s3', 'while-only-s3-is-there');
-    await cluster.boot('s1');
+    await cluster.lab.addHost('s1');
     await cluster.useKubeconfigOf('s3');
     await cluster.ready('s1', await start('s1'));
     expect(await namesOf('s1')).toContain('while-only-s3-is-there');
   }, 120_000);
 
   it('refuse another token, and tell the password to nobody', async () => {
-    await cluster.boot('s2');
+    await cluster.lab.addHost('s2');
     await cluster.on('s2', 'rm', '-rf', '/var/lib/rancher/k3s/server');
     const refused = await start('s2', 'another-token');
     await until('it ends', () => /encrypted with different token/.test(refused.text()), PATIENCE_MS);
