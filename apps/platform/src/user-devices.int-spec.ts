@@ -98,3 +98,55 @@ it('answers no token that does not work: a call that is repeated under its key i
   expect([status, body.error.code]).toEqual([409, 'token_told_already']);
   expect((await redeem(first.token, 41)).status).toBe(200);
 });
+
+describe('an operator who is disabled', () => {
+  const operator = async (name: string) =>
+    (await ok<{ token: { secret: string } }>('system_create_operator', { name, role: 'operator' })).token.secret;
+  const issueAs = async (token: string, name: string) => {
+    const { status, body } = await drover.rest('system_sdwan_issue_user_device', { network_id: 'net', name }, token);
+    expect([status, body.error]).toEqual([200, undefined]);
+    return body.data as unknown as Issued;
+  };
+  const grants = async () =>
+    (
+      await ok<{ grants: { name: string; status: string; created_by: string; revoked_reason: string | null }[] }>(
+        'system_sdwan_list_access_grants',
+        {},
+      )
+    ).grants;
+  const grantOf = async (name: string) => (await grants()).find((grant) => grant.name === name)!;
+
+  it('takes their devices and unused URLs along, which enabling does not bring back; those of others stay', async () => {
+    const [maria, boris] = [await operator('maria'), await operator('boris')];
+    const [hers, unused, his] = [
+      await issueAs(maria, 'hers'),
+      await issueAs(maria, 'hers-unused'),
+      await issueAs(boris, 'his'),
+    ];
+    const [her, him] = [(await redeem(hers.token, 51)).data, (await redeem(his.token, 52)).data];
+    expect([await feed(her), await feed(him)]).toEqual([200, 200]);
+    await ok('system_disable_operator', { operator: 'maria', reason: 'left' });
+    // At once, whatever is still to be revoked.
+    expect(await redeem(unused.token, 53)).toMatchObject({ status: 410, error: { code: 'bootstrap_token_gone' } });
+    await until('her device is out', async () => (await feed(her)) === 410);
+    await until('her grants are revoked', async () => (await grantOf('hers-unused')).status === 'revoked');
+    expect(await grantOf('hers')).toMatchObject({
+      status: 'revoked',
+      revoked_reason: 'the operator who let it in was disabled',
+    });
+    expect(await feed(him)).toBe(200);
+    const { events } = await ok<{ events: { payload: object }[] }>('recent_events', {
+      kind_prefix: 'system.sdwan.access_grant.revoked',
+      limit: 2,
+    });
+    expect(events.map(({ payload }) => payload)).toEqual(
+      Array(2).fill(expect.objectContaining({ reason: 'the operator who let it in was disabled' })),
+    );
+
+    await ok('system_enable_operator', { operator: 'maria' });
+    expect([await feed(her), (await grantOf('hers')).status]).toEqual([410, 'revoked']);
+    expect(await redeem(unused.token, 53)).toMatchObject({ status: 410 });
+    const anew = await issueAs(maria, 'hers');
+    expect((await redeem(anew.token, 54)).status).toBe(200);
+  });
+});

@@ -52,6 +52,8 @@ import {
   RedeemAccessGrantHandler,
   RevokeAccessGrantHandler,
 } from './application/grant-handlers.js';
+import { RevokeGrantsOfHandler } from './application/grant-owner-handler.js';
+import { grantOwners } from './application/grant-owners.js';
 import {
   AnnounceNextPeerKeyHandler,
   OrderPeerKeySwitchHandler,
@@ -88,7 +90,7 @@ import {
   SetVirtualIpCandidatesHandler,
 } from './application/virtual-ip-handlers.js';
 import { UpdatePeerHandler } from './application/update-peer-handler.js';
-import { DetachInstance, MoveVirtualIpAway, RecordPeerOverdue } from './application/commands.js';
+import { DetachInstance, MoveVirtualIpAway, RecordPeerOverdue, RevokeGrantsOf } from './application/commands.js';
 import { DevicesController } from './http/devices.controller.js';
 import { sdwanProjections } from './projections/index.js';
 import { registerSdwanTools } from './tools/register.js';
@@ -121,6 +123,7 @@ const handlers: Type<ICommandHandler>[] = [
   CreateAccessGrantHandler,
   RedeemAccessGrantHandler,
   RevokeAccessGrantHandler,
+  RevokeGrantsOfHandler,
   CreateFirewallRuleHandler,
   UpdateFirewallRuleHandler,
   DeleteFirewallRuleHandler,
@@ -196,9 +199,11 @@ export class SdwanModule implements OnModuleInit, OnApplicationBootstrap, OnModu
     for (const projection of sdwanProjections) projection.register(this.processing);
     this.processing.addProcessManager(sdwanManager);
     this.processing.addProcessManager(peerDeadlines);
+    this.processing.addProcessManager(grantOwners);
     this.processing.addCommand(MoveVirtualIpAway);
     this.processing.addCommand(DetachInstance);
     this.processing.addCommand(RecordPeerOverdue);
+    this.processing.addCommand(RevokeGrantsOf);
     this.gateway.addSource(this.overlay);
     const { overlay: m, dispatcher, clock, ids, log } = this;
     const { coordinator } = this.service;

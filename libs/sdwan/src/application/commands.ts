@@ -193,6 +193,20 @@ export class RedeemAccessGrant extends Command<
 > {
   static readonly type = 'sdwan.redeem_access_grant';
 }
+/** Sent by the process manager grant_owners: who let them in may let nobody in any more. */
+export class RevokeGrantsOf extends Command<
+  {
+    readonly operator_id: string;
+    readonly because: 'disabled' | 'permission_lost';
+    readonly role: string | null;
+    /** Of the event that says so. */
+    readonly position: string;
+    readonly before: string;
+  },
+  void
+> {
+  static readonly type = 'sdwan.revoke_grants_of';
+}
 export class RevokeAccessGrant extends Command<{ readonly grant_id: string; readonly reason: string }, void> {
   static readonly type = 'sdwan.revoke_access_grant';
 }

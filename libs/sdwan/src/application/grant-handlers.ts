@@ -3,7 +3,7 @@ import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { deterministicId, RefusedError } from '#kernel';
 import { EVENT_STORE, type EventStore } from '#event-store';
 import { TRANSACTOR, Transactor, type CommandResult } from '#processing';
-import { claimName, releaseName } from '#access';
+import { claimName, operatorDecider, releaseName } from '#access';
 import { accessGrantDecider, goneGrant, type AccessGrantCommand } from '../domain/access-grant/decide.js';
 import type { AccessGrantState } from '../domain/access-grant/state.js';
 import { claimLedgerDecider, keyRefusal } from '../domain/claim-ledger/decide.js';
@@ -38,10 +38,27 @@ export class CreateAccessGrantHandler implements ICommandHandler<CreateAccessGra
         tokenDigest: p.token_digest,
         expiresAtMs: p.expires_at_ms,
       });
+      // Disabled while this was under way: whoever revokes their grants may have looked before there was this one.
+      if (await isOwnerDisabled(this.transactor, this.store, p.grant_id)) {
+        await writes.step('revoke', p.grant_id, accessGrantDecider, { kind: 'revoke', reason: OWNER_DISABLED });
+        await releaseName(this.transactor, { kind: 'access_grant', name: p.name, id: p.grant_id }, context);
+        throw new RefusedError(goneGrant(OWNER_DISABLED));
+      }
       return writes.done({ grant_id: p.grant_id });
     });
   }
 }
+
+const OWNER_DISABLED = 'the operator who made the grant is disabled';
+
+/** From the event that disables them on, nothing that they handed out lets anybody in. */
+const isOwnerDisabled = async (transactor: Transactor, store: EventStore, grantId: string): Promise<boolean> => {
+  for await (const { meta } of store.readStream(grantId)) {
+    if (meta.actor.kind !== 'operator') return false;
+    return (await transactor.read(meta.actor.id, operatorDecider))?.state.disabled === true;
+  }
+  return false;
+};
 
 /** Consumes the token first, so that racing redeemers cannot make two devices; the peer follows, also on a retry. */
 @CommandHandler(RedeemAccessGrant)
@@ -58,6 +75,8 @@ export class RedeemAccessGrantHandler implements ICommandHandler<RedeemAccessGra
       const known = (await this.transactor.read(p.grant_id, accessGrantDecider))?.state;
       if (known === undefined || known.status === 'none') throw new RefusedError(goneGrant('unknown bootstrap token'));
       if (!isPublicKey(p.public_key)) throw new RefusedError(badKey('public_key'));
+      if (await isOwnerDisabled(this.transactor, this.store, p.grant_id))
+        throw new RefusedError(goneGrant(OWNER_DISABLED));
       const network = await writes.network(known.networkId);
       const peerId = deterministicId('sdwan_peer', known.networkId, p.grant_id);
       const redeem = {

@@ -134,4 +134,6 @@ export const grantShape = z.object({
   peer_id: z.string().nullable(),
   expires_at: time,
   created_at: time,
+  created_by: z.string().nullable().describe('The operator whose device it lets in'),
+  revoked_reason: z.string().nullable(),
 });

@@ -13,19 +13,24 @@ import type { VirtualIpDoc } from '../projections/virtual-ips.js';
 import { networkGenerations, peerGenerations } from './generations.js';
 import type { SdwanToolServices } from './services.js';
 
+/** What the log tells of a network at any time; the rest is known to live parts only. */
+export const networkAtRest = (doc: NetworkDoc) => ({
+  id: doc.id,
+  name: doc.name,
+  handle: doc.handle,
+  cidr_64: doc.cidr_64,
+  cidr_v4: doc.cidr_v4,
+  routing_mode: doc.routing_mode,
+  pod_subnet_prefix: doc.pod_subnet_prefix,
+  created_at: doc.created_at,
+  interface_name: `wg-sdwan-${doc.handle}`,
+});
+
 export const networkView = (doc: NetworkDoc, { failover: { model }, rotator }: SdwanToolServices) => {
   const live = model.networks.get(doc.id);
   return {
-    id: doc.id,
-    name: doc.name,
-    handle: doc.handle,
-    cidr_64: doc.cidr_64,
-    cidr_v4: doc.cidr_v4,
-    routing_mode: doc.routing_mode,
-    pod_subnet_prefix: doc.pod_subnet_prefix,
-    created_at: doc.created_at,
+    ...networkAtRest(doc),
     effective_mode: live === undefined ? ('mesh' as const) : effectiveMode(live),
-    interface_name: `wg-sdwan-${doc.handle}`,
     peer_count: live?.peers.size ?? 0,
     ...statusOfState({
       state: 'defined',
@@ -66,12 +71,9 @@ export const rotationView = (peer: PeerView | undefined, network: MutableNetwork
 const heardOf = ({ instance_id: id, status }: PeerDoc, { rotator }: SdwanToolServices) =>
   id === null || status === 'removed' ? undefined : rotator.liveness(id);
 
-export const peerView = (doc: PeerDoc, services: SdwanToolServices) => {
-  const { model } = services.failover;
+/** What the log tells of a peer at any time. */
+export const peerAtRest = (doc: PeerDoc) => {
   const { attached, publicKey, listenPort, podCidrs } = doc.state;
-  const network = model.networks.get(doc.network_id);
-  const live = network?.peers.get(doc.id);
-  const [effective] = network === undefined || live === undefined ? [] : endpointsOf(live, network);
   return {
     id: doc.id,
     network_id: doc.network_id,
@@ -84,18 +86,28 @@ export const peerView = (doc: PeerDoc, services: SdwanToolServices) => {
     publicly_reachable: attached.publicly_reachable,
     endpoint_host: attached.endpoint_host,
     endpoint_port: attached.endpoint_port,
-    effective_endpoint: effective ?? null,
     listen_port: listenPort,
     public_key: publicKey,
     status: doc.status,
     pod_cidrs: [...podCidrs],
     lan_subnets: [...doc.state.lanSubnets],
     lan_masquerade: doc.state.lanMasquerade,
+    tags: attached.tags,
+    created_at: doc.created_at,
+  };
+};
+
+export const peerView = (doc: PeerDoc, services: SdwanToolServices) => {
+  const { model } = services.failover;
+  const network = model.networks.get(doc.network_id);
+  const live = network?.peers.get(doc.id);
+  const [effective] = network === undefined || live === undefined ? [] : endpointsOf(live, network);
+  return {
+    ...peerAtRest(doc),
+    effective_endpoint: effective ?? null,
     key_since: live === undefined || live.publicKey === null ? null : isoTime(live.keys.sinceMs),
     key_rotation: rotationView(live, network, services.rotator),
     ...receiptView(doc.instance_id, doc.network_id, services),
-    tags: attached.tags,
-    created_at: doc.created_at,
     ...statusOfState({
       state: doc.status,
       ready: ['connected'],
@@ -146,4 +158,6 @@ export const grantView = (doc: AccessGrantDoc, nowMs: number) => ({
   peer_id: doc.grant.peerId,
   expires_at: isoTime(doc.grant.expiresAtMs),
   created_at: doc.created_at,
+  created_by: doc.created_by,
+  revoked_reason: doc.revoked_reason,
 });

@@ -22,6 +22,10 @@ const none = (code: string, message: string): Authority => ({
 const isLive = ({ revoked, expiresAt }: OperatorTokenState, nowMs: number): boolean =>
   !revoked && (expiresAt === null || Date.parse(expiresAt) > nowMs);
 
+/** Whether an operator may do something by any of their tokens. */
+export const mayNow = ({ disabled, tokens }: OperatorState, permission: string, nowMs: number): boolean =>
+  !disabled && tokens.some((token) => isLive(token, nowMs) && permits(expandScopes(token.permissions), permission));
+
 const inBoth = (before: ReadonlySet<string>, now: ReadonlySet<string>): ReadonlySet<string> =>
   new Set(Object.keys(PERMISSIONS).filter((name) => permits(before, name) && permits(now, name)));
 
