@@ -4,3 +4,4 @@ export { KubernetesModule } from './kubernetes.module.js';
 export { clustersProjection, type ClusterDoc } from './projections/clusters.js';
 export { kubernetesProjections } from './projections/index.js';
 export { kubernetesTools } from './tools/definitions.js';
+export { clusterOutput, nodeOutput } from './tools/views.js';

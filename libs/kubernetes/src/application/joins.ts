@@ -12,7 +12,7 @@ import { derive } from './derive.js';
 import type { AssignedModule, KubernetesDirectory } from './directory.js';
 import { joinRefusals } from './join-refusals.js';
 
-import { isKnown } from '../domain/upgrade/state.js';
+import { isFinished, isKnown } from '../domain/upgrade/state.js';
 import { readRollout } from './upgrade/rollouts.js';
 import { missingPeer, type PhaseAnswer } from './phase-answer.js';
 import { targetCluster, targetOf } from './targets.js';
@@ -93,7 +93,8 @@ export class Joins {
     if (change.phase === 'chosen') return undefined;
     const state = await readRollout(this.deps.transactor, cluster.id);
     if (!isKnown(state) || state.run !== change.run || state.change.kind !== 'server_token') return cluster.apiEndpoint;
-    if (state.status === 'completed') return cluster.apiEndpoint;
+    // Completed, or ended by a restore, whose token all servers have.
+    if (isFinished(state)) return cluster.apiEndpoint;
     const [taker] = state.nodes.filter((n) => n.reported && cluster.nodes.get(n.instanceId)?.status === 'ready');
     const peer = taker && this.deps.directory.peerOf(taker.instanceId, cluster.networkId);
     return peer === undefined ? undefined : `https://[${peer.addressV6}]:6443`;

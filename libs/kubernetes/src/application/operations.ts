@@ -1,9 +1,10 @@
 import { deterministicUuid, refusal, type Refusal } from '#kernel';
-import type { Transactor } from '#processing';
+import type { CommandContext, Transactor } from '#processing';
 import { RESTORE, restoreDecider } from '../domain/snapshots/decide.js';
-import { labelOf } from '../domain/upgrade/decide.js';
-import { isFinished, isKnown, type Rollout } from '../domain/upgrade/state.js';
-import { readRollout } from './upgrade/rollouts.js';
+import { acceptedNow } from '../domain/upgrade/advice.js';
+import { isActive, isFinished, isKnown, labelOf, type Rollout } from '../domain/upgrade/state.js';
+import { derive } from './derive.js';
+import { applyRollout, readRollout } from './upgrade/rollouts.js';
 
 type Reads = Pick<Transactor, 'read'>;
 
@@ -38,9 +39,35 @@ export const refusedByRollout = (state: Rollout): Refusal =>
     `${WHAT[state.change.kind]} of this cluster is ${labelOf(state)} (run ${state.run})`,
     {
       field: 'cluster_id',
-      hint: 'let it end, or end it with kubernetes_abort_upgrade; kubernetes_get_upgrade shows how far it is',
+      hint: `${waysOut(state)}; kubernetes_get_upgrade shows how far it is`,
     },
   );
+
+const waysOut = (state: Rollout): string => {
+  if (acceptedNow(state).includes('abort')) return 'let it end, or end it with kubernetes_abort_upgrade';
+  if (state.change.kind !== 'server_token' || state.status !== 'running') return 'let it end';
+  return 'let it end, or kubernetes_pause_upgrade it: a restore ends one that stands still';
+};
+
+/**
+ * A rotation of the server token that stands still and cannot be aborted: the restore brings the token of its snapshot to all
+ * servers, so there is nothing left to bring to an end. Otherwise a cluster that lost its servers in the middle had no way out.
+ */
+export const endedByRestore = (state: Rollout): boolean =>
+  state.change.kind === 'server_token' &&
+  (state.status === 'stopped' || state.status === 'paused') &&
+  !state.nodes.some(isActive);
+
+export const endRotation = async (
+  transactor: Transactor,
+  { clusterId, run }: Rollout,
+  context: CommandContext,
+): Promise<void> => {
+  await applyRollout(transactor, clusterId, { kind: 'abort' }, derive(context, 'restore_aborts'));
+  const finish = { kind: 'finish', outcome: 'aborted' } as const;
+  const step = { kind: 'step', run, action: finish, atMs: context.nowMs } as const;
+  await applyRollout(transactor, clusterId, step, derive(context, 'restore_ends'));
+};
 
 /** Why nothing may be rolled out on this cluster now; undefined when no restore is under way. */
 export const refusedByRestore = async (transactor: Reads, clusterId: string): Promise<Refusal | undefined> => {

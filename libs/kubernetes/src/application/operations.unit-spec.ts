@@ -1,6 +1,6 @@
 import { accept, ManualClock, type Decider, type DomainEvent } from '#kernel';
 import { createInMemoryPlatform, type CommandContext } from '#processing';
-import { ClusterClaimed, HandshakeBootstrap, HandshakeReady } from '../domain/cluster/events.js';
+import { ClusterClaimed, HandshakeBootstrap, HandshakeReady, ServerTokenChanging } from '../domain/cluster/events.js';
 import { kubernetesEvents } from '../domain/events.js';
 import * as restores from '../domain/snapshots/events.js';
 import * as rollouts from '../domain/upgrade/events.js';
@@ -60,8 +60,11 @@ const world = async () => {
   return {
     ...{ put, transactor, restore_id },
     restoring: async () => put(restore_id, await request()),
-    restore: () =>
-      new RequestRestoreHandler(work as never).execute(
+    restore: (...token: [undefined?]) =>
+      new RequestRestoreHandler({
+        ...{ ...work, ...one },
+        ...(token.length > 0 && { secrets: { get: async () => undefined } }),
+      } as never).execute(
         new RequestRestore(
           { restore_id, cluster_id, snapshot_id: 's', instance_id, other_servers: [] } as never,
           context(),
@@ -76,7 +79,9 @@ const world = async () => {
         new StartRotation({ cluster_id, what: 'certificates', options }, context()),
       ),
     control: (action: 'resume' | 'rollback' | 'abort') =>
-      new ControlRolloutHandler(transactor, versions).execute(new ControlRollout({ cluster_id, action }, context())),
+      new ControlRolloutHandler(transactor, clock, versions).execute(
+        new ControlRollout({ cluster_id, action }, context()),
+      ),
     advance: () =>
       new AdvanceRolloutHandler(transactor, dispatcher, clock, versions, probe, undefined as never).execute(
         new AdvanceRollout({ cluster_id, run: 1 }, context()),
@@ -126,5 +131,36 @@ describe('a restore and a rollout of one cluster', () => {
     );
     await w.advance();
     expect(await readRollout(w.transactor, cluster_id)).toMatchObject({ status: 'completed' });
+  });
+
+  it('of which a rotation of the server token stands still: the restore ends it, for its snapshot brings its own token', async () => {
+    const w = await world();
+    const node = { instance_id, name: 's1', role: 'server', canary: false, from_version: null, from_version_id: null };
+    const rotation = { ...started.data, change: { kind: 'server_token' as const } };
+    await w.put(
+      rolloutStream(cluster_id),
+      rollouts.RolloutStarted({ ...rotation, nodes: [{ ...node, was_drained: false } as never] }),
+    );
+    const running = await w.restore();
+    expect(running).toMatchObject({ refusal: { code: 'rollout_in_progress' } });
+    await w.put(cluster_id, ServerTokenChanging({ cluster_id, run: 1, server_token_ref: 'new' }));
+    await w.put(
+      rolloutStream(cluster_id),
+      rollouts.RolloutNodeFailed({
+        ...{ cluster_id, run: 1, instance_id, direction: 'forward', reason: 'too late', percent: 0, done: 0, total: 1 },
+      }),
+    );
+    expect(await w.control('abort')).toMatchObject({ refusal: { hint: expect.stringContaining('resume') } });
+    expect(await w.restore()).toMatchObject({ kind: 'done' });
+    expect(await w.control('resume')).toMatchObject({ refusal: { code: 'restore_is_running' } });
+    await w.run();
+    expect(await readRollout(w.transactor, cluster_id)).toMatchObject({ status: 'aborted' });
+  });
+
+  it('is refused before anything is halted when the token of its snapshot is gone', async () => {
+    const w = await world();
+    const no = { kind: 'refused', refusal: { status: 410, code: 'snapshot_token_gone', field: 'snapshot_id' } };
+    expect(await w.restore(undefined)).toMatchObject(no);
+    expect(await lastRestore(w.transactor, cluster_id)).toMatchObject({ running: false });
   });
 });

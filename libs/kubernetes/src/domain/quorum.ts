@@ -4,6 +4,12 @@ import type { Cluster, ClusterNode } from './cluster/state.js';
 /** Of so many etcd members these must be alive. */
 export const quorumOf = (members: number): number => Math.floor(members / 2) + 1;
 
+/** So many of its servers must be left for the API to be there. */
+export const serversNeeded = ({ nodes, datastore }: Pick<Cluster, 'nodes' | 'datastore'>): number =>
+  datastore === 'external'
+    ? 1
+    : quorumOf([...nodes.values()].filter((n) => n.role === 'server' && n.status !== 'joining').length);
+
 /** What is said of a node whose etcd member may well be alive: kubelet's troubles, and whatever its API itself answers. */
 const SPEAKS = /^(Kubernetes: |its kubelet has not shown itself|\d{3} )/;
 /** K3s is one process, kubelet and etcd; but of two members the API could not have written this without both. */

@@ -24,14 +24,17 @@ import {
 } from '../application/upgrade/commands.js';
 import { rolloutManager } from '../application/upgrade/manager.js';
 import { readRollout } from '../application/upgrade/rollouts.js';
-import { labelOf } from '../domain/upgrade/decide.js';
-import { isKnown, progressOf, type Rollout } from '../domain/upgrade/state.js';
+import type { TokenChange } from '../domain/cluster/token-change.js';
+import { nextActionOf } from '../domain/upgrade/advice.js';
+import { isKnown, labelOf, progressOf, type Rollout } from '../domain/upgrade/state.js';
 import { findCluster } from './find-cluster.js';
 import * as tools from './upgrade-definitions.js';
 
 /** Upgrades and rotations of clusters: tools, commands and the process that carries them on. */
 @Injectable()
 export class UpgradeTools implements OnModuleInit {
+  private readonly clusters: Clusters;
+
   constructor(
     @Inject(TOOL_REGISTRAR) private readonly registrar: ToolRegistrar,
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
@@ -42,11 +45,13 @@ export class UpgradeTools implements OnModuleInit {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOG) private readonly log: Log,
     private readonly directory: KubernetesDirectory,
-  ) {}
+  ) {
+    this.clusters = new Clusters(transactor);
+  }
 
   onModuleInit(): void {
     const log = this.log.child({ context: 'kubernetes' });
-    const clusters = new Clusters(this.transactor);
+    const { clusters } = this;
     this.gateway.addObserver(new CertificateWatch(this.directory, this.dispatcher, this.clock, log, clusters));
     this.processing.addProcessManager(rolloutManager);
     this.processing.addCommand(AdvanceRollout);
@@ -94,7 +99,10 @@ export class UpgradeTools implements OnModuleInit {
   /** From the rollout's own stream: a look at a rollout must not be behind it. */
   private async view(clusterId: ClusterId, left: StartedRollout['left'] = []): Promise<tools.RolloutOutput> {
     const state = await readRollout(this.transactor, clusterId);
-    if (isKnown(state)) return rolloutOutput(state, left);
+    if (isKnown(state)) {
+      const cluster = state.change.kind === 'server_token' ? await this.clusters.read(clusterId) : undefined;
+      return rolloutOutput(state, left, cluster?.tokenChange ?? null);
+    }
     throw new RefusedError(
       refusal(404, 'no_upgrade', 'this cluster has had no rollout yet', {
         field: 'cluster_id',
@@ -124,13 +132,11 @@ const nothingToDo = (cluster_id: string, version: string, started: StartedRollou
   next_action: null,
 });
 
-const ACTIONS: Readonly<Partial<Record<Rollout['status'], string>>> = {
-  stopped:
-    'look at last_error, then kubernetes_resume_upgrade, kubernetes_rollback_upgrade or kubernetes_abort_upgrade',
-  paused: 'kubernetes_resume_upgrade',
-};
-
-const rolloutOutput = (state: Rollout, left: StartedRollout['left']): tools.RolloutOutput => {
+const rolloutOutput = (
+  state: Rollout,
+  left: StartedRollout['left'],
+  token: TokenChange | null,
+): tools.RolloutOutput => {
   const { percent, done, total } = progressOf(state);
   return {
     cluster_id: state.clusterId,
@@ -155,6 +161,6 @@ const rolloutOutput = (state: Rollout, left: StartedRollout['left']): tools.Roll
     max_unavailable: state.options.max_unavailable,
     canary: state.options.canary,
     last_error: state.nodes.findLast((n) => n.error !== null)?.error ?? null,
-    next_action: ACTIONS[state.status] ?? null,
+    next_action: nextActionOf(state, token),
   };
 };

@@ -3,7 +3,7 @@ import type { AgentIdentity, AgentObserver } from '#agent-gateway';
 import type { CommandDispatcher } from '#processing';
 import type { agentV1 } from '#proto';
 import { dueForRenewal, RENEWAL_RETRY_MS } from '../../domain/certificates/renewal.js';
-import type { Cluster } from '../../domain/cluster/state.js';
+import { faultTolerance, type Cluster } from '../../domain/cluster/state.js';
 import type { Clusters } from '../clusters.js';
 import { derive } from '../derive.js';
 import type { KubernetesDirectory } from '../directory.js';
@@ -64,25 +64,30 @@ export class CertificateWatch implements AgentObserver {
       certificatesEndMs: Math.round(this.endsMs.get(agent.instanceId) ?? now),
     } as const;
     await this.clusters.apply(cluster.id, blocked, derive(command.context, 'blocked'));
-    if (code === 'servers_not_ready') await this.workersAlone(cluster, agent, now, about);
+    if (code === 'servers_not_ready') await this.othersAlone(cluster, agent, now, about);
   }
 
-  /** A server that is away keeps the other servers from being restarted, but no worker from being renewed. */
-  private async workersAlone(cluster: Cluster, agent: AgentIdentity, now: number, about: object): Promise<void> {
-    const workers = [...cluster.nodes]
-      .filter(([id, n]) => n.role === 'agent' && dueForRenewal(this.endsMs.get(id) ?? Infinity, now))
+  /**
+   * A server that is away keeps no worker from being renewed, and no server where one more may be away for a moment: one after
+   * the other, with the gates of a rollout.
+   */
+  private async othersAlone(cluster: Cluster, agent: AgentIdentity, now: number, about: object): Promise<void> {
+    const spare = faultTolerance(cluster) > 0;
+    const only = [...cluster.nodes]
+      .filter(([, n]) => n.role === 'agent' || (spare && n.status === 'ready'))
+      .filter(([id]) => dueForRenewal(this.endsMs.get(id) ?? Infinity, now))
       .map(([id]) => id);
-    if (workers.length === 0) return;
-    const started = await this.dispatcher.dispatch(this.rotation(cluster.id, agent, now, workers));
-    if (started.kind === 'done') this.log.info({ ...about, workers }, 'the certificates of workers are renewed');
+    if (only.length === 0) return;
+    const started = await this.dispatcher.dispatch(this.rotation(cluster.id, agent, now, only));
+    if (started.kind === 'done') this.log.info({ ...about, only }, 'the certificates of the other nodes are renewed');
     else this.log.warn({ ...about, code: started.refusal.code }, started.refusal.message);
   }
 
-  private rotation(clusterId: string, agent: AgentIdentity, nowMs: number, workers?: readonly string[]): StartRotation {
-    const commandId = deterministicUuid('certificates', clusterId, nowMs, workers === undefined ? 'all' : 'workers');
+  private rotation(clusterId: string, agent: AgentIdentity, nowMs: number, only?: readonly string[]): StartRotation {
+    const commandId = deterministicUuid('certificates', clusterId, nowMs, only === undefined ? 'all' : 'others');
     const options = { ...PACE, node_timeout_seconds: 600 };
     return new StartRotation(
-      { cluster_id: clusterId as ClusterId, what: 'certificates', options, ...(workers && { workers }) },
+      { cluster_id: clusterId as ClusterId, what: 'certificates', options, ...(only && { only }) },
       {
         commandId,
         correlationId: commandId,

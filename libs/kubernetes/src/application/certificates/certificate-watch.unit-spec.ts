@@ -8,12 +8,13 @@ const agent = { instanceId: 'instance-1', accountId: 'account-1' } as never;
 const DAY_MS = 86_400_000;
 
 /** A cluster of one node, whose certificates end so many milliseconds from now. */
-const watch = (answer: 'done' | 'refused' = 'done', member = true) => {
+const watch = (answer: 'done' | 'refused' = 'done', member = true, more: Record<string, string> = {}) => {
   const clock = new ManualClock();
   const sent: StartRotation[] = [];
-  const nodes: [string, { role: string }][] = [
-    ['instance-1', { role: 'server' }],
-    ['worker-1', { role: 'agent' }],
+  const nodes: [string, { role: string; status: string }][] = [
+    ['instance-1', { role: 'server', status: 'ready' }],
+    ['worker-1', { role: 'agent', status: 'ready' }],
+    ...Object.entries(more).map(([id, status]): (typeof nodes)[number] => [id, { role: 'server', status }]),
   ];
   const cluster = { id: 'cluster-1', nodes: new Map(member ? nodes : []) };
   const told: { type: string; reason?: string; nextAction?: string }[] = [];
@@ -23,7 +24,7 @@ const watch = (answer: 'done' | 'refused' = 'done', member = true) => {
   const dispatcher = {
     dispatch: async (command: StartRotation) => {
       sent.push(command);
-      return answers.now === 'done' || command.payload.workers !== undefined
+      return answers.now === 'done' || command.payload.only !== undefined
         ? { kind: 'done', value: {} }
         : { kind: 'refused', refusal: refusal(409, 'servers_not_ready', 's2 is not_ready', { hint: 'forget it' }) };
     },
@@ -68,15 +69,29 @@ describe('certificates of K3s that come to their end', () => {
     await endsIn(RENEW_BEFORE_MS + DAY_MS, 'worker-1');
     await endsIn(DAY_MS);
     expect(told).toMatchObject([{ type: 'renewal_blocked', reason: 's2 is not_ready', nextAction: 'forget it' }]);
-    expect(sent.map((c) => c.payload.workers)).toEqual([undefined]);
+    expect(sent.map((c) => c.payload.only)).toEqual([undefined]);
     await endsIn(DAY_MS, 'worker-1');
     await clock.advance(RENEWAL_RETRY_MS + 1);
     await endsIn(DAY_MS);
-    expect(sent.map((c) => c.payload.workers)).toEqual([undefined, undefined, ['worker-1']]);
+    expect(sent.map((c) => c.payload.only)).toEqual([undefined, undefined, ['worker-1']]);
     answers.now = 'done';
     await clock.advance(RENEWAL_RETRY_MS + 1);
     await endsIn(DAY_MS);
     expect(told.at(-1)).toMatchObject({ type: 'renewal_unblocked' });
+  });
+
+  it('of the other servers are renewed without the dead one where etcd can spare one more, and not where it cannot', async () => {
+    const asked = async (...others: string[]) => {
+      const more = Object.fromEntries(others.map((status, n) => [`s${n + 2}`, status]));
+      const { sent, told, endsIn, clock } = watch('refused', true, more);
+      for (const id of [...Object.keys(more), 'worker-1']) await endsIn(RENEW_BEFORE_MS + 1, id);
+      await clock.advance(2);
+      await endsIn(DAY_MS, 's2');
+      expect(told).toMatchObject([{ type: 'renewal_blocked', reason: 's2 is not_ready' }]);
+      return sent.map((c) => c.payload.only);
+    };
+    expect(await asked('ready', 'ready', 'ready', 'not_ready')).toEqual([undefined, ['worker-1', 's2', 's3', 's4']]);
+    expect(await asked('ready', 'not_ready')).toEqual([undefined, ['worker-1']]);
   });
 
   it('are nobody’s while the node is no member of its cluster', async () => {

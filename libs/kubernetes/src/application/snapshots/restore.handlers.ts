@@ -24,7 +24,7 @@ import { firstTokenOf } from '../../domain/cluster/token-change.js';
 import type { Cluster } from '../../domain/cluster/state.js';
 import { derive } from '../derive.js';
 import { problemOf } from '../node-conditions.js';
-import { lastRestore, refusedByRollout, rolloutUnderWay } from '../operations.js';
+import { endedByRestore, endRotation, lastRestore, refusedByRollout, rolloutUnderWay } from '../operations.js';
 import { FailRestore, RequestRestore, RunRestore } from './commands.js';
 import { SnapshotWork } from './snapshot.handlers.js';
 
@@ -57,13 +57,31 @@ export const nextRestore = async (transactor: Pick<Transactor, 'read'>, clusterI
   return id;
 };
 
+/** What the datastore in the snapshot is encrypted with: the server token of the time that it was made. */
+const tokenOf = async (work: Pick<SnapshotWork, 'secrets'>, cluster: Cluster, snapshot: Snapshot) => {
+  const tokenRef = snapshot.tokenRef ?? firstTokenOf(cluster);
+  const token = tokenRef === null ? undefined : await work.secrets.get(tokenRef);
+  return tokenRef === null || token === undefined ? undefined : { tokenRef, token };
+};
+
+const tokenIsGone = (snapshotId: string) =>
+  refusal(410, 'snapshot_token_gone', `the server token that ${snapshotId} was made under is not in the secret store`, {
+    field: 'snapshot_id',
+    hint: 'restore a snapshot that was made later; kubernetes_list_snapshots lists them',
+  });
+
 @CommandHandler(RequestRestore)
 export class RequestRestoreHandler implements ICommandHandler<RequestRestore> {
   constructor(private readonly work: SnapshotWork) {}
 
   async execute({ payload, context }: RequestRestore): Promise<CommandResult<void>> {
     const rollout = await rolloutUnderWay(this.work.transactor, payload.cluster_id);
-    if (rollout !== undefined) return { kind: 'refused', refusal: refusedByRollout(rollout) };
+    if (rollout !== undefined && !endedByRestore(rollout))
+      return { kind: 'refused', refusal: refusedByRollout(rollout) };
+    // Before anything is halted: a snapshot is of no use without the token that it was made under.
+    const cluster = await this.work.clusters.read(payload.cluster_id);
+    const known = cluster && (await tokenOf(this.work, cluster, await this.work.snapshot(payload.snapshot_id)));
+    if (known === undefined) return { kind: 'refused', refusal: tokenIsGone(payload.snapshot_id) };
     const request = events.RestoreRequested({ ...payload, other_servers: [...payload.other_servers] });
     return record(this.work, payload.restore_id, request, context);
   }
@@ -111,15 +129,17 @@ export class RunRestoreHandler implements ICommandHandler<RunRestore> {
     const { request } = state;
     const cluster = await this.work.clusters.read(request.cluster_id);
     const snapshot = await this.work.snapshot(request.snapshot_id);
-    const tokenRef = cluster === undefined ? null : (snapshot.tokenRef ?? firstTokenOf(cluster));
-    const token = tokenRef === null ? undefined : await this.work.secrets.get(tokenRef);
-    if (cluster === undefined || token === undefined || tokenRef === null)
+    const known = cluster && (await tokenOf(this.work, cluster, snapshot));
+    if (cluster === undefined || known === undefined)
       return { kind: 'refused', refusal: refusal(410, 'cluster_gone', 'the cluster or its secrets are gone') };
-    const run: Run = { id, request, cluster, snapshot, token, tokenRef, context, warnings: [] };
+    const run: Run = { id, request, cluster, snapshot, ...known, context, warnings: [] };
     try {
       // Begun in the same moment as this: nothing is halted yet, so the restore is the one that waits.
       const rollout = await rolloutUnderWay(this.work.transactor, cluster.id);
-      if (rollout !== undefined && state.steps.length === 0) throw new Error(refusedByRollout(rollout).message);
+      if (rollout !== undefined && state.steps.length === 0) {
+        if (!endedByRestore(rollout)) throw new Error(refusedByRollout(rollout).message);
+        await endRotation(this.work.transactor, rollout, derive(context, 'rotation'));
+      }
       await this.member(run);
       const step = async (name: Step, act: () => Promise<string>) => {
         if (!state.steps.includes(name)) await this.tell(run, name, await act());

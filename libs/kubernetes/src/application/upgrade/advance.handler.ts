@@ -17,6 +17,7 @@ import { planNodes, type ClusterMember } from '../../domain/upgrade/plan.js';
 import { isFinished, isKnown, type Rollout, type RolloutNode } from '../../domain/upgrade/state.js';
 import { Clusters } from '../clusters.js';
 import { derive } from '../derive.js';
+import { serversNeeded } from '../../domain/quorum.js';
 import { lastRestore } from '../operations.js';
 import { TokenRotation } from '../token/token-rotation.js';
 import { AdvanceRollout } from './commands.js';
@@ -53,7 +54,8 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
     // Begun in the same moment as this: it gives up by itself, or has halted what this would wait for.
     if (!gone && (await lastRestore(this.transactor, cluster.id)).running) return done;
     const facts = gone ? nobody(state) : await this.facts(state, ...(await this.prepared(state, cluster, context)));
-    for (const [n, action] of nextActions(state, facts, this.clock.wallMs()).entries()) {
+    const quorum = gone ? undefined : serversNeeded(cluster);
+    for (const [n, action] of nextActions(state, facts, this.clock.wallMs(), quorum).entries()) {
       const ends = !gone && action.kind === 'finish' && action.outcome !== 'aborted';
       if (ends && (await this.addLate(state, cluster, derive(context, 'late')))) return done;
       await this.act(state, action, derive(context, 'action', String(n)));

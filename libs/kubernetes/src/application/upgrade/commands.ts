@@ -25,8 +25,8 @@ export class StartRotation extends Command<
   OnCluster & {
     readonly what: 'certificates' | 'server_token';
     readonly options: RolloutOptions;
-    /** These workers only, also while a server is away: their certificates may be renewed without it. */
-    readonly workers?: readonly string[];
+    /** These only, while a server is away: certificates of others may be renewed without it. */
+    readonly only?: readonly string[];
   },
   StartedRollout
 > {

@@ -1,10 +1,10 @@
 import { defineProcessManager, type ProcessOutput } from '#processing';
-import { labelOf } from '../../domain/upgrade/decide.js';
 import {
   evolveRollout,
   isActive,
   isFinished,
   isKnown,
+  labelOf,
   noRollout,
   progressOf,
   type Rollout,

@@ -3,9 +3,10 @@ import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { CLOCK, refusal, RefusedError, type Clock } from '#kernel';
 import { installableVersion } from '#fleet';
 import { TRANSACTOR, type CommandContext, type CommandResult, type Transactor } from '#processing';
-import type { Cluster } from '../../domain/cluster/state.js';
+import { faultTolerance, type Cluster } from '../../domain/cluster/state.js';
 import type { RolloutChange, RolloutOptions } from '../../domain/upgrade/events.js';
 import { planNodes, type ClusterMember } from '../../domain/upgrade/plan.js';
+import { mayAbort } from '../../domain/upgrade/advice.js';
 import { checkSkew } from '../../domain/upgrade/skew.js';
 import { isFinished, isKnown } from '../../domain/upgrade/state.js';
 import { parseVersion } from '../../domain/upgrade/version.js';
@@ -41,6 +42,17 @@ const wholeControlPlane = (members: readonly ClusterMember[]): void => {
       field: 'cluster_id',
       hint: 'bring these servers back, or forget them (system_forget_instance)',
       candidates: away.map((m) => ({ id: m.instanceId, name: m.name })),
+    }),
+  );
+};
+
+/** Some servers only, because another is away: the API must be there without the one that is restarted as well. */
+const keepsQuorum = (cluster: Cluster): void => {
+  if (faultTolerance(cluster) > 0) return;
+  throw new RefusedError(
+    refusal(409, 'quorum_at_risk', `${cluster.name} has no server to spare: its API would be gone`, {
+      field: 'cluster_id',
+      hint: 'bring back the servers that are not ready, or forget them (system_forget_instance)',
     }),
   );
 };
@@ -132,12 +144,13 @@ export class StartRotationHandler extends Start implements ICommandHandler<Start
       const cluster = await readyCluster(this.clusters, payload.cluster_id);
       const all = await membersOf(this.transactor, this.versions, cluster);
       // Workers have no server token.
-      const { workers } = payload;
+      const { only } = payload;
       const members =
         payload.what === 'server_token'
           ? all.filter((m) => m.role === 'server')
-          : all.filter((m) => workers === undefined || (m.role === 'agent' && workers.includes(m.instanceId)));
+          : all.filter((m) => only === undefined || only.includes(m.instanceId));
       if (payload.what === 'server_token') canRotateToken(members);
+      if (only !== undefined && members.some((m) => m.role === 'server')) keepsQuorum(cluster);
       return await this.begin(cluster, { kind: payload.what }, payload.options, members, context);
     } catch (error) {
       return refused(error);
@@ -151,6 +164,7 @@ export class ControlRolloutHandler implements ICommandHandler<ControlRollout> {
 
   constructor(
     @Inject(TRANSACTOR) private readonly transactor: Transactor,
+    @Inject(CLOCK) private readonly clock: Clock,
     private readonly versions: VersionDirectory,
   ) {
     this.clusters = new Clusters(transactor);
@@ -162,7 +176,11 @@ export class ControlRolloutHandler implements ICommandHandler<ControlRollout> {
       if (action === 'resume' || action === 'rollback') await noRestore(this.transactor, cluster_id);
       if (action === 'abort') await this.mayAbort(cluster_id);
       const command =
-        action === 'rollback' ? { kind: action, late: await this.late(cluster_id) } : ({ kind: action } as const);
+        action === 'rollback'
+          ? ({ kind: action, late: await this.late(cluster_id) } as const)
+          : action === 'resume'
+            ? ({ kind: action, atMs: this.clock.wallMs() } as const)
+            : ({ kind: action } as const);
       const done = await applyRollout(this.transactor, cluster_id, command, context);
       return { kind: 'done', value: undefined, ...(done.kind === 'accepted' ? { position: done.position } : {}) };
     } catch (error) {
@@ -173,9 +191,8 @@ export class ControlRolloutHandler implements ICommandHandler<ControlRollout> {
   /** Servers of which some need the new token to start and others take only the former one are not a state to be left in. */
   private async mayAbort(clusterId: string): Promise<void> {
     const state = await readRollout(this.transactor, clusterId);
-    if (!isKnown(state) || isFinished(state) || state.change.kind !== 'server_token') return;
-    const change = (await this.clusters.read(clusterId))?.tokenChange;
-    if (change?.run !== state.run || change.phase === 'dropped') return;
+    if (!isKnown(state) || isFinished(state)) return;
+    if (mayAbort(state, (await this.clusters.read(clusterId))?.tokenChange ?? null)) return;
     throw new RefusedError(
       refusal(
         409,
@@ -183,7 +200,10 @@ export class ControlRolloutHandler implements ICommandHandler<ControlRollout> {
         'the datastore may be encrypted with the new server token already: it cannot be aborted',
         {
           field: 'cluster_id',
-          hint: 'kubernetes_resume_upgrade brings it to its end; the last error says what it waits for',
+          hint:
+            state.status === 'running'
+              ? 'it goes on by itself; kubernetes_get_upgrade says what it waits for'
+              : 'kubernetes_resume_upgrade brings it to its end; the last error says what it waits for',
         },
       ),
     );

@@ -38,11 +38,15 @@ export const decideToken = (c: TokenCommand, state: Cluster): Decision<ClusterEv
     case 'drop_token':
       if (known?.run !== c.run || known.phase !== 'chosen') return nothing('not_chosen');
       return accept(ServerTokenKept({ cluster_id, run: c.run, reason: c.reason.slice(0, 1_000) }, links));
-    case 'token_restored':
-      if (state.serverTokenRef === c.ref) return nothing('it_has_that_token');
-      return accept(
-        ServerTokenChanged({ cluster_id, run: known?.run ?? 0, server_token_ref: c.ref, because: 'restored' }, links),
-      );
+    case 'token_restored': {
+      const run = known?.run ?? 0;
+      const changed = { cluster_id, run, server_token_ref: c.ref, because: 'restored' } as const;
+      if (state.serverTokenRef !== c.ref) return accept(ServerTokenChanged(changed, links));
+      // It had only been chosen: the restored datastore does not know it.
+      return known?.phase === 'chosen'
+        ? accept(ServerTokenKept({ cluster_id, run, reason: 'a snapshot was restored' }, links))
+        : nothing('it_has_that_token');
+    }
     default:
       return assertNever(c);
   }

@@ -12,6 +12,7 @@ import {
   RolloutStarted,
   type PlannedNode,
 } from './events.js';
+import { nextFor } from './advice.js';
 import type { Action } from './next.js';
 import { mayBegin } from './order.js';
 import {
@@ -19,6 +20,7 @@ import {
   isActive,
   isFinished,
   isKnown,
+  labelOf,
   noRollout,
   progressOf,
   type Rollout,
@@ -32,7 +34,8 @@ type Doing = Exclude<Action, { kind: 'drain' | 'uncordon' }>;
 export type RolloutCommand =
   | { readonly kind: 'start'; readonly plan: Omit<Started, 'run'> }
   | { readonly kind: 'add_nodes'; readonly run: number; readonly nodes: readonly PlannedNode[] }
-  | { readonly kind: 'pause' | 'resume' | 'abort' }
+  | { readonly kind: 'pause' | 'abort' }
+  | { readonly kind: 'resume'; readonly atMs?: number }
   /** `late`: members that run the version without this rollout having changed them, and what they are to run instead. */
   | { readonly kind: 'rollback'; readonly late: readonly PlannedNode[] }
   | {
@@ -52,32 +55,6 @@ const wrong = (state: Rollout, what: string, hint: string): Decision<never> =>
       hint,
     }),
   );
-
-export const labelOf = (state: Rollout): string =>
-  state.direction === 'back' && !isFinished(state)
-    ? state.status === 'running'
-      ? 'rolling_back'
-      : `${state.status} (rolling back)`
-    : state.status;
-
-const nextFor = (state: Rollout): string => {
-  switch (state.status) {
-    case 'running':
-      return 'it can be paused, aborted or rolled back';
-    case 'paused':
-    case 'stopped':
-      return 'it can be resumed, aborted or rolled back';
-    case 'aborting':
-      return 'the nodes under way end first; then it can be rolled back';
-    case 'completed':
-    case 'aborted':
-      return 'it can be rolled back, or a new one started';
-    case 'rolled_back':
-      return 'start a new one';
-    default:
-      return assertNever(state.status);
-  }
-};
 
 const start = (c: Extract<RolloutCommand, { kind: 'start' }>, state: RolloutState): Decision<RolloutEvent> => {
   if (isKnown(state) && !isFinished(state)) {
@@ -102,7 +79,13 @@ const aboutOf = (state: Rollout): About => ({
 
 const rollback = (c: Extract<RolloutCommand, { kind: 'rollback' }>, state: Rollout): Decision<RolloutEvent> => {
   if (state.change.kind !== 'upgrade')
-    return wrong(state, 'rolled back', `${state.change.kind} were made anew; the old ones do not come back`);
+    return wrong(
+      state,
+      'rolled back',
+      state.change.kind === 'certificates'
+        ? 'certificates were made anew; the old ones do not come back'
+        : 'the datastore may be encrypted with the new token; the old one does not come back',
+    );
   if (state.status === 'aborting' || state.status === 'rolled_back') return wrong(state, 'rolled back', nextFor(state));
   if (state.direction === 'back') return nothing('rolling_back_already');
   // A node that was only being drained goes through it as well: it ends uncordoned, with what it had.
@@ -118,10 +101,13 @@ const rollback = (c: Extract<RolloutCommand, { kind: 'rollback' }>, state: Rollo
   return accept<RolloutEvent>(RolloutNodesAdded({ ...data, nodes: added }, links), started);
 };
 
-const control = (kind: 'pause' | 'resume' | 'abort', state: Rollout): Decision<RolloutEvent> => {
+type Control = Extract<RolloutCommand, { kind: 'pause' | 'resume' | 'abort' }>;
+
+const control = (c: Control, state: Rollout): Decision<RolloutEvent> => {
   const { data, links } = aboutOf(state);
+  const { kind } = c;
   if (isFinished(state)) return wrong(state, `${kind}d`.replace('abortd', 'aborted'), nextFor(state));
-  switch (kind) {
+  switch (c.kind) {
     case 'pause':
       if (state.status === 'paused') return nothing('paused_already');
       return state.status === 'running' ? accept(RolloutPaused(data, links)) : wrong(state, 'paused', nextFor(state));
@@ -129,12 +115,12 @@ const control = (kind: 'pause' | 'resume' | 'abort', state: Rollout): Decision<R
       if (state.status === 'running') return nothing('running_already');
       if (state.status === 'aborting') return wrong(state, 'resumed', nextFor(state));
       const retried = state.nodes.filter((n) => n.phase === 'failed').map((n) => n.instanceId as never);
-      return accept(RolloutResumed({ ...data, retried }, links));
+      return accept(RolloutResumed({ ...data, retried, ...(c.atMs === undefined ? {} : { at_ms: c.atMs }) }, links));
     }
     case 'abort':
       return state.status === 'aborting' ? nothing('aborting_already') : accept(RolloutAbortRequested(data, links));
     default:
-      return assertNever(kind);
+      return assertNever(c);
   }
 };
 
@@ -208,7 +194,7 @@ const decide = (c: RolloutCommand, state: RolloutState): Decision<RolloutEvent> 
     case 'pause':
     case 'resume':
     case 'abort':
-      return control(c.kind, state);
+      return control(c, state);
     default:
       return assertNever(c);
   }

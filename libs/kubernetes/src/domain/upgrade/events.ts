@@ -91,7 +91,12 @@ export const RolloutPaused = defineEvent('system.k3s.rollout.paused', 1, z.objec
 export const RolloutResumed = defineEvent(
   'system.k3s.rollout.resumed',
   1,
-  z.object({ ...about, retried: z.array(instance_id) }),
+  z.object({
+    ...about,
+    retried: z.array(instance_id),
+    /** Absent in older events. */
+    at_ms: z.number().int().optional(),
+  }),
 );
 export const RolloutAbortRequested = defineEvent('system.k3s.rollout.abort_requested', 1, z.object(about), {
   severity: 'warning',

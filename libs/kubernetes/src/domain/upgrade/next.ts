@@ -91,8 +91,19 @@ const finish = (state: Rollout): readonly Action[] => {
   return [{ kind: 'finish', outcome: state.direction === 'forward' ? 'completed' : 'rolled_back' }];
 };
 
+/**
+ * Whether certificates may be made anew on these nodes though a server that the rollout leaves out is away: workers are given
+ * theirs by the servers that are left, and a server may be restarted as long as the others have a quorum without it.
+ */
+const canSpare = (state: Rollout, able: readonly RolloutNode[], facts: Facts, quorum: number): boolean => {
+  if (state.change.kind !== 'certificates') return false;
+  const isServer = (id: string) => state.nodes.find((n) => n.instanceId === id)?.role !== 'agent';
+  const living = [...facts].filter(([id, f]) => f.member && f.healthy && isServer(id)).length;
+  return able.every((n) => (n.role === 'agent' ? living > 0 : living - 1 >= quorum));
+};
+
 /** Begins further nodes unless something that was changed already does badly: the gate between the nodes. */
-const begin = (state: Rollout, facts: Facts, nowMs: number): readonly Action[] => {
+const begin = (state: Rollout, facts: Facts, nowMs: number, quorum: number): readonly Action[] => {
   const watched = watchedCanaries(state, nowMs);
   const sick = watched.filter((n) => facts.get(n.instanceId)?.healthy === false && facts.get(n.instanceId)?.member);
   if (sick.length > 0)
@@ -111,11 +122,7 @@ const begin = (state: Rollout, facts: Facts, nowMs: number): readonly Action[] =
   if (state.direction === 'forward' && server !== undefined && able.length > 0)
     return stalled(state, able[0]!, server, facts.get(server.instanceId)!.detail, nowMs);
   const others = [...facts].filter(([id, f]) => f.member && !state.nodes.some((n) => n.instanceId === id));
-  // Workers can be given certificates by the servers that are left; no server is restarted for that.
-  const spared =
-    state.change.kind === 'certificates' &&
-    state.nodes.every((n) => n.role === 'agent') &&
-    others.some(([, f]) => f.healthy);
+  const spared = canSpare(state, able, facts, quorum);
   const other = spared ? undefined : others.find(([, f]) => !f.healthy);
   if (state.direction === 'forward' && other !== undefined && able.length > 0)
     return stalled(state, able[0]!, { name: other[0] }, other[1].detail, nowMs);
@@ -135,14 +142,22 @@ const stalled = (
   return [{ kind: 'fail', node: next, reason: `not begun: server ${server.name} is not healthy: ${detail}` }];
 };
 
-/** What to do now, from what is decided and what is seen. Pure; doing it twice does no harm. */
-export const nextActions = (state: Rollout, facts: Facts, nowMs: number): readonly Action[] => {
+/**
+ * What to do now, from what is decided and what is seen. Pure; doing it twice does no harm. `quorum`: so many servers must be
+ * left when one is restarted while another is away.
+ */
+export const nextActions = (
+  state: Rollout,
+  facts: Facts,
+  nowMs: number,
+  quorum = Number.POSITIVE_INFINITY,
+): readonly Action[] => {
   if (isFinished(state)) return [];
   const active = state.nodes.filter(isActive).flatMap((node) => {
     const known = facts.get(node.instanceId);
     return known === undefined ? [] : onActive(state, node, known, nowMs);
   });
   if (active.length > 0) return active;
-  const begun = begin(state, facts, nowMs);
+  const begun = begin(state, facts, nowMs, quorum);
   return begun.length > 0 ? begun : finish(state);
 };

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { acceptedNow, nextActionOf, nextFor } from './advice.js';
 import { rolloutDecider, type RolloutCommand } from './decide.js';
 import type { PlannedNode, RolloutOptions } from './events.js';
 import { nextActions, type Facts, type NodeFacts } from './next.js';
@@ -130,6 +131,11 @@ class World {
 
   /** What must hold at every moment. */
   check(): void {
+    // Advice names what would be done.
+    for (const kind of acceptedNow(this.rollout)) {
+      const command = kind === 'rollback' ? ({ kind, late: [] } as const) : ({ kind } as const);
+      expect([kind, rolloutDecider.decide(command, this.state).kind]).toEqual([kind, 'accept']);
+    }
     const { nodes, options, direction } = this.rollout;
     const away = nodes.filter(isActive);
     expect(away.filter((n) => n.role === 'server').length).toBeLessThanOrEqual(1);
@@ -385,5 +391,65 @@ describe('a server that the rollout leaves as it is', () => {
     expect(seen(61_000)).toMatchObject([{ kind: 'fail', reason: expect.stringContaining('its API server') }]);
     const back = new Map([...w.facts(), ['s3', { ...away, healthy: true }]]);
     expect(nextActions(w.rollout, back, w.nowMs)).toMatchObject([{ kind: 'phase', phase: 'draining' }]);
+  });
+
+  it('has as long again for its return after the rollout was told to go on', () => {
+    const w = new World(2, 0, { ...OPTIONS, canary: 0 });
+    const sick = w.machine(w.rollout.nodes[1]!.instanceId);
+    sick.sick = true;
+    w.run();
+    expect(w.rollout.status).toBe('stopped');
+    w.nowMs += 3_600_000;
+    expect(w.do({ kind: 'resume', atMs: w.nowMs })).toBe('accept');
+    w.advance();
+    expect(w.rollout.status).toBe('running');
+    w.run();
+    expect(w.rollout.nodes[0]?.error).toContain('server n1 is not healthy');
+    expect(w.do({ kind: 'resume', atMs: w.nowMs })).toBe('accept');
+    sick.sick = false;
+    w.run();
+    expect(w.rollout.status).toBe('completed');
+  });
+
+  it('keeps no certificates from being renewed where etcd can spare one more, one server at a time', () => {
+    const w = new World(3, 1, { ...OPTIONS, canary: 0 });
+    const rollout: Rollout = { ...w.rollout, change: { kind: 'certificates' } };
+    const dead: NodeFacts = {
+      ...{ member: true, drain: 'none', cordoned: false, changed: true, healthy: false, failure: null },
+      detail: 'it is away',
+    };
+    const healthy = { ...dead, healthy: true };
+    const facts = (...more: NodeFacts[]) =>
+      new Map([...w.facts(), ...more.map((f, n): [string, NodeFacts] => [`other-${n}`, f])]);
+    const first = [{ kind: 'phase', phase: 'draining', node: { name: 'n0' } }];
+    // Of five members four live, and three are enough; of four there would be two left.
+    expect(nextActions(rollout, facts(healthy, dead), w.nowMs, 3)).toMatchObject(first);
+    expect(nextActions(rollout, facts(dead), w.nowMs, 3)).toEqual([]);
+    expect(nextActions(w.rollout, facts(healthy, dead), w.nowMs, 3)).toEqual([]);
+    // One that is renewed and unwell holds up the rest as ever.
+    w.machine(rollout.nodes[1]!.instanceId).sick = true;
+    expect(nextActions(rollout, facts(healthy, healthy, dead), w.nowMs, 3)).toEqual([]);
+  });
+});
+
+describe('advice on a rotation of the server token', () => {
+  const w = new World(2, 0, { ...OPTIONS, canary: 0 });
+  const run = w.rollout.run;
+  const stopped: Rollout = { ...w.rollout, change: { kind: 'server_token' }, status: 'stopped' };
+  const begun = { ...stopped, nodes: stopped.nodes.map((n) => ({ ...n, touched: true })) };
+
+  it('names an abort only while, and again when, K3s knows nothing of the new token', () => {
+    expect(acceptedNow(stopped)).toEqual(['resume', 'abort']);
+    expect(acceptedNow(begun)).toEqual(['resume']);
+    for (const phase of ['chosen', 'made'] as const)
+      expect(acceptedNow(stopped, { run, ref: 'r', phase })).toEqual(['resume']);
+    expect(acceptedNow(begun, { run, ref: 'r', phase: 'dropped' })).toEqual(['resume', 'abort']);
+    expect(nextActionOf(begun, { run, ref: 'r', phase: 'made' })).toBe(
+      'look at last_error, then kubernetes_resume_upgrade; or kubernetes_restore_snapshot, which ends it',
+    );
+    expect([nextFor(begun), nextFor({ ...begun, status: 'completed' })]).toEqual([
+      'it can be resumed',
+      'start a new one',
+    ]);
   });
 });

@@ -32,6 +32,7 @@ export interface Rollout {
   readonly options: RolloutOptions;
   readonly direction: 'forward' | 'back';
   readonly status: RolloutStatus;
+  /** When it was started, or went on last: what happened before keeps nobody from waiting again. */
   readonly startedMs: number;
   /** In the order in which they are changed; a rollback goes from the end to the beginning. */
   readonly nodes: readonly RolloutNode[];
@@ -44,6 +45,13 @@ export const noRollout: RolloutState = { run: 0 };
 export const isKnown = (state: RolloutState): state is Rollout => state.run > 0;
 export const isActive = (node: RolloutNode): boolean => ['draining', 'changing', 'verifying'].includes(node.phase);
 export const isFinished = (state: Rollout): boolean => ['completed', 'aborted', 'rolled_back'].includes(state.status);
+
+export const labelOf = (state: Rollout): string =>
+  state.direction === 'back' && !isFinished(state)
+    ? state.status === 'running'
+      ? 'rolling_back'
+      : `${state.status} (rolling back)`
+    : state.status;
 
 const fresh = (node: PlannedNode): RolloutNode => ({
   instanceId: node.instance_id,
@@ -98,7 +106,12 @@ export const evolveRollout = (state: RolloutState, event: RolloutEvent): Rollout
     case 'system.k3s.rollout.paused':
       return { ...state, status: 'paused' };
     case 'system.k3s.rollout.resumed':
-      return { ...state, status: 'running', nodes: state.nodes.map((n) => (n.phase === 'failed' ? again(n) : n)) };
+      return {
+        ...state,
+        status: 'running',
+        startedMs: event.data.at_ms ?? state.startedMs,
+        nodes: state.nodes.map((n) => (n.phase === 'failed' ? again(n) : n)),
+      };
     case 'system.k3s.rollout.abort_requested':
       return {
         ...state,
