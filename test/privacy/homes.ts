@@ -19,8 +19,16 @@ export const HOMES: readonly Home[] = [
   },
   {
     secret: /^grant token$/,
-    place: /^answer of system_sdwan_create_access_grant$/,
+    place: /^answer of system_sdwan_(create_access_grant|issue_user_device)$/,
     reason: 'told once to who made the grant; single use',
+  },
+  { secret: /^device token$/, place: /^answer to a redemption$/, reason: 'told to the device, which keeps it' },
+  { secret: /^session token$/, place: /^answer to a login$/, reason: 'told once to who came in; a digest is kept' },
+  { secret: /^webhook secret$/, place: /^answer of system_create_webhook$/, reason: 'told once to who made it' },
+  {
+    secret: /^webhook URL$/,
+    place: /^answer of system_(create|list)_webhooks?$/,
+    reason: 'shown to operators who may see webhooks: which one is it',
   },
   { secret: /^(kubeconfig|K3s) key/, place: /^answer of kubernetes_get_kubeconfig$/, reason: 'what was asked for' },
   {

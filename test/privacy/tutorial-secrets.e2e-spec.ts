@@ -3,6 +3,7 @@ import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabRig } from '../e2e/support/lab-rig.js';
 import { describeWithRealParts } from '../e2e/support/with-real-parts.js';
+import { startOidcProvider } from '../doubles/oidc/start.js';
 import { deviceToken } from '../../libs/sdwan/src/application/grant-token.js';
 import { readDatabase } from './support/database.js';
 import { filesBelow } from './support/files.js';
@@ -20,14 +21,13 @@ import {
 import { ProcessWatch } from './support/process-watch.js';
 import { endShortTutorial, MACHINES, playShortTutorial } from './support/short-tutorial.js';
 import { secretsOfMachine } from './support/machine-secrets.js';
+import { endWebhook, letOutsidersIn, loginEnv, PEOPLE, rotateServerToken, secretHalf } from './support/outsiders.js';
 import { TellingClient } from './support/telling-client.js';
-
-/** 256 bits in base64url stand at the end of every token of ours; what is before names whose it is. */
-const secretHalf = (token: string): string => token.trim().slice(-43);
 
 const KINDS = [
   ...['admin token', 'master key', 'cursor key', 'CA key', 'join token', 'grant token', 'device token'],
-  ...['operator token', 'rotated token'],
+  ...['operator token', 'rotated token', 'session token', 'code verifier', 'login code'],
+  ...['webhook URL', 'webhook secret', 'kept endpoint'],
   ...['kubeconfig key', 'kept server_token', 'node TLS key', 'WireGuard key', 'K3s token', 'K3s key'],
 ];
 /** Times of failover have tests of their own; here a crowded machine must not look like a dead one. */
@@ -35,12 +35,15 @@ const PATIENT = { DROVER_LEASE_MS: '15000', DROVER_VIP_LEASE_MS: '6000' };
 
 describeWithRealParts('a whole run of the tutorial', { network: 'namespaces' }, () => {
   let rig: LabRig;
+  let provider: Awaited<ReturnType<typeof startOidcProvider>>;
   const places: Place[] = [];
   const secrets: Secret[] = [];
   let subjects: string[] = [];
 
   beforeAll(async () => {
-    rig = await LabRig.create({ hosts: MACHINES, platformEnv: { ...PATIENT, DROVER_LOG_LEVEL: 'debug' } });
+    provider = await startOidcProvider(PEOPLE);
+    const told = { DROVER_LOG_LEVEL: 'debug', DROVER_WEBHOOK_ALLOW_PRIVATE: 'yes' };
+    rig = await LabRig.create({ hosts: MACHINES, platformEnv: { ...PATIENT, ...told, ...loginEnv(provider.issuer) } });
     await play();
   }, 300_000);
 
@@ -51,6 +54,7 @@ describeWithRealParts('a whole run of the tutorial', { network: 'namespaces' }, 
       cpSync(join(rig.lab.dir, 'logs'), join(to, 'logs'), { recursive: true });
     }
     await rig?.close();
+    await provider?.stop();
   }, 60_000);
 
   const play = async () => {
@@ -63,6 +67,9 @@ describeWithRealParts('a whole run of the tutorial', { network: 'namespaces' }, 
     for (const host of [...MACHINES, 'workstation']) secrets.push(...(await secretsOfMachine(rig.lab, host)));
     await provoke(client, made.bootstrapUrl);
     await operatorTokens(client);
+    secrets.push(...(await letOutsidersIn(client, 'prod')));
+    await rotateServerToken(client, 'k3s-cluster-1');
+    for (const host of MACHINES) secrets.push(...(await secretsOfMachine(rig.lab, host)));
     const admin = rig.platform.token;
     const masterKey = Buffer.from(readFileSync(join(rig.dataDir, 'master.key'), 'utf8').trim(), 'hex');
     secrets.push(
@@ -82,13 +89,15 @@ describeWithRealParts('a whole run of the tutorial', { network: 'namespaces' }, 
     for (const { name, plaintext } of before.kept) secrets.push(...ofStore(name, plaintext));
     await rig.platform.start();
     await endShortTutorial(client);
+    await endWebhook(client);
     await client.request('metrics', '/metrics');
     await rig.platform.stop();
     const after = await readDatabase(rig.dataDir, masterKey);
     subjects = after.subjects;
     const kinds = ({ kept }: typeof before) => kept.map(({ name }) => kindOf(name));
-    expect(kinds(before)).toEqual(expect.arrayContaining(['kubeconfig', 'server_token']));
+    expect(kinds(before)).toEqual(expect.arrayContaining(['endpoint', 'kubeconfig', 'server_token']));
     expect(kinds(after)).not.toContain('kubeconfig');
+    expect(kinds(after)).not.toContain('endpoint');
     places.push(...before.places, ...after.places, ...client.heard, ...watch.stop());
     places.push(...filesBelow(rig.dataDir, 'data').flatMap(withoutBanner), ...filesBelow(rig.lab.dir, 'lab'));
   };
@@ -162,7 +171,7 @@ describeWithRealParts('a whole run of the tutorial', { network: 'namespaces' }, 
   });
 
   it('keeps secrets only for what ends, or for the platform itself', () => {
-    const lasting = subjects.filter((subject) => !/^(cluster|instance)-/.test(subject));
+    const lasting = subjects.filter((subject) => !/^(cluster|instance|webhook)-/.test(subject));
     expect(lasting.filter((subject) => !LASTING_SUBJECTS.includes(subject))).toEqual([]);
   });
 
@@ -181,8 +190,8 @@ describeWithRealParts('a whole run of the tutorial', { network: 'namespaces' }, 
     return keySecrets('kubeconfig key', Buffer.from(data, 'base64').toString());
   };
 
-  /** What servers report is kept once for each that does. */
-  const kindOf = (name: string): string => name.replace(/\.instance-.*$/, '');
+  /** What servers report is kept once for each that does; endpoints of webhooks under names of their own. */
+  const kindOf = (name: string): string => name.replace(/\.instance-.*$/, '').replace(/^endpoint-.*/, 'endpoint');
   const ofStore = (name: string, plaintext: Buffer): Secret[] => {
     const [kind, text] = [kindOf(name), plaintext.toString()];
     if (text.includes('PRIVATE KEY-----')) return keySecrets(`kept ${kind}`, text);

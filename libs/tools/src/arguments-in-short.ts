@@ -7,6 +7,15 @@ const MALFORMED = /[\0\p{Cs}]/gu;
 /** Names of arguments whose values stand in no event, whatever they hold. */
 const HIDDEN = /token|secret|password|passphrase|private|credential|kubeconfig|(^|_)key$/i;
 
+/** Many a URL is a capability, or holds a password: that of a webhook, of a bootstrap, of a database. Where it leads to is enough. */
+const URLS = /([a-z][a-z0-9+.-]*:\/\/)(\S*)/gi;
+const withoutCapabilities = (text: string): string =>
+  text.replaceAll(URLS, (_, scheme: string, rest: string) => {
+    // What is before an @ may be a password, and a password may hold anything.
+    const host = rest.includes('@') ? '' : /^[^/?#]*/.exec(rest)![0];
+    return rest === host || rest === `${host}/` ? `${scheme}${rest}` : `${scheme}${host}${host === '' ? '' : '/'}…`;
+  });
+
 /** A call's arguments as its events keep them: who reads the story must see what was asked for, not all of it. */
 export const argumentsInShort = (input: Readonly<Record<string, unknown>>): ToolOrigin['arguments'] =>
   Object.fromEntries(
@@ -18,10 +27,10 @@ export const argumentsInShort = (input: Readonly<Record<string, unknown>>): Tool
 
 const inShort = (value: unknown): string | number | boolean | null => {
   if (value === null || typeof value === 'boolean' || typeof value === 'number') return value;
-  if (typeof value === 'string') return clip(value);
+  if (typeof value === 'string') return clip(withoutCapabilities(value));
   if (Array.isArray(value))
     return value.every((one) => typeof one === 'string' || typeof one === 'number')
-      ? clip(value.join(', '))
+      ? clip(value.map((one) => withoutCapabilities(String(one))).join(', '))
       : `${value.length} items`;
   // Only what it is about: a module's config may hold anything.
   return clip(`{${Object.keys(value as object).join(', ')}}`);

@@ -1,5 +1,21 @@
 import { argumentsInShort } from './arguments-in-short.js';
 
+it.each([
+  ['https://hooks.example.com/services/T0/B0/capability?x=y', 'https://hooks.example.com/…'],
+  ['postgres://user:pass%40word@db.example.com:5432/k3s', 'postgres://…'],
+  ['mysql://root:p@ss@tcp(10.0.0.1:3306)/k3s', 'mysql://…'],
+  ['see https://a.eu/b and https://c.eu', 'see https://a.eu/… and https://c.eu'],
+  ['https://a.eu/b,c', 'https://a.eu/…'],
+  ['https://a.example/', 'https://a.example/'],
+  ['https://a.example?token=x', 'https://a.example/…'],
+  ['10.0.0.0/24', '10.0.0.0/24'],
+  ['user@example.com', 'user@example.com'],
+])('keeps of %s where it leads to, and nothing that would open it', (given, kept) => {
+  const { url, urls } = argumentsInShort({ url: given, urls: ['a', given] });
+  expect(url).toBe(kept);
+  expect(urls).toBe(`a, ${kept}`);
+});
+
 it('keeps what was asked for and leaves out what is long, deep or secret', () => {
   expect(
     argumentsInShort({
