@@ -90,6 +90,7 @@ export const openFoundation = async ({
     ca: access.ca,
     enrollment: enrollment.get,
     pushes,
+    term: () => processing.epoch,
   });
   closing.add('agent gateway', () => gateway.stop());
   const ledger =

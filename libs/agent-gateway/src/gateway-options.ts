@@ -30,6 +30,8 @@ export interface AgentGatewayOptions {
   readonly pushes?: PushWatch;
   /** Where several processes share what nodes have said. */
   readonly receipts?: ReceiptTable | undefined;
+  /** Of the lead that this process has now; undefined while it has none. What it shares is fenced by it. */
+  readonly term?: () => number | undefined;
   /** For how long agents that were online before the start may stay away before they count as lost; 30 s by default. */
   readonly reconnectWindowMs?: number;
 }

@@ -70,7 +70,12 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
       onStreamEnded: (instanceId) => this.tunnels.abandon(instanceId),
     });
     const own = (instanceId: string) => this.hub.liveness(instanceId);
-    this.receipts = options.receipts && new SharedReceipts(options.receipts, timers, log, own);
+    this.receipts =
+      options.receipts &&
+      new SharedReceipts(options.receipts, timers, log, own, {
+        term: options.term ?? (() => 0),
+        wanted: (instanceId) => this.desired.sectionsOf(instanceId),
+      });
     const touch = ({ instanceId }: { readonly instanceId: string }) => this.receipts?.touch(instanceId);
     this.addObserver({ onConnected: ({ agent }) => touch(agent), onApplied: touch, onDisconnected: touch });
     const refresh = (instanceId: string, sinceMs: number) => this.hub.refresh(instanceId, sinceMs);

@@ -21,6 +21,8 @@ export interface GatewayParts {
   readonly ca: CertificateAuthority;
   readonly enrollment: () => EnrollmentHandler;
   readonly pushes?: PushWatch | undefined;
+  /** Of the lead that this process has now. */
+  readonly term: () => number | undefined;
 }
 
 /** A memory store is a new store at each start, and its epoch says so. */
@@ -47,6 +49,7 @@ export const openGateway = async ({
   ca,
   enrollment,
   pushes,
+  term,
 }: GatewayParts): Promise<AgentGateway> =>
   new AgentGateway({
     store: opened.store,
@@ -61,6 +64,7 @@ export const openGateway = async ({
     ...(pushes === undefined ? {} : { pushes }),
     storeEpoch: await storeEpoch(opened),
     receipts: opened.postgres && postgresReceipts(opened.postgres.pool),
+    term,
     agentAddress: config.DROVER_AGENT_ADDR,
     enrollAddress: config.DROVER_ENROLL_ADDR,
     serverNames: serverNames(config),

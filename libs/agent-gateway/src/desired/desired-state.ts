@@ -64,6 +64,13 @@ export class DesiredState {
     }
   }
 
+  /** Names of the sections it is to have; undefined when a source cannot say that, or has not heard all there is. */
+  sectionsOf(instanceId: string): ReadonlySet<string> | undefined {
+    if (this.faults.size > 0) return undefined;
+    const compiled = this.compile(instanceId);
+    return compiled && new Set(compiled.keys());
+  }
+
   /** Undefined when a source cannot say what it wants: then nothing may be sent or taken away. */
   compile(instanceId: string): CompiledState | undefined {
     const sections = new Map<string, CompiledSection>();

@@ -1,13 +1,23 @@
 import { errorMessage, type Cancel, type Log, type Timers } from '#kernel';
 import type { AgentLiveness } from '../ports.js';
-import type { ReceiptTable, SharedReceipt } from './receipt-table.js';
+import type { ReceiptKey, ReceiptTable, SharedReceipt } from './receipt-table.js';
 
 type Said = Pick<AgentLiveness, 'applied' | 'problems' | 'sent'>;
 
 const EVERY_MS = 1_000;
+/** How often it is looked for rows of nodes and sections that are no more, in turns; and how many nodes are compiled for it. */
+const SWEEP_TURNS = 60;
+const MAX_COMPILED = 100;
 /** An agent may fail with a long story; what is shown of it elsewhere is its beginning. */
 const MAX_PROBLEMS = 8;
 const MAX_PROBLEM = 500;
+
+export interface ReceiptContext {
+  /** Of the lead that this process has; undefined when it has none. It may grow while nobody else led in between. */
+  term(): number | undefined;
+  /** Sections that the node is to have; undefined when that cannot be said now. */
+  wanted(instanceId: string): ReadonlySet<string> | undefined;
+}
 
 /**
  * Agents' streams are with one process, and so is what they say. That one writes down once a second what has changed; the
@@ -20,8 +30,11 @@ export class SharedReceipts {
   private readonly others = new Map<string, Map<string, SharedReceipt>>();
   private through = 0n;
   private leads = false;
-  /** What the former leader left behind is still to be put right; nothing is written before. */
-  private inherits = false;
+  /** The term in which this process writes: what the former leader left behind has been put right. */
+  private begun: number | undefined;
+  private turns = 0;
+  /** Of nodes that have no stream, up to where the last sweep looked. */
+  private sweptTo = '';
   private cancel: Cancel | undefined;
   private running = false;
   private problem = '';
@@ -32,6 +45,7 @@ export class SharedReceipts {
     private readonly log: Log,
     /** As this process, which has the streams, knows it. */
     private readonly own: (instanceId: string) => AgentLiveness,
+    private readonly context: ReceiptContext,
   ) {}
 
   start(): void {
@@ -50,7 +64,8 @@ export class SharedReceipts {
     this.written.clear();
     this.others.clear();
     this.through = 0n;
-    this.inherits = leads;
+    this.begun = undefined;
+    this.turns = 0;
     if (leads) void this.turn();
   }
 
@@ -88,10 +103,22 @@ export class SharedReceipts {
   }
 
   private async write(): Promise<void> {
-    if (this.inherits) {
-      await this.table.forgetStreams();
-      this.inherits = false;
-    }
+    const term = this.context.term();
+    if (term === undefined) return;
+    if (this.begun !== term) await this.begin(term);
+    await this.writeNews(term);
+    if (this.turns++ % SWEEP_TURNS === SWEEP_TURNS - 1) await this.sweep(term);
+  }
+
+  private async begin(term: number): Promise<void> {
+    await this.table.begin(term);
+    this.begun = term;
+    // Of streams that have been here since before this term nothing is known there any more.
+    for (const id of this.written.keys()) this.dirty.add(id);
+    this.written.clear();
+  }
+
+  private async writeNews(term: number): Promise<void> {
     const ids = [...this.dirty];
     this.dirty.clear();
     const news = ids
@@ -99,7 +126,7 @@ export class SharedReceipts {
       .filter((receipt) => this.written.get(receipt.instanceId)?.get(receipt.section) !== textOf(receipt));
     if (news.length === 0) return;
     try {
-      await this.table.write(news);
+      await this.table.write(term, news);
     } catch (error) {
       for (const id of ids) this.dirty.add(id);
       throw error;
@@ -108,6 +135,22 @@ export class SharedReceipts {
       const known = this.written.get(receipt.instanceId) ?? new Map<string, string>();
       this.written.set(receipt.instanceId, known.set(receipt.section, textOf(receipt)));
     }
+  }
+
+  /** Rows of nodes that were terminated, and of networks that were deleted or left. */
+  private async sweep(term: number): Promise<void> {
+    let left = MAX_COMPILED;
+    const gone: ReceiptKey[] = [];
+    for (const [instanceId, sections] of startingAfter(this.sweptTo, await this.table.sections())) {
+      const sent = this.own(instanceId).sent;
+      if (sent === undefined && left-- === 0) break;
+      if (sent === undefined) this.sweptTo = instanceId;
+      const wanted = sent === undefined ? this.context.wanted(instanceId) : new Set(sent.keys());
+      if (wanted === undefined) continue;
+      for (const section of sections) if (!wanted.has(section)) gone.push({ instanceId, section });
+    }
+    await this.table.drop(term, gone);
+    for (const { instanceId, section } of gone) this.written.get(instanceId)?.delete(section);
   }
 
   /** Of sections that the platform has named: an agent may call its own what it likes. */
@@ -126,19 +169,28 @@ export class SharedReceipts {
   private async read(): Promise<void> {
     for (;;) {
       const { receipts, through } = await this.table.after(this.through);
+      // Rows that went while the database was away are not told of any more.
+      if (this.through === 0n) this.others.clear();
       // Streams may have come here while the answer was on its way.
       if (this.leads || receipts.length === 0) return;
       this.through = through;
-      for (const receipt of receipts) {
-        const known = this.others.get(receipt.instanceId) ?? new Map<string, SharedReceipt>();
-        this.others.set(receipt.instanceId, known.set(receipt.section, receipt));
-      }
+      for (const receipt of receipts) this.hear(receipt);
     }
+  }
+
+  private hear(receipt: SharedReceipt): void {
+    const { instanceId, section } = receipt;
+    const known = this.others.get(instanceId) ?? new Map<string, SharedReceipt>();
+    if (receipt.gone === true) known.delete(section);
+    else known.set(section, receipt);
+    if (known.size > 0) this.others.set(instanceId, known);
+    else this.others.delete(instanceId);
   }
 
   /** Said once for each reason: what nodes are told and do goes on without. */
   private failed(error: unknown): void {
     const problem = errorMessage(error);
+    this.through = 0n;
     if (problem !== this.problem)
       this.log.warn({ error: problem }, 'receipts of nodes are not shared with other processes');
     this.problem = problem;
@@ -146,3 +198,10 @@ export class SharedReceipts {
 }
 
 const textOf = ({ applied, sent, problems }: SharedReceipt): string => `${applied} ${sent} ${problems.join('\n')}`;
+
+/** All of them, those after `id` first. */
+const startingAfter = <V>(id: string, all: ReadonlyMap<string, V>): [string, V][] => {
+  const entries = [...all];
+  const from = entries.findIndex(([key]) => key > id);
+  return from < 0 ? entries : [...entries.slice(from), ...entries.slice(0, from)];
+};

@@ -46,7 +46,7 @@ export class ProcessingHost implements ProcessingRegistrar, ReadYourWrites {
   private readonly stopping = new AbortController();
   private loop: Promise<void> | undefined;
   private term: Term | undefined;
-  private epoch: number | undefined;
+  epoch: number | undefined; // Of the lead that it has now: what the leader writes is fenced by it.
   private lastEpoch: number | undefined;
   /** Whether this process leads or another one does, as far as it knows. */
   private leads: boolean | undefined;
