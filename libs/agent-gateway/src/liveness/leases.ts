@@ -63,8 +63,9 @@ interface Doubt {
 
 /**
  * Judges leases at each tick. A tick that comes late says that this process was asleep, not that the agents were: beats may
- * be waiting in the sockets, so all leases are extended by the delay and nothing is judged until the next tick. After a
- * sleep of a lease or more agents may have hung up, which they could not tell; they get as long as after a restart.
+ * be waiting in the sockets, so all leases are extended by the delay and nothing is judged until the next tick. That is
+ * judged even if it is late too, because the sockets were read in between: a process that is always late must not take
+ * a dead holder for a living one all the time. After a sleep of a lease or more agents may have hung up, which they could not tell; they get as long as after a restart.
  * When more than half of the agents that are judged alike (VIP candidates by their short lease, all by the long one) fall
  * silent together, the likelier fault is this machine's or its network's: each gets one more slow lease before it is judged.
  * Of VIP candidates that many would be no majority anyway, so nothing is lost by waiting. As soon as so many of them are heard
@@ -72,6 +73,7 @@ interface Doubt {
  */
 export class LeaseJudge {
   private lastTickMs: number;
+  private late = false;
   private doubts: Doubt | undefined;
 
   constructor(
@@ -85,10 +87,12 @@ export class LeaseJudge {
   tick(records: Iterable<AgentRecord>, nowMs: number, beats: Beats): Judgement {
     const lateMs = nowMs - this.lastTickMs - this.tickMs;
     this.lastTickMs = nowMs;
-    if (lateMs > this.toleranceMs) {
+    const wasLate = this.late;
+    this.late = lateMs > this.toleranceMs;
+    if (this.late) {
       this.doubts = undefined;
       for (const record of records) extend(record, lateMs, nowMs, beats);
-      return NOTHING;
+      if (!wasLate || lateMs >= beats.leaseMs) return NOTHING;
     }
     this.reconsider();
     const standing = [...records].filter((record) => !record.lost);
@@ -134,7 +138,9 @@ const isLapsed = (record: AgentRecord, nowMs: number, beats: Beats): boolean =>
 
 const extend = (record: AgentRecord, lateMs: number, nowMs: number, beats: Beats): void => {
   if (lateMs < beats.leaseMs) {
-    record.suspectFromMs = Math.min(nowMs, record.suspectFromMs + lateMs);
+    // Many delays together extend the short lease by no more than its length, or by the longest of them.
+    const most = (record.lastBeatMs ?? record.suspectFromMs) + Math.max(lateMs, beats.vipLeaseMs);
+    record.suspectFromMs = Math.max(record.suspectFromMs, Math.min(nowMs, record.suspectFromMs + lateMs, most));
     // Time to come back that still runs is not shortened by that.
     record.leaseFromMs = Math.max(record.leaseFromMs, Math.min(nowMs, record.leaseFromMs + lateMs));
     return;

@@ -66,6 +66,19 @@ describe('leases', () => {
     expect(run(judge, one, 3_100, 20_000)).toBe(5_050);
   });
 
+  it('are not extended for ever where every tick comes late: who is dead is suspected, and nobody else', () => {
+    const [judge, dead, others] = [new LeaseJudge(20, 80, 0), candidate(), [candidate(), candidate()]];
+    const suspected: [number, boolean][] = [];
+    for (let t = 0; t <= 9_000; t += 20) {
+      if (t % 200 === 0) for (const one of t <= 5_000 ? [dead, ...others] : others) beat(one, t, beats);
+      // The event loop is blocked for 120 ms at a time from here on.
+      if (t < 4_000 || t % 120 === 0)
+        for (const one of judge.tick([dead, ...others], t, beats).suspected) suspected.push([t, one === dead]);
+    }
+    expect(suspected).toEqual([[expect.any(Number), true]]);
+    expect(suspected[0]![0]).toBeLessThan(5_000 + 2 * beats.vipLeaseMs + 300);
+  });
+
   it('leave time to come back after a sleep in which agents hang up, until the first beat', () => {
     const asleep = () => {
       const [judge, one] = [new LeaseJudge(50, 100, 0), record()];

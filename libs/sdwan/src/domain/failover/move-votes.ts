@@ -1,4 +1,4 @@
-import { sameMember } from '../virtual-ip/state.js';
+import { sameMember, type Member } from '../virtual-ip/state.js';
 import { enter, finish } from './move-steps.js';
 import {
   ASK_MS,
@@ -35,6 +35,13 @@ const asked = (state: MoveState) =>
     : state.plan.planned
       ? state.plan.voters
       : state.plan.voters.filter((voter) => !sameMember(voter, state.plan.from));
+
+/**
+ * Nobody waits for the answer of one that has no stream: it cannot come. A majority is needed all the same, and one that denies
+ * to have heard the holder leaves it none, whatever the others know; without one the deadline shows whether they come back.
+ */
+const isAwaited = (state: MoveState) => (voter: Member) =>
+  !state.replies.has(voter.instance_id) && state.plan.members.some((member) => sameMember(member, voter));
 
 /**
  * Voters are asked at the epoch in force, which changes nothing at them: it only tells whether they are there and whether they
@@ -97,21 +104,19 @@ export const evaluatePrepared = (state: MoveState, deadline: boolean): MoveStep 
   const voters = hasLease(state) ? asked(state) : [];
   // Who is gone, or was never told that it is to go, is not waited for.
   const members = state.plan.members.filter((m) => state.plan.planned || !sameMember(m, state.plan.from));
-  const all =
-    voters.every((voter) => state.replies.has(voter.instance_id)) &&
-    members.every((member) => state.prepared.has(member.instance_id));
+  const all = !voters.some(isAwaited(state)) && members.every((member) => state.prepared.has(member.instance_id));
   if (!all && !deadline) return { state, effects: [] };
   const votes = state.replies.size + (state.plan.platformVotes ? 1 : 0);
-  if (voters.length > 0 && votes < quorum(state)) return finish(state, 'aborted', 'no_majority');
-  return start(state);
+  if (voters.length === 0 || votes >= quorum(state)) return start(state);
+  return deadline ? finish(state, 'aborted', 'no_majority') : { state, effects: [] };
 };
 
 /** Every voter that can answer has the say; at the deadline those that did. */
 export const evaluateWitnesses = (state: MoveState, nowMs: number, deadline: boolean): MoveStep => {
   if (!hasLease(state)) return evaluateOnlookers(state, deadline);
   const answers = [...state.replies.values()];
-  if (answers.length < asked(state).length && !deadline) return { state, effects: [] };
   const few = answers.length === 0 || answers.length + (state.plan.platformVotes ? 1 : 0) < quorum(state);
+  if (!deadline && (few || asked(state).some(isAwaited(state)))) return { state, effects: [] };
   if (few && state.unheard < MAX_WAITS)
     return enter({ ...state, unheard: state.unheard + 1 }, 'witnessing', [], ASK_MS);
   if (few) return finish(state, 'aborted', 'no_majority');

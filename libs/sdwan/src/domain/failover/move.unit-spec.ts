@@ -1,4 +1,4 @@
-import { agents, A, B, C, plan, play, worker } from '../testing/move-world.js';
+import { agents, A, B, C, member, plan, play, worker } from '../testing/move-world.js';
 import { LINGER_MS, type MoveEffect, type MovePlan } from './move.js';
 
 describe('a move of a virtual IP', () => {
@@ -81,6 +81,28 @@ describe('a move of a virtual IP', () => {
     const ready = log.filter(({ effect }) => effect.kind === 'holder_ready');
     const told = log.find(({ effect }) => effect.kind === 'push')!;
     expect(ready.map(({ at }) => at - told.at)).toEqual([1]);
+  });
+
+  it('waits for no answer of a voter that has no stream, and needs a majority all the same', () => {
+    const [D, E] = [member(4), member(5)];
+    const five = { voters: [A, B, C, D, E], order: [B, C, D, E] };
+    const begun = (more: Partial<MovePlan>, dead: string[]) => {
+      const { log, end } = play(plan({ ...five, ...more }), agents({ dead }));
+      const started = log.find((l) => l.effect.kind === 'append_started')?.at;
+      return { started, outcome: end!.effect };
+    };
+    const away = [A, E].map((m) => m.instance_id);
+    // It was there when the move began, and may be on its way.
+    expect(begun({ members: [B, C, D, E, worker] }, away).started).toBeGreaterThanOrEqual(300);
+    expect(begun({ members: [B, C, D, worker] }, away).started).toBeLessThan(50);
+    const ordered = plan({ ...five, ordered: true, members: [B, C, D, worker] });
+    const log = play(ordered, agents({ dead: away, plan: ordered })).log;
+    expect(log.find((l) => l.effect.kind === 'append_started')!.at).toBeLessThan(50);
+    const few = begun(
+      { members: [B, C, worker] },
+      [A, D, E].map((m) => m.instance_id),
+    );
+    expect(few).toMatchObject({ started: undefined, outcome: { outcome: 'aborted', detail: 'no_majority' } });
   });
 
   it('moves nothing without a majority', () => {
