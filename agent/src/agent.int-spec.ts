@@ -249,8 +249,9 @@ describe('the agent against a platform on real sockets', () => {
 
   it('goes on with a wipe that was cut off, takes K3s’s data away with it, and says so at last', async () => {
     platform.onPhase = () => ({ $case: 'ack', value: agentV1.PhaseAck.fromPartial({}) });
+    platform.onHello = (_h, s) => s.write({ message: snapshot([network(7)]) });
     running = await startAgent(platform, stateDir);
-    await eventually('a stream', () => platform.of('hello').length === 1);
+    await eventually('a receipt', () => platform.of('applied').length === 1);
     // As it is after a death in the middle: the word of it and K3s's data are there, K3s's units are not.
     await running.store.beginWipe('instance-1', 'instance_terminated');
     await running.agent.stop(false);
@@ -262,6 +263,7 @@ describe('the agent against a platform on real sockets', () => {
     running = await startAgent(platform, stateDir, { root });
     expect(await running.agent.ended).toEqual({ kind: 'wiped' });
     expect(await readdir(join(root, 'var/lib'))).toEqual([]);
+    expect(await running.driver.read('wg-sdwan-abc123')).toBeUndefined();
     expect(platform.of('hello')).toHaveLength(1);
     const said = platform.phases.filter(({ phase }) => phase === agentV1.Phase.PHASE_WIPED);
     expect(said).toMatchObject([{ removed: [join(root, 'var/lib/rancher/k3s')], left: [] }]);

@@ -88,7 +88,7 @@ export class Agent {
     await this.modules.start();
     await this.docker.start();
     const code = await this.parts.store.wipeBegun(this.identity.instanceId);
-    if (code !== undefined) return void this.wipe(code);
+    if (code !== undefined) return void this.resumeWipe(code);
     for (const name of this.desired.sections.keys()) void this.converge(name);
     this.session.start();
     this.renewal.start();
@@ -240,6 +240,13 @@ export class Agent {
         .then(() => this.modules.stop('keep'))
         .then(() => this.end({ kind: 'superseded', code: bye.code, message: bye.message }));
     }
+  }
+
+  /** What an interface is called, and which rules are its own, is known of a network that was applied. */
+  private async resumeWipe(code: string): Promise<void> {
+    const networks = [...this.desired.sections.keys()].filter((name) => name.startsWith(NETWORK_PREFIX));
+    await Promise.all(networks.map((name) => this.converge(name)));
+    await this.wipe(code);
   }
 
   /** The instance is over: nothing of it may go on running or be found later. */

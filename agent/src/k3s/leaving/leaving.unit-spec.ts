@@ -104,9 +104,10 @@ const LINKS = JSON.stringify([
   { ifname: 'cni0' },
   { ifname: 'flannel.1' },
   { ifname: 'veth1', master: 'cni0', link_netns: 'cni-2' },
+  { ifname: 'veth2', master: 'cni0', link_netnsid: 4 },
   { ifname: 'podman0' },
 ]);
-const NETWORK = { 'ip -j': LINKS, 'ip netns list': 'cni-1 (id: 0)\ncni-2\ncni-3\nother' };
+const NETWORK = { 'ip -j': LINKS, 'ip netns list': 'cni-1 (id: 0)\ncni-2\ncni-3 (id: 3)\ncni-4 (id: 4)\nother' };
 
 it('takes away what Drover and its K3s made, and names the operator’s files that stay', async () => {
   const { leaving, phases, ran } = await machine({ mounts: ['run/k3s/x/rootfs', 'run/k3s'], says: NETWORK });
@@ -128,6 +129,7 @@ it('takes away what Drover and its K3s made, and names the operator’s files th
   expect(ran.filter((line) => line.startsWith('ip netns delete'))).toEqual([
     'ip netns delete cni-1',
     'ip netns delete cni-2',
+    'ip netns delete cni-4',
   ]);
   expect(ran).not.toContain('ip link delete podman0');
 });

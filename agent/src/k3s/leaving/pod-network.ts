@@ -7,7 +7,13 @@ import { withoutK3s } from './packet-rules.js';
 const LINKS = ['cni0', 'flannel.1', 'flannel-v6.1', 'kube-ipvs0', 'flannel-wg', 'flannel-wg-v6'];
 const TABLES = ['ip kube-proxy', 'ip6 kube-proxy', 'ip flannel-ipv4', 'ip6 flannel-ipv6'];
 const linksSchema = z.array(
-  z.object({ ifname: z.string().optional(), master: z.string().optional(), link_netns: z.string().optional() }),
+  z.object({
+    ifname: z.string().optional(),
+    master: z.string().optional(),
+    /** Where the other end is: its name, or a number that `ip netns list` has the name of. */
+    link_netns: z.string().optional(),
+    link_netnsid: z.number().optional(),
+  }),
 );
 const resultSchema = z.object({ netns: z.string() });
 /** The name of the CNI network that K3s's flannel has. */
@@ -27,9 +33,21 @@ export class PodNetwork {
 
   /** Other engines name theirs alike: only those that hang on K3s's bridge, or that its CNI wrote down. */
   async removeNamespaces(): Promise<number> {
-    const bridged = (await this.links()).filter(({ master }) => master === 'cni0').map((link) => link.link_netns);
+    const listing = (await this.tell('ip', 'netns', 'list')).split('\n');
+    const byId = new Map(
+      listing.flatMap((line) => {
+        const found = /^(\S+) \(id: (\d+)\)/.exec(line);
+        return found === null ? [] : [[Number(found[2]), found[1]!] as const];
+      }),
+    );
+    const bridged = (await this.links())
+      .filter(({ master }) => master === 'cni0')
+      .map(
+        ({ link_netns, link_netnsid }) =>
+          link_netns ?? (link_netnsid === undefined ? undefined : byId.get(link_netnsid)),
+      );
     const noted = await Promise.all((await this.results()).map((path) => this.namespaceOf(path)));
-    const there = (await this.tell('ip', 'netns', 'list')).split('\n').map((line) => line.split(' ')[0]!);
+    const there = listing.map((line) => line.split(' ')[0]!);
     const wanted = new Set([...bridged, ...noted].filter((name) => name !== undefined && name.startsWith('cni-')));
     const gone = there.filter((name) => wanted.has(name));
     for (const name of gone) await this.tell('ip', 'netns', 'delete', name);
