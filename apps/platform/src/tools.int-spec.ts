@@ -47,6 +47,41 @@ it('gives no two tools the same command', () => {
   expect(commands.filter((command, i) => commands.indexOf(command) !== i)).toEqual([]);
 });
 
+/** Objects that an answer names at its top, alone or in a list, by the field that they are in. */
+const thingsOf = (tool: ToolListing): readonly (readonly [string, Readonly<Record<string, unknown>>])[] => {
+  type Schema = { readonly properties?: Record<string, Schema>; readonly items?: Schema };
+  return Object.entries((tool.output_schema as Schema | undefined)?.properties ?? {}).flatMap(([field, schema]) => {
+    const properties = (schema.items ?? schema).properties;
+    return properties === undefined ? [] : [[field, properties] as const];
+  });
+};
+
+/**
+ * What nothing on a machine carries out (records, permissions, jobs with phases of their own), and summaries of what other tools
+ * show in full. May only become fewer.
+ */
+const WITHOUT_CONDITIONS = new Set([
+  ...['operation', 'approval', 'approvals', 'assignment', 'module_version', 'module_versions', 'operator', 'operators'],
+  ...['tokens', 'kubeconfig', 'kubeconfigs', 'snapshot', 'snapshots', 'restore', 'restores', 'webhook', 'webhooks'],
+  ...['system_get_silent_instances: instances', 'system_sdwan_get_routing_summary: virtual_ips'],
+]);
+
+it('tells the conditions and the generations of every resource that somebody brings about', () => {
+  const resources = tools.flatMap((tool) =>
+    thingsOf(tool)
+      .filter(([, fields]) => 'id' in fields && ['status', 'state', 'enabled'].some((name) => name in fields))
+      .map(([field, fields]) => ({ field, of: `${tool.name}: ${field}`, fields })),
+  );
+  const told = ['conditions', 'generation', 'observed_generation'];
+  const without = resources.filter(
+    ({ field, of, fields }) =>
+      !WITHOUT_CONDITIONS.has(field) && !WITHOUT_CONDITIONS.has(of) && !told.every((name) => name in fields),
+  );
+  expect(without.map(({ of }) => of)).toEqual([]);
+  for (const field of ['hosts', 'grants', 'devices', 'firewall_rules', 'instances', 'clusters', 'peers'])
+    expect(resources.filter((one) => one.field === field)).not.toEqual([]);
+});
+
 it('refuses an unknown parameter on every tool, before anything else', async () => {
   const before = (await drover.rest('verify_audit', {})).body.data.events;
   for (const { name } of tools) {

@@ -23,6 +23,9 @@ export interface DockerHost {
   /** Of the key that the last certificate was signed for. */
   readonly publicKeyDigest: string | null;
   readonly provisioned: boolean;
+  /** Counts what was wanted of it: that it be there, that it be gone, and so on; and how much of that is the case. */
+  readonly generation: number;
+  readonly observed: number | null;
 }
 export type DockerHostState = { readonly status: 'absent' } | DockerHost;
 export const noHost: DockerHostState = { status: 'absent' };
@@ -44,7 +47,10 @@ export const evolveHost = (state: DockerHostState, event: DockerEvent): DockerHo
   if (event.type === 'system.docker.host_requested') {
     const { docker_host_id: hostId, instance_id: instanceId, name, address, api_endpoint: apiEndpoint } = event.data;
     const none = { version: null, certificateNotAfter: null, certificateSerial: null, publicKeyDigest: null };
-    return { status: 'pending', hostId, instanceId, name, address, apiEndpoint, ...none, provisioned: false };
+    const counted = state.status === 'absent' ? 0 : state.generation;
+    const observed = counted === 0 ? null : counted;
+    const wanted = { provisioned: false, generation: counted + 1, observed };
+    return { status: 'pending', hostId, instanceId, name, address, apiEndpoint, ...none, ...wanted };
   }
   if (state.status === 'absent') return state;
   switch (event.type) {
@@ -53,13 +59,17 @@ export const evolveHost = (state: DockerHostState, event: DockerEvent): DockerHo
       return { ...state, certificateNotAfter, certificateSerial, publicKeyDigest: event.data.public_key_digest };
     }
     case 'system.docker.handshake.ready':
-      return { ...state, status: 'connected', version: event.data.version };
+      return { ...state, status: 'connected', version: event.data.version, observed: state.generation };
     case 'system.docker.provisioned':
       return { ...state, provisioned: true };
     case 'system.docker.handshake.stopped':
-      return state.status === 'decommissioned' ? state : { ...state, status: 'stopped' };
+      return {
+        ...state,
+        status: state.status === 'decommissioned' ? state.status : 'stopped',
+        observed: state.generation,
+      };
     case 'system.docker.decommissioned':
-      return { ...state, status: 'decommissioned' };
+      return { ...state, status: 'decommissioned', generation: state.generation + 1 };
     default:
       return state;
   }

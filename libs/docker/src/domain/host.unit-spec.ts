@@ -67,6 +67,19 @@ it('hears nothing of a decommissioned host until it is provisioned again, then s
   expect(state).toMatchObject({ status: 'pending', certificateSerial: null });
 });
 
+it('counts what is wanted of it, and what of that is the case', () => {
+  const counted = (...commands: readonly DockerHostCommand[]) => {
+    const { state } = run(commands);
+    return state.status === 'absent' ? undefined : [state.generation, state.observed];
+  };
+  const ready = { kind: 'ready', version: '27.5.1' } as const;
+  expect(counted(request())).toEqual([1, null]);
+  expect(counted(request(), ready)).toEqual([1, 1]);
+  expect(counted(request(), ready, { kind: 'decommission' })).toEqual([2, 1]);
+  expect(counted(request(), ready, { kind: 'decommission' }, { kind: 'stopped' })).toEqual([2, 2]);
+  expect(counted(request(), ready, { kind: 'decommission' }, { kind: 'stopped' }, request())).toEqual([3, 2]);
+});
+
 it('follows its node to another address', () => {
   expect(run([request(), request('fd00::2')]).state).toMatchObject({ apiEndpoint: 'tcp://[fd00::2]:2376' });
 });

@@ -13,7 +13,7 @@ export interface DockerHostDoc {
 
 export const dockerHosts = defineProjection<DockerHostDoc>({
   name: 'docker_hosts',
-  version: 1,
+  version: 2,
   keys: (event) => (categoryOf(event.stream) === 'docker_host' ? [event.stream] : []),
   fold: (doc, event, key) => {
     const fact = { type: event.type, data: event.data } as unknown as DockerEvent;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineTool } from '#tools';
+import { defineTool, resourceStatus } from '#tools';
 
 const host = z.object({
   id: z.string(),
@@ -11,6 +11,7 @@ const host = z.object({
   certificate_not_after: z.string().nullable(),
   state_since: z.string(),
   next_action: z.string().nullable(),
+  ...resourceStatus,
 });
 export type HostOutput = z.input<typeof host>;
 const provision = 'system.docker_provision';

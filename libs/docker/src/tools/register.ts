@@ -2,7 +2,7 @@ import type { CertificateAuthority } from '#access';
 import type { AgentLink } from '#agent-gateway';
 import { findInstance, resolveByIdOrName } from '#fleet';
 import type { ReadModels } from '#processing';
-import type { ToolCall, ToolRegistrar } from '#tools';
+import { statusOfState, type ToolCall, type ToolRegistrar } from '#tools';
 import type { DockerClientCa } from '../application/client-ca.js';
 import { DecommissionDockerRuntime, ProvisionDockerRuntime } from '../application/commands.js';
 import type { DockerHosts } from '../application/hosts.js';
@@ -25,21 +25,34 @@ const NEXT: Readonly<Record<DockerHost['status'], string | null>> = {
   decommissioned: 'system_provision_docker_runtime brings it back',
 };
 
-export const registerDockerTools = (registrar: ToolRegistrar, deps: Deps): void => {
-  const view = (host: DockerHost, since: string): tools.HostOutput => {
-    const away = host.status === 'connected' && !deps.link.liveness(host.instanceId).connected;
-    return {
-      id: host.hostId,
-      name: host.name,
-      node_instance_id: host.instanceId,
-      status: away ? 'disconnected' : host.status,
-      api_endpoint: host.apiEndpoint,
-      version: host.version,
-      certificate_not_after: host.certificateNotAfter,
-      state_since: since,
-      next_action: away ? 'the agent is not connected: bring the machine back' : NEXT[host.status],
-    };
+const hostView = (host: DockerHost, since: string, connected: boolean): tools.HostOutput => {
+  const away = host.status === 'connected' && !connected;
+  return {
+    id: host.hostId,
+    name: host.name,
+    node_instance_id: host.instanceId,
+    status: away ? 'disconnected' : host.status,
+    api_endpoint: host.apiEndpoint,
+    version: host.version,
+    certificate_not_after: host.certificateNotAfter,
+    state_since: since,
+    next_action: away ? 'the agent is not connected: bring the machine back' : NEXT[host.status],
+    ...statusOfState({
+      state: away ? 'disconnected' : host.status,
+      ready: ['connected'],
+      progressing: ['pending'],
+      resting: ['decommissioned'],
+      since,
+      error: away ? 'the agent is not connected' : null,
+      generation: host.generation,
+      observedGeneration: host.observed,
+    }),
   };
+};
+
+export const registerDockerTools = (registrar: ToolRegistrar, deps: Deps): void => {
+  const view = (host: DockerHost, since: string) =>
+    hostView(host, since, deps.link.liveness(host.instanceId).connected);
   const shown = async (id: string, call: ToolCall): Promise<tools.HostOutput> => {
     await call.settle(dockerHosts);
     const doc = await deps.readModels.get(dockerHosts, id);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineTool } from '#tools';
+import { defineTool, resourceStatus } from '#tools';
 import { grantShape, networkId, nextCursor, page } from './shapes.js';
 
 const deviceShape = z.object({
@@ -17,6 +17,7 @@ const deviceShape = z.object({
     .nullable()
     .describe('ISO 8601, from the reports of the nodes to this process; null: none heard of it since it started'),
   created_at: z.string(),
+  ...resourceStatus,
 });
 
 export const issueUserDevice = defineTool({

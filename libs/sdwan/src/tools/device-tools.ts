@@ -1,5 +1,5 @@
 import { isoTime } from '#kernel';
-import type { ToolRegistrar } from '#tools';
+import { statusOfState, type ToolRegistrar } from '#tools';
 import { RevokeAccessGrant } from '../application/commands.js';
 import { sdwanAccessGrants } from '../projections/access-grants.js';
 import { sdwanPeers, type PeerDoc } from '../projections/peers.js';
@@ -23,6 +23,15 @@ const deviceView = (doc: PeerDoc, heardMs: number | undefined) => {
     tags: [...attached.tags],
     last_handshake_at: heardMs === undefined ? null : isoTime(heardMs),
     created_at: doc.created_at,
+    // No agent stands for it, so nothing is heard of what it has taken in.
+    ...statusOfState({
+      state: doc.status,
+      ready: ['connected'],
+      progressing: ['pending', 'handshaking'],
+      // A laptop that is shut is no trouble.
+      resting: ['silent', 'removed'],
+      error: doc.state.overdue?.reason ?? null,
+    }),
   };
 };
 

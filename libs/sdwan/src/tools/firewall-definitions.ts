@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineTool } from '#tools';
+import { defineTool, resourceStatus } from '#tools';
 import { networkId, nextCursor, page } from './shapes.js';
 
 const read = 'system.sdwan.read';
@@ -43,6 +43,7 @@ const ruleShape = z.object({
     .object({ source: z.array(z.string()).nullable(), destination: z.array(z.string()).nullable() })
     .describe('Prefixes that the selectors stand for now; null for everything, empty for nothing'),
   created_at: z.string(),
+  ...resourceStatus,
 });
 
 const ruleId = z.string().min(1).describe('Id or name of the rule');

@@ -1,5 +1,5 @@
 import { assertNever, type PeerId, type VirtualIpId } from '#kernel';
-import type { ToolRegistrar } from '#tools';
+import { statusOfState, type ToolRegistrar } from '#tools';
 import { CreateFirewallRule, DeleteFirewallRule, UpdateFirewallRule } from '../application/commands.js';
 import type { FirewallRuleSpec, Selector } from '../domain/firewall/events.js';
 import { resolveSelector } from '../domain/wireguard-compiler/firewall.js';
@@ -7,14 +7,20 @@ import type { NetworkView } from '../domain/wireguard-compiler/model.js';
 import { sdwanFirewallRules, type FirewallRuleDoc } from '../projections/firewall-rules.js';
 import { documentOf, findFirewallRule, findNetwork, findPeer, findVirtualIp, pageOf } from './find.js';
 import * as tools from './firewall-definitions.js';
+import { networkGenerations, type Generations } from './generations.js';
 import type { SdwanToolServices } from './services.js';
 
 export const registerFirewallTools = (registrar: ToolRegistrar, services: SdwanToolServices): void => {
   const { readModels, failover } = services;
+  const shown = (doc: FirewallRuleDoc) => {
+    const { model } = failover;
+    const generations = networkGenerations(model, doc.network_id, (id) => services.rotator.liveness(id));
+    return ruleView(doc, model.networks.get(doc.network_id), generations);
+  };
   const view = async (id: string) => {
     const doc = await documentOf(services, sdwanFirewallRules, id);
     await failover.caughtUp();
-    return ruleView(doc, failover.model.networks.get(doc.network_id));
+    return shown(doc);
   };
 
   registrar.add(tools.createFirewallRule, async (input, call) => {
@@ -58,8 +64,7 @@ export const registerFirewallTools = (registrar: ToolRegistrar, services: SdwanT
     const active = (doc: FirewallRuleDoc) => doc.status === 'active';
     const { docs, next_cursor } = await pageOf(readModels, sdwanFirewallRules, where, input, active);
     await failover.caughtUp();
-    const { networks } = failover.model;
-    return { firewall_rules: docs.map((doc) => ruleView(doc, networks.get(doc.network_id))), next_cursor };
+    return { firewall_rules: docs.map(shown), next_cursor };
   });
 };
 
@@ -112,9 +117,11 @@ const selectorText = (selector: Selector): string => {
   }
 };
 
-const ruleView = (
-  { id, network_id, created_at, state: { rule } }: FirewallRuleDoc,
+export const ruleView = (
+  { id, network_id, created_at, status, state: { rule } }: FirewallRuleDoc,
   network: NetworkView | undefined,
+  /** Its network's: what carries it out is every node of it. */
+  generations?: Generations,
 ) => {
   const { ports, source, destination, ...plain } = rule;
   const now = (selector: Selector) => {
@@ -130,5 +137,13 @@ const ruleView = (
     port_range: ports === null ? null : ports[0] === ports[1] ? String(ports[0]) : ports.join('-'),
     resolves: { source: now(source), destination: now(destination) },
     created_at,
+    ...statusOfState({
+      state: status === 'active' && !rule.enabled ? 'disabled' : status,
+      ready: ['active'],
+      progressing: [],
+      resting: ['disabled', 'deleted'],
+      since: created_at,
+      ...generations,
+    }),
   };
 };

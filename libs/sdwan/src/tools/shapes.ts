@@ -136,4 +136,5 @@ export const grantShape = z.object({
   created_at: time,
   created_by: z.string().nullable().describe('The operator whose device it lets in'),
   revoked_reason: z.string().nullable(),
+  ...resourceStatus,
 });

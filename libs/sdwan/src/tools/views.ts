@@ -149,15 +149,26 @@ export const virtualIpView = (doc: VirtualIpDoc) => ({
 export const movesView = ({ moves }: VirtualIpDoc) =>
   moves.map((move) => ({ ...move, acks_ms: { ...move.acks_ms }, unacked: [...move.unacked] }));
 
+/** Nobody has to carry it out but whoever has its URL: it has no generation. */
+const grantStatus = (doc: AccessGrantDoc, nowMs: number) =>
+  doc.status === 'pending' && nowMs >= doc.grant.expiresAtMs ? ('expired' as const) : doc.status;
+
 export const grantView = (doc: AccessGrantDoc, nowMs: number) => ({
   id: doc.id,
   network_id: doc.network_id,
   name: doc.name,
   tags: [...doc.grant.tags],
-  status: doc.status === 'pending' && nowMs >= doc.grant.expiresAtMs ? ('expired' as const) : doc.status,
+  status: grantStatus(doc, nowMs),
   peer_id: doc.grant.peerId,
   expires_at: isoTime(doc.grant.expiresAtMs),
   created_at: doc.created_at,
   created_by: doc.created_by,
   revoked_reason: doc.revoked_reason,
+  ...statusOfState({
+    state: grantStatus(doc, nowMs),
+    ready: ['active'],
+    progressing: ['pending'],
+    resting: ['expired', 'revoked'],
+    since: doc.status === 'pending' ? doc.created_at : null,
+  }),
 });
