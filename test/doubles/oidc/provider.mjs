@@ -17,7 +17,7 @@ const provider = new Provider(issuer, {
       client_id: 'drover',
       application_type: 'native',
       token_endpoint_auth_method: 'none',
-      grant_types: ['authorization_code'],
+      grant_types: ['authorization_code', 'urn:ietf:params:oauth:grant-type:device_code'],
       response_types: ['code'],
       // Of loopback addresses the port does not count (RFC 8252).
       redirect_uris: ['http://127.0.0.1/callback'],
@@ -27,6 +27,7 @@ const provider = new Provider(issuer, {
   claims: { openid: ['sub'], profile: ['preferred_username'], groups: ['groups'] },
   cookies: { keys: ['of a test'] },
   pkce: { required: () => true },
+  features: { deviceFlow: { enabled: process.env.OIDC_NO_DEVICE !== '1' } },
   findAccount: (_, id) => ({
     accountId: id,
     claims: () => ({ sub: id, preferred_username: id, ...people[id] }),

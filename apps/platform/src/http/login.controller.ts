@@ -1,7 +1,16 @@
 import { Body, Controller, HttpCode, Inject, Post, Req } from '@nestjs/common';
 import type { Request } from 'express';
 import { refusal, RefusedError } from '#kernel';
-import { finishBody, OIDC_LOGIN, parseLoginRequest, startBody, type OidcLogin, type TrustedProxies } from '#access';
+import {
+  deviceFinishBody,
+  deviceStartBody,
+  finishBody,
+  OIDC_LOGIN,
+  parseLoginRequest,
+  startBody,
+  type OidcLogin,
+  type TrustedProxies,
+} from '#access';
 import type { Envelope } from '#tools';
 import { Public } from './principal.js';
 import { senderOf, TRUSTED_PROXIES } from './sender.js';
@@ -27,6 +36,23 @@ export class LoginController {
     const login = this.configured();
     const finished = await login.finish(parseLoginRequest(finishBody, body), senderOf(request, this.proxies));
     return { success: true, data: { ...finished } };
+  }
+
+  @Post('device/start')
+  @HttpCode(200)
+  async startDevice(@Body() body: unknown): Promise<Envelope> {
+    return { success: true, data: await this.configured().startDevice(parseLoginRequest(deviceStartBody, body)) };
+  }
+
+  /** Asked again and again until somebody has entered the code. */
+  @Post('device/finish')
+  @HttpCode(200)
+  async finishDevice(@Body() body: unknown, @Req() request: Request): Promise<Envelope> {
+    const asked = parseLoginRequest(deviceFinishBody, body);
+    return {
+      success: true,
+      data: { ...(await this.configured().finishDevice(asked, senderOf(request, this.proxies))) },
+    };
   }
 
   private configured(): OidcLogin {

@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { deterministicUuid, RANDOM, refusal, type AccountId, type OperatorId, type Random } from '#kernel';
+import { deterministicUuid, isoTime, RANDOM, refusal, type AccountId, type OperatorId, type Random } from '#kernel';
 import { Command, TRANSACTOR, type CommandContext, type CommandResult, type Transactor } from '#processing';
 import { accountDecider } from '../domain/account/account.js';
 import { operatorDecider, type OperatorCommand } from '../domain/operator/operator.js';
@@ -77,7 +77,8 @@ export class CreateAccountHandler implements ICommandHandler<CreateAccount> {
 }
 
 /** Stored as a digest; the plaintext leaves with the answer. */
-const tokenEvent = ({ scopes, expiresAt, guarded, label }: TokenWish, minted: MintedToken) => ({
+const tokenEvent = ({ scopes, expiresAt, guarded, label }: TokenWish, minted: MintedToken, nowMs: number) => ({
+  at: isoTime(nowMs),
   token_id: minted.tokenId,
   token_digest: minted.digest,
   permissions: scopes,
@@ -99,7 +100,7 @@ export class CreateOperatorHandler implements ICommandHandler<CreateOperator> {
     const command = {
       type: 'create_operator',
       ...{ operatorId, accountId, name },
-      token: tokenEvent(token, minted),
+      token: tokenEvent(token, minted, context.nowMs),
     } as const;
     const own = within(context, accountId, 'operator');
     const done = await this.transactor.transact(operatorId, operatorDecider, command, own);
@@ -121,7 +122,7 @@ export class IssueTokenHandler implements ICommandHandler<IssueToken> {
   async execute({ payload, context }: IssueToken): Promise<CommandResult<ShownToken>> {
     const { operatorId, token: wish, replaces } = payload;
     const minted = mintOperatorToken(operatorId, this.random, context.commandId);
-    const token = tokenEvent(wish, minted);
+    const token = tokenEvent(wish, minted, context.nowMs);
     const command: OperatorCommand =
       replaces === undefined ? { type: 'create_token', token } : { type: 'rotate_token', tokenId: replaces, token };
     const done = await this.transactor.transact(operatorId, operatorDecider, command, context);

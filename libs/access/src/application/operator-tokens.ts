@@ -1,4 +1,4 @@
-import { RefusedError, type OperatorId, type Random } from '#kernel';
+import { isoTime, RefusedError, type OperatorId, type Random } from '#kernel';
 import type { CommandContext, Transactor } from '#processing';
 import { operatorDecider } from '../domain/operator/operator.js';
 import { mintOperatorToken, type MintedToken } from '../tokens/operator-token.js';
@@ -23,6 +23,7 @@ export const createOperatorToken = async (
       type: 'create_token',
       token: {
         token_id: minted.tokenId,
+        at: isoTime(context.nowMs),
         token_digest: minted.digest,
         permissions: input.permissions,
         expires_at: input.expiresAt,

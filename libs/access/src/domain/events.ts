@@ -45,12 +45,19 @@ export const OperatorTokenCreated = defineEvent(
     label: z.string().optional(),
     /** Made by a login, which may also end it: absent for tokens that somebody issued. */
     login: z.boolean().optional(),
+    /** When; what has ended long before is forgotten by then. Absent in events of earlier builds. */
+    at: z.iso.datetime().optional(),
   }),
 );
 export const OperatorTokenRevoked = defineEvent(
   'system.operator.token_revoked',
   1,
-  z.object({ operator_id, token_id: z.string() }),
+  z.object({
+    operator_id,
+    token_id: z.string(),
+    /** Where nobody asked for it: a login made room, changed the role, or none is let in any more. Logging out is asked for. */
+    because: z.enum(['too_many_logins', 'role_changed', 'no_rule', 'logged_out']).optional(),
+  }),
 );
 /** Somebody whom the identity provider vouched for came in. */
 export const OperatorLoggedIn = defineEvent(

@@ -9,6 +9,7 @@ const metadata = z.object({
   token_endpoint: url,
   jwks_uri: url,
   userinfo_endpoint: url.optional(),
+  device_authorization_endpoint: url.optional(),
   token_endpoint_auth_methods_supported: z.array(z.string()).default(['client_secret_basic']),
   authorization_response_iss_parameter_supported: z.boolean().default(false),
 });

@@ -187,7 +187,13 @@ describe('somebody whom a rule lets in', () => {
   it('keeps at most twenty sessions', async () => {
     const world = await setUp();
     const tokens: string[] = [];
-    for (let i = 0; i < 22; i++) tokens.push((await logIn(world)).token);
+    const ended: number[] = [];
+    for (let i = 0; i < 22; i++) {
+      const { token, ended_sessions } = await logIn(world);
+      tokens.push(token);
+      ended.push(ended_sessions);
+    }
+    expect(ended).toEqual(tokens.map((_, i) => (i < 20 ? 0 : 1)));
     const open = await Promise.all(
       tokens.map(async (token) => (await world.directory.authenticate(token)) !== undefined),
     );

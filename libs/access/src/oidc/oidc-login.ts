@@ -20,15 +20,17 @@ import { createHash } from 'node:crypto';
 import type { CommandContext, Transactor } from '#processing';
 import { accountDecider } from '../domain/account/account.js';
 import { matchRule, operatorName } from '../domain/login/match.js';
-import { operatorDecider } from '../domain/operator/operator.js';
+import { operatorDecider, type OperatorEvent } from '../domain/operator/operator.js';
 import type { FairTurns, Sender } from '../application/fair-turns.js';
 import type { OperatorDirectory } from '../application/operator-directory.js';
 import { mintOperatorToken } from '../tokens/operator-token.js';
 import { ProviderUnavailableError } from './http.js';
 import { LoginRefusals } from './login-refusals.js';
-import { PendingLogins, type PendingLogin } from './pending-login.js';
+import { DeviceLogin, type Polled } from './device-login.js';
+import { pendingLogins, type PendingLogin } from './pending-login.js';
+import type { Sealer } from './sealer.js';
 import { OidcProvider, type OidcClient, type VerifiedClaims } from './provider.js';
-import type { FinishRequest, StartRequest } from './requests.js';
+import type { DeviceFinishRequest, DeviceStartRequest, FinishRequest, StartRequest } from './requests.js';
 
 export interface OidcLoginParts {
   readonly client: OidcClient;
@@ -55,7 +57,11 @@ export interface LoggedIn {
   readonly operator: { readonly id: string; readonly name: string };
   readonly account: { readonly id: string; readonly name: string };
   readonly role: string;
+  /** Sessions that ended because there were too many. */
+  readonly ended_sessions: number;
 }
+
+type Outcome = { readonly kind: 'in'; readonly who: LoggedIn } | { readonly kind: 'out'; readonly error: RefusedError };
 
 export const OIDC_LOGIN = Symbol('OidcLogin');
 
@@ -76,12 +82,16 @@ export const oidcOperatorId = (accountId: AccountId, issuer: string, subject: st
 /** Logins of people by an OpenID Connect provider: authorization code with PKCE, with the platform as the client. */
 export class OidcLogin {
   private readonly provider: OidcProvider;
-  private readonly pending: PendingLogins;
+  private readonly pending: Sealer<PendingLogin>;
+  private readonly device: DeviceLogin<Outcome>;
   private readonly refusals: LoginRefusals;
 
   constructor(private readonly parts: OidcLoginParts) {
     this.provider = new OidcProvider(parts.client, parts.clock);
-    this.pending = new PendingLogins(parts.sealKey, parts.random);
+    this.pending = pendingLogins(parts.sealKey, parts.random);
+    const letIn = (id: string, claims: () => Promise<VerifiedClaims>, sender: Sender) =>
+      this.attempt(id, () => this.claim(id).then(claims), sender);
+    this.device = new DeviceLogin({ ...parts, provider: this.provider, letIn });
     this.refusals = new LoginRefusals(parts);
   }
 
@@ -107,25 +117,38 @@ export class OidcLogin {
    */
   async finish(request: FinishRequest, sender: Sender): Promise<LoggedIn> {
     const login = await this.opened(request, sender);
-    const outcome = await this.parts.turns.run(sender, () => this.attempt(login, request, sender));
+    const redeem = async () => {
+      await this.claim(login.id);
+      return this.provider.redeem(login, request.code, request.code_verifier, request.iss);
+    };
+    return this.ended(await this.parts.turns.run(sender, () => this.attempt(login.id, redeem, sender)));
+  }
+
+  /** For a machine without a browser: the code that somebody enters on another. Throws RefusedError. */
+  startDevice(request: DeviceStartRequest) {
+    return this.device.start(request).catch((error: unknown) => this.away(error));
+  }
+
+  /** Whether somebody has entered it. Throws RefusedError. */
+  async finishDevice(request: DeviceFinishRequest, sender: Sender): Promise<Polled<LoggedIn>> {
+    const polled = await this.device.finish(request, sender).catch((error: unknown) => this.away(error));
+    return polled.status === 'pending' ? polled : { status: 'done', ...(await this.ended(polled)) };
+  }
+
+  private async ended(outcome: Outcome): Promise<LoggedIn> {
     if (outcome.kind === 'in') return outcome.who;
     await sleep(this.parts.timers, FAILED_MS);
     throw outcome.error;
   }
 
-  private async attempt(
-    login: PendingLogin,
-    request: FinishRequest,
-    { address }: Sender,
-  ): Promise<{ readonly kind: 'in'; readonly who: LoggedIn } | { readonly kind: 'out'; readonly error: RefusedError }> {
+  private async attempt(id: string, redeem: () => Promise<VerifiedClaims>, { address }: Sender): Promise<Outcome> {
     const found: { subject: string | null; accountId: AccountId | undefined } = { subject: null, accountId: undefined };
     try {
-      await this.claim(login);
-      const claims = await this.provider.redeem(login, request.code, request.code_verifier, request.iss);
+      const claims = await redeem();
       found.subject = claims.sub;
       const rule = await this.ruleFor(claims);
       found.accountId = accountIdOf(rule.account);
-      return { kind: 'in', who: await this.logIn(claims, rule, login, address) };
+      return { kind: 'in', who: await this.logIn(claims, rule, id, address) };
     } catch (error) {
       if (error instanceof ProviderUnavailableError) return this.away(error);
       if (!(error instanceof RefusedError)) throw error;
@@ -143,9 +166,9 @@ export class OidcLogin {
     throw error;
   }
 
-  private async claim(login: PendingLogin): Promise<void> {
+  private async claim(id: string): Promise<void> {
     const { once, ids } = this.parts;
-    if ((await once.claim(deterministicUuid('oidc-login', login.id), ids.uuid())) === 'same') return;
+    if ((await once.claim(deterministicUuid('oidc-login', id), ids.uuid())) === 'same') return;
     throw refused(409, 'login_used', 'this login has been ended before', 'login');
   }
 
@@ -185,12 +208,7 @@ export class OidcLogin {
     }
   }
 
-  private async logIn(
-    claims: VerifiedClaims,
-    rule: LoginRule,
-    { id }: PendingLogin,
-    address: string,
-  ): Promise<LoggedIn> {
+  private async logIn(claims: VerifiedClaims, rule: LoginRule, id: string, address: string): Promise<LoggedIn> {
     const { client, transactor, clock, random, sessionMs } = this.parts;
     const [accountId, nowMs, role] = [accountIdOf(rule.account), clock.wallMs(), `role:${rule.role}`];
     const operatorId = oidcOperatorId(accountId, client.issuer, claims.sub);
@@ -198,6 +216,7 @@ export class OidcLogin {
     const expires_at = isoTime(nowMs + sessionMs);
     const token = {
       ...{ token_id: minted.tokenId, token_digest: minted.digest, permissions: [role], expires_at, label: 'login' },
+      at: isoTime(nowMs),
     };
     const name = this.nameFor(claims, accountId, operatorId);
     const about = { operatorId, accountId, name, role: rule.role, issuer: client.issuer, address, token, nowMs };
@@ -205,13 +224,15 @@ export class OidcLogin {
     const done = await transactor.transact(operatorId, operatorDecider, { type: 'log_in', ...about }, context);
     if (done.kind === 'refused') throw new RefusedError(done.refusal);
     if (done.kind === 'nothing') throw new Error(`a login made no token: ${done.reason}`);
-    const operator = { id: operatorId, name: done.state.created!.name };
+    const madeRoom = ({ type, data }: OperatorEvent) =>
+      type === 'system.operator.token_revoked' && data.because === 'too_many_logins';
     return {
       token: minted.token,
       expires_at,
-      operator,
+      operator: { id: operatorId, name: done.state.created!.name },
       account: { id: accountId, name: rule.account },
       role: rule.role,
+      ended_sessions: done.events.filter(madeRoom).length,
     };
   }
 

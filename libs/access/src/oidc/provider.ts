@@ -1,7 +1,16 @@
 import type { JWTVerifyGetKey } from 'jose';
 import { refusal, RefusedError, type Clock } from '#kernel';
 import type { Claims } from '../domain/login/match.js';
-import { callProvider, ProviderUnavailableError } from './http.js';
+import {
+  DEVICE_ENDS,
+  deviceAuthorization,
+  noDeviceLogin,
+  POLL_S,
+  type DeviceAuthorization,
+  type DevicePoll,
+  type Tokens,
+} from './device-answers.js';
+import { callProvider, ProviderUnavailableError, type ProviderAnswer } from './http.js';
 import { keysOf, verifyIdToken } from './id-token.js';
 import { ProviderDiscovery, type ProviderMetadata } from './metadata.js';
 import type { PendingLogin } from './pending-login.js';
@@ -24,6 +33,10 @@ const isVerified = (claims: Claims, userinfo: Claims): unknown => {
   if (claims['email'] === undefined) return userinfo['email_verified'];
   return claims['email_verified'] ?? (claims['email'] === userinfo['email'] ? userinfo['email_verified'] : undefined);
 };
+
+/** As the provider names it, where that is a name. */
+const whyOf = (status: number, json: Readonly<Record<string, unknown>>): string =>
+  /^[a-z_]{1,40}$/.exec(String(json['error']))?.[0] ?? `HTTP ${status}`;
 
 /** Such characters are safe in the header of every provider (RFC 6749, 2.3.1 and appendix B). */
 const formEncoded = (value: string): string => new URLSearchParams([['', value]]).toString().slice(1);
@@ -53,15 +66,54 @@ export class OidcProvider {
   /** Who the provider says has logged in. Throws RefusedError, or ProviderUnavailableError. */
   async redeem(login: PendingLogin, code: string, verifier: string, iss: string | undefined): Promise<VerifiedClaims> {
     const metadata = await this.discovery.find();
-    const { issuer, clientId } = this.client;
+    const { issuer } = this.client;
     // A code of another provider would be sent to this one (RFC 9207).
     if (iss === undefined ? metadata.authorization_response_iss_parameter_supported : iss !== issuer)
       throw new RefusedError(refusal(401, 'issuer_mismatch', 'the answer is of another provider', { field: 'iss' }));
-    const { id_token, access_token } = await this.exchange(metadata, login, code, verifier);
+    const tokens = await this.exchange(metadata, login, code, verifier);
+    return this.claimsOf(tokens, login.nonce);
+  }
+
+  /** Who these tokens speak of. Throws RefusedError, or ProviderUnavailableError. */
+  async claimsOf(tokens: Tokens, nonce: string, nonceIs: 'always' | 'where_told' = 'always'): Promise<VerifiedClaims> {
+    const metadata = await this.discovery.find();
+    const { issuer, clientId } = this.client;
     const keys = this.keysAt(metadata.jwks_uri);
-    const claims = await verifyIdToken(id_token, keys, { issuer, clientId, nonce: login.nonce }, this.clock);
-    const userinfo = await this.userinfo(metadata, access_token, claims.sub);
+    const claims = await verifyIdToken(tokens.id_token, keys, { issuer, clientId, nonce, nonceIs }, this.clock);
+    const userinfo = await this.userinfo(metadata, tokens.access_token, claims.sub);
     return { ...userinfo, ...claims, email_verified: isVerified(claims, userinfo) };
+  }
+
+  /** What somebody enters where there is a browser. Throws RefusedError where the provider has no such thing. */
+  async deviceAuthorization(nonce: string): Promise<DeviceAuthorization> {
+    const metadata = await this.discovery.find();
+    const endpoint = metadata.device_authorization_endpoint;
+    if (endpoint === undefined) throw new RefusedError(noDeviceLogin(this.client.issuer));
+    const form = { scope: this.client.scopes, nonce };
+    const { status, json } = await this.post(metadata, endpoint, form);
+    const given = deviceAuthorization.safeParse(json);
+    if (status === 200 && given.success) return given.data;
+    if (status >= 400 && status < 500) throw new RefusedError(noDeviceLogin(this.client.issuer, whyOf(status, json)));
+    throw new ProviderUnavailableError(`its device endpoint answers HTTP ${status}, and no code`);
+  }
+
+  /** One look whether somebody entered the code. Throws ProviderUnavailableError. */
+  async pollDevice(device_code: string): Promise<DevicePoll> {
+    const metadata = await this.discovery.find();
+    const form = { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code };
+    const { status, json } = await this.post(metadata, metadata.token_endpoint, form);
+    if (status >= 500) throw new ProviderUnavailableError(`its token endpoint answers HTTP ${status}`);
+    const id_token = text(json['id_token']);
+    if (status === 200 && id_token !== undefined)
+      return { kind: 'in', tokens: { id_token, access_token: text(json['access_token']) } };
+    const why = whyOf(status, json);
+    if (why === 'authorization_pending') return { kind: 'pending', interval: POLL_S };
+    if (why === 'slow_down') return { kind: 'pending', interval: POLL_S * 2 };
+    const [code, message] = DEVICE_ENDS[why] ?? ['code_refused', `the provider does not take the device code (${why})`];
+    return {
+      kind: 'out',
+      error: new RefusedError(refusal(401, code, message, { hint: 'begin again: drover login --device' })),
+    };
   }
 
   private keysAt(uri: string): JWTVerifyGetKey {
@@ -69,9 +121,32 @@ export class OidcProvider {
     return this.keys.get;
   }
 
-  private async exchange(metadata: ProviderMetadata, login: PendingLogin, code: string, code_verifier: string) {
-    const { clientId: client_id, clientSecret } = this.client;
+  private async exchange(
+    metadata: ProviderMetadata,
+    login: PendingLogin,
+    code: string,
+    code_verifier: string,
+  ): Promise<Tokens> {
     const form = { grant_type: 'authorization_code', code, redirect_uri: login.redirect_uri, code_verifier };
+    const { status, json } = await this.post(metadata, metadata.token_endpoint, form);
+    if (status >= 500) throw new ProviderUnavailableError(`its token endpoint answers HTTP ${status}`);
+    const id_token = text(json['id_token']);
+    if (status === 200 && id_token !== undefined) return { id_token, access_token: text(json['access_token']) };
+    const code_ = status === 200 ? 'id_token_missing' : 'code_refused';
+    const why = whyOf(status, json);
+    const message = status === 200 ? 'the provider gave no ID token' : `the provider does not take the code (${why})`;
+    throw new RefusedError(
+      refusal(401, code_, message, { field: 'code', hint: 'a code is good for one login: log in again' }),
+    );
+  }
+
+  /** A call that says which client we are, in the way that the provider wants it said. */
+  private post(
+    metadata: ProviderMetadata,
+    url: string,
+    form: Readonly<Record<string, string>>,
+  ): Promise<ProviderAnswer> {
+    const { clientId: client_id, clientSecret } = this.client;
     const isBasic = metadata.token_endpoint_auth_methods_supported.includes('client_secret_basic');
     const secret = clientSecret === undefined || isBasic ? {} : { client_secret: clientSecret };
     const own = clientSecret === undefined || !isBasic ? { client_id, ...secret } : {};
@@ -83,17 +158,7 @@ export class OidcProvider {
         ? { authorization: `Basic ${Buffer.from(basic).toString('base64')}` }
         : {}),
     };
-    const body = new URLSearchParams({ ...form, ...own }).toString();
-    const { status, json } = await callProvider(metadata.token_endpoint, { method: 'POST', headers, body });
-    if (status >= 500) throw new ProviderUnavailableError(`its token endpoint answers HTTP ${status}`);
-    const id_token = text(json['id_token']);
-    if (status === 200 && id_token !== undefined) return { id_token, access_token: text(json['access_token']) };
-    const code_ = status === 200 ? 'id_token_missing' : 'code_refused';
-    const why = /^[a-z_]{1,40}$/.exec(String(json['error']))?.[0] ?? `HTTP ${status}`;
-    const message = status === 200 ? 'the provider gave no ID token' : `the provider does not take the code (${why})`;
-    throw new RefusedError(
-      refusal(401, code_, message, { field: 'code', hint: 'a code is good for one login: log in again' }),
-    );
+    return callProvider(url, { method: 'POST', headers, body: new URLSearchParams({ ...form, ...own }).toString() });
   }
 
   /** Many providers tell groups and names only here. What the ID token says wins, and both must speak of the same person. */

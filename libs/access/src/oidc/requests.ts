@@ -15,6 +15,10 @@ export const finishBody = z.strictObject({
   code_verifier: z.string().regex(/^[A-Za-z0-9._~-]{43,128}$/, 'must be 43 to 128 letters, digits and - . _ ~'),
   iss: z.string().max(500).optional(),
 });
+export const deviceStartBody = startBody.pick({ code_challenge: true });
+export const deviceFinishBody = finishBody.pick({ login: true, code_verifier: true });
+export type DeviceStartRequest = z.output<typeof deviceStartBody>;
+export type DeviceFinishRequest = z.output<typeof deviceFinishBody>;
 export type StartRequest = z.output<typeof startBody>;
 export type FinishRequest = z.output<typeof finishBody>;
 

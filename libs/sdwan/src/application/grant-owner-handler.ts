@@ -39,7 +39,9 @@ export class RevokeGrantsOfHandler implements ICommandHandler<RevokeGrantsOf> {
     const reason =
       because === 'disabled'
         ? 'the operator who let it in was disabled'
-        : `the operator who let it in is ${role} now, and may let nobody in`;
+        : role === null
+          ? 'the operator who let it in is let in no more by any rule'
+          : `the operator who let it in is ${role} now, and may let nobody in`;
     const seen = await this.readYourWrites.waitFor(BigInt(payload.position) as Position, [sdwanAccessGrants.name]);
     if (seen === 'behind') throw new Error('the list of grants is behind: this is done again');
     for (const grant_id of await this.grantsOf(context.accountId, payload.operator_id, before)) {

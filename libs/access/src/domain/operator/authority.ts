@@ -1,6 +1,6 @@
 import { refusal, type Refusal } from '#kernel';
 import { expandScopes, PERMISSIONS, permits } from '../permissions.js';
-import type { OperatorState, OperatorTokenState } from './operator.js';
+import { isLive, type OperatorState } from './operator-state.js';
 
 /** Who asked for something that happens later. */
 export interface Asker {
@@ -18,9 +18,6 @@ const none = (code: string, message: string): Authority => ({
   kind: 'none',
   refusal: refusal(403, code, message, { hint: 'nothing was done; the call has to be made again by who may make it' }),
 });
-
-const isLive = ({ revoked, expiresAt }: OperatorTokenState, nowMs: number): boolean =>
-  !revoked && (expiresAt === null || Date.parse(expiresAt) > nowMs);
 
 /** Whether an operator may do something by any of their tokens. */
 export const mayNow = ({ disabled, tokens }: OperatorState, permission: string, nowMs: number): boolean =>
@@ -41,6 +38,9 @@ export const presentAuthority = (state: OperatorState | undefined, asker: Asker,
   const own = state.tokens.find(({ tokenId }) => tokenId === asker.tokenId);
   if (own?.revoked === true)
     return none('requester_revoked', `the token of ${name} that asked for this call is revoked`);
+  // It ended so long ago that nobody knows how.
+  if (own === undefined && asker.tokenId !== undefined)
+    return none('requester_expired', `the token of ${name} that asked for this call ended long ago`);
   if (own !== undefined && isLive(own, nowMs)) return { kind: 'some', permissions: expandScopes(own.permissions) };
   const others = state.tokens.filter((token) => isLive(token, nowMs)).flatMap(({ permissions }) => permissions);
   if (others.length === 0)

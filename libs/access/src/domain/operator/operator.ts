@@ -12,7 +12,9 @@ import {
 import { OperatorCreated, OperatorDisabled, OperatorEnabled, OperatorTokenRevoked } from '../events.js';
 import { endLogins, logIn, type LoginCommand } from './log-in.js';
 import {
+  isLive,
   tokenCreated,
+  withToken,
   type NewToken,
   type OperatorEvent,
   type OperatorState,
@@ -32,7 +34,7 @@ export type OperatorCommand =
       readonly token: NewToken;
     }
   | { readonly type: 'create_token'; readonly token: NewToken }
-  | { readonly type: 'revoke_token'; readonly tokenId: string }
+  | { readonly type: 'revoke_token'; readonly tokenId: string; readonly because?: 'logged_out' }
   /** The new token takes the place of the old one at one stroke. */
   | { readonly type: 'rotate_token'; readonly tokenId: string; readonly token: NewToken }
   | { readonly type: 'disable'; readonly reason: string }
@@ -41,7 +43,7 @@ export type OperatorCommand =
 const unknownOperator = () =>
   reject(refusal(404, 'unknown_operator', 'there is no such operator', { field: 'operator_id' }));
 
-const revoke = (tokenId: string, state: OperatorState): Decision<OperatorEvent> => {
+const revoke = (tokenId: string, state: OperatorState, because?: 'logged_out'): Decision<OperatorEvent> => {
   if (state.created === undefined) return unknownOperator();
   const token = state.tokens.find((t) => t.tokenId === tokenId);
   if (token === undefined) {
@@ -50,13 +52,26 @@ const revoke = (tokenId: string, state: OperatorState): Decision<OperatorEvent> 
     return reject(refusal(404, 'unknown_token', message, { field: 'token_id', candidates }));
   }
   if (token.revoked) return nothing('already_revoked');
-  return accept(OperatorTokenRevoked({ operator_id: state.created.operatorId, token_id: token.tokenId }));
+  const why = because === undefined ? {} : { because };
+  return accept(OperatorTokenRevoked({ operator_id: state.created.operatorId, token_id: token.tokenId, ...why }));
 };
 
 const revokedBefore = (tokenId: string) =>
   refusal(409, 'token_revoked', `the token ${tokenId} is revoked: it cannot be rotated`, {
     field: 'token_id',
     hint: 'issue a new one with system_issue_token',
+  });
+
+/** Issued tokens of one operator that open something at a time; sessions have a bound of their own. */
+const MAX_ISSUED = 200;
+
+const hasTooMany = ({ tokens }: OperatorState, at: string | undefined): boolean =>
+  at !== undefined && tokens.filter((t) => !t.login && isLive(t, Date.parse(at))).length >= MAX_ISSUED;
+
+const tooManyTokens = (state: OperatorState) =>
+  refusal(409, 'too_many_tokens', `${state.created?.name} has ${MAX_ISSUED} tokens that open something`, {
+    field: 'operator',
+    hint: 'system_list_tokens shows them; revoke some first',
   });
 
 const decide = (command: OperatorCommand, state: OperatorState): Decision<OperatorEvent> => {
@@ -72,9 +87,10 @@ const decide = (command: OperatorCommand, state: OperatorState): Decision<Operat
     case 'create_token':
       if (state.created === undefined) return unknownOperator();
       if (state.tokens.some((t) => t.tokenId === command.token.token_id)) return nothing('already_created');
+      if (hasTooMany(state, command.token.at)) return reject(tooManyTokens(state));
       return accept(tokenCreated(state.created.operatorId, command.token));
     case 'revoke_token':
-      return revoke(command.tokenId, state);
+      return revoke(command.tokenId, state, command.because);
     case 'rotate_token': {
       const revoked = revoke(command.tokenId, state);
       if (revoked.kind !== 'nothing' && revoked.kind !== 'accept') return revoked;
@@ -123,7 +139,7 @@ const evolve = (state: OperatorState, event: OperatorEvent): OperatorState => {
         label,
         login,
       };
-      return { ...state, tokens: [...state.tokens, token] };
+      return withToken(state, token, event.data.at);
     }
     case 'system.operator.token_revoked': {
       const revoke = (t: OperatorTokenState) => (t.tokenId === event.data.token_id ? { ...t, revoked: true } : t);
@@ -141,7 +157,7 @@ const evolve = (state: OperatorState, event: OperatorEvent): OperatorState => {
 };
 
 export const operatorDecider: Decider<OperatorState, OperatorCommand, OperatorEvent> = {
-  initial: { created: undefined, tokens: [], disabled: false },
+  initial: { created: undefined, tokens: [], disabled: false, logins: [] },
   decide,
   evolve,
 };
