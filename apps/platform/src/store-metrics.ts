@@ -1,6 +1,6 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { Clock } from '#kernel';
-import type { AppendOutcome, AppendRequest, EventStore } from '#event-store';
+import { withAppend, type AppendOutcome, type AppendRequest, type EventStore } from '#event-store';
 
 const VIP = 'system.sdwan.virtual_ip.';
 /** What ends a failover, by the last word of the event's type. */
@@ -58,18 +58,7 @@ export class StoreMetrics {
 
   /** The same store, its appends counted. */
   meter(store: EventStore): EventStore {
-    return {
-      capabilities: store.capabilities,
-      append: (request) => this.append(store, request),
-      readStream: (stream, fromVersion) => store.readStream(stream, fromVersion),
-      readAll: (after, options) => store.readAll(after, options),
-      subscribe: (after, options) => store.subscribe(after, options),
-      ...(store.readBackwards === undefined
-        ? {}
-        : { readBackwards: (before, limit) => store.readBackwards!(before, limit) }),
-      head: () => store.head(),
-      close: () => store.close(),
-    };
+    return withAppend(store, (request) => this.append(store, request));
   }
 
   private async append(store: EventStore, request: AppendRequest): Promise<AppendOutcome> {

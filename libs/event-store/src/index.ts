@@ -14,3 +14,4 @@ export * from './open.js';
 export * from './outside-log.js';
 export * from './port.js';
 export * from './testing/test-postgres.js';
+export * from './with-append.js';

@@ -3,24 +3,11 @@
  * the next one begins as soon as one ends, at the resourceVersion that was seen last. Prints `served MS` and `ended MS` by the
  * wall clock, and for the logs what else happened.
  */
-import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { get } from 'node:https';
-import { parse } from 'yaml';
+import { readKubeconfig } from '../../../apps/lab/src/probes/kubeconfig.js';
 
-interface Kubeconfig {
-  readonly clusters: readonly { readonly cluster: Record<string, string> }[];
-  readonly users: readonly { readonly user: Record<string, string> }[];
-}
-const config = parse(readFileSync(process.argv[2]!, 'utf8')) as Kubeconfig;
-const decode = (text: string | undefined): Buffer => Buffer.from(text ?? '', 'base64');
-const { cluster } = config.clusters[0]!;
-const { user } = config.users[0]!;
-const tls = {
-  ca: decode(cluster['certificate-authority-data']),
-  cert: decode(user['client-certificate-data']),
-  key: decode(user['client-key-data']),
-};
+const { server, tls } = readKubeconfig(process.argv[2]!);
 /** A connection that nobody answers is given up, and the next one tried. */
 const CONNECT_MS = 250;
 /** Once it is there, a server that is slow gets its time: to begin anew would only give it more to do. */
@@ -50,7 +37,7 @@ const follow = (response: IncomingMessage): void => {
 
 const watch = (): Promise<void> =>
   new Promise((resolve) => {
-    const url = `${cluster['server']!}/api/v1/nodes?watch=true&allowWatchBookmarks=true&resourceVersion=${seen}`;
+    const url = `${server}/api/v1/nodes?watch=true&allowWatchBookmarks=true&resourceVersion=${seen}`;
     const call = get(url, { ...tls, agent: false }, (response) => {
       clearTimeout(slow);
       if (response.statusCode !== 200) return void call.destroy(new Error(`watch: ${response.statusCode ?? 0}`));

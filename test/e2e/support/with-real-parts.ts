@@ -19,18 +19,21 @@ const missingOf = ({ network = 'encrypted', tools = [] }: Needs): string => {
 };
 
 /** Says loudly what is missing; false where the tests cannot run for it. */
-const canRun = (title: string, needs: Needs): boolean => {
-  const missing = missingOf(needs);
+const canRun = (title: string, missing: string): boolean => {
   if (missing === '') return true;
   process.stderr.write(`\n  ${title}: CANNOT RUN here: ${missing}\n  DROVER_REQUIRE_REAL=1 makes this a failure.\n\n`);
   if (process.env['DROVER_REQUIRE_REAL'] === '1') throw new Error(`DROVER_REQUIRE_REAL=1, but: ${missing}`);
   return false;
 };
 
-/** `describe` for what runs on real parts only. Where they are missing it says so loudly, and fails under DROVER_REQUIRE_REAL=1. */
+/** `describe`, unless something is missing for it: then it says so loudly, and fails under DROVER_REQUIRE_REAL=1. */
+export const describeUnless = (missing: string, title: string, tests: () => void): void =>
+  (canRun(title, missing) ? describe : describe.skip)(title, tests);
+
+/** `describe` for what runs on real parts only. */
 export const describeWithRealParts = (title: string, needs: Needs, tests: () => void): void =>
-  (canRun(title, needs) ? describe : describe.skip)(title, tests);
+  describeUnless(missingOf(needs), title, tests);
 
 /** The same for one test among others that need less. */
 export const itWithRealParts = (title: string, needs: Needs, test: () => Promise<void>, ms: number): void =>
-  (canRun(title, needs) ? it : it.skip)(title, test, ms);
+  (canRun(title, missingOf(needs)) ? it : it.skip)(title, test, ms);

@@ -1,25 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { Agent, get } from 'node:https';
-import { parse } from 'yaml';
 import { sleep } from '../processes.js';
+import { readKubeconfig } from './kubeconfig.js';
 
 /**
  * `api-main KUBECONFIG`: reads /readyz in a loop and keeps a watch of the nodes open, as a client of the cluster would.
  * Prints `ready` when both are served, and on SIGINT one line of JSON with what was missed.
  */
-interface Kubeconfig {
-  readonly clusters: readonly { readonly cluster: Record<string, string> }[];
-  readonly users: readonly { readonly user: Record<string, string> }[];
-}
-const config = parse(readFileSync(process.argv[2]!, 'utf8')) as Kubeconfig;
-const decode = (text: string | undefined): Buffer => Buffer.from(text ?? '', 'base64');
-const { cluster } = config.clusters[0]!;
-const { user } = config.users[0]!;
-const tls = {
-  ca: decode(cluster['certificate-authority-data']),
-  cert: decode(user['client-certificate-data']),
-  key: decode(user['client-key-data']),
-};
+const { server, tls } = readKubeconfig(process.argv[2]!);
 const GET_EVERY_MS = 10;
 const TIMEOUT_MS = 500;
 
@@ -28,7 +15,7 @@ const since = { answer: 0, watch: 0 };
 
 const readyz = (agent: Agent): Promise<boolean> =>
   new Promise((resolve) => {
-    const call = get(`${cluster['server']!}/readyz`, { ...tls, agent, timeout: TIMEOUT_MS }, (response) => {
+    const call = get(`${server}/readyz`, { ...tls, agent, timeout: TIMEOUT_MS }, (response) => {
       response.resume();
       response.once('end', () => resolve(response.statusCode === 200));
       response.once('error', () => resolve(false));
@@ -65,7 +52,7 @@ let version = '';
 /** One watch from the version seen last, until it ends. */
 const watch = (): Promise<void> =>
   new Promise((resolve) => {
-    const url = `${cluster['server']!}/api/v1/nodes?watch=true&allowWatchBookmarks=true&resourceVersion=${version}`;
+    const url = `${server}/api/v1/nodes?watch=true&allowWatchBookmarks=true&resourceVersion=${version}`;
     const call = get(url, { ...tls, agent: false }, (response) => {
       clearTimeout(slow);
       if (response.statusCode !== 200) return void call.destroy(new Error(`watch: ${response.statusCode ?? 0}`));

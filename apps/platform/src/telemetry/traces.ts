@@ -1,6 +1,13 @@
 import type { Clock } from '#kernel';
 import { categoryOf } from '#kernel';
-import type { AppendOutcome, AppendRequest, EventMeta, EventStore, RecordedEvent } from '#event-store';
+import {
+  withAppend,
+  type AppendOutcome,
+  type AppendRequest,
+  type EventMeta,
+  type EventStore,
+  type RecordedEvent,
+} from '#event-store';
 import { Pushes } from './pushes.js';
 import type { SpanFacts, SpanSink } from './span.js';
 import { appendSpanId, callSpanId, stepSpanId, traceIdOf } from './trace-ids.js';
@@ -39,18 +46,7 @@ export class Traces {
 
   /** The same store, its appends shown. */
   watch(store: EventStore): EventStore {
-    return {
-      capabilities: store.capabilities,
-      append: (request) => this.append(store, request),
-      readStream: (stream, fromVersion) => store.readStream(stream, fromVersion),
-      readAll: (after, options) => store.readAll(after, options),
-      subscribe: (after, options) => store.subscribe(after, options),
-      ...(store.readBackwards === undefined
-        ? {}
-        : { readBackwards: (before, limit) => store.readBackwards!(before, limit) }),
-      head: () => store.head(),
-      close: () => store.close(),
-    };
+    return withAppend(store, (request) => this.append(store, request));
   }
 
   /** A projection begins with some events; what is answered is called when they are written. */

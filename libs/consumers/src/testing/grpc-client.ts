@@ -6,6 +6,7 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import { eventsV1 } from '#proto';
+import { Mailbox } from './mailbox.js';
 
 export interface GrpcConnection {
   readonly call: ClientReadableStream<eventsV1.SubscribeResponse>;
@@ -35,33 +36,21 @@ export const connectGrpc = (options: GrpcOptions, request: Partial<eventsV1.Subs
   const metadata = new Metadata();
   if (options.token !== undefined) metadata.set('authorization', `Bearer ${options.token}`);
   const call = client.subscribe(eventsV1.SubscribeRequest.fromPartial(request), metadata);
-  const messages: eventsV1.SubscribeResponse[] = [];
-  const waiting = new Set<() => void>();
+  const mailbox = new Mailbox<eventsV1.SubscribeResponse>();
   call.on('data', (message: eventsV1.SubscribeResponse) => {
-    messages.push(message);
     options.onMessage?.(message);
-    for (const look of [...waiting]) look();
+    mailbox.push(message);
   });
   const ended = new Promise<ServiceError | undefined>((resolve) => {
     call.on('error', (error: ServiceError) => resolve(error));
     call.on('end', () => resolve(undefined));
   });
   void ended.then(() => client.close());
-  const until = (fits: (message: eventsV1.SubscribeResponse) => boolean) =>
-    new Promise<eventsV1.SubscribeResponse>((resolve, reject) => {
-      const look = () => {
-        const found = messages.find(fits);
-        if (found === undefined) return;
-        waiting.delete(look);
-        resolve(found);
-      };
-      waiting.add(look);
-      look();
-      void ended.then((error) => reject(error ?? new Error('the stream ended')));
-    });
+  const over = ended.then((error) => error ?? new Error('the stream ended'));
+  const until = (fits: (message: eventsV1.SubscribeResponse) => boolean) => mailbox.until(fits, over);
   const cut = () => {
     call.cancel();
     client.close();
   };
-  return { call, messages, until, ended, cut };
+  return { call, messages: mailbox.messages, until, ended, cut };
 };

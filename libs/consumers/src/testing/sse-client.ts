@@ -1,4 +1,5 @@
 import { request, type ClientRequest, type IncomingMessage } from 'node:http';
+import { Mailbox } from './mailbox.js';
 
 export interface SseMessage {
   readonly id: string | undefined;
@@ -72,12 +73,11 @@ const connection = (
   response: IncomingMessage,
   onMessage: ((message: SseMessage) => void) | undefined,
 ): SseConnection => {
-  const messages: SseMessage[] = [];
-  const waiting = new Set<() => void>();
+  const mailbox = new Mailbox<SseMessage>();
+  const { messages } = mailbox;
   const parser = new SseParser((message) => {
-    messages.push(message);
     onMessage?.(message);
-    for (const look of [...waiting]) look();
+    mailbox.push(message);
   });
   response.setEncoding('utf8');
   response.on('data', (chunk: string) => parser.feed(chunk));
@@ -85,17 +85,7 @@ const connection = (
   // Being cut is what some tests do; `ended` says so.
   response.on('error', () => undefined);
   sent.on('error', () => undefined);
-  const until = (fits: (message: SseMessage) => boolean) =>
-    new Promise<SseMessage>((resolve, reject) => {
-      const look = () => {
-        const found = messages.find(fits);
-        if (found === undefined) return;
-        waiting.delete(look);
-        resolve(found);
-      };
-      waiting.add(look);
-      look();
-      void ended.then(() => reject(new Error(`the stream ended; last: ${JSON.stringify(messages.at(-1))}`)));
-    });
+  const over = ended.then(() => new Error(`the stream ended; last: ${JSON.stringify(messages.at(-1))}`));
+  const until = (fits: (message: SseMessage) => boolean) => mailbox.until(fits, over);
   return { request: sent, response, messages, until, ended, cut: () => sent.destroy() };
 };

@@ -1,6 +1,6 @@
 import type { Position } from '#event-store';
 import { FencedError } from '#processing';
-import type { DeadLetter, DeadLetterPage, DeliveryState, WebhookRows } from './rows.js';
+import type { DeadLetter, DeadLetterPage, DeliveryState, FailedAttempt, WebhookRows } from './rows.js';
 
 interface Letter extends DeadLetter {
   readonly requestedAt: bigint;
@@ -50,12 +50,7 @@ export class MemoryWebhookRows implements WebhookRows {
 
   async failed(
     webhookId: string,
-    {
-      attempts,
-      nextAttemptMs,
-      error,
-      nowMs,
-    }: { attempts: number; nextAttemptMs: number; error: string; nowMs: number },
+    { attempts, nextAttemptMs, error, nowMs }: FailedAttempt,
     epoch: number,
   ): Promise<void> {
     const row = this.own(webhookId, epoch);

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { position, type Position } from '#event-store';
 import { FencedError } from '#processing';
-import type { DeadLetter, DeadLetterPage, DeliveryState, WebhookRows } from './rows.js';
+import type { DeadLetter, DeadLetterPage, DeliveryState, FailedAttempt, WebhookRows } from './rows.js';
 
 interface StateRow {
   readonly position: string;
@@ -78,12 +78,7 @@ export class PostgresWebhookRows implements WebhookRows {
 
   async failed(
     webhookId: string,
-    {
-      attempts,
-      nextAttemptMs,
-      error,
-      nowMs,
-    }: { attempts: number; nextAttemptMs: number; error: string; nowMs: number },
+    { attempts, nextAttemptMs, error, nowMs }: FailedAttempt,
     epoch: number,
   ): Promise<void> {
     const { rowCount } = await this.db.query(

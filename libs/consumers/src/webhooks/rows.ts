@@ -30,6 +30,13 @@ export interface DeadLetterPage {
   readonly after?: Position;
 }
 
+export interface FailedAttempt {
+  readonly attempts: number;
+  readonly nextAttemptMs: number;
+  readonly error: string;
+  readonly nowMs: number;
+}
+
 /**
  * Where deliveries are kept: Postgres in the platform, memory beside the memory store. Writes name the epoch of the writer and
  * throw FencedError when a later one has taken the webhook over.
@@ -44,16 +51,7 @@ export interface WebhookRows {
     sent: { readonly delivered: number; readonly nowMs: number },
     epoch: number,
   ): Promise<void>;
-  failed(
-    webhookId: string,
-    failure: {
-      readonly attempts: number;
-      readonly nextAttemptMs: number;
-      readonly error: string;
-      readonly nowMs: number;
-    },
-    epoch: number,
-  ): Promise<void>;
+  failed(webhookId: string, failure: FailedAttempt, epoch: number): Promise<void>;
   /** Gives an event up and goes on behind it, in one step. */
   bury(webhookId: string, letter: Omit<DeadLetter, 'requested'>, epoch: number): Promise<void>;
   /** A request that stands in the log at `at`; one that is not newer than the last changes nothing. */

@@ -1,9 +1,7 @@
-import { accept, ManualClock, type Decider, type DomainEvent } from '#kernel';
-import { createInMemoryPlatform, type CommandContext } from '#processing';
-import { ClusterClaimed, HandshakeBootstrap, HandshakeReady, ServerTokenChanging } from '../domain/cluster/events.js';
-import { kubernetesEvents } from '../domain/events.js';
+import { ServerTokenChanging } from '../domain/cluster/events.js';
 import * as restores from '../domain/snapshots/events.js';
 import * as rollouts from '../domain/upgrade/events.js';
+import { cluster_id, instance_id, oneServer } from '../testing/one-server.js';
 import { KubernetesDirectory } from './directory.js';
 import { lastRestore } from './operations.js';
 import { RequestRestore, RunRestore } from './snapshots/commands.js';
@@ -14,39 +12,14 @@ import { readRollout, rolloutStream } from './upgrade/rollouts.js';
 import { ControlRolloutHandler, StartRotationHandler } from './upgrade/start.handlers.js';
 import { VersionDirectory } from './upgrade/version-directory.js';
 
-const cluster_id = 'cluster-00000000-0000-4000-8000-000000000001' as never;
-const instance_id = 'instance-00000000-0000-4000-8000-000000000001' as never;
 const pace = { max_unavailable: 1, canary: 0, canary_soak_seconds: 0, drain: false };
 const options = { ...pace, drain_timeout_seconds: 30, node_timeout_seconds: 60 };
 const started = rollouts.RolloutStarted({
   ...{ cluster_id, run: 1, at_ms: 1, change: { kind: 'certificates' }, options, nodes: [] },
 });
-const append: Decider<null, DomainEvent, DomainEvent> = { initial: null, evolve: (s) => s, decide: (e) => accept(e) };
-
 /** A cluster of one server, and everything that may happen to it. */
 const world = async () => {
-  const clock = new ManualClock();
-  const { transactor, dispatcher } = createInMemoryPlatform({ definitions: kubernetesEvents, clock });
-  let steps = 0;
-  const context = (): CommandContext => ({
-    ...{ commandId: `step-${++steps}`, correlationId: 't', causationId: 't', nowMs: clock.wallMs() },
-    accountId: 'account-00000000-0000-4000-8000-000000000001',
-    actor: { kind: 'system', id: 'test' },
-  });
-  const put = async (stream: string, ...events: DomainEvent[]) => {
-    for (const event of events) await transactor.transact(stream, append, event, context());
-  };
-  const version = { k8s_version: 'v1.31.2+k3s1', kubeconfig_ref: 'r', kubeconfig_digest: 'd', ca_pem: 'ca' };
-  await put(
-    cluster_id,
-    ClusterClaimed({
-      ...{ cluster_id, name: 'c', claimant_instance_id: instance_id, network_id: null, virtual_ip_id: null, vip: null },
-      ...{ assignment_id: '00000000-0000-4000-8000-0000000000aa', cni_plugin: 'flannel', pod_cidr: null },
-      template_id: 'template-00000000-0000-4000-8000-000000000001',
-    }),
-    HandshakeBootstrap({ cluster_id, instance_id, ...version, server_token_ref: 't' }),
-    HandshakeReady({ cluster_id, instance_id, role: 'server', version: 'v1.31.2+k3s1', node_name: 's1' }),
-  );
+  const { clock, transactor, dispatcher, context, put } = await oneServer();
   const versions = new VersionDirectory(new KubernetesDirectory());
   const probe = { look: async () => new Map() } as never;
   const nextId = async () => (await lastRestore(transactor, cluster_id)).id;

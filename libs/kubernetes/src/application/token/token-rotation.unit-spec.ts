@@ -1,17 +1,10 @@
 import { Duplex } from 'node:stream';
-import { accept, ManualClock, seededRandom, type Decider, type DomainEvent } from '#kernel';
-import { createInMemoryPlatform, type CommandContext } from '#processing';
-import {
-  ClusterClaimed,
-  HandshakeBootstrap,
-  HandshakeReady,
-  ServerTokenChanged,
-  ServerTokenChanging,
-} from '../../domain/cluster/events.js';
+import { seededRandom, type DomainEvent } from '#kernel';
+import { ServerTokenChanged, ServerTokenChanging } from '../../domain/cluster/events.js';
 import type { Cluster } from '../../domain/cluster/state.js';
-import { kubernetesEvents } from '../../domain/events.js';
 import * as rollouts from '../../domain/upgrade/events.js';
 import type { Rollout } from '../../domain/upgrade/state.js';
+import { cluster_id, instance_id, oneServer } from '../../testing/one-server.js';
 import { KubernetesDirectory } from '../directory.js';
 import { AdvanceRolloutHandler } from '../upgrade/advance.handler.js';
 import { AdvanceRollout } from '../upgrade/commands.js';
@@ -57,36 +50,12 @@ it('gives the new token to all servers that can be reached, also to those after 
   expect(given).toEqual([`s3 ${JSON.stringify(token)}`]);
 });
 
-const cluster_id = 'cluster-00000000-0000-4000-8000-000000000001' as never;
-const instance_id = 'instance-00000000-0000-4000-8000-000000000001' as never;
-const append: Decider<null, DomainEvent, DomainEvent> = { initial: null, evolve: (s) => s, decide: (e) => accept(e) };
 const ids = { cluster_id, run: 1 };
 
 /** A rotation whose only node has failed, and what was asked of its token when it was looked at then. */
 const lookedAt = async (...tokenEvents: DomainEvent[]) => {
-  const clock = new ManualClock();
-  const { transactor, dispatcher } = createInMemoryPlatform({ definitions: kubernetesEvents, clock });
-  let steps = 0;
-  const context = (): CommandContext => ({
-    ...{ commandId: `step-${++steps}`, correlationId: 't', causationId: 't', nowMs: clock.wallMs() },
-    accountId: 'account-00000000-0000-4000-8000-000000000001',
-    actor: { kind: 'system', id: 'test' },
-  });
-  const put = async (stream: string, ...events: DomainEvent[]) => {
-    for (const event of events) await transactor.transact(stream, append, event, context());
-  };
-  const version = { k8s_version: 'v1.31.2+k3s1', kubeconfig_ref: 'r', kubeconfig_digest: 'd', ca_pem: 'ca' };
-  await put(
-    cluster_id,
-    ClusterClaimed({
-      ...{ cluster_id, name: 'c', claimant_instance_id: instance_id, network_id: null, virtual_ip_id: null, vip: null },
-      ...{ assignment_id: '00000000-0000-4000-8000-0000000000aa', cni_plugin: 'flannel', pod_cidr: null },
-      template_id: 'template-00000000-0000-4000-8000-000000000001',
-    }),
-    HandshakeBootstrap({ cluster_id, instance_id, ...version, server_token_ref: 't' }),
-    HandshakeReady({ cluster_id, instance_id, role: 'server', version: 'v1.31.2+k3s1', node_name: 's1' }),
-    ...tokenEvents,
-  );
+  const { clock, transactor, dispatcher, context, put } = await oneServer();
+  await put(cluster_id, ...tokenEvents);
   const pace = { max_unavailable: 1, canary: 0, canary_soak_seconds: 0, drain: false };
   const options = { ...pace, drain_timeout_seconds: 30, node_timeout_seconds: 60 };
   const node = { instance_id, name: 's1', role: 'server', canary: false, from_version: null, from_version_id: null };

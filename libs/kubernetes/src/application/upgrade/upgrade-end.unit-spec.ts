@@ -1,9 +1,9 @@
-import { accept, ManualClock, type Decider, type DomainEvent } from '#kernel';
+import type { DomainEvent } from '#kernel';
 import type { RecordedEvent } from '#event-store';
-import { createInMemoryPlatform, type CommandContext, type ProcessInput, type ProcessOutput } from '#processing';
-import { ClusterClaimed, ClusterDecommissioned } from '../../domain/cluster/events.js';
-import { kubernetesEvents } from '../../domain/events.js';
+import type { ProcessInput, ProcessOutput } from '#processing';
+import { ClusterDecommissioned } from '../../domain/cluster/events.js';
 import * as events from '../../domain/upgrade/events.js';
+import { cluster_id, clusterClaimed, emptyLog, instance_id } from '../../testing/one-server.js';
 import { KubernetesDirectory } from '../directory.js';
 import { AdvanceRolloutHandler } from './advance.handler.js';
 import { AdvanceRollout } from './commands.js';
@@ -12,8 +12,6 @@ import type { NodeProbe } from './node-probe.js';
 import { readRollout, rolloutStream } from './rollouts.js';
 import { VersionDirectory } from './version-directory.js';
 
-const cluster_id = 'cluster-00000000-0000-4000-8000-000000000001' as never;
-const instance_id = 'instance-00000000-0000-4000-8000-000000000001' as never;
 const node = {
   instance_id,
   name: 'n',
@@ -74,30 +72,12 @@ describe('the process of a rollout', () => {
   });
 });
 
-const append: Decider<null, DomainEvent, DomainEvent> = { initial: null, evolve: (s) => s, decide: (e) => accept(e) };
-
 describe('a rollout whose cluster is decommissioned under it', () => {
   it('comes to its end, with a node that was under way', async () => {
-    const clock = new ManualClock();
-    const { transactor, dispatcher } = createInMemoryPlatform({ definitions: kubernetesEvents, clock });
-    let steps = 0;
-    const context = (): CommandContext => ({
-      ...{ commandId: `step-${++steps}`, correlationId: 't', causationId: 't', nowMs: clock.wallMs() },
-      accountId: 'account-00000000-0000-4000-8000-000000000001',
-      actor: { kind: 'system', id: 'test' },
-    });
-    const claimed = ClusterClaimed({
-      ...{ cluster_id, name: 'c', claimant_instance_id: instance_id, network_id: null, virtual_ip_id: null, vip: null },
-      ...{ assignment_id: '00000000-0000-4000-8000-0000000000aa', cni_plugin: 'flannel', pod_cidr: null },
-      template_id: 'template-00000000-0000-4000-8000-000000000001',
-    });
-    for (const [stream, event] of [
-      [cluster_id, claimed],
-      [rolloutStream(cluster_id), started],
-      [rolloutStream(cluster_id), changing],
-      [cluster_id, gone],
-    ] as const)
-      await transactor.transact(stream, append, event, context());
+    const { clock, transactor, dispatcher, context, put } = emptyLog();
+    await put(cluster_id, clusterClaimed);
+    await put(rolloutStream(cluster_id), started, changing);
+    await put(cluster_id, gone);
     const probe = { look: () => Promise.reject(new Error('there is nobody to ask')) } as unknown as NodeProbe;
     const versions = new VersionDirectory(new KubernetesDirectory());
     const handler = new AdvanceRolloutHandler(transactor, dispatcher, clock, versions, probe, undefined as never);
