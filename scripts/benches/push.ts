@@ -10,11 +10,14 @@
 //                      appends; `broadcast_own_p99_ms` counts from the append of each agent's own event
 //   rss_mib            resident memory of the platform after all of that, minus the same process with the same fleet in its
 //                      log and no agent connected
-//                      (flags of `npm start`: a small young generation and a heap that grows by less than V8's own step, because
-//                      the live heap is 73 MiB with 1,000 agents and V8 would let it grow to 240 before it collects; one malloc
-//                      arena, because a thousand handshakes on several leave holes of 20 to 30 MiB; malloc maps what has
-//                      16 KiB, because the buffers that Node, nghttp2 and OpenSSL keep for each connection are filled to a
-//                      quarter: in the heap they lie on pages that others had touched, which cost another 40 MiB)
+//                      (`npm start`, which is told to be close with memory: a small young generation and a heap that grows by
+//                      less than V8's own step, because the live heap is 84 MiB with 1,000 agents and V8 would let it grow to
+//                      240 before it collects; one malloc arena, because a thousand handshakes on several leave holes of 20
+//                      to 30 MiB. Node keeps a read buffer of 64 KiB for each TLS connection and nghttp2 one of 16 KiB for
+//                      what it sends; both are filled to a few hundred bytes. malloc maps what has 16 KiB, so that only the
+//                      pages that are used count, and keeps no more than 8 KiB in reserve at the top of its heap: it takes
+//                      blocks of any size from there before it maps one, and lays them on pages that others had touched, which
+//                      cost another 20 MiB)
 //   beat_core_percent  CPU of the platform process while nothing happens but beats of 1 Hz; `beat_postgres_percent` is that
 //                      of its Postgres
 //   reconnect_s        from SIGKILL of the platform until it was started again and every agent has a live stream and

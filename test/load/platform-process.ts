@@ -2,21 +2,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { anyPort } from '../../apps/lab/src/platform-process.js';
+import { startedAs } from '../../apps/lab/src/started-as.js';
 
 const MAIN = join(import.meta.dirname, '../../apps/platform/src/main.js');
 const ROOT = join(import.meta.dirname, '../../..');
 const TICKS_PER_SECOND = 100;
 const READY_MS = 60_000;
-
-/** Environment and flags of `npm start`, so that what is measured is what people run. */
-const startedAs = (): { readonly env: Readonly<Record<string, string>>; readonly flags: readonly string[] } => {
-  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
-  const words = scripts.start.split('&&').at(-1)!.trim().split(/\s+/);
-  const node = words.indexOf('node');
-  if (node < 0 || !words.at(-1)!.endsWith('platform/src/main.js')) throw new Error(`npm start is ${scripts.start}`);
-  const env = Object.fromEntries(words.slice(0, node).map((word) => word.split('=') as [string, string]));
-  return { env, flags: words.slice(node + 1, -1) };
-};
 
 export interface Usage {
   readonly rssMib: number;
@@ -79,7 +70,7 @@ export class PlatformUnderLoad {
   /** Resolves when it is ready for callers and agents. */
   async start(): Promise<void> {
     this.output = '';
-    const { env, flags } = startedAs();
+    const { env, flags } = startedAs(ROOT);
     const child = spawn(process.execPath, [...flags, MAIN], {
       env: {
         PATH: process.env.PATH,

@@ -4,6 +4,7 @@ import { createWriteStream, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { until } from './processes.js';
+import { startedAs } from './started-as.js';
 
 export interface PlatformPorts {
   readonly http: number;
@@ -51,7 +52,7 @@ export const choosePorts = async (
   return { http: await anyPort(), agents: await anyPort(), enroll: await anyPort() };
 };
 
-/** `node dist/apps/platform/src/main.js` as a child, with everything on the loopback. */
+/** The platform as `npm start` runs it, as a child, with everything on the loopback. */
 export class PlatformProcess {
   private child: ChildProcess | undefined;
 
@@ -86,9 +87,10 @@ export class PlatformProcess {
     const inherited = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('DROVER_') || name === 'DROVER_LOG_LEVEL'),
     );
-    const child = spawn(process.execPath, [join(root, 'dist/apps/platform/src/main.js')], {
+    const { env, flags } = startedAs(root);
+    const child = spawn(process.execPath, [...flags, join(root, 'dist/apps/platform/src/main.js')], {
       cwd: root,
-      env: { ...inherited, ...own, ...this.options.env },
+      env: { ...inherited, ...env, ...own, ...this.options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
