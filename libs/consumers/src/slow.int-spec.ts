@@ -4,30 +4,29 @@ import { connectGrpc } from './testing/grpc-client.js';
 import { ACCOUNT, logOf, newEvent, openRig, type Rig } from './testing/rig.js';
 import { connectSse, type SseConnection } from './testing/sse-client.js';
 
-const STALL_MS = 6_000;
-/** Far less than the stuck ones are given: whoever waited for them would take longer. Room for a loaded machine. */
-const UNHINDERED_MS = 3_000;
+const STALL_MS = 200;
 const RING = { maxEntries: 64, maxChars: 2 * 1024 * 1024 };
 const idOf = (data: string) => (JSON.parse(data) as { id: string }).id;
 
 /** More than the buffers of the kernel hold, so that a consumer that does not read is really stuck. */
 const BATCHES = 60;
 const text = 'x'.repeat(40_000);
-const appendAll = async (store: EventStore, onAppend: (ms: number) => void): Promise<void> => {
+const appendAll = async (store: EventStore): Promise<void> => {
   for (let batch = 0; batch < BATCHES; batch++) {
     const events = Array.from({ length: 10 }, (_, i) => newEvent({ stream: `node-${batch}`, n: i, payload: { text } }));
-    const began = performance.now();
     await store.append({ stream: `node-${batch}`, expected: 'no_stream', events });
-    onAppend(performance.now() - began);
   }
 };
 
 describe('a consumer that does not read', () => {
   let store: EventStore;
   let rig: Rig;
+  /** Who is stuck stays so until the test lets time pass: whoever waited for them would wait for ever, however slow the machine. */
+  let passedMs = 0;
   beforeAll(async () => {
     ({ store } = await testEventStore());
-    rig = await openRig(store, { stallMs: STALL_MS, graceMs: 500, ring: RING });
+    const clock = { wallMs: () => systemClock.wallMs(), monotonicMs: () => passedMs };
+    rig = await openRig(store, { clock, stallMs: STALL_MS, graceMs: 500, ring: RING });
   }, 60_000);
   afterAll(async () => {
     await rig.close();
@@ -41,25 +40,21 @@ describe('a consumer that does not read', () => {
     const stuckGrpc = connectGrpc({ address: `127.0.0.1:${rig.grpcPort}`, token: ACCOUNT });
     await stuckGrpc.until(({ message }) => message?.$case === 'checkpoint');
     stuckGrpc.call.pause();
-    const received = new Map<string, number>();
+    const received = new Set<string>();
     const fast = await connectSse(`http://127.0.0.1:${rig.httpPort}/events`, {
       token: ACCOUNT,
-      onMessage: ({ event, data }) => event === 'message' && received.set(idOf(data), performance.now()),
+      onMessage: ({ event, data }) => event === 'message' && received.add(idOf(data)),
     });
     let pending = 0;
     const watch = systemTimers.every(5, () => (pending = Math.max(pending, rig.stream.pendingBytes)));
-    let slowest = 0;
-    await appendAll(store, (ms) => (slowest = Math.max(slowest, ms)));
-    const appended = performance.now();
+    await appendAll(store);
     const expected = await logOf(store, ACCOUNT);
     while (received.size < expected.length) await sleep(systemTimers, 5);
-    expect(performance.now() - appended).toBeLessThan(UNHINDERED_MS);
-    expect(slowest).toBeLessThan(UNHINDERED_MS);
     expect(rig.stream.consumers).toBe(3);
-    expect([...received.keys()]).toEqual(expected);
+    passedMs = STALL_MS;
+    expect([...received]).toEqual(expected);
     while (rig.stream.consumers > 1) await sleep(systemTimers, 20);
     watch();
-    expect(performance.now() - appended).toBeLessThan(STALL_MS * 4);
     // A window, one event over it, and one being written, each.
     expect(pending).toBeLessThan(3 * (64 * 1024 + 2 * 45_000));
     expect(rig.stream.tail.size.chars).toBeLessThanOrEqual(RING.maxChars);
@@ -67,7 +62,7 @@ describe('a consumer that does not read', () => {
     await resumesExactlyGrpc(stuckGrpc, expected);
     expect(rig.stream.consumers).toBe(1);
     fast.cut();
-  }, 60_000);
+  }, 240_000);
 
   /** Reads what had been sent before the cut, and goes on behind the last cursor of it. */
   const resumesExactly = async (stuck: SseConnection, expected: readonly string[]) => {
@@ -130,5 +125,5 @@ describe('a thousand consumers', () => {
     for (const consumer of consumers) consumer.cut();
     while (rig.stream.consumers > 0) await sleep(systemTimers, 10);
     await rig.close();
-  }, 30_000);
+  }, 240_000);
 });
