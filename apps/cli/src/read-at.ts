@@ -1,9 +1,9 @@
+import { durationMs } from './call-flags.js';
 import type { Tool } from './catalogue.js';
 import type { Cli } from './cli.js';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
-
-type Row = Readonly<Record<string, unknown>>;
+import { matching, named, type Row } from './read-at-filter.js';
 
 /** What fleet_state_at can show, by noun. */
 const KINDS: Readonly<Record<string, string>> = {
@@ -14,31 +14,55 @@ const KINDS: Readonly<Record<string, string>> = {
   network: 'networks',
   peer: 'peers',
   vip: 'virtual_ips',
+  firewall: 'firewall_rules',
 };
 
-const isRow = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value);
+const MOST = 5_000;
+const AGO = /^((?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+)(?: ago)?$/;
 
-/** A document with what it is about on top, as lists show it. */
-const flat = ({ id, document }: { readonly id: string; readonly document: Row }): Row => {
-  const inner = Object.values(document).filter((value) => isRow(value) && ('name' in value || 'status' in value));
-  return { id, ...document, ...(inner.length === 1 ? (inner[0] as Row) : {}) };
+/** A moment, or how long ago it was: 10m, 1h30m, 2d. */
+export const momentOf = (text: string, nowMs: number): string => {
+  const ago = AGO.exec(text)?.[1];
+  if (ago === undefined) return text;
+  const inHours = ago.replaceAll(/(\d+(?:\.\d+)?)d/g, (_all, days: string) => `${Number(days) * 24}h`);
+  return new Date(nowMs - durationMs(inHours, '--at')).toISOString();
 };
 
-/** `--at TIME` on a list or get: the documents of the fleet as it was at that time. */
-export const readAt = async (cli: Cli, tool: Tool | undefined, args: Row, time: string): Promise<Row> => {
+const refuse = (tool: Tool | undefined): CliError => {
+  const nouns = Object.keys(KINDS).join(', ');
+  const why = `the past is kept of ${nouns}: their list and get, cluster nodes, and why`;
+  const hint = 'drover fleet at TIME shows all of it; drover why SUBJECT tells what happened';
+  return new CliError(`${tool?.name ?? 'this'} takes no --at`, why, hint, 2);
+};
+
+/** `--at TIME`: lists and gets as they were at that time, made from the log, in the words of today's. */
+export const readAt = async (cli: Cli, tool: Tool | undefined, args: Row, text: string): Promise<Row> => {
+  const time = momentOf(text, performance.timeOrigin + performance.now());
   const [noun = '', verb = ''] = tool?.cli ?? [];
+  // The story as it could be told then.
+  if (tool?.name === 'explain' && args.to === undefined)
+    return callTool(cli.settings, 'explain', { ...args, to: time });
   const kind = KINDS[noun];
-  if (kind === undefined || !['list', 'get'].includes(verb)) {
-    const why = `the past is kept of ${Object.keys(KINDS).join(', ')}: their list and get`;
-    throw new CliError(`${tool?.name ?? 'this'} takes no --at`, why, 'drover why SUBJECT tells what happened', 2);
-  }
-  const data = await callTool(cli.settings, 'fleet_state_at', { time, kinds: [kind] });
-  const rows = (data[kind] as { readonly id: string; readonly document: Row }[]).map(flat);
+  const isNodes = noun === 'cluster' && verb === 'nodes';
+  if (kind === undefined || !(['list', 'get'].includes(verb) || isNodes)) throw refuse(tool);
+  const kinds = [...new Set([kind, 'networks', 'templates'])];
+  const data = await callTool(cli.settings, 'fleet_state_at', { time, kinds, views: true, limit: MOST });
+  const rows = (of: string) => ((data[of] ?? []) as readonly { readonly view: Row }[]).map(({ view }) => view);
   const asOf = { as_of: (data.as_of as Row).time };
-  if (verb === 'list') return { [kind]: rows, ...asOf };
+  const total = Number((data.counts as Row)[kind]);
+  if (total > MOST) cli.progress(`${total} ${kind} there were, the first ${MOST} are looked at`);
+  const others = { network_id: rows('networks'), node_template_id: rows('templates') };
+  if (verb === 'list') return { [kind]: matching(rows(kind), noun, args, others).map(plain), ...asOf };
+  const found = one(named(rows(kind), noun, args), noun, time, args);
+  return isNodes ? { nodes: found.nodes, ...asOf } : { [noun]: plain(found), ...asOf };
+};
+
+/** A cluster's nodes have a command of their own. */
+const plain = ({ nodes: _nodes, ...row }: Row): Row => row;
+
+const one = (found: readonly Row[], noun: string, time: string, args: Row): Row => {
+  if (found.length === 1) return found[0]!;
   const wanted = String(Object.values(args)[0] ?? '');
-  const found = rows.filter((row) => row.id === wanted || row.name === wanted || row.slug === wanted);
-  if (found.length === 1) return { [noun]: found[0], ...asOf };
   const why = found.length === 0 ? `at ${time} there was none` : `${found.length} bore that name; use an id`;
   throw new CliError(`${noun} ${wanted}`, why, `drover ${noun} list --at ${time}`, found.length === 0 ? 5 : 6);
 };

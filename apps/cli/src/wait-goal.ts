@@ -13,7 +13,12 @@ export interface Verdict {
 /** States without a way out, of every kind of thing: whoever waits for another state waits in vain. */
 const FINAL: ReadonlySet<string> = new Set([
   ...['terminated', 'forgotten', 'error', 'failed', 'decommissioned', 'removed', 'released', 'expired', 'revoked'],
-  ...['aborted', 'rejected', 'deleted', 'retired', 'orphaned'],
+  ...['aborted', 'rejected', 'deleted', 'retired', 'orphaned', 'succeeded', 'completed'],
+]);
+
+/** It is still told of, but is no more. */
+const GONE: ReadonlySet<string> = new Set([
+  ...['deleted', 'terminated', 'forgotten', 'removed', 'released', 'decommissioned', 'revoked', 'expired'],
 ]);
 
 interface Condition {
@@ -30,8 +35,7 @@ const conditionIs = (thing: Readonly<Record<string, unknown>>, type: string): st
 };
 
 const meets = (goal: Goal, thing: Readonly<Record<string, unknown>>, states: readonly unknown[]): boolean => {
-  if (goal.kind === 'deleted')
-    return states.some((state) => ['deleted', 'forgotten', 'removed', 'released'].includes(String(state)));
+  if (goal.kind === 'deleted') return states.some((state) => GONE.has(String(state)));
   if (goal.kind === 'condition') return conditionIs(thing, goal.type) === String(goal.holds);
   return states.includes(goal.state) || (goal.state === 'ready' && conditionIs(thing, 'Ready') === 'true');
 };

@@ -29,7 +29,9 @@ it('takes ready as the condition that everything has', () => {
 
 it('waits for what is gone', () => {
   expect(verdict({ kind: 'deleted' }, undefined).kind).toBe('met');
-  expect(verdict({ kind: 'deleted' }, { state: 'terminated' }).kind).toBe('waiting');
+  expect(verdict({ kind: 'deleted' }, { state: 'draining' }).kind).toBe('waiting');
+  // It is told of for good, and is no more.
+  expect(verdict({ kind: 'deleted' }, { state: 'terminated' }).kind).toBe('met');
   expect(verdict({ kind: 'deleted' }, { status: 'removed' }).kind).toBe('met');
 });
 

@@ -26,6 +26,7 @@ import {
   PROCESSING_VIEW,
   ProjectionsModule,
   RECENT_EVENTS,
+  PAST_VIEWS,
   REGISTERED_PROJECTIONS,
   SealsModule,
   TimeTravelModule,
@@ -69,6 +70,7 @@ import { ResourcesController } from './http/resources.controller.js';
 import { TRUSTED_PROXIES } from './http/sender.js';
 import { ToolsController } from './http/tools.controller.js';
 import { Metrics } from './metrics.js';
+import { pastViews } from './past-views.js';
 import { Readiness } from './readiness.js';
 import { VERSION } from './version.js';
 
@@ -120,6 +122,7 @@ const ports = (f: Foundation): Provider[] => [
   value(IDEMPOTENCY_LEDGER, f.ledger),
   value(RECENT_EVENTS, recentEvents(f)),
   value(PROCESSING_VIEW, f.processing),
+  value(PAST_VIEWS, pastViews),
   value(REGISTERED_PROJECTIONS, () => f.processing.registeredProjections()),
   value(PLATFORM_FACTS, platformFacts(f)),
   value(AUDIT_OFFICE, f.audit),

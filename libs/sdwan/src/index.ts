@@ -18,3 +18,5 @@ export type { PeerDoc } from './projections/peers.js';
 export type { VirtualIpDoc } from './projections/virtual-ips.js';
 export * from './tools/definitions.js';
 export * from './sdwan.module.js';
+export { ruleView } from './tools/firewall-tools.js';
+export { movesView, networkAtRest, peerAtRest, virtualIpView } from './tools/views.js';

@@ -2,11 +2,13 @@ import { existsSync, writeFileSync } from 'node:fs';
 import type { Cli } from '../cli.js';
 import { callTool } from '../client.js';
 import { CliError } from '../errors.js';
+import { near } from '../near.js';
 import { paint } from '../text.js';
 import { loadFiles } from './load.js';
 import { readLive, type Thing } from './live.js';
 import { plan, type FieldChange, type Step } from './plan.js';
 import { pruning, readRecord, recordFile, writeRecord, type ApplyRecord } from './record.js';
+import { foreign, otherOwners, refuseOwned, takeOver, type Foreign } from './owner.js';
 import { fleetSchema, type Kind } from './schema.js';
 
 export const APPLY_USAGE = `drover apply -f FILE [-f FILE…]     make the fleet as the files say; "-" is stdin
@@ -15,7 +17,9 @@ drover schema apply                 JSON Schema of a document, for editors and c
 
   --dry-run        as diff, but the exit code is 0
   --prune          also delete what an earlier apply made and the files no longer name; never anything else
-  --set NAME       which set of files this is (default "default"): each has a record of what it made
+  --owner NAME     which fleet these files are (default "default"): what its apply makes belongs to it, and is kept in a record
+                   (also: --set). What belongs to another fleet of this machine is refused by that one's name (exit code 6)
+  --take-over      take what the files name from the fleet that it belongs to, and what somebody made by hand, into this one
   --record FILE    where that record is (default: $XDG_STATE_HOME/drover/apply); keep it with the files when several people apply
 
 Documents are YAML, several in a file between --- lines: Network, Template, Node, Peer, FirewallRule, Grant. Fields that are left out stay as they
@@ -27,13 +31,15 @@ interface Flags {
   readonly prune: boolean;
   readonly dryRun: boolean;
   readonly schema: boolean;
+  readonly takeOver: boolean;
   readonly set: string;
   readonly record?: string;
 }
 
-const usage = (message: string, why: string): CliError => new CliError(message, why, 'drover apply --help', 2);
+const usage = (message: string, why: string, meant?: string): CliError =>
+  new CliError(message, why, 'drover apply --help', 2, undefined, meant);
 
-const SWITCHES = ['prune', 'dry-run', 'schema'];
+const SWITCHES = ['prune', 'dry-run', 'schema', 'take-over'];
 
 const flagsOf = (words: readonly string[]): Flags => {
   const files: string[] = [];
@@ -41,20 +47,27 @@ const flagsOf = (words: readonly string[]): Flags => {
   for (let i = 0; i < words.length; i++) {
     const [, name, inline] = /^--?([a-z-]+)(?:=(.*))?$/s.exec(words[i]!) ?? [];
     if (name !== undefined && SWITCHES.includes(name) && inline === undefined) values[name] = 'true';
-    else if (name !== undefined && ['f', 'file', 'set', 'record'].includes(name)) {
+    else if (name !== undefined && ['f', 'file', 'set', 'owner', 'record'].includes(name)) {
       const value = inline ?? words[++i];
       if (value === undefined || value === '')
         throw usage(`${words[i - 1]} needs a value`, 'the command line ends there');
       if (name === 'f' || name === 'file') files.push(value);
-      else values[name] = value;
-    } else throw usage(words[i]!, 'files are given with -f');
+      else values[name === 'owner' ? 'set' : name] = value;
+    } else {
+      const meant = near(words[i]!, OPTIONS);
+      const why = words[i]!.startsWith('-') ? `it has ${OPTIONS.join(', ')}` : 'files are given with -f';
+      throw usage(words[i]!, why, meant ?? (words[i]!.startsWith('-') ? undefined : `-f ${words[i]!}`));
+    }
   }
   const set = values.set ?? 'default';
-  if (!/^[\w.-]{1,60}$/.test(set)) throw usage(`--set ${set}`, 'it is a name of letters, digits, . _ -');
+  if (!/^[\w.-]{1,60}$/.test(set)) throw usage(`--owner ${set}`, 'it is a name of letters, digits, . _ -');
   if (files.length === 0 && values.schema === undefined) throw usage('which files?', '-f FILE is missing');
-  const shared = { prune: 'prune' in values, dryRun: 'dry-run' in values, schema: 'schema' in values };
+  const has = (name: string) => name in values;
+  const shared = { prune: has('prune'), dryRun: has('dry-run'), schema: has('schema'), takeOver: has('take-over') };
   return { files, set, ...shared, ...(values.record === undefined ? {} : { record: values.record }) };
 };
+
+const OPTIONS = ['-f', '--dry-run', '--prune', '--owner', '--take-over', '--record', '--schema'];
 
 const SIGN = { create: '+', update: '~', delete: '-' } as const;
 const COLOUR = { create: undefined, update: 'yellow', delete: 'red' } as const;
@@ -146,6 +159,12 @@ const checkSecrets = (steps: readonly Step[]): void => {
       );
 };
 
+const sayTaken = (cli: Cli, taken: readonly Foreign[], owner: string, isPreview: boolean): void => {
+  const what = isPreview ? 'would belong' : 'belongs';
+  for (const { wanted, by } of taken)
+    cli.progress(`${wanted.key} ${what} to ${owner}; until now ${by === undefined ? 'to no fleet' : `to ${by.owner}`}`);
+};
+
 const ALL: readonly Kind[] = ['Network', 'Template', 'Node', 'Peer', 'FirewallRule', 'Grant'];
 
 /** `drover apply` and `drover diff`; answers the exit code. */
@@ -165,11 +184,14 @@ export const runApply = async (
   const kinds = new Set<Kind>(flags.prune ? ALL : wanted.map(({ doc }) => doc.kind));
   const live = await readLive(cli, kinds);
   const keys = new Set(wanted.map(({ key }) => key));
+  const others = foreign(wanted, live, record, otherOwners(file, record));
+  if (!flags.takeOver) refuseOwned(others);
   const steps = [...plan(wanted, live), ...(flags.prune ? pruning(record, keys, live) : [])];
   checkSecrets(steps);
   const isPreview = verb === 'diff' || flags.dryRun;
+  if (flags.takeOver) sayTaken(cli, others, flags.set, isPreview);
   if (isPreview || cli.settings.json || steps.length === 0) await show(cli, steps);
   if (verb === 'diff') return steps.length === 0 ? 0 : 1;
-  if (!isPreview) await execute(cli, steps, record, file);
+  if (!isPreview) await execute(cli, steps, flags.takeOver ? takeOver(others, record, file) : record, file);
   return 0;
 };

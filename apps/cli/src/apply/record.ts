@@ -52,6 +52,15 @@ export const readRecord = (file: string, platform: string, set: string): ApplyRe
   return found.data;
 };
 
+/** undefined: something else lies there. */
+export const recordIn = (file: string): ApplyRecord | undefined => {
+  try {
+    return recordShape.safeParse(parsed(readFileSync(file, 'utf8'))).data;
+  } catch {
+    return undefined;
+  }
+};
+
 /** undefined is no record either. */
 const parsed = (text: string): unknown => {
   try {

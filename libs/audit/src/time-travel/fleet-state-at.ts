@@ -10,11 +10,19 @@ type Tool = typeof fleetStateAtTool;
 
 /** The projections that the processing host runs, asked for when all contexts have registered theirs. */
 export type RegisteredProjections = () => readonly Projection[];
+/** A document as the get of its kind shows it, made by its context; `count` tells how many other documents refer to it. */
+export type PastViews = Readonly<Record<FleetKind, (doc: never, past: PastNeighbours) => object>>;
+export interface PastNeighbours {
+  count(kind: FleetKind, column: string, value: string): number;
+}
+export const PAST_VIEWS = Symbol('PastViews');
+
 export const REGISTERED_PROJECTIONS = Symbol('RegisteredProjections');
 
 export interface FleetStateDeps {
   readonly store: Pick<EventStore, 'readAll' | 'readStream' | 'head'>;
   readonly projections: RegisteredProjections;
+  readonly views: PastViews;
   readonly cursors: CursorCodec;
   readonly clock: Pick<Clock, 'wallMs'>;
 }
@@ -33,10 +41,19 @@ export const fleetStateAt = (deps: FleetStateDeps): ToolHandler<Tool['input'], T
     const { until, time } = await untilOf(deps, input, call);
     const state = await fleet.at(call.accountId, until);
     const wanted = input.kinds ?? fleetKinds;
-    const all = wanted.flatMap((kind): [FleetKind, Thing[]][] => {
+    const docsOf = (kind: FleetKind) => {
       const projection = byName.get(FLEET_KINDS[kind]);
+      const entries = projection === undefined ? [] : state.models.entries(projection);
+      return { projection, entries };
+    };
+    const count: PastNeighbours['count'] = (kind, column, value) =>
+      docsOf(kind).entries.filter(([, doc]) => (doc as Record<string, unknown>)[column] === value).length;
+    const viewed = (kind: FleetKind, doc: object) =>
+      input.views ? { view: { ...deps.views[kind](doc as never, { count }) } } : {};
+    const all = wanted.flatMap((kind): [FleetKind, Thing[]][] => {
+      const { projection, entries } = docsOf(kind);
       if (projection === undefined) return [];
-      return [[kind, state.models.entries(projection).map(([key, doc]) => thingOf(projection, key, doc))]];
+      return [[kind, entries.map(([key, doc]) => ({ ...thingOf(projection, key, doc), ...viewed(kind, doc) }))]];
     });
     return {
       as_of: {

@@ -10,6 +10,7 @@ export const FLEET_KINDS = {
   networks: 'sdwan_networks',
   peers: 'sdwan_peers',
   virtual_ips: 'sdwan_virtual_ips',
+  firewall_rules: 'sdwan_firewall_rules',
 } as const;
 export type FleetKind = keyof typeof FLEET_KINDS;
 export const fleetKinds = Object.keys(FLEET_KINDS) as FleetKind[];
@@ -17,6 +18,10 @@ export const fleetKinds = Object.keys(FLEET_KINDS) as FleetKind[];
 const thing = z.looseObject({
   id: z.string(),
   document: z.record(z.string(), z.unknown()).describe('As the read model kept it'),
+  view: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe('As its get would have shown it, without what only live parts know'),
 });
 const things = z.array(thing).optional();
 
@@ -25,14 +30,15 @@ export const fleetStateAtTool = defineTool({
   group: 'events',
   summary: 'The fleet as it was at a time',
   description:
-    'Templates, nodes, instances, clusters, networks, peers and virtual IPs of the account as they were: rebuilt from the event ' +
+    'Templates, nodes, instances, clusters, networks, peers, virtual IPs and firewall rules of the account as they were: rebuilt from the event ' +
     'log with the same folds that keep the read models, up to the last event recorded by then. time is ISO 8601 with a zone and ' +
     'not in the future; at is a position from an earlier answer instead; with neither it is now. Before the first event all ' +
-    'lists are empty. counts has the full numbers when limit cut a list.',
+    'lists are empty. With views each thing also comes as its get would have shown it. counts has the full numbers when limit cut a list.',
   input: z.object({
     time: z.string().max(60).optional().describe('e.g. 2026-11-20T10:00:00Z'),
     at: z.string().max(200).optional().describe('A position from an earlier answer, instead of a time'),
     kinds: z.array(z.enum(fleetKinds)).min(1).optional().describe('Only these; all by default'),
+    views: z.boolean().default(false).describe('Each thing also as its get would have shown it'),
     limit: z.number().int().min(1).max(5_000).default(500).describe('At most so many of each kind'),
   }),
   output: z.object({
@@ -50,6 +56,7 @@ export const fleetStateAtTool = defineTool({
     networks: things,
     peers: things,
     virtual_ips: things,
+    firewall_rules: things,
   }),
   permission: 'system.events.read',
   danger: 'read',

@@ -6,7 +6,13 @@ import { READ_MODELS, type ReadModels } from '#processing';
 import { PROCESSING_VIEW, type ProcessingView } from '../tools/platform.js';
 import { explainTool } from './explain/definition.js';
 import { explain } from './explain/explain.js';
-import { fleetStateAt, REGISTERED_PROJECTIONS, type RegisteredProjections } from './fleet-state-at.js';
+import {
+  fleetStateAt,
+  PAST_VIEWS,
+  REGISTERED_PROJECTIONS,
+  type PastViews,
+  type RegisteredProjections,
+} from './fleet-state-at.js';
 import { fleetStateAtTool } from './fleet-state-definition.js';
 import { whatIfTool } from './what-if/definition.js';
 import { FORKS, type Forks } from './what-if/port.js';
@@ -22,6 +28,7 @@ export class TimeTravelModule implements OnModuleInit {
     @Inject(CURSOR_CODEC) private readonly cursors: CursorCodec,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(REGISTERED_PROJECTIONS) private readonly projections: RegisteredProjections,
+    @Inject(PAST_VIEWS) private readonly views: PastViews,
     @Inject(READ_MODELS) private readonly models: ReadModels,
     @Inject(PROCESSING_VIEW) private readonly processing: ProcessingView,
     @Inject(FORKS) private readonly forks: Forks,
@@ -29,8 +36,8 @@ export class TimeTravelModule implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    const { store, projections, cursors, clock } = this;
-    this.tools.add(fleetStateAtTool, fleetStateAt({ store, projections, cursors, clock }));
+    const { store, projections, views, cursors, clock } = this;
+    this.tools.add(fleetStateAtTool, fleetStateAt({ store, projections, views, cursors, clock }));
     const managers = () => this.processing.processManagers();
     this.tools.add(explainTool, explain({ store, models: this.models, projections, managers, clock }));
     this.tools.add(whatIfTool, whatIf(this.forks, this.registry, cursors));

@@ -1,0 +1,25 @@
+/** What differs between two runs, by what it is and in the order in which it appears: `<node-1>`, `<time>`. */
+export const stable = (text: string): string => {
+  const seen = new Map<string, string>();
+  const counts = new Map<string, number>();
+  const numbered = (kind: string, found: string): string => {
+    const known = seen.get(found);
+    if (known !== undefined) return known;
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    const name = `<${kind}-${counts.get(kind)}>`;
+    seen.set(found, name);
+    return name;
+  };
+  const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
+  return (
+    text
+      .replaceAll(new RegExp(`([a-z_]+)-${UUID}`, 'g'), (found, kind: string) => numbered(kind, found))
+      .replaceAll(new RegExp(UUID, 'g'), (found) => numbered('uuid', found))
+      .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '<time>')
+      .replaceAll(/\bfd[0-9a-f]{2}(:[0-9a-f]*)+/g, '<address>')
+      .replaceAll(/("?(?:outage_estimate_ms|acks_ms)"?:? *)\d+/g, '$1<ms>')
+      // Columns are as wide as what is in them.
+      .replaceAll(/(\S) {2,}/g, '$1  ')
+      .replaceAll(/ +$/gm, '')
+  );
+};
