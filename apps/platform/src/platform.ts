@@ -60,6 +60,7 @@ const start = async (options: PlatformOptions, closing: Closing): Promise<Runnin
   const storeMetrics = new StoreMetrics(systemClock);
   const traces = await openTraces(config, closing);
   const metered = storeMetrics.meter(bare.store);
+  traces?.beginAt(await metered.head());
   const opened = { ...bare, store: traces?.watch(metered) ?? metered };
   const foundation = await openFoundation({ config, log, opened, closing, traces });
   const { processing, gateway } = foundation;

@@ -4,8 +4,8 @@ import type { SpanSink } from './span.js';
 const EXPORT_MS = 5_000;
 
 /**
- * Spans to an OTLP/HTTP collector, by the official SDK, which is loaded here and only when it is configured (it takes 30 ms
- * and 8 MiB). Headers, compression and timeouts are the exporter's own settings (OTEL_EXPORTER_OTLP_HEADERS, …).
+ * Spans to an OTLP/HTTP collector, by the official SDK, which is loaded here and only when it is configured (what it costs is measured:
+ * docs/runbooks/telemetry.md). Headers, compression and timeouts are the exporter's own settings (OTEL_EXPORTER_OTLP_HEADERS, …).
  */
 export const otlpSink = async (endpoint: string, serviceName: string, version: string): Promise<SpanSink> => {
   const [api, sdk, { OTLPTraceExporter }, { resourceFromAttributes }] = await Promise.all([

@@ -21,6 +21,7 @@ const MAX_CAUSES = 20;
 
 /** From the fold of an event to the agents that it concerns, and back: what was sent, and what they have applied. */
 export class Pushes {
+  private from = 0n;
   private readonly waiting = new Map<string, Cause[]>();
   /** By instance and section. */
   private readonly sent = new Map<string, Sent>();
@@ -30,8 +31,14 @@ export class Pushes {
     private readonly clock: Pick<Clock, 'wallMs'>,
   ) {}
 
+  /** What is folded up to there, at the start, is no push of today. */
+  beginAt(head: bigint): void {
+    this.from = head;
+  }
+
   /** An event may change what these instances should have. */
   folded({ meta, stream, position }: RecordedEvent, instanceIds: Iterable<string>): void {
+    if (position <= this.from) return;
     const cause: Cause = {
       traceId: traceIdOf(meta.correlationId),
       parentId: appendSpanId(meta.commandId, stream),

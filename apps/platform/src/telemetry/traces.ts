@@ -20,12 +20,21 @@ const MAX_PROJECTED = 50;
 /** Follows a tool call through append, projections and push to the agents' receipts. */
 export class Traces {
   readonly pushes: Pushes;
+  private from = 0n;
+  /** As far as each projection has been told: one that is built anew passes the same events again. */
+  private readonly told = new Map<string, bigint>();
 
   constructor(
     private readonly sink: SpanSink,
     private readonly clock: Times,
   ) {
     this.pushes = new Pushes(sink, clock);
+  }
+
+  /** The log's end as this process begins: what came before was told by who appended it, and is nobody's wait now. */
+  beginAt(head: bigint): void {
+    this.from = head;
+    this.pushes.beginAt(head);
   }
 
   /** `correlationId` is empty where a call was refused before it had one. */
@@ -54,7 +63,10 @@ export class Traces {
     const startMs = this.clock.wallMs();
     return (events) => {
       const endMs = this.clock.wallMs();
-      for (const { meta, stream, position } of events.slice(-MAX_PROJECTED)) {
+      const before = this.told.get(projection) ?? this.from;
+      const fresh = events.filter(({ position }) => position > before);
+      if (fresh.length > 0) this.told.set(projection, fresh.at(-1)!.position);
+      for (const { meta, stream, position } of fresh.slice(-MAX_PROJECTED)) {
         this.sink.span({
           traceId: traceIdOf(meta.correlationId),
           spanId: stepSpanId('projection', projection, String(position)),
