@@ -88,12 +88,14 @@ const context: Own = async (command) => {
   const { runContext } = await import('./contexts/command.js');
   const { fetchTools } = await import('./client.js');
   const check = (url: string, token: string) => fetchTools({ url, token, json: false });
-  const words = command.words[0] === 'login' ? command.words : command.words.slice(1);
+  const words = /^log(in|out)$/.test(command.words[0]!) ? command.words : command.words.slice(1);
+  const end: ContextCommand['end'] = async (url, token) => (await import('./client.js')).endToken({ url, token });
   const obtain: ContextCommand['obtain'] = async (url, how) => {
+    if (how.device) return (await import('./login/device.js')).deviceLogin({ url, progress });
     const { browserLogin } = await import('./login/login.js');
     return browserLogin({ url, ...how, env: command.env, stdin: process.stdin, progress });
   };
-  return runContext({ ...command, words, stdin: process.stdin, out: output.out, check, obtain });
+  return runContext({ ...command, words, stdin: process.stdin, out: output.out, check, end, obtain });
 };
 
 const wait: Own = async (command) => {
@@ -172,6 +174,7 @@ export const OWN: Readonly<Record<string, Own>> = {
   vpn,
   context,
   login: context,
+  logout: context,
   wait,
   doctor,
   support,

@@ -85,5 +85,9 @@ export const callTool = async (settings: Settings, name: string, args: Readonly<
 export const postPublic = (url: string, path: string, body: Readonly<Record<string, unknown>>) =>
   request({ url }, `/api/v1/${path}`, { method: 'POST', body: JSON.stringify(body) });
 
+/** Ends the token that is shown. */
+export const endToken = (settings: Required<Whom>) =>
+  request(settings, '/api/v1/logout', { method: 'POST', body: '{}' });
+
 export const fetchTools = async (settings: Settings): Promise<readonly unknown[]> =>
   (await request(settings, '/api/v1/tools', { method: 'GET' })).tools as readonly unknown[];

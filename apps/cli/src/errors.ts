@@ -40,3 +40,9 @@ export class CliError extends Error {
     super(message);
   }
 }
+
+/** What the platform calls its refusal; undefined for what is none. */
+export const refusedAs = (error: unknown): string | undefined => {
+  const refused = error instanceof CliError ? error.error : undefined;
+  return typeof refused === 'object' && refused !== null && 'code' in refused ? String(refused.code) : undefined;
+};

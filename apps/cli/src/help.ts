@@ -20,11 +20,11 @@ export const USAGE = `drover: operate a Drover platform
   drover schema [NOUN [VERB]]      JSON Schemas of commands and fleet files, for editors and programs (see schema --help)
   drover what-if TOOL [ARGUMENTS]  what a call would do; also drover what-if NOUN VERB …
   drover fleet at TIME             the fleet as it was
-  drover vpn join URL              bring this machine into a network (also: vpn refresh, list, revoke; see vpn --help)
+  drover vpn join                  bring this machine into a network (also: vpn refresh, list, revoke; see vpn --help)
   drover doctor [--fix]            checks what a command needs, from this machine to the platform's parts
   drover support [--out FILE]      one file for whoever helps, without secrets
   drover docs [NAME]               runbooks, tutorials and reference, offline
-  drover context | login           several platforms (see context --help)
+  drover context | login | logout  several platforms (see context --help)
   drover completion bash|zsh|fish  for the shell
   drover mcp                       an MCP server on stdin and stdout for an assistant (see mcp --help)
   drover lab ARGUMENTS             the lab on this machine

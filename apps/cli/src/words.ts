@@ -14,7 +14,7 @@ export const COMMANDS = [
     'what-if',
     'doctor',
   ],
-  ...['support', 'docs', 'context', 'login', 'completion', 'mcp', 'lab', 'schema', 'version', 'help'],
+  ...['support', 'docs', 'context', 'login', 'logout', 'completion', 'mcp', 'lab', 'schema', 'version', 'help'],
 ];
 
 /** Verbs that the CLI adds to a noun of the registry. */

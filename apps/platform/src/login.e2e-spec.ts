@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { BROWSER, signIn, startOidcProvider } from '../../../test/doubles/oidc/start.js';
+import { BROWSER, enterCode, signIn, startOidcProvider } from '../../../test/doubles/oidc/start.js';
 import { compiledCopy } from './testing/compiled-copy.js';
 import { startTestPlatform, type TestPlatform } from './testing/test-platform.js';
 
@@ -132,6 +132,43 @@ it('takes the address that a browser elsewhere ended at', async () => {
   };
   const done = await cli('ssh', ['login', 'far', '--url', drover.url, '--no-browser'], typed);
   expect(done).toMatchObject({ code: 0, out: expect.stringContaining('far is http') });
+}, 60_000);
+
+it('lets somebody in on a machine without a browser, by a code that they enter on another', async () => {
+  let entered = false;
+  const enter = (told: string) => {
+    const url = /or open (http\S+),/.exec(told)?.[1];
+    if (url === undefined || entered) return undefined;
+    entered = true;
+    enterCode(url, 'maria');
+    return '';
+  };
+  const done = await cli('device', ['login', '--url', drover.url, '--device'], enter);
+  expect(done).toMatchObject({ code: 0, out: expect.stringContaining('logged in as oidc:maria, operator of default') });
+  expect(done.err).toMatch(/and enter the code [A-Z0-9-]{4,}/);
+  expect((await drover.rest('system_list_nodes', {}, contextOf('device').token)).status).toBe(200);
+  expect(await post('device/finish', { login: 'x', code_verifier: 'v'.repeat(43) })).toMatchObject({
+    status: 400,
+    error: { code: 'login_unknown' },
+  });
+}, 60_000);
+
+it('ends the token on the platform when somebody logs out, and no other, and not one without an end', async () => {
+  expect((await login('maria')).code).toBe(0);
+  const [here, there] = [contextOf('maria').token, contextOf('device').token];
+  const out = await cli('maria', ['logout']);
+  expect(out).toMatchObject({ code: 0, out: expect.stringContaining('its token opens nothing any more') });
+  expect(JSON.stringify(contextOf('maria'))).not.toContain('token');
+  const opens = async (token: string) => (await drover.rest('system_list_nodes', {}, token)).status;
+  expect([await opens(here), await opens(there)]).toEqual([401, 200]);
+  const [ended] = (await events('system.operator.token_revoked')).slice(-1);
+  expect(ended?.payload).toMatchObject({ because: 'logged_out' });
+  const first = await fetch(`${drover.url}/api/v1/logout`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${drover.token}` },
+  });
+  expect([first.status, await opens(drover.token)]).toEqual([409, 200]);
+  expect((await login('maria')).code).toBe(0);
 }, 60_000);
 
 it('takes a role away with the next login, and the sessions that had it', async () => {

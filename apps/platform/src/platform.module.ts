@@ -63,7 +63,7 @@ import type { Foundation } from './foundation.js';
 import { AuthGuard } from './http/auth.guard.js';
 import { EventsController } from './http/events.controller.js';
 import { HealthController } from './http/health.controller.js';
-import { LoginController } from './http/login.controller.js';
+import { LoginController, LogoutController } from './http/login.controller.js';
 import { McpController } from './http/mcp.controller.js';
 import { RefusalFilter } from './http/refusal.filter.js';
 import { ResourcesController } from './http/resources.controller.js';
@@ -190,6 +190,7 @@ export class PlatformModule {
         EventsController,
         HealthController,
         LoginController,
+        LogoutController,
       ],
       providers: [
         ...shared,

@@ -30,11 +30,22 @@ for (let step = 0; step < 20; step++) {
   }
   const page = await response.text();
   const action = /<form[^>]*action="([^"]+)"/.exec(page)?.[1];
-  const prompt = /name="prompt" value="(\w+)"/.exec(page)?.[1];
-  if (action === undefined || prompt === undefined) throw new Error(`no form at ${url}: ${page.slice(0, 500)}`);
+  // A device login ends at the provider.
+  if (action === undefined && /Sign-in Success/.test(page)) process.exit(0);
+  if (action === undefined) throw new Error(`no form at ${url}: ${page.slice(0, 500)}`);
+  const inputs = [...page.matchAll(/<input[^>]*name="(\w+)"[^>]*value="([^"]*)"/g)].map(([, name, value]) => [
+    name,
+    value,
+  ]);
+  const fields = {
+    ...Object.fromEntries(inputs),
+    ...(page.includes('op.deviceConfirmForm') ? { confirm: 'yes' } : {}),
+  };
+  if (/op.deviceInputForm/.test(page) && fields.user_code === undefined) throw new Error(`no code at ${url}`);
+  const { prompt } = fields;
   const person = { login: process.env.OIDC_PERSON, password: 'any' };
   url = new URL(action, url).href;
-  response = await open(url, { prompt, ...(prompt === 'login' ? person : {}) });
+  response = await open(url, { ...fields, ...(prompt === 'login' ? person : {}) });
 }
 if (process.env.OIDC_STOP === '1') process.stdout.write(`${url}\n`);
 else await fetch(url);

@@ -8,10 +8,10 @@ const script = (name: string): string => fileURLToPath(new URL(`./${name}.mjs`, 
 export type People = Readonly<Record<string, { readonly groups: readonly string[] }>>;
 
 /** A real provider in a process of its own. */
-export const startOidcProvider = async (people: People) => {
+export const startOidcProvider = async (people: People, env: Readonly<Record<string, string>> = {}) => {
   const child = spawn(process.execPath, [script('provider'), JSON.stringify(people)], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, NODE_NO_WARNINGS: '1' },
+    env: { PATH: process.env.PATH, NODE_NO_WARNINGS: '1', ...env },
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   // It warns of what is right for a test: keys and accounts in memory.
@@ -32,6 +32,15 @@ export const startOidcProvider = async (people: People) => {
 
 /** A program for BROWSER, which signs in as the person of OIDC_PERSON. */
 export const BROWSER = script('browser');
+
+/** Enters a device's code, in a browser of the person's own. */
+export const enterCode = (url: string, person: string): void => {
+  const done = spawnSync(process.execPath, [BROWSER, url], {
+    env: { PATH: process.env.PATH, OIDC_PERSON: person },
+    encoding: 'utf8',
+  });
+  if (done.status !== 0) throw new Error(`nobody could enter the code: ${done.stderr}`);
+};
 
 /** Signs in and answers where the provider would send the browser, which is not opened. */
 export const signIn = (url: string, person: string): URL => {

@@ -4,6 +4,7 @@ import { table } from '../output.js';
 import type { LoggedIn } from '../login/login.js';
 import { loginOptions, type LoginOptions } from './login-options.js';
 import { findContext, readContexts, writeContexts } from './file.js';
+import { runLogout } from './logout.js';
 
 export const CONTEXT_USAGE = `drover context list                       the platforms that this user knows
 drover context use NAME                   from now on this one is meant
@@ -11,7 +12,9 @@ drover context add NAME --url URL         keep one; with --token-stdin its token
 drover context remove NAME                forget one, and its token
 drover login [NAME] [--url URL]           log in with a browser at the platform's identity provider, and use that platform
                                           (--no-browser over SSH; --callback-port N where the provider knows only one port)
+drover login [NAME] [--url URL] --device   the same on a machine without a browser: shows a code to enter on another one
 drover login [NAME] --url URL --token-stdin   the same with a token, once the platform has accepted it
+drover logout [NAME | --all]              end the token on the platform, and forget it here
 
 They are kept in $XDG_CONFIG_HOME/drover/contexts.json (0600). --context NAME or DROVER_CONTEXT chooses for one command. --url, DROVER_URL
 and DROVER_DATA_DIR win over the current context.`;
@@ -27,7 +30,9 @@ export interface ContextCommand {
   /** Whether the platform takes the token: answers nothing, or throws. */
   readonly check: (url: string, token: string) => Promise<unknown>;
   /** A token for who logs in with a browser. */
-  readonly obtain: (url: string, how: Pick<LoginOptions, 'browser' | 'port'>) => Promise<LoggedIn>;
+  /** Ends the token on the platform, or throws. */
+  readonly end: (url: string, token: string) => Promise<unknown>;
+  readonly obtain: (url: string, how: Pick<LoginOptions, 'browser' | 'device' | 'port'>) => Promise<LoggedIn>;
 }
 
 const usage = (message: string, why: string): CliError => new CliError(message, why, 'drover context --help', 2);
@@ -113,6 +118,7 @@ const add = async (command: ContextCommand, verb: 'add' | 'login', words: readon
   });
   if (who !== undefined)
     out(`logged in as ${who.operator.name}, ${who.role} of ${who.account.name}, until ${who.expires_at}`);
+  if ((who?.ended_sessions ?? 0) > 0) out(`${who!.ended_sessions} older sessions of yours ended: there were too many`);
   out(`${name} is ${one.url}${isCurrent ? ', and current' : ''}; kept in ${file}`);
 };
 
@@ -128,6 +134,7 @@ const remove = ({ env, out }: ContextCommand, name: string): void => {
 export const runContext = async (command: ContextCommand): Promise<number> => {
   const [verb, ...rest] = command.words;
   if (command.help || verb === undefined) return (command.out(CONTEXT_USAGE), command.help ? 0 : 2);
+  if (verb === 'logout') return runLogout(command, rest);
   if (verb === 'list') list(command);
   else if (verb === 'add' || verb === 'login') await add(command, verb, rest);
   else if (verb === 'use' || verb === 'remove') {

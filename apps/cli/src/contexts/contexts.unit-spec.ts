@@ -23,6 +23,7 @@ const context = async (line: string, { token = '', ...over }: Partial<ContextCom
     stdin: Readable.from([token]) as unknown as ContextCommand['stdin'],
     out: (text) => void said.push(text),
     check: async () => undefined,
+    end: async () => undefined,
     obtain: async () => {
       throw new Error('no browser here');
     },
@@ -64,8 +65,8 @@ it('keeps what a login with a browser gave, and logs in again where it was', asy
   await context('login --no-browser --callback-port 8400', { obtain });
   expect(settings()).toMatchObject({ url: 'https://prod.test', token: 't2', context: 'prod' });
   expect(asked).toEqual([
-    ['https://prod.test', { browser: true, port: 0 }],
-    ['https://prod.test', { browser: false, port: 8_400 }],
+    ['https://prod.test', { browser: true, device: false, port: 0 }],
+    ['https://prod.test', { browser: false, device: false, port: 8_400 }],
   ]);
 });
 
@@ -96,6 +97,41 @@ it('changes the current one and forgets', async () => {
   await context('remove lab');
   expect(() => settings({ context: 'lab' })).toThrow(expect.objectContaining({ exitCode: 2 }));
   await expect(context('use prdo')).rejects.toMatchObject({ exitCode: 2, meant: 'prod' });
+});
+
+it('logs out at the platform first, and forgets the token there is no more use for', async () => {
+  await context('login prod --url https://prod.test --token-stdin', { token: 'p' });
+  await context('login lab --url http://lab.test --token-stdin', { token: 'l' });
+  await context('login off --url http://off.test --token-stdin', { token: 'o' });
+  const ended: string[] = [];
+  const end = async (url: string, token: string) => {
+    if (url.includes('off')) throw new CliError('the platform at http://off.test does not answer', 'no', undefined, 3);
+    ended.push(`${url} ${token}`);
+  };
+  await context('use lab');
+  expect((await context('logout', { end })).text).toBe('lab: logged out: its token opens nothing any more');
+  expect(ended).toEqual(['http://lab.test l']);
+  expect(() => settings()).toThrow(expect.objectContaining({ exitCode: 4 }));
+  await expect(context('logout off', { end })).rejects.toMatchObject({ exitCode: 3 });
+  const all = await context('logout --all', { end });
+  expect(all).toMatchObject({ code: 3, text: expect.stringContaining('off: not logged out') });
+  expect(ended).toEqual(['http://lab.test l', 'https://prod.test p']);
+  expect(settings({ context: 'off' })).toMatchObject({ token: 'o' });
+  expect(() => settings({ context: 'prod' })).toThrow(expect.objectContaining({ exitCode: 4 }));
+  await expect(context('logout prod lab', { end })).rejects.toMatchObject({ exitCode: 2 });
+  await expect(context('logout --al', { end })).rejects.toMatchObject({ exitCode: 2 });
+});
+
+it.each([
+  ['invalid_token', 'its token had ended already'],
+  ['token_has_no_end', 'goes on there'],
+])('forgets a token that the platform calls %s', async (code, told) => {
+  await context('login a --url http://a.test --token-stdin', { token: 't' });
+  const end = async () => {
+    throw new CliError('no', code, undefined, 4, { code, message: 'no' } as never);
+  };
+  expect((await context('logout', { end })).text).toContain(told);
+  expect(() => settings()).toThrow(expect.objectContaining({ exitCode: 4 }));
 });
 
 it('keeps nothing when the platform does not accept the token', async () => {

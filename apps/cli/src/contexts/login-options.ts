@@ -4,6 +4,8 @@ export interface LoginOptions {
   /** From stdin; otherwise somebody logs in with a browser. */
   readonly fromStdin: boolean;
   readonly browser: boolean;
+  /** The browser is on another machine, and a code is entered there. */
+  readonly device: boolean;
   readonly port: number;
   /** What is no option. */
   readonly rest: readonly string[];
@@ -17,13 +19,14 @@ const portOf = (text: string | undefined): number => {
 
 export const loginOptions = (words: readonly string[]): LoginOptions => {
   const rest: string[] = [];
-  let [fromStdin, browser, port] = [false, true, 0];
+  let [fromStdin, browser, device, port] = [false, true, false, 0];
   for (let i = 0; i < words.length; i++) {
     const [word, inline] = words[i]!.split(/=(.*)/s);
     if (word === '--token-stdin') fromStdin = true;
     else if (word === '--no-browser') browser = false;
+    else if (word === '--device') device = true;
     else if (word === '--callback-port') port = portOf(inline ?? words[++i]);
     else rest.push(words[i]!);
   }
-  return { fromStdin, browser, port, rest };
+  return { fromStdin, browser, device, port, rest };
 };

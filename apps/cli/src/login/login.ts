@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { postPublic } from '../client.js';
-import { CliError } from '../errors.js';
+import { CliError, refusedAs } from '../errors.js';
+import { pause } from '../pause.js';
 import { openBrowser } from './browser.js';
 import { Callback, cameBack, type Came } from './callback.js';
 
@@ -22,6 +23,7 @@ export interface LoggedIn {
   readonly operator: { readonly name: string };
   readonly account: { readonly name: string };
   readonly role: string;
+  readonly ended_sessions?: number;
 }
 
 interface Started {
@@ -66,7 +68,7 @@ const patiently = async <T>(answer: Promise<T>): Promise<T> => {
 };
 
 /** A platform says where to go, and not what else of this machine is opened. */
-const pageAt = (text: unknown): string => {
+export const pageAt = (text: unknown): string => {
   const url = URL.parse(String(text));
   if (url !== null && /^https?:$/.test(url.protocol)) return url.href;
   throw new CliError(
@@ -75,6 +77,18 @@ const pageAt = (text: unknown): string => {
     'check --url',
     3,
   );
+};
+
+/** Where many log in at once one may be sent away, and is not used up. */
+const finished = async (url: string, finish: Readonly<Record<string, unknown>>) => {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await postPublic(url, 'login/oidc/finish', finish);
+    } catch (error) {
+      if (refusedAs(error) !== 'too_many_attempts' || tries >= 30) throw error;
+      await pause(1_000, new AbortController().signal);
+    }
+  }
 };
 
 /** Authorization code with PKCE; the verifier stays in this process. */
@@ -98,7 +112,7 @@ export const browserLogin = async (login: BrowserLogin): Promise<LoggedIn> => {
     );
     const came = await patiently(login.browser ? answer : Promise.race([answer, typedIn(login, state, over.signal)]));
     const finish = { ...came, login: started.login, code_verifier: verifier };
-    return (await postPublic(login.url, 'login/oidc/finish', finish)) as unknown as LoggedIn;
+    return (await finished(login.url, finish)) as unknown as LoggedIn;
   } finally {
     // Whoever waits for a line would keep this program from ending.
     over.abort();

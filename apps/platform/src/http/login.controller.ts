@@ -1,19 +1,39 @@
 import { Body, Controller, HttpCode, Inject, Post, Req } from '@nestjs/common';
 import type { Request } from 'express';
-import { refusal, RefusedError } from '#kernel';
+import { CLOCK, IDS, refusal, RefusedError, type Clock, type Ids } from '#kernel';
+import { TRANSACTOR, type Transactor } from '#processing';
 import {
   deviceFinishBody,
   deviceStartBody,
   finishBody,
+  logOut,
   OIDC_LOGIN,
   parseLoginRequest,
   startBody,
   type OidcLogin,
+  type Principal,
   type TrustedProxies,
 } from '#access';
 import type { Envelope } from '#tools';
-import { Public } from './principal.js';
+import { CallerPrincipal, Public } from './principal.js';
 import { senderOf, TRUSTED_PROXIES } from './sender.js';
+
+/** How a token ends by itself: whoever shows it wants it to. */
+@Controller('api/v1/logout')
+export class LogoutController {
+  constructor(
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(IDS) private readonly ids: Ids,
+  ) {}
+
+  @Post()
+  @HttpCode(200)
+  async logOut(@CallerPrincipal() principal: Principal): Promise<Envelope> {
+    const token_id = await logOut(this.transactor, principal, { id: this.ids.uuid(), nowMs: this.clock.wallMs() });
+    return { success: true, data: { token_id } };
+  }
+}
 
 /** How people get a token: two calls, with the identity provider's pages in between. */
 @Controller('api/v1/login/oidc')

@@ -1,6 +1,7 @@
-import { isoTime, RefusedError, type OperatorId, type Random } from '#kernel';
+import { isoTime, refusal, RefusedError, type AccountId, type OperatorId, type Random } from '#kernel';
 import type { CommandContext, Transactor } from '#processing';
 import { operatorDecider } from '../domain/operator/operator.js';
+import type { Principal } from '../ports.js';
 import { mintOperatorToken, type MintedToken } from '../tokens/operator-token.js';
 
 /** Makes a further token for an operator. The plaintext is in the answer and nowhere else. Refuses with RefusedError. */
@@ -45,4 +46,26 @@ export const revokeOperatorToken = async (
   const command = { type: 'revoke_token', tokenId: input.tokenId } as const;
   const done = await transactor.transact(input.operatorId, operatorDecider, command, context);
   if (done.kind === 'refused') throw new RefusedError(done.refusal);
+};
+
+/** Ends the very token that was shown; answers its id. Refuses with RefusedError. */
+export const logOut = async (
+  transactor: Transactor,
+  { operatorId, accountId, tokenId, expiresAtMs }: Principal,
+  { id, nowMs }: { readonly id: string; readonly nowMs: number },
+): Promise<string> => {
+  // The platform's first token: who ends it by leaving has locked everybody out.
+  if (tokenId === undefined || expiresAtMs === undefined)
+    throw new RefusedError(
+      refusal(409, 'token_has_no_end', 'this token is no session: it has no end', {
+        hint: 'drover context remove forgets it here; drover token revoke ends it, as somebody else',
+      }),
+    );
+  const command = { type: 'revoke_token', tokenId, because: 'logged_out' } as const;
+  const done = await transactor.transact(operatorId, operatorDecider, command, {
+    ...{ commandId: id, correlationId: id, causationId: id, nowMs, accountId: accountId as AccountId },
+    actor: { kind: 'operator', id: operatorId as OperatorId },
+  });
+  if (done.kind === 'refused') throw new RefusedError(done.refusal);
+  return tokenId;
 };

@@ -359,6 +359,75 @@ describe('a login is refused', () => {
   });
 });
 
+describe('a login with a code that is entered elsewhere', () => {
+  const CODES = {
+    device_code: 'dc',
+    user_code: 'ABCD-EFGH',
+    verification_uri: 'https://id.test/device',
+    expires_in: 600,
+  };
+  const beginDevice = async (world: World) => {
+    provider.metadata = { device_authorization_endpoint: `${provider.issuer}/token` };
+    provider.answer = async () => ({ body: CODES });
+    const started = await world.login.startDevice({ code_challenge: CHALLENGE });
+    const nonce = provider.tokenRequests.at(-1)?.form.get('nonce') ?? '';
+    const claims = { iss: provider.issuer, aud: 'drover', sub: 'sub-1', groups: ['chiefs'], iat: S, exp: S + 300 };
+    const poll = () => world.login.finishDevice({ login: started.login, code_verifier: VERIFIER }, SENDER);
+    return { started, nonce, claims, poll };
+  };
+  const says = (error: string) => {
+    provider.answer = async () => ({ status: 400, body: { error } });
+  };
+
+  it('is pending until somebody enters it, and lets them in once', async () => {
+    const world = await setUp();
+    const { started, claims, nonce, poll } = await beginDevice(world);
+    expect(started).toMatchObject({ user_code: 'ABCD-EFGH', interval: 5, verification_uri: 'https://id.test/device' });
+    expect(JSON.stringify(started)).not.toContain('"dc"');
+    says('authorization_pending');
+    expect(await poll()).toEqual({ status: 'pending', interval: 5 });
+    says('slow_down');
+    expect(await poll()).toEqual({ status: 'pending', interval: 10 });
+    expect((await world.kinds()).filter(({ type }) => type === 'system.login.refused')).toEqual([]);
+    gives(signed({ ...claims, nonce }, provider.keys[0]!));
+    expect(await poll()).toMatchObject({ status: 'done', role: 'admin', account: { name: 'default' } });
+    expect(provider.tokenRequests.at(-1)?.form.get('device_code')).toBe('dc');
+    expect(await codeOf(poll())).toBe('login_used');
+  });
+
+  it('takes an ID token without the nonce, for not every provider knows one here, but none with another', async () => {
+    const world = await setUp();
+    const first = await beginDevice(world);
+    gives(signed({ ...first.claims, nonce: 'of-another' }, provider.keys[0]!));
+    expect(await codeOf(first.poll())).toBe('id_token_nonce');
+    const second = await beginDevice(world);
+    gives(signed(second.claims, provider.keys[0]!));
+    expect(await second.poll()).toMatchObject({ status: 'done' });
+  });
+
+  it('is refused when somebody refused it, too late, by another program, and where the provider has no such thing', async () => {
+    const world = await setUp();
+    const { poll, started } = await beginDevice(world);
+    says('access_denied');
+    expect(await codeOf(poll())).toBe('login_denied');
+    const other = { login: started.login, code_verifier: 'w'.repeat(43) };
+    expect(await codeOf(world.login.finishDevice(other, SENDER))).toBe('verifier_mismatch');
+    // What was sealed for the other kind of login is none of this one.
+    const { request } = await begun(world);
+    const mixed = { login: request.login, code_verifier: VERIFIER };
+    expect(await codeOf(world.login.finishDevice(mixed, SENDER))).toBe('login_unknown');
+    world.clock.advance(600_000);
+    expect(await codeOf(poll())).toBe('login_expired');
+    says('unauthorized_client');
+    expect(await codeOf(world.login.startDevice({ code_challenge: CHALLENGE }))).toBe('device_login_unsupported');
+    provider.metadata = {};
+    const none = (await setUp()).login.startDevice({ code_challenge: CHALLENGE });
+    await expect(none).rejects.toMatchObject({
+      refusal: { code: 'device_login_unsupported', hint: expect.stringContaining('drover login --no-browser') },
+    });
+  });
+});
+
 describe('a provider', () => {
   it('that is away, or speaks for another, is said to be unavailable, and nobody is to blame', async () => {
     const away = await setUp({ issuer: 'http://127.0.0.1:1' });
