@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { found } from './found.js';
 import type { Mutant } from './mutants.js';
 import { play } from './run-schedule.js';
-import { estranged, laden, mumbled, schedules, type Schedule } from './schedules.js';
+import { estranged, jittery, laden, mumbled, schedules, unseen, type Schedule } from './schedules.js';
 import { makeTemplate, type Template } from './template.js';
 
 /** Long: `npm run soak -- failover-sim --schedules 10000`. */
@@ -25,7 +25,7 @@ describe('failover under random schedules, with the agentsâ€™ and the platformâ€
     });
     await fc.assert(property, { numRuns: RUNS, seed: SEED });
     // The VIP did move in there.
-    expect(epochs).toBeGreaterThan(RUNS * 1.2);
+    expect(epochs).toBeGreaterThan(RUNS + 1);
   }, 120_000);
 
   it('holds where everybody is slow: disks that need seconds, answers that come after the lease', async () => {
@@ -33,6 +33,13 @@ describe('failover under random schedules, with the agentsâ€™ and the platformâ€
       expect((await run(schedule)).violations).toEqual([]);
     });
     await fc.assert(property, { numRuns: 6, seed: SEED });
+  }, 120_000);
+
+  it('settles within a bound where the way between agents and platform is slow for good', async () => {
+    const property = fc.asyncProperty(jittery, async (schedule) => {
+      expect((await run(schedule)).violations).toEqual([]);
+    });
+    await fc.assert(property, { numRuns: 4, seed: SEED });
   }, 120_000);
 
   it.each(found)('holds and settles where it once did not: %s', async (_, schedule) => {
@@ -45,6 +52,7 @@ describe('failover under random schedules, with the agentsâ€™ and the platformâ€
     ['removed_before_added', schedules, /0 ways to the VIP/],
     ['delta_without_base', mumbled, /not settled .* routes/],
     ['last_update_dropped', schedules, /not settled .* routes/],
+    ['witnesses_ignored', unseen, /was given up though it had answered/],
   ];
   it.each(faults)(
     'finds the planted fault %s, by a schedule that does no harm without it',

@@ -65,4 +65,21 @@ export const found: readonly (readonly [string, Schedule])[] = [
       ],
     },
   ],
+  [
+    'two moves by a way to the platform that takes 1.2 s: each try ended before the answers of its questions came',
+    {
+      candidates: 3,
+      seed: 4,
+      loss: 0,
+      maxDelayMs: 40,
+      controlMs: 1200,
+      lasting: true,
+      events: [
+        { kind: 'refuse', at: 2497, node: 4, times: 1 },
+        { kind: 'move', at: 2439, node: 0 },
+        { kind: 'health', at: 826, node: 4 },
+        { kind: 'move', at: 2699, node: 1 },
+      ],
+    },
+  ],
 ];

@@ -1,7 +1,9 @@
 import { applyDiff, sectionHash, type agentV1 } from '#proto';
 import { safeRules, type LeaseRules } from '../../agent/src/lease/lease.js';
 import type { WgChange, WireGuardDriver } from '../../agent/src/wireguard/driver.js';
+import type { AgentIdentity, AgentObserver } from '../../libs/agent-gateway/src/ports.js';
 import { SessionHub } from '../../libs/agent-gateway/src/session/hub.js';
+import type { SdwanObserver } from '../../libs/sdwan/src/application/agent-observer.js';
 
 /** Faults that the simulation must find; each changes one thing of an otherwise healthy system. */
 export type Mutant =
@@ -9,7 +11,8 @@ export type Mutant =
   | 'promise_not_persisted'
   | 'removed_before_added'
   | 'delta_without_base'
-  | 'last_update_dropped';
+  | 'last_update_dropped'
+  | 'witnesses_ignored';
 
 export const leaseRules = (mutant: Mutant | undefined): LeaseRules =>
   mutant === 'lease_from_arrival' ? { leaseEnd: (_sentAt, ttlMs, confirmedAt) => confirmedAt + ttlMs } : safeRules;
@@ -46,6 +49,13 @@ export class Credulous {
     return { message: { $case: 'delta', value } };
   }
 }
+
+/** A platform that takes every witness for one that hears the holder no more. */
+export const deafToWitnesses = (observer: SdwanObserver): AgentObserver =>
+  Object.assign(Object.create(observer) as SdwanObserver, {
+    onVotePromise: (agent: AgentIdentity, promise: agentV1.VotePromise) =>
+      observer.onVotePromise(agent, { ...promise, holderHeardMsAgo: 60_000n }),
+  });
 
 /** A gateway that forgets an update that came while another one was on its way. */
 export class ForgetfulHub extends SessionHub {

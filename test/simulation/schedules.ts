@@ -25,6 +25,8 @@ export interface Schedule {
   /** At most, where it is not as usual: what a write to a disk takes, and a message between an agent and the platform. */
   readonly diskMs?: number;
   readonly controlMs?: number;
+  /** The way between agents and platform stays like that when all else is whole again. */
+  readonly lasting?: boolean;
   readonly events: readonly SimEvent[];
 }
 
@@ -89,6 +91,20 @@ export const estranged: fc.Arbitrary<Schedule> = fc
     ],
   }));
 
+/** The platform alone hears nothing of the first holder for a while: the others do, and nothing is to happen. */
+export const unseen: fc.Arbitrary<Schedule> = fc
+  .record({
+    candidates: fc.constantFrom(3 as const, 5 as const),
+    seed: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+    loss: fc.constantFrom(0, 0.02),
+    maxDelayMs: fc.constantFrom(2, 40),
+    forMs: fc.integer({ min: 1_500, max: 4_000 }),
+  })
+  .map(({ forMs: cutMs, ...rest }) => ({
+    ...rest,
+    events: [{ kind: 'cut_control', at: 2_000, node: 0, forMs: cutMs }],
+  }));
+
 /** One node does not understand one update, and more updates follow it. */
 export const mumbled: fc.Arbitrary<Schedule> = fc
   .record({
@@ -124,10 +140,17 @@ export const laden: fc.Arbitrary<Schedule> = fc
   })
   .map(({ schedule, ...slow }) => ({ ...schedule, ...slow }));
 
+/** The way to the platform is bad for good: a move is to be done within a bound all the same. */
+export const jittery: fc.Arbitrary<Schedule> = fc
+  .record({ schedule: anything, controlMs: fc.constantFrom(300, 1_200) })
+  .map(({ schedule, controlMs }) => ({ ...schedule, controlMs, lasting: true }));
+
 /** Beats, losses, doubles, reorders, pauses of up to 4 s, restarts, clock steps, cuts, moves, and a platform that dies. */
 export const schedules: fc.Arbitrary<Schedule> = fc.oneof(
   { weight: 6, arbitrary: anything },
   { weight: 1, arbitrary: estranged },
   { weight: 1, arbitrary: mumbled },
   { weight: 1, arbitrary: laden },
+  { weight: 1, arbitrary: jittery },
+  { weight: 1, arbitrary: unseen },
 );

@@ -48,6 +48,8 @@ export class SimMachine {
   /** Of the lease that the kernel holds. */
   heldEpoch = 0;
   ackedEpoch = 0;
+  /** Without an interruption; Infinity while it does not. */
+  answersSince = Infinity;
   /** Since its last write that ended with a way to the VIP it was told to have none: it was the holder, or nobody was. */
   hadNone = false;
   private life: Life | undefined;
@@ -212,6 +214,7 @@ export class SimMachine {
       link: async () => undefined,
       linkTarget: async () => undefined,
       list: async () => [],
+      space: async () => undefined,
       removeIfEmpty: async () => undefined,
     };
   }

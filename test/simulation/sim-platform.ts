@@ -12,7 +12,7 @@ import { SdwanObserver } from '../../libs/sdwan/src/application/agent-observer.j
 import { FailoverCoordinator } from '../../libs/sdwan/src/application/failover/coordinator.js';
 import { SdwanModel } from '../../libs/sdwan/src/application/sdwan-model.js';
 import { sdwanEvents } from '../../libs/sdwan/src/domain/events.js';
-import { ForgetfulHub, type Mutant } from './mutants.js';
+import { deafToWitnesses, ForgetfulHub, type Mutant } from './mutants.js';
 import type { SimChannel } from './sim-channel.js';
 import type { Zone } from './sim-clock.js';
 
@@ -40,6 +40,8 @@ export class SimPlatform {
     private readonly log: MemoryEventStore,
     private readonly random: Random,
     mutant: Mutant | undefined,
+    /** Told of each event at the moment it is in the log. */
+    private readonly recorded: (event: { readonly type: string; readonly data: unknown }) => void = () => undefined,
   ) {
     this.desired.addSource(this.model);
     const deps: HubDeps = {
@@ -88,7 +90,7 @@ export class SimPlatform {
       ids,
       log: silentLog,
     });
-    this.hub.observers.push(this.observer);
+    this.hub.observers.push(mutant === 'witnesses_ignored' ? deafToWitnesses(this.observer) : this.observer);
   }
 
   /** Folds the past before anybody is listened to. */
@@ -134,6 +136,7 @@ export class SimPlatform {
       append: async (request) => {
         await zone.sleep(random.unit() ** 2 * 10);
         const outcome = await log.append(request);
+        for (const event of request.events) this.recorded(event);
         this.appended();
         await zone.sleep(random.unit() ** 2 * 10);
         return outcome;

@@ -14,6 +14,8 @@ import type { Template } from './template.js';
 
 /** Scheduling between the oracle's view of a beat and the lease's. */
 const TOLERANCE_MS = 1;
+/** Longer than a lease and all that is asked before a move. */
+const STEADY_MS = 2_000;
 
 /** One schedule's world: machines with real agents, a platform with the real failover, and what must always hold. */
 export class SimWorld {
@@ -67,7 +69,7 @@ export class SimWorld {
   async startPlatform(): Promise<void> {
     if (this.platform !== undefined) return;
     const zone = new Zone(this.clock, Math.floor(this.random.unit() * 1e6));
-    const platform = new SimPlatform(zone, this.log, this.random, this.mutant);
+    const platform = new SimPlatform(zone, this.log, this.random, this.mutant, (event) => this.checkNeed(event));
     this.platform = platform;
     await platform.start(this.machines.map((machine) => machine.instanceId));
   }
@@ -118,7 +120,7 @@ export class SimWorld {
       random: this.random,
       agent: zone,
       platform: platform.zone,
-      delayMs: () => (this.healed ? undefined : this.schedule.controlMs) ?? 30,
+      delayMs: () => (this.healed && this.schedule.lasting !== true ? undefined : this.schedule.controlMs) ?? 30,
       cutUntil,
       refuses: (message) => this.refuses(id, message),
       handlers: this.mutant === 'delta_without_base' ? this.credulously(id, handlers) : handlers,
@@ -162,7 +164,10 @@ export class SimWorld {
 
   private check(): void {
     const { now } = this.clock;
-    const holders = this.machines.filter((machine) => machine.answers(this.template.vipAddress));
+    for (const machine of this.machines)
+      if (!machine.answers(this.template.vipAddress)) machine.answersSince = Infinity;
+      else if (machine.answersSince === Infinity) machine.answersSince = now;
+    const holders = this.machines.filter((machine) => machine.answersSince < Infinity);
     for (const { instanceId, heldEpoch } of holders)
       if (now > this.oracle.untilOf(instanceId) + TOLERANCE_MS)
         this.violation(`${this.nick(instanceId)} answers at epoch ${heldEpoch} outside its lease`);
@@ -180,6 +185,20 @@ export class SimWorld {
           `${this.nick(machine.instanceId)} went back to epoch ${epoch} after it had acknowledged ${machine.ackedEpoch}`,
         );
     }
+  }
+
+  /** A holder that has answered all the time is not given up, unless somebody wants it gone: its voters know better. */
+  private checkNeed({ type, data }: { readonly type: string; readonly data: unknown }): void {
+    if (type !== 'system.sdwan.virtual_ip.move_started') return;
+    const { from, reason } = data as { from: { instance_id: string } | null; reason: string };
+    const holder = this.machines.find((machine) => machine.instanceId === from?.instance_id);
+    // Between what it was told and what it writes the platform may have slept.
+    const decidedAt = this.clock.now - STEADY_MS;
+    const slept = (this.platform?.zone.pausedUntil ?? 0) > decidedAt;
+    if (reason === 'lease_lost' && holder !== undefined && !slept && holder.answersSince < decidedAt)
+      this.violation(
+        `${this.nick(holder.instanceId)} was given up though it had answered since ${holder.answersSince}`,
+      );
   }
 
   /** Whoever begins to hold does so by votes that the voters, itself included, would still know of after a restart. */

@@ -140,6 +140,8 @@ export const LOOK_MS = 2_000;
 /** A lone holder that nobody can look at is believed to be gone after this. */
 export const UNHEARD_LIMIT_MS = 30_000;
 export const HOLDER_DEADLINE_MS = 1_000;
+/** In a planned move somebody answers all the time: nothing is lost by waiting for a word that comes a slow way. */
+export const PLANNED_HOLDER_DEADLINE_MS = 2_500;
 export const RESET_MS = 100;
 export const SPREAD_DEADLINE_MS = 1_000;
 export const RELEASE_DEADLINE_MS = 1_000;

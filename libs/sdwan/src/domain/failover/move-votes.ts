@@ -16,8 +16,11 @@ const RECHECK_MARGIN_MS = 2;
 /** Voters tell whole milliseconds. */
 const ROUNDING_MS = 1;
 const MAX_ROUNDS = 4;
-/** Witnesses that are as busy as everybody after a crash are waited for this often; the next try would begin a second later. */
-const MAX_WAITS = 4;
+/**
+ * Witnesses that are as busy as everybody after a crash, or that are reached by a slow way (1.2 s each way), are waited for this
+ * often: the next try would ask anew, and take no notice of the answers that are on their way.
+ */
+const MAX_WAITS = 8;
 
 /** Voters without a lease are nobody: a single candidate cannot be taken over from. */
 const hasLease = (state: MoveState): boolean => state.plan.voters.length >= 2;
@@ -73,7 +76,7 @@ const evaluateOnlookers = (state: MoveState, deadline: boolean): MoveStep => {
 /** Nobody has to be dead here, but a majority has to be there, and all should know what is coming. */
 export const prepare = (state: MoveState): MoveStep => {
   const ask = { kind: 'ask', epoch: state.plan.epoch, to: hasLease(state) ? asked(state) : [] } as const;
-  const next = { ...state, replies: new Map(), prepared: new Set<string>() };
+  const next = { ...state, replies: new Map(), prepared: new Set<string>(), unheard: 0 };
   return enter(next, 'preparing', [prepareEffect(next), ask], ASK_MS);
 };
 
@@ -108,7 +111,10 @@ export const evaluatePrepared = (state: MoveState, deadline: boolean): MoveStep 
   if (!all && !deadline) return { state, effects: [] };
   const votes = state.replies.size + (state.plan.platformVotes ? 1 : 0);
   if (voters.length === 0 || votes >= quorum(state)) return start(state);
-  return deadline ? finish(state, 'aborted', 'no_majority') : { state, effects: [] };
+  if (!deadline) return { state, effects: [] };
+  return state.unheard < MAX_WAITS
+    ? enter({ ...state, unheard: state.unheard + 1 }, 'preparing', [], ASK_MS)
+    : finish(state, 'aborted', 'no_majority');
 };
 
 /** Every voter that can answer has the say; at the deadline those that did. */

@@ -15,6 +15,7 @@ import {
 import {
   HOLDER_DEADLINE_MS,
   LINGER_MS,
+  PLANNED_HOLDER_DEADLINE_MS,
   RELEASE_DEADLINE_MS,
   RESET_MS,
   SPREAD_DEADLINE_MS,
@@ -110,7 +111,8 @@ const hold = (state: MoveState, nowMs: number): MoveStep => {
   const push: MoveEffect = { kind: 'push', epoch: state.epoch, holder: to, to: [to], releaseAfterMove: false };
   // Who was prepared before the start is told by the new holder; after a crash everybody is while it asks for its lease.
   const parts = state.prepared.size === 0 ? [prepareEffect(state)] : [];
-  return enter({ ...state, startedMs: nowMs }, 'holding', [...parts, push], HOLDER_DEADLINE_MS + waitMs(state));
+  const deadlineMs = state.plan.planned ? PLANNED_HOLDER_DEADLINE_MS : HOLDER_DEADLINE_MS;
+  return enter({ ...state, startedMs: nowMs }, 'holding', [...parts, push], deadlineMs + waitMs(state));
 };
 
 /** What others were granted has to run out first, unless witnesses have seen to that or the old holder gives it back. */
