@@ -128,4 +128,19 @@ export const k3sChecks: readonly Check[] = [
     that(code !== 0, `exit code ${code}: ${output.slice(-300)}`);
     that(/different token|decrypt|bootstrap/i.test(output), output.slice(-300));
   }),
+  // k3s-io/k3s pkg/server/handlers/{router,token}.go: the datastore has it at once, who may ask this server when it is started anew.
+  check('rotates its server token; the former one is refused after the next start', async ({ raw }, k3s) => {
+    const former = k3s.token();
+    const status = (password?: string) => raw('GET', '/v1-k3s/encrypt/status', { user: basic(k3s, password) });
+    that((await status('wrong')).status === 401 || (await status('wrong')).status === 403, 'a wrong token is taken');
+    that((await status()).status === 200, 'its own token is not taken');
+    const renewed = 'conformance-rotated';
+    ok(k3s, 'token', 'rotate', '--data-dir', k3s.dataDir, '--token', former, '--new-token', renewed);
+    that(k3s.token().endsWith(`:${renewed}`), 'the file has not the new token');
+    await k3s.stop();
+    await k3s.start();
+    that((await status(renewed)).status === 200, 'the new token is not taken');
+    const old = (await status(former.split(':').at(-1)!)).status;
+    that(old === 401 || old === 403, `the former token: ${old}`);
+  }),
 ];

@@ -215,6 +215,8 @@ export class K3sDriver {
   }
 
   private async notReady(spec: K3sSpec, health: Health): Promise<Round> {
+    if (await this.rotation.otherToken(spec, serviceName(spec)))
+      return { kind: 'again', afterMs: 0, why: 'k3s is started with the other server token' };
     const status = await this.deps.services.status(serviceName(spec));
     if (!status.running) throw new Error(`k3s does not run: ${status.detail}`);
     return { kind: 'again', afterMs: 500, why: health.detail };

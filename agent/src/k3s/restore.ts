@@ -44,6 +44,8 @@ export class K3sRestore implements NodeService {
       case 'rejoin':
         return this.rejoin(request.id);
       case 'token_ready':
+      case 'token_pair_ready':
+      case 'token_pair':
       case 'token':
         return this.takeToken(request);
       default:
@@ -52,11 +54,15 @@ export class K3sRestore implements NodeService {
   }
 
   /** Kept for the next start of K3s, whoever makes it; the rollout's restart comes with the section. */
-  private async takeToken(request: Extract<NodeRequest, { op: 'token_ready' | 'token' }>): Promise<void> {
+  private async takeToken(
+    request: Extract<NodeRequest, { op: 'token_ready' | 'token_pair_ready' | 'token_pair' | 'token' }>,
+  ): Promise<void> {
     const { cluster_id } = this.spec();
     if (cluster_id !== request.id) throw new Error(`this node runs a server of ${cluster_id ?? 'no cluster'}`);
-    if (request.op === 'token_ready') return;
+    if (request.op === 'token_ready' || request.op === 'token_pair_ready') return;
     const { id, generation, token } = request;
+    if (request.op === 'token_pair')
+      return this.deps.driver.token.takeOffer({ cluster_id: id, generation, token, former: request.former });
     await this.deps.driver.token.take({ cluster_id: id, generation, token });
   }
 

@@ -55,6 +55,19 @@ export class K3sRotation {
     return true;
   }
 
+  /**
+   * True when K3s refused the token that it was started with and has another one to try: the platform may have died between
+   * K3s' taking the new token and its own knowing so, and all servers may have been restarted since.
+   */
+  async otherToken(spec: K3sSpec, service: string): Promise<boolean> {
+    const { services, phases, token, ports } = this.deps;
+    const clusterId = spec.cluster_id ?? phases.get(spec.assignment_id).clusterId;
+    if (spec.kind !== 'k3s_server' || services.said === undefined || !(await token.isOffered(clusterId))) return false;
+    if (!(await token.refused(clusterId, await services.said(service)))) return false;
+    ports.log.warn({ assignment: spec.assignment_id }, 'k3s refused its server token: the other one is tried');
+    return true;
+  }
+
   /** What to tell the platform once K3s is ready again; undefined when it knows. */
   async news(spec: K3sSpec): Promise<Partial<agentV1.ReportPhaseRequest> | undefined> {
     const { ports, phases, paths } = this.deps;

@@ -5,6 +5,7 @@ import { forgetPid, livePid, rememberPid, stopPid } from './pid-file.js';
 import type { ServiceManager, ServiceSpec, ServiceStatus } from './service-manager.js';
 
 const WATCH_MS = 1_000;
+const SAID_BYTES = 64 * 1024;
 /** A service that ran this long has started well; its next failure is retried quickly again. */
 const HEALTHY_MS = 60_000;
 
@@ -72,6 +73,10 @@ export class ProcessManager implements ServiceManager {
     return pid === undefined
       ? { running: false, detail: this.services.get(name)?.detail ?? 'not started' }
       : { running: true, detail: `pid ${pid}` };
+  }
+
+  async said(name: string): Promise<string> {
+    return (await this.ports.processes.run('tail', ['-c', String(SAID_BYTES), this.logPath(name)])).stdout;
   }
 
   release(): void {

@@ -29,6 +29,8 @@ export interface ServiceManager {
   /** Stops it and takes away what the agent wrote for it, secrets too. Answers the files of others that are still there. */
   remove(name: string): Promise<readonly string[]>;
   status(name: string): Promise<ServiceStatus>;
+  /** The end of what the program said, in this life of it and in those before. */
+  said?(name: string): Promise<string>;
   /** The agent ends: services go on, supervision stops. */
   release(): void;
 }

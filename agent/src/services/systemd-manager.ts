@@ -67,6 +67,11 @@ export class SystemdManager implements ServiceManager {
     return { running: state === 'active' || state === 'activating' || state === 'reloading', detail };
   }
 
+  async said(name: string): Promise<string> {
+    const argv = ['--unit', `${name}.service`, '--lines', '300', '--output', 'cat', '--no-pager', '--quiet'];
+    return (await this.ports.processes.run('journalctl', argv)).stdout;
+  }
+
   release(): void {
     // systemd goes on supervising.
   }

@@ -14,6 +14,11 @@ const request = z.discriminatedUnion('op', [
   z.object({ op: z.enum(['halt', 'resume', 'rejoin']), id }),
   z.object({ op: z.literal('token_ready'), id }),
   z.object({ op: z.literal('token'), id, generation: z.number().int().min(1), token: z.string().min(1).max(1_000) }),
+  z.object({ op: z.literal('token_pair_ready'), id }),
+  z.object({
+    ...{ op: z.literal('token_pair'), id, generation: z.number().int().min(1) },
+    ...{ token: z.string().min(1).max(1_000), former: z.string().min(1).max(1_000) },
+  }),
   z.object({ op: z.literal('restore'), id, file, cluster_id: id, token: z.string().min(1) }),
 ]);
 export type NodeRequest = z.infer<typeof request>;

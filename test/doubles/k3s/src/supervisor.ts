@@ -6,11 +6,12 @@ import type { SupervisorRoute } from './api/server.js';
 import { snapshotRoute, type SnapshotDeps } from './api/snapshot-route.js';
 import type { CriticalArgs } from './critical-args.js';
 import type { ClusterSecrets } from './files.js';
+import { sleep } from './log.js';
 import { issue } from './pki.js';
 import type { Datastore } from './datastore.js';
 import type { Store } from './store.js';
-import { rotateToken } from './token-rotate.js';
-import { K3S_VERSION } from './version.js';
+import { rotateToken, type BootstrapKeys } from './token-rotate.js';
+import { K3S_VERSION, tuning } from './version.js';
 
 interface Deps {
   readonly secrets: ClusterSecrets;
@@ -18,6 +19,8 @@ interface Deps {
   readonly datastore: Datastore;
   readonly critical: CriticalArgs;
   readonly dataDir: string;
+  /** Where the cluster's keys are kept, locked with the server token. */
+  readonly bootstrap: BootstrapKeys;
   /** False without embedded etcd: no server can join then. */
   readonly embeddedEtcd: boolean;
   readonly snapshots: SnapshotDeps;
@@ -112,10 +115,14 @@ export const supervisorRoutes = (deps: Deps): SupervisorRoute => {
           return secrets.clientCa.cert;
         case '/v1-k3s/client-kubelet.crt':
           return kubeletCertificate(deps, request, requireGroup(user, ...agents));
+        case '/v1-k3s/encrypt/status':
+          requireGroup(user, 'k3s:server');
+          if (request.method !== 'GET') throw new ApiError(405, 'method not allowed');
+          return JSON.stringify({ stage: '', activekey: '' });
         case '/v1-k3s/token':
           requireGroup(user, 'k3s:server');
-          if (!deps.embeddedEtcd) throw new ApiError(500, 'the stand-in rotates the token of embedded etcd only');
           await rotateToken(deps, request);
+          await sleep(tuning.tokenRotateMs);
           return '';
         case '/v1-k3s/server-bootstrap':
           requireGroup(user, 'k3s:server');

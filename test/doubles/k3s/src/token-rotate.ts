@@ -15,12 +15,11 @@ const PREFIX = '/bootstrap/';
 const DIFFERENT = 'bootstrap data already found and encrypted with different token';
 
 interface Parts {
-  readonly dataDir: string;
   readonly store: Store;
   readonly datastore: Pick<Datastore, 'propose' | 'readBarrier'>;
 }
 
-const keep = async ({ datastore }: Parts, secrets: ClusterSecrets): Promise<void> => {
+const keep = async ({ datastore }: Pick<Parts, 'datastore'>, secrets: ClusterSecrets): Promise<void> => {
   const key = keyNameOf(secrets.secret);
   const value = { metadata: { name: key.slice(PREFIX.length) }, locked: lock(secrets) };
   await datastore.propose({ kind: 'txn', key, value: JSON.stringify(value) });
@@ -39,26 +38,40 @@ export const checkBootstrapKey = async (parts: Parts, secrets: ClusterSecrets): 
   return parts.store.get(keyNameOf(secrets.secret)) === undefined ? DIFFERENT : 'ok';
 };
 
+/** Where the cluster's keys are kept: in embedded etcd, or in a database elsewhere (sql/bootstrap-key.ts). */
+export interface BootstrapKeys {
+  /** Locks them with the secret that these have now in the place of the one before; false when they are locked with another. */
+  relock(before: string, secrets: ClusterSecrets): Promise<boolean>;
+}
+
+export const embeddedKeys = (parts: Parts): BootstrapKeys => ({
+  relock: async (before, secrets) => {
+    await parts.datastore.readBarrier();
+    const [old, now] = [keyNameOf(before), keyNameOf(secrets.secret)];
+    if (old !== now && parts.store.get(old) !== undefined) {
+      await keep(parts, secrets);
+      await parts.datastore.propose({ kind: 'txn', key: old, value: null });
+      info(`created bootstrap key ${now}`);
+    }
+    return parts.store.get(now) !== undefined;
+  },
+});
+
 /**
  * PUT /v1-k3s/token (k3s-io/k3s pkg/server/handlers/token.go): the files of this server and the datastore have the new token
  * at once; who may ask this server changes when it is started again, and the other servers must be given it.
  */
-export const rotateToken = async (parts: Parts, request: IncomingMessage): Promise<string> => {
+export const rotateToken = async (
+  { dataDir, bootstrap }: { readonly dataDir: string; readonly bootstrap: BootstrapKeys },
+  request: IncomingMessage,
+): Promise<void> => {
   if (request.method !== 'PUT') throw new ApiError(405, 'method not allowed');
   const { newToken } = JSON.parse(await readBody(request, 64 * 1024)) as { newToken?: string };
   if (newToken === undefined) throw new ApiError(400, 'newToken is missing');
   if (/^K10|:/.test(newToken)) throw new ApiError(500, 'the stand-in takes the password of a token only');
-  const onDisk = loadSecrets(parts.dataDir);
+  const onDisk = loadSecrets(dataDir);
   if (onDisk === undefined) throw new ApiError(500, 'server token not found');
   const secrets = { ...onDisk, secret: newToken === '' ? randomBytes(16).toString('hex') : newToken };
-  saveSecrets(parts.dataDir, secrets, formatToken(caHash(secrets.serverCa.cert), secrets.secret));
-  await parts.datastore.readBarrier();
-  const [old, now] = [keyNameOf(onDisk.secret), keyNameOf(secrets.secret)];
-  if (old !== now && parts.store.get(old) !== undefined) {
-    await keep(parts, secrets);
-    await parts.datastore.propose({ kind: 'txn', key: old, value: null });
-    info(`created bootstrap key ${now}`);
-  }
-  if (parts.store.get(now) === undefined) throw new ApiError(500, DIFFERENT);
-  return '';
+  saveSecrets(dataDir, secrets, formatToken(caHash(secrets.serverCa.cert), secrets.secret));
+  if (!(await bootstrap.relock(onDisk.secret, secrets))) throw new ApiError(500, DIFFERENT);
 };

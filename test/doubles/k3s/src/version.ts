@@ -19,6 +19,8 @@ export const tuning = {
   leaderLeaseMs: ms('K3S_DOUBLE_LEADER_LEASE_MS', 15_000),
   /** Real: 1 s. Until then a server may not know what another one wrote (it asks before it answers a read). */
   kinePollMs: ms('K3S_DOUBLE_KINE_POLL_MS', 1_000),
+  /** How long `token rotate` takes to answer after everything has the new token: who asked may die meanwhile. */
+  tokenRotateMs: ms('K3S_DOUBLE_TOKEN_ROTATE_MS', 0),
   /** Real: 2380 without a flag. */
   peerPort: ms('K3S_DOUBLE_PEER_PORT', 2380),
   /** Real: /etc/rancher without a flag. */

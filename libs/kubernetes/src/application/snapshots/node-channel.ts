@@ -15,8 +15,16 @@ export type NodeRequest =
   | { readonly op: 'read'; readonly file: string }
   | { readonly op: 'write'; readonly file: string; readonly size: number; readonly sha256: string }
   | { readonly op: 'halt' | 'resume' | 'rejoin'; readonly id: string }
-  /** Whether this agent could be given a token of cluster `id`; and the token itself, of a generation. */
-  | { readonly op: 'token_ready'; readonly id: string }
+  /** Whether this agent could be given tokens of cluster `id`; and the token itself, of a generation. */
+  | { readonly op: 'token_pair_ready'; readonly id: string }
+  /** Both tokens while it is not settled which of them K3s has. */
+  | {
+      readonly op: 'token_pair';
+      readonly id: string;
+      readonly generation: number;
+      readonly token: string;
+      readonly former: string;
+    }
   | { readonly op: 'token'; readonly id: string; readonly generation: number; readonly token: string }
   | {
       readonly op: 'restore';

@@ -29,18 +29,23 @@ export class ServerTokenApi {
     return this.ask(token, 'PUT', '/v1-k3s/token', { newToken: newSecret }, PUT_MS);
   }
 
-  /** Null where it cannot be seen: K3s asks for the token on this path since v1.30, and knows no harmless one before. */
+  /**
+   * Only who has the server token may look at this (k3s-io/k3s pkg/server/handlers/router.go), whatever the datastore: paths of
+   * embedded etcd's are not there with an external one. Null where it cannot be seen.
+   */
   async accepts(token: string): Promise<boolean | null> {
-    const { status } = await this.ask(token, 'POST', '/db/snapshot', { operation: 'list' }, ASK_MS);
+    const { status, text } = await this.ask(token, 'GET', '/v1-k3s/encrypt/status', undefined, ASK_MS);
+    // Before K3s is up nobody is asked for a token.
+    if (status > 500) throw new Error(`K3s answers ${status} ${text}`);
     if (status === 401 || status === 403) return false;
     return status === 404 ? null : true;
   }
 
   private async ask(
     token: string,
-    method: 'PUT' | 'POST',
+    method: 'PUT' | 'GET',
     path: string,
-    body: object,
+    body: object | undefined,
     boundMs: number,
   ): Promise<Answer> {
     const dispatcher = await this.apis.supervisor(this.target, boundMs);
@@ -50,9 +55,9 @@ export class ServerTokenApi {
         method,
         headers: {
           authorization: `Basic ${Buffer.from(`server:${secretPart(token)}`).toString('base64')}`,
-          'content-type': 'application/json',
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
-        body: JSON.stringify(body),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       return { status: answer.statusCode, text: (await answer.body.text()).trim().slice(0, 300) };
     } finally {

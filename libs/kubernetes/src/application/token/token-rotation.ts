@@ -69,27 +69,79 @@ export class TokenRotation {
 
   private async make(run: number, before: Cluster, context: CommandContext): Promise<void> {
     const servers = Clusters.servers(before);
-    const away = servers.filter((id) => !this.link.liveness(id).connected);
-    // One that is restarted without the new token would not start: nothing is changed that cannot be told to all.
-    if (away.length > 0) throw new Error(`${away.join(', ')} must be connected, to be given the new token`);
-    for (const id of servers) await this.channel.ask(id, { op: 'token_ready', id: before.id });
+    const isChosen = before.tokenChange?.run === run && before.tokenChange.phase === 'chosen';
+    if (!isChosen) await this.ready(before, servers);
     const cluster = await this.chosen(run, before, context);
     const ref = cluster.tokenChange!.ref;
     const [old, fresh] = [await this.token(cluster.serverTokenRef), await this.token(ref)];
-    const refusals: string[] = [];
+    const without = await this.offer(cluster, servers, run, { token: fresh, former: old });
+    const refusals = new Map<string, string>();
+    // Where K3s has it already, of an earlier try, the platform only has to write that down.
+    const known = await this.anyHas(cluster, servers, fresh);
+    // One that is restarted and knows the former one only would not start: K3s is not told before all know both.
+    if (!known && without.length > 0) throw new Error(`both server tokens have not reached ${without.join('; ')}`);
     for (const id of servers) {
       const done = await this.rotateOn(this.api(cluster, id), old, fresh);
       if (done === undefined) {
         await this.clusters.apply(cluster.id, { type: 'token_made', run, ref }, derive(context, 'token_made'));
         return;
       }
-      refusals.push(`${id}: ${done}`);
-      if (!done.startsWith('404')) continue;
+      refusals.set(id, done);
+    }
+    // One server says so for many reasons: it is not up yet, or older than the others. All of them say so for one.
+    const isUnknown = servers.length > 0 && [...refusals.values()].every((said) => said.startsWith('404'));
+    if (isUnknown && !known) {
       const reason = 'this version of K3s cannot rotate its server token (v1.28.2, v1.27.7, v1.26.10 and v1.25.15 can)';
       await this.clusters.apply(cluster.id, { type: 'drop_token', run, reason }, derive(context, 'token_dropped'));
       throw new Error(reason);
     }
-    throw new Error(`K3s did not take the new token: ${refusals.join('; ')}`);
+    const said = [...refusals].map(([id, why]) => `${id}: ${why}`);
+    throw new Error(`K3s did not take the new token: ${said.join('; ')}`);
+  }
+
+  /** Nothing is chosen before it can be told to all: what is chosen cannot be taken back. */
+  private async ready(cluster: Cluster, servers: readonly string[]): Promise<void> {
+    const away = servers.filter((id) => !this.link.liveness(id).connected);
+    if (away.length > 0) throw new Error(`${away.join(', ')} must be connected, to be given the new token`);
+    for (const id of servers) {
+      try {
+        await this.channel.ask(id, { op: 'token_pair_ready', id: cluster.id });
+      } catch (error) {
+        const why = errorMessage(error);
+        if (!/the request is none/.test(why)) throw error;
+        throw new Error(`the agent of ${id} is too old to be given two tokens: update it first (${why})`, {
+          cause: error,
+        });
+      }
+    }
+  }
+
+  /** Both tokens to everybody, so that each finds out by itself which one K3s has, whoever dies when. Answers whom it did not reach. */
+  private async offer(
+    cluster: Cluster,
+    servers: readonly string[],
+    generation: number,
+    tokens: { readonly token: string; readonly former: string },
+  ): Promise<readonly string[]> {
+    const without: string[] = [];
+    for (const server of servers) {
+      try {
+        await this.channel.ask(server, { op: 'token_pair', id: cluster.id, generation, ...tokens });
+      } catch (error) {
+        without.push(`${server}: ${errorMessage(error)}`);
+      }
+    }
+    return without;
+  }
+
+  private async anyHas(cluster: Cluster, servers: readonly string[], token: string): Promise<boolean> {
+    for (const id of servers) {
+      const has = await this.api(cluster, id)
+        .accepts(token)
+        .catch(() => false);
+      if (has === true) return true;
+    }
+    return false;
   }
 
   /** The stream decides which of two platforms chose; both go on with that one. */

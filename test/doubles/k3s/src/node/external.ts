@@ -2,11 +2,12 @@ import type { Datastore } from '../datastore.js';
 import type { ServerOptions } from '../cli/options.js';
 import { loadSecrets, readIfThere, serverPaths, type ClusterSecrets } from '../files.js';
 import { fatal, messageOf, warn } from '../log.js';
-import { storageBootstrap } from '../sql/bootstrap-key.js';
+import { sqlKeys, storageBootstrap } from '../sql/bootstrap-key.js';
 import { Kine } from '../sql/kine.js';
 import { KineTable } from '../sql/table.js';
 import type { Store } from '../store.js';
 import { parseToken } from '../token.js';
+import type { BootstrapKeys } from '../token-rotate.js';
 import { memberOf } from './embedded.js';
 import { givenToken } from './reset.js';
 
@@ -16,6 +17,7 @@ export const isExternal = (options: ServerOptions): boolean =>
 
 export interface External {
   readonly secrets: ClusterSecrets;
+  readonly keys: BootstrapKeys;
   datastore(store: Store): Promise<Datastore>;
 }
 
@@ -30,7 +32,7 @@ export const openExternal = async (options: ServerOptions): Promise<External> =>
     const known = loadSecrets(options.dataDir);
     const password = token === undefined ? undefined : parseToken(token).password;
     const secrets = await storageBootstrap(table, options.dataDir, password, known);
-    return { secrets, datastore: (store) => Kine.start(memberOf(options), table, store) };
+    return { secrets, keys: sqlKeys(table), datastore: (store) => Kine.start(memberOf(options), table, store) };
   } catch (cause) {
     return fatal(`starting kubernetes: preparing server: ${messageOf(cause)}`);
   }

@@ -28,7 +28,7 @@ import { Store } from '../store.js';
 import { criticalOf } from '../critical-args.js';
 import { supervisorRoutes } from '../supervisor.js';
 import { formatToken } from '../token.js';
-import { checkBootstrapKey } from '../token-rotate.js';
+import { checkBootstrapKey, embeddedKeys, type BootstrapKeys } from '../token-rotate.js';
 import { K3S_VERSION } from '../version.js';
 import { Controllers } from './controllers.js';
 import { identify, startRaft } from './embedded.js';
@@ -157,12 +157,14 @@ const startKubelet = async (
 interface Storage {
   readonly secrets: ClusterSecrets;
   readonly etcd: boolean;
+  /** Of a database elsewhere; embedded etcd's are in the datastore itself. */
+  readonly keys?: BootstrapKeys;
   open(): Promise<Datastore>;
 }
 
 const external = async (options: ServerOptions, store: Store): Promise<Storage> => {
-  const { secrets, datastore } = await openExternal(options);
-  return { secrets, etcd: false, open: () => datastore(store) };
+  const { secrets, keys, datastore } = await openExternal(options);
+  return { secrets, etcd: false, keys, open: () => datastore(store) };
 };
 
 const embedded = async (options: ServerOptions, store: Store): Promise<Storage> => {
@@ -185,7 +187,8 @@ export const runServer = async (options: ServerOptions): Promise<void> => {
   info(`Starting k3s ${K3S_VERSION} (stand-in of the drover tests)`);
   const started = Date.now();
   const store = new Store();
-  const { secrets, etcd, open } = isExternal(options) ? await external(options, store) : await embedded(options, store);
+  const storage = isExternal(options) ? await external(options, store) : await embedded(options, store);
+  const { secrets, etcd, open } = storage;
   const serving = await servingCertificate(secrets, options);
   const local = await writeFiles(options, secrets);
   const datastore = await open();
@@ -193,7 +196,8 @@ export const runServer = async (options: ServerOptions): Promise<void> => {
   const snapshots = snapshotsOf(options, secrets, store, datastore);
   const { dataDir } = options;
   const critical = criticalOf(options);
-  const routes = { secrets, store, datastore, critical, dataDir, embeddedEtcd: etcd, snapshots };
+  const bootstrap = storage.keys ?? embeddedKeys({ store, datastore });
+  const routes = { secrets, store, datastore, critical, dataDir, bootstrap, embeddedEtcd: etcd, snapshots };
   const supervisor = supervisorRoutes(routes);
   const tokens = new ServiceAccountTokens(secrets.clientCa);
   const server = createServer(
@@ -202,7 +206,7 @@ export const runServer = async (options: ServerOptions): Promise<void> => {
   );
   server.on('error', (cause) => fatal(`starting kubernetes: ${messageOf(cause)}`));
   await new Promise<void>((done) => server.listen(options.port, options.bindAddress ?? '::', done));
-  if (etcd) await retried(() => sameToken({ dataDir, store, datastore }, secrets));
+  if (etcd) await retried(() => sameToken({ store, datastore }, secrets));
   await retried(() => seed(crud, options));
   new Controllers(crud, datastore, options.clusterCidr).start();
   info(`k3s is up and running (${Date.now() - started} ms)`);

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { lock, unlock } from '../bootstrap-data.js';
 import { createSecrets, serverPaths, type ClusterSecrets } from '../files.js';
 import { info, sleep, warn } from '../log.js';
+import type { BootstrapKeys } from '../token-rotate.js';
 import type { KineTable, Row } from './table.js';
 
 const PREFIX = '/bootstrap';
@@ -68,6 +69,23 @@ const save = async (table: KineTable, secrets: ClusterSecrets, held: number | un
   info('Saving cluster bootstrap data to datastore');
   return secrets;
 };
+
+/** As RotateBootstrapToken: decrypted with the old token, kept under the new one's name, and only then is the old key deleted. */
+export const sqlKeys = (table: KineTable): BootstrapKeys => ({
+  relock: async (before, { secret }) => {
+    const { rows } = await table.list(PREFIX);
+    const [old, now] = [keyNameOf(before), keyNameOf(secret)];
+    const found = rows.find((row) => row.name === old);
+    if (old === now || found === undefined || found.value === '')
+      return rows.some((row) => row.name === now && row.value !== '');
+    const secrets = { ...unlock((JSON.parse(found.value) as Kept).locked, before), secret };
+    const kept: Kept = { at: Math.floor(Date.now() / 1_000), locked: lock(secrets) };
+    await table.write(now, 0, JSON.stringify(kept));
+    info(`created bootstrap key ${now}`);
+    await table.write(old, found.id, null);
+    return true;
+  },
+});
 
 /** The newer of disk and datastore counts, but nothing on disk may silently replace what other servers run with. */
 const reconcile = (
