@@ -66,6 +66,10 @@ export class SimMachine {
     return this.life !== undefined;
   }
 
+  get pausedUntil(): number {
+    return this.life?.zone.pausedUntil ?? 0;
+  }
+
   /** The VIP as the running agent knows it. */
   vips() {
     return this.life?.overlay?.vips.ofNetwork(this.networkId) ?? [];

@@ -78,7 +78,7 @@ export class NftLease implements KernelLease {
 
   private async refresh(address: string): Promise<void> {
     try {
-      await this.carryOut(address, (line) => this.shell.run(line), [25, 100]);
+      await this.carryOut(address, (line) => this.shell.run(line), [25, 100, 200]);
     } catch (error) {
       // Somebody flushed the rule set, or nft hung or was killed.
       this.ports.log.warn({ table: this.table, error: errorMessage(error) }, 'kernel lease is set up again');
