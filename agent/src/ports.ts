@@ -20,6 +20,8 @@ export interface Files {
   linkTarget(path: string): Promise<string | undefined>;
   /** Names in a folder, sorted; none when there is no such folder. */
   list(path: string): Promise<readonly string[]>;
+  /** Of the file system that a path is on, or the nearest folder above it; undefined where that cannot be said. */
+  space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number } | undefined>;
   /** Takes a folder away if nothing is in it. */
   removeIfEmpty(path: string): Promise<void>;
 }

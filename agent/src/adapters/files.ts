@@ -11,6 +11,7 @@ import {
   rename,
   rm,
   rmdir,
+  statfs,
   symlink,
 } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -106,6 +107,17 @@ export const systemFiles: Files = {
     } catch (error) {
       if (missing(error)) return [];
       throw error;
+    }
+  },
+  async space(path) {
+    for (let at = path; ; at = dirname(at)) {
+      try {
+        const { bavail, blocks, bsize } = await statfs(at);
+        return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+      } catch (error) {
+        if (!missing(error)) throw error;
+        if (at === dirname(at)) return undefined;
+      }
     }
   },
   async removeIfEmpty(path) {

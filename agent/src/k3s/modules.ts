@@ -2,8 +2,12 @@ import { backoffMs, errorMessage, sleep, type Cancel } from '#kernel';
 import { agentV1, moduleItem } from '#proto';
 import type { AgentPorts, Loopback } from '../ports.js';
 import type { Fate, ServiceManager } from '../services/service-manager.js';
+import { fullDisk, whyDown } from './causes.js';
+import { serviceName } from './grant.js';
+import type { Health } from './health.js';
 import type { K3sDriver } from './k3s-driver.js';
 import type { Left } from './leaving/leaving.js';
+import type { K3sPaths } from './paths.js';
 import { PhaseRefused } from './phase-refused.js';
 import type { PhaseStore } from './phase-state.js';
 import type { K3sSpec } from './render.js';
@@ -32,6 +36,7 @@ export interface ModulesDeps {
   readonly services: ServiceManager;
   readonly phases: PhaseStore;
   readonly driver: K3sDriver;
+  readonly paths: K3sPaths;
   send(message: agentV1.SyncRequest): void;
 }
 
@@ -161,7 +166,8 @@ export class Modules {
 
   private async trouble(entry: Running, spec: K3sSpec, error: unknown): Promise<number> {
     const { ports, driver } = this.deps;
-    const message = errorMessage(error);
+    const full = await fullDisk(ports.files, this.deps.paths.dataDir);
+    const message = `${full === undefined ? '' : `${full}; `}${errorMessage(error)}`;
     const wait = backoffMs(entry.attempt++, () => ports.random.unit(), 1_000, 15_000);
     ports.log.warn({ assignment: spec.assignment_id, error: message, retry_in_ms: wait }, 'k3s is not there yet');
     const tell =
@@ -180,7 +186,7 @@ export class Modules {
   private async probe(): Promise<void> {
     for (const entry of this.running.values()) {
       if (entry.spec.state !== 'run' || this.deps.phases.get(entry.spec.assignment_id).started === '') continue;
-      const health = await this.deps.driver.health(entry.spec);
+      const health = await this.look(entry);
       const argsDigest = this.deps.driver.argsDigest(entry.spec);
       const shape = `${health.ready} ${health.detail} ${argsDigest}`;
       entry.sinceHealth += HEALTH_MS;
@@ -193,6 +199,16 @@ export class Modules {
       const value = { runtime, ...health, argsDigest, certificatesEndMs };
       this.deps.send({ message: { $case: 'runtimeHealth', value } });
     }
+  }
+
+  /** A service that is down or a full disk is the cause of all that is seen besides, and Kubernetes tells of it much later. */
+  private async look({ spec, busy }: Running): Promise<Health> {
+    const { ports, services, paths, driver } = this.deps;
+    const down = busy ? undefined : await whyDown(services, serviceName(spec));
+    const health = down === undefined ? await driver.health(spec) : { ready: false, detail: down };
+    if (health.ready) return health;
+    const full = await fullDisk(ports.files, paths.dataDir);
+    return full === undefined ? health : { ready: false, detail: `${full}; ${health.detail}` };
   }
 }
 

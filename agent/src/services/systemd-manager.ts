@@ -64,7 +64,9 @@ export class SystemdManager implements ServiceManager {
     const values = new Map(shown.stdout.split('\n').map((line) => line.split('=', 2) as [string, string]));
     const state = values.get('ActiveState') ?? 'unknown';
     const detail = `${state} (${values.get('SubState') ?? ''}, ${values.get('Result') ?? ''})`;
-    return { running: state === 'active' || state === 'activating' || state === 'reloading', detail };
+    // Between two tries it counts as activating, for ever, though nothing runs.
+    const restarts = values.get('SubState')?.startsWith('auto-restart') === true;
+    return { running: ['active', 'activating', 'reloading'].includes(state) && !restarts, detail };
   }
 
   async said(name: string): Promise<string> {

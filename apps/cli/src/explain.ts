@@ -19,6 +19,13 @@ interface Phase {
 }
 export interface Story {
   readonly subject: { readonly kind: string; readonly id: string; readonly name: string };
+  /** Absent from a platform of before. */
+  readonly now?: {
+    readonly state: string;
+    readonly since: string | null;
+    readonly causes: readonly string[];
+    readonly next_action: string | null;
+  };
   readonly began_at: string | null;
   readonly ended_at: string | null;
   readonly duration_ms: number;
@@ -41,6 +48,7 @@ const clock = (iso: string): string => iso.slice(11, 23);
 export const renderStory = (story: Story, width: number, colours: boolean): string => {
   const parts = [
     head(story, colours),
+    now(story, width, colours),
     tree(story.entries, width, colours),
     phases(story.phases, width, colours),
     failures(story, width, colours),
@@ -58,6 +66,20 @@ const head = ({ subject, began_at, ended_at, duration_ms, left_out, incomplete }
     ...(incomplete ? ['too large to be read whole: give --from and --to'] : []),
   ];
   return lines.join('\n');
+};
+
+/** What somebody who was woken by it reads first. */
+const now = ({ now: stands }: Story, width: number, colours: boolean): string => {
+  if (stands === undefined || stands.state === '') return '';
+  const label = (name: string, text: string, colour?: 'red') =>
+    wrap(text, Math.max(24, width - TIME - 1)).map(
+      (line, i) => `${(i === 0 ? name : '').padEnd(TIME)} ${paint(colour, line, colours)}`,
+    );
+  return [
+    ...label('now', `${stands.state}${stands.since === null ? '' : ` since ${stands.since}`}`),
+    ...stands.causes.flatMap((cause) => label('cause', cause, 'red')),
+    ...(stands.next_action === null ? [] : label('next', stands.next_action)),
+  ].join('\n');
 };
 
 const bad = (entry: Entry): boolean => entry.severity === 'high' || entry.severity === 'critical';

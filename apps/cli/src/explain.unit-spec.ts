@@ -173,3 +173,20 @@ it('shows a prediction: events, moves, nodes and what nobody knows', () => {
   ])
     expect(text).toContain(line);
 });
+
+it('tells an operator first how it stands, why, and what to do', () => {
+  const stands = {
+    state: 'running',
+    since: '2026-11-21T08:09:43.146Z',
+    causes: ['k3s-agent degraded: the disk of /var/lib/rancher/k3s is full'],
+    next_action: 'make room',
+  };
+  const lines = renderStory({ ...story, now: stands }, 120, false)
+    .split('\n\n')[1]!
+    .split('\n');
+  expect(lines.map((line) => line.trim().replace(/ {2,}/, ': '))).toEqual([
+    'now: running since 2026-11-21T08:09:43.146Z',
+    'cause: k3s-agent degraded: the disk of /var/lib/rancher/k3s is full',
+    'next: make room',
+  ]);
+});

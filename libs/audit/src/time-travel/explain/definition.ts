@@ -40,6 +40,14 @@ export const explainTool = defineTool({
   }),
   output: z.object({
     subject: z.object({ kind: z.string(), id: z.string(), name: z.string() }),
+    now: z
+      .object({
+        state: z.string(),
+        since: z.string().nullable(),
+        causes: z.array(z.string()).describe('What is known to be wrong, in the words of who saw it'),
+        next_action: z.string().nullable(),
+      })
+      .describe('How it stands, whatever from and to say'),
     began_at: z.string().nullable(),
     ended_at: z.string().nullable(),
     duration_ms: z.number().int(),

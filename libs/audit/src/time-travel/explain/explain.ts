@@ -36,6 +36,7 @@ export const explain =
     const entries = newest(story, input.limit);
     return {
       subject: { kind: subject.kind, id: subject.id, name: subject.name },
+      now: subject.now,
       began_at: events[0]?.recordedAt ?? null,
       ended_at: events.at(-1)?.recordedAt ?? null,
       duration_ms: msOf(events.at(-1)) - msOf(events[0]),

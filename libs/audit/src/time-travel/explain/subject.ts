@@ -1,5 +1,6 @@
 import { nearest, refusal, RefusedError, type Candidate } from '#kernel';
 import type { Projection, ReadModels } from '#processing';
+import { nowOf, type Now } from './now.js';
 
 export type SubjectKind = 'instance' | 'cluster' | 'virtual_ip';
 
@@ -19,6 +20,7 @@ const OVER = new Set(['terminated', 'forgotten', 'decommissioned', 'released']);
 const AT_MOST = 1_000;
 
 interface Found extends Subject {
+  readonly now: Now;
   readonly names: readonly string[];
   readonly over: boolean;
 }
@@ -32,7 +34,7 @@ export const findSubject = async (
   projections: readonly Projection[],
   account: string,
   wanted: string,
-): Promise<Subject> => {
+): Promise<Subject & { readonly now: Now }> => {
   const all: Found[] = [];
   for (const [kind, name] of MODELS) {
     const projection = projections.find((p) => p.name === name);
@@ -60,7 +62,8 @@ const toFound = (kind: SubjectKind, projection: Projection, doc: object): Found 
   const address = typeof vip === 'object' && vip !== null ? textOf(Reflect.get(vip, 'address')) : undefined;
   const names = [name, textOf(columns['purpose']), kind === 'virtual_ip' ? address : undefined];
   const state = textOf(columns['state']) ?? textOf(columns['status']) ?? '';
-  return { kind, id, name, names: names.filter((one) => one !== undefined), over: OVER.has(state) };
+  const now = nowOf(state, doc);
+  return { kind, id, name, names: names.filter((one) => one !== undefined), over: OVER.has(state), now };
 };
 
 const candidatesOf = (found: readonly Found[]): Candidate[] => found.slice(0, 20).map(({ id, name }) => ({ id, name }));

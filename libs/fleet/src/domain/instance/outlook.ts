@@ -50,7 +50,10 @@ export const nextAction = (status: InstanceStatus, driver: string): string | nul
     case 'drained':
       return 'system_uncordon_instance puts it back to work; system_terminate_instance ends it';
     case 'lost':
-      return 'the platform waits for its agent; system_forget_instance gives the machine up';
+      return (
+        'on the machine, if it is up: systemctl status drover-agent (stopped or masked: systemctl unmask, then start), ' +
+        'journalctl -u drover-agent; it returns by itself then. system_forget_instance gives the machine up'
+      );
     case 'error':
       return 'system_create_join_token lets the machine join by hand; system_terminate_instance makes room for a new one';
     case 'forgotten':

@@ -1,0 +1,42 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemFiles } from '../adapters/files.js';
+import type { Processes } from '../ports.js';
+import { SystemdManager } from '../services/systemd-manager.js';
+import { fullDisk, whyDown } from './causes.js';
+
+const MIB = 1024 * 1024;
+const systemd = (shown: string) =>
+  new SystemdManager({
+    files: systemFiles,
+    processes: { run: async () => ({ code: 0, stdout: shown, stderr: '' }) } as unknown as Processes,
+  });
+const show = (active: string, sub: string, result: string) =>
+  systemd(`ActiveState=${active}\nSubState=${sub}\nResult=${result}\n`);
+
+it('says of a unit that fails again and again that it does not run, though systemd calls it activating', async () => {
+  expect(await whyDown(show('activating', 'auto-restart', 'exit-code'), 'k3s')).toBe(
+    'k3s does not run: activating (auto-restart, exit-code); journalctl -u k3s says why; it is started again by itself',
+  );
+  expect(await whyDown(show('failed', 'failed', 'oom-kill'), 'k3s-agent')).toContain('failed (failed, oom-kill)');
+});
+
+it('says nothing of a unit that runs, or is about to', async () => {
+  expect(await whyDown(show('active', 'running', 'success'), 'k3s')).toBeUndefined();
+  expect(await whyDown(show('activating', 'start', 'success'), 'k3s')).toBeUndefined();
+});
+
+it('names the disk that is full, how full, and what to do', async () => {
+  const disk = (freeBytes: number) => ({ space: async () => ({ freeBytes, totalBytes: 20_000 * MIB }) });
+  expect(await fullDisk(disk(3 * MIB), '/var/lib/rancher/k3s')).toBe(
+    'the disk of /var/lib/rancher/k3s is full (3 of 20000 MiB free): make room, K3s goes on by itself then',
+  );
+  expect(await fullDisk(disk(900 * MIB), '/var/lib/rancher/k3s')).toBeUndefined();
+});
+
+it('asks the file system of the nearest folder that is there', async () => {
+  const there = await systemFiles.space(tmpdir());
+  expect(there!.totalBytes).toBeGreaterThan(0);
+  const below = await systemFiles.space(join(tmpdir(), 'not/there/yet'));
+  expect(below!.totalBytes).toBe(there!.totalBytes);
+});

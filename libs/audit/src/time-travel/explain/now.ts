@@ -1,0 +1,40 @@
+import { z } from 'zod';
+
+/** As far as a read model has them; each kind of subject has some of these. */
+const docSchema = z.object({
+  state_since: z.string().nullish(),
+  deadline_at: z.string().nullish(),
+  last_error: z.string().nullish(),
+  next_action: z.string().nullish(),
+  modules: z
+    .array(z.object({ module_name: z.string(), status: z.string(), error: z.string().nullish(), since: z.string() }))
+    .nullish(),
+});
+
+export interface Now {
+  readonly state: string;
+  readonly since: string | null;
+  /** What is known to be wrong, the most telling first. */
+  readonly causes: string[];
+  readonly next_action: string | null;
+}
+
+/** Where a module is as it should be, or on its way without trouble. */
+const WELL = new Set(['running', 'removed']);
+
+/** What an operator asks first: how it stands, why, and what is to be done. Of what the read model says, not of the story. */
+export const nowOf = (state: string, doc: object): Now => {
+  const read = docSchema.safeParse(doc);
+  if (!read.success) return { state, since: null, causes: [], next_action: null };
+  const { state_since, last_error, next_action, modules } = read.data;
+  const troubled = (modules ?? []).filter(({ status, error }) => !WELL.has(status) && error != null);
+  const causes = troubled.map(
+    ({ module_name, status, error, since }) => `${module_name} ${status} since ${since}: ${error}`,
+  );
+  return {
+    state,
+    since: state_since ?? null,
+    causes: [...causes, ...(last_error == null ? [] : [last_error])],
+    next_action: next_action ?? null,
+  };
+};
