@@ -19,6 +19,12 @@ const valueAfter = (argv: readonly string[], i: number, name: string): string =>
   return value;
 };
 
+const FIELD_OF: Readonly<Record<string, 'output' | 'tokenFile' | 'yesIMean'>> = {
+  o: 'output',
+  'token-file': 'tokenFile',
+  'yes-i-mean': 'yesIMean',
+};
+
 /**
  * Takes the global flags out, wherever they stand. `--json` followed by an object is the tool's arguments, alone it asks for
  * JSON output.
@@ -30,11 +36,12 @@ export const parseCommandLine = (argv: readonly string[]): CommandLine => {
   let version = false;
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i]!;
-    const [, name, inline] = /^--?(url|token|token-file|context|output|o|fields)(?:=(.*))?$/s.exec(word) ?? [];
+    const [, name, inline] =
+      /^--?(url|token|token-file|context|output|o|fields|yes-i-mean)(?:=(.*))?$/s.exec(word) ?? [];
     if (name === 'token') refuseTokenOnCommandLine();
     if (name !== undefined) {
       const value = inline ?? valueAfter(argv, i++, word);
-      flags[name === 'o' ? 'output' : name === 'token-file' ? 'tokenFile' : (name as 'url')] = value;
+      flags[FIELD_OF[name] ?? (name as 'url')] = value;
     } else if (word === '--no-headers') flags.noHeaders = true;
     else if (word === '--json' && argv[i + 1]?.trimStart().startsWith('{')) words.push(word, argv[++i]!);
     else if (word === '--json') flags.json = true;

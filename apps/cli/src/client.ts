@@ -71,6 +71,8 @@ const callIt = (settings: Settings, name: string, args: Readonly<Record<string, 
 
 /** A call of a tool. When it is refused, the advice is given in commands. */
 export const callTool = async (settings: Settings, name: string, args: Readonly<Record<string, unknown>>) => {
+  if (settings.protectedContext !== undefined)
+    await (await import('./contexts/protect.js')).confirmCall(settings, name, args);
   try {
     return await callIt(settings, name, args);
   } catch (error) {
@@ -88,6 +90,13 @@ export const postPublic = (url: string, path: string, body: Readonly<Record<stri
 /** Ends the token that is shown. */
 export const endToken = (settings: Required<Whom>) =>
   request(settings, '/api/v1/logout', { method: 'POST', body: '{}' });
+
+/** The tools, and whether the token is a guarded one. */
+export const fetchCatalogue = async (settings: Settings) => {
+  const data = await request(settings, '/api/v1/tools', { method: 'GET' });
+  const tools = data.tools as readonly { readonly name: string; readonly danger: string }[];
+  return { tools, guarded: data.guarded === true };
+};
 
 export const fetchTools = async (settings: Settings): Promise<readonly unknown[]> =>
   (await request(settings, '/api/v1/tools', { method: 'GET' })).tools as readonly unknown[];

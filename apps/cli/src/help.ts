@@ -36,6 +36,7 @@ Arguments are key=value, --key value, or --json '{"key":"value"}'.
   --at TIME       with a list or get: as it was then
   --dry-run       with what changes something: what would follow, and nothing is changed
   --wait          with what goes on after its answer: its phases until it has ended (--timeout 5m)
+  --yes-i-mean N  in scripts, with what changes a protected context: its name (see context --help)
   --context NAME  a platform of drover context list (DROVER_CONTEXT)
   --url URL       the platform (DROVER_URL; default http://127.0.0.1:8080)
   --token-file F  the token is in this file, - for stdin (DROVER_TOKEN, DROVER_TOKEN_FILE; default admin.token

@@ -121,5 +121,15 @@ export const runMcp = async (command: {
     return 0;
   }
   const selected = mcpPath(command.words);
-  return serve(resolveSettings(command.flags, command.env), selected);
+  const settings = resolveSettings(command.flags, command.env);
+  if (settings.protectedContext !== undefined && !selected.path.endsWith('/readonly')) {
+    const { fetchCatalogue } = await import('./client.js');
+    const { requireMeant } = await import('./contexts/protect.js');
+    // Its stdin is the assistant's: nobody types a name there.
+    await requireMeant(settings, (await fetchCatalogue(settings)).guarded, {
+      stdin: process.stdin,
+      stderr: process.stderr,
+    });
+  }
+  return serve(settings, selected);
 };

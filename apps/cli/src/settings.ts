@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findContext, type Context } from './contexts/file.js';
+import { findContext, protectedAt, type Context } from './contexts/file.js';
 import { CliError } from './errors.js';
 import { readTokenFile } from './token-file.js';
 
@@ -13,6 +13,10 @@ export interface Settings {
   readonly noHeaders?: boolean;
   /** The context that it came from. */
   readonly context?: string;
+  /** That context, where changes need somebody to say that they mean it. */
+  readonly protectedContext?: string;
+  /** What they say, on the command line. */
+  readonly meant?: string;
 }
 
 export interface GlobalFlags {
@@ -27,6 +31,7 @@ export interface GlobalFlags {
   readonly output?: string;
   readonly fields?: string;
   readonly noHeaders?: boolean;
+  readonly yesIMean?: string;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -89,7 +94,13 @@ export const resolveSettings = (flags: GlobalFlags, env: Environment): Settings 
       4,
     );
   }
-  return { url, token, json: flags.json || flags.output === 'json', ...shown(flags), ...named(context) };
+  return {
+    url,
+    token,
+    json: flags.json || flags.output === 'json',
+    ...shown(flags),
+    ...named(flags, context, protectedAt(env, url)),
+  };
 };
 
 const shown = ({ output, fields, noHeaders }: GlobalFlags) => ({
@@ -97,4 +108,8 @@ const shown = ({ output, fields, noHeaders }: GlobalFlags) => ({
   ...(fields === undefined ? {} : { fields }),
   ...(noHeaders === undefined ? {} : { noHeaders }),
 });
-const named = (context: Context | undefined) => (context === undefined ? {} : { context: context.name });
+const named = ({ yesIMean }: GlobalFlags, context: Context | undefined, guarded: string | undefined) => ({
+  ...(context === undefined ? {} : { context: context.name }),
+  ...(yesIMean === undefined ? {} : { meant: yesIMean }),
+  ...(guarded === undefined ? {} : { protectedContext: guarded }),
+});

@@ -10,6 +10,8 @@ export const CONTEXT_USAGE = `drover context list                       the plat
 drover context use NAME                   from now on this one is meant
 drover context add NAME --url URL         keep one; with --token-stdin its token is read from stdin
 drover context remove NAME                forget one, and its token
+drover context protect NAME               changes there need its name typed, or --yes-i-mean NAME in scripts; programs with a guarded
+                                          token change nothing there (drover context unprotect NAME)
 drover login [NAME] [--url URL]           log in with a browser at the platform's identity provider, and use that platform
                                           (--no-browser over SSH; --callback-port N where the provider knows only one port)
 drover login [NAME] [--url URL] --device   the same on a machine without a browser: shows a code to enter on another one
@@ -54,9 +56,14 @@ const list = ({ env, flags, out }: ContextCommand): void => {
     url: one.url,
     token: one.token === undefined ? 'none' : 'kept',
     current: name === current,
+    protected: one.protected === true,
   }));
   if (flags.json || flags.output === 'json') return out(JSON.stringify({ success: true, data: { contexts: rows } }));
-  out(rows.length === 0 ? 'no contexts' : table(rows.map((row) => ({ ...row, current: row.current ? '*' : '' }))));
+  out(
+    rows.length === 0
+      ? 'no contexts'
+      : table(rows.map((row) => ({ ...row, current: row.current ? '*' : '', protected: row.protected ? 'yes' : '' }))),
+  );
 };
 
 /** Whoever logs in again means the platform that they know by that name, or use now. */
@@ -109,7 +116,8 @@ const add = async (command: ContextCommand, verb: 'add' | 'login', words: readon
   const who = verb === 'login' && given === undefined ? await command.obtain(url, how) : undefined;
   const token = given ?? who?.token;
   const before = readContexts(env);
-  const one = { url, ...(token === undefined ? {} : { token }) };
+  const kept = Object.hasOwn(before.contexts, name) && before.contexts[name]!.protected === true;
+  const one = { url, ...(token === undefined ? {} : { token }), ...(kept ? { protected: true } : {}) };
   const isCurrent = verb === 'login' || before.current === undefined;
   const file = writeContexts(env, {
     ...before,
@@ -130,6 +138,15 @@ const remove = ({ env, out }: ContextCommand, name: string): void => {
   out(`${name} is forgotten${current === name ? '; no context is current now' : ''}`);
 };
 
+const protect = ({ env, out }: ContextCommand, verb: 'protect' | 'unprotect', rest: readonly string[]): void => {
+  if (rest.length !== 1) throw usage(`drover context ${verb}`, 'needs one name');
+  const { name } = findContext(env, rest[0])!;
+  const before = readContexts(env);
+  const one = { ...before.contexts[name]!, protected: verb === 'protect' };
+  writeContexts(env, { ...before, contexts: { ...before.contexts, [name]: one } });
+  out(verb === 'protect' ? `${name} is protected: changes there need its name` : `${name} is protected no more`);
+};
+
 /** `drover context …` and `drover login`; answers the exit code. */
 export const runContext = async (command: ContextCommand): Promise<number> => {
   const [verb, ...rest] = command.words;
@@ -137,6 +154,7 @@ export const runContext = async (command: ContextCommand): Promise<number> => {
   if (verb === 'logout') return runLogout(command, rest);
   if (verb === 'list') list(command);
   else if (verb === 'add' || verb === 'login') await add(command, verb, rest);
+  else if (verb === 'protect' || verb === 'unprotect') protect(command, verb, rest);
   else if (verb === 'use' || verb === 'remove') {
     if (rest.length !== 1) throw usage(`drover context ${verb}`, 'needs one name');
     if (verb === 'remove') remove(command, rest[0]!);
@@ -145,6 +163,6 @@ export const runContext = async (command: ContextCommand): Promise<number> => {
       writeContexts(command.env, { ...readContexts(command.env), current: name });
       command.out(`${name} (${url}) is current`);
     }
-  } else throw usage(`drover context has no ${verb}`, 'it has list, use, add and remove');
+  } else throw usage(`drover context has no ${verb}`, 'it has list, use, add, remove, protect and unprotect');
   return 0;
 };

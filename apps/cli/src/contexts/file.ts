@@ -13,7 +13,9 @@ export interface Context {
 
 export interface Contexts {
   readonly current?: string;
-  readonly contexts: Readonly<Record<string, { readonly url: string; readonly token?: string }>>;
+  readonly contexts: Readonly<
+    Record<string, { readonly url: string; readonly token?: string; readonly protected?: boolean }>
+  >;
 }
 
 /** The file, or undefined where there is no home to keep it in. */
@@ -70,6 +72,19 @@ export const writeContexts = (env: Environment, contexts: Contexts): string => {
 
 /** Whether others may read it, though it holds tokens. */
 export const isExposed = (file: string): boolean => (statSync(file).mode & 0o077) !== 0;
+
+/**
+ * The protected context of this platform, however one got to it: --url is no way around it. A file that cannot be read keeps nobody from working
+ * with --url: every other way says so by itself.
+ */
+export const protectedAt = (env: Environment, url: string): string | undefined => {
+  try {
+    return Object.entries(readContexts(env).contexts).find(([, one]) => one.protected === true && one.url === url)?.[0];
+  } catch (error) {
+    if (error instanceof CliError) return undefined;
+    throw error;
+  }
+};
 
 export const findContext = (env: Environment, asked: string | undefined): Context | undefined => {
   const { current, contexts } = readContexts(env);

@@ -16,7 +16,10 @@ export class ToolsController {
   @Get()
   list(@CallerPrincipal() principal: Principal): Envelope {
     const tools = this.registry.list(principal.permissions);
-    return { success: true, data: { tools, digest: catalogueDigest(this.registry.list(ALL)) } };
+    return {
+      success: true,
+      data: { tools, digest: catalogueDigest(this.registry.list(ALL)), guarded: principal.guarded === true },
+    };
   }
 
   @Post(':name')

@@ -1,0 +1,68 @@
+import { createInterface } from 'node:readline/promises';
+import { fetchCatalogue } from '../client.js';
+import { CliError } from '../errors.js';
+import type { Settings } from '../settings.js';
+
+interface Terminal {
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly stderr: NodeJS.WritableStream;
+}
+
+const needed = (name: string, why: string): CliError =>
+  new CliError(
+    `${name} is protected, and this would change it`,
+    why,
+    `--yes-i-mean ${name}, once you are sure; --dry-run changes nothing`,
+    2,
+  );
+
+const typed = async (name: string, url: string, { stdin, stderr }: Terminal): Promise<string> => {
+  const lines = createInterface({ input: stdin, output: stderr });
+  try {
+    return await lines.question(`This changes ${name} (${url}), which is protected. Type its name to go on: `);
+  } finally {
+    lines.close();
+  }
+};
+
+/** Once for a command: somebody says that they mean this platform. Throws CliError otherwise. */
+export const requireMeant = async (
+  settings: Settings,
+  guarded: boolean,
+  terminal: Terminal = process,
+): Promise<void> => {
+  const { protectedContext: name, meant, url } = settings;
+  if (name === undefined) return;
+  if (guarded) {
+    const why = 'programs with a guarded token change nothing in a protected context, whatever they say';
+    throw new CliError(
+      `${name} is protected, and the token is a guarded one`,
+      why,
+      'somebody with a token of their own has to do it',
+      4,
+    );
+  }
+  if (meant === name) return;
+  if (meant !== undefined) throw needed(name, `--yes-i-mean names ${meant}`);
+  if (terminal.stdin.isTTY !== true) throw needed(name, 'nobody is here to type its name');
+  const answer = (await typed(name, url, terminal)).trim();
+  if (answer !== name) throw needed(name, answer === '' ? 'nothing was typed' : 'another name was typed');
+};
+
+const passed = new WeakSet<Settings>();
+
+/** Before a call in a protected context: what only reads, or only tells what would be, needs nothing. */
+export const confirmCall = async (
+  settings: Settings,
+  tool: string,
+  args: Readonly<Record<string, unknown>>,
+  terminal?: Terminal,
+): Promise<void> => {
+  if (args['dry_run'] === true || passed.has(settings)) return;
+  const { tools, guarded } = await fetchCatalogue(settings);
+  const known = tools.find(({ name }) => name === tool.replace(/^platform\./, ''));
+  // What is not known here may be anything.
+  if (known?.danger === 'read') return;
+  await requireMeant(settings, guarded, terminal);
+  passed.add(settings);
+};
