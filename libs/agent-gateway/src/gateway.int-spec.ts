@@ -1,19 +1,10 @@
 import 'reflect-metadata';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createConnection } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { connect as connectTls } from 'node:tls';
-import { connect as connectHttp2, constants } from 'node:http2';
-import { credentials, status, type ServiceError } from '@grpc/grpc-js';
-import { refusal, RefusedError, systemClock, systemRandom } from '#kernel';
-import { PlatformCa } from '#access';
+import { status } from '@grpc/grpc-js';
+import { refusal, RefusedError } from '#kernel';
 import { agentV1 } from '#proto';
-import { agentClient, enroll, TestAgent, until, type ClientIdentity } from './testing/client.js';
+import { failure, TestAgents } from './testing/agents.js';
+import { agentClient, until } from './testing/client.js';
 import { derToPem, instanceNo, makeCsr, startRig, type Rig } from './testing/rig.js';
-
-const failure = (run: (done: (error: ServiceError | null) => void) => unknown): Promise<ServiceError> =>
-  new Promise((resolve, reject) => run((e) => (e === null ? reject(new Error('it succeeded')) : resolve(e))));
 
 describe('the agent gateway over real TLS', () => {
   let rig: Rig;
@@ -22,7 +13,8 @@ describe('the agent gateway over real TLS', () => {
   const returned: string[] = [];
   const cloned: (readonly string[])[] = [];
   const settled: string[] = [];
-  const agents: TestAgent[] = [];
+  const agents = new TestAgents(() => rig);
+  const { enrolled, of: agentOf } = agents;
   beforeAll(async () => {
     rig = await startRig({}, (gateway) => {
       gateway.addObserver({
@@ -44,18 +36,8 @@ describe('the agent gateway over real TLS', () => {
       });
     });
   });
-  afterEach(() => {
-    for (const agent of agents.splice(0)) agent.close();
-  });
+  afterEach(agents.close);
   afterAll(() => rig.close());
-
-  let next = 0;
-  const enrolled = () => enroll(rig, `token-${++next}`);
-  const agentOf = (identity: ClientIdentity) => {
-    const agent = new TestAgent(rig, identity);
-    agents.push(agent);
-    return agent;
-  };
 
   it('enrols with a join token, and answers Hello with Welcome and a complete snapshot', async () => {
     const identity = await enrolled();
@@ -124,57 +106,6 @@ describe('the agent gateway over real TLS', () => {
     expect(agent.of('snapshot')[1]!.sections.map((s) => s.name)).toEqual(['a']);
   });
 
-  it('refuses an unknown join token with code, field and reason', async () => {
-    await expect(enroll(rig, 'nonsense')).rejects.toMatchObject({
-      code: status.UNAUTHENTICATED,
-      details: expect.stringContaining('unknown_join_token: this join token is not known (field join_token)'),
-    });
-  });
-
-  it('refuses a certificate of a foreign CA, none at all, and plaintext', async () => {
-    const identity = await enrolled();
-    const dataDir = await mkdtemp(join(tmpdir(), 'drover-foreign-'));
-    const foreign = await PlatformCa.open({ clock: systemClock, random: systemRandom, dataDir });
-    const { keyPem, csrDer } = await makeCsr();
-    const { certificateDer } = await foreign.issueAgentCertificate(identity.instanceId, csrDer);
-    await rm(dataDir, { recursive: true });
-    const impostor = agentClient(rig.agentAddress, { ...identity, keyPem, certPem: derToPem(certificateDer) });
-    const anonymous = new agentV1.AgentServiceClient(
-      rig.agentAddress,
-      credentials.createSsl(Buffer.from(identity.caPem)),
-    );
-    const plain = new agentV1.AgentServiceClient(rig.agentAddress, credentials.createInsecure());
-    for (const client of [impostor, anonymous, plain]) {
-      const error = await failure((done) => client.reportPhase(agentV1.ReportPhaseRequest.create(), done));
-      expect(error.code).toBe(status.UNAVAILABLE);
-      client.close();
-    }
-  });
-
-  it('never resumes a TLS session', async () => {
-    const identity = await enrolled();
-    const [host, port] = rig.agentAddress.split(':') as [string, string];
-    const options = {
-      host,
-      port: Number(port),
-      ca: identity.caPem,
-      cert: identity.certPem,
-      key: identity.keyPem,
-      ALPNProtocols: ['h2'],
-    };
-    const tickets: Buffer[] = [];
-    const first = connectTls(options);
-    first.on('session', (s) => tickets.push(s));
-    await new Promise((resolve) => first.once('secureConnect', resolve));
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const session = tickets[0] ?? first.getSession();
-    first.destroy();
-    const second = connectTls({ ...options, session });
-    await new Promise((resolve) => second.once('secureConnect', resolve));
-    expect(second.isSessionReused()).toBe(false);
-    second.destroy();
-  });
-
   it('ends the open stream of a revoked certificate within a second and refuses its calls; a forgotten one is told to wipe', async () => {
     const identity = await enrolled();
     const agent = agentOf(identity).connect();
@@ -212,7 +143,7 @@ describe('the agent gateway over real TLS', () => {
     const runtime = agentV1.Runtime.RUNTIME_K3S_SERVER;
     expect(await report({ runtime, phase: agentV1.Phase.PHASE_READY })).toMatchObject({
       $case: 'ack',
-      value: { nodeId: instanceNo(next) },
+      value: { nodeId: instanceNo(agents.newest) },
     });
     expect(await report({ runtime, phase: agentV1.Phase.PHASE_BOOTSTRAP })).toMatchObject({
       $case: 'refusal',
@@ -222,64 +153,6 @@ describe('the agent gateway over real TLS', () => {
       value: { code: 'unknown_runtime', field: 'runtime', hint: 'one of RUNTIME_K3S_SERVER' },
     });
     client.close();
-  });
-
-  it('refuses oversized messages on both ports and goes on serving', async () => {
-    await expect(enroll(rig, `token-1${'0'.repeat(70_000)}`)).rejects.toMatchObject({
-      code: status.RESOURCE_EXHAUSTED,
-    });
-    const identity = await enrolled();
-    const agent = agentOf(identity).connect();
-    await until('snapshot', () => agent.of('snapshot').length === 1);
-    agent.send({ $case: 'log', value: { level: 'info', message: 'x'.repeat(5 * 1024 * 1024) } });
-    await until('stream ended', () => agent.ended !== undefined);
-    expect(agent.ended).toBe(`error ${status.RESOURCE_EXHAUSTED}`);
-    agent.connect({ startCounter: 2n });
-    await until('back', () => agent.of('snapshot').length === 2);
-  });
-
-  it('refuses malformed frames, half frames and noise, and goes on serving', async () => {
-    const identity = await enrolled();
-    const tls = { ca: identity.caPem, cert: identity.certPem, key: identity.keyPem };
-    const grpcFrame = (body: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, 0, body.length]), body]);
-    for (const bytes of [
-      grpcFrame(Buffer.from([0x0a, 0xff, 0xff, 0xff, 0x0f])),
-      Buffer.from([9, 9, 9, 9, 9, 9]),
-      Buffer.from([0, 0x7f, 0xff, 0xff, 0xff]),
-    ]) {
-      const session = connectHttp2(`https://${rig.agentAddress}`, tls);
-      session.on('error', () => session.destroy());
-      const stream = session.request({
-        [constants.HTTP2_HEADER_METHOD]: 'POST',
-        [constants.HTTP2_HEADER_PATH]: '/agent.v1.AgentService/Sync',
-        'content-type': 'application/grpc',
-        te: 'trailers',
-      });
-      stream.on('error', () => stream.destroy());
-      const over = new Promise((resolve) => stream.once('close', resolve));
-      stream.resume();
-      stream.end(bytes);
-      await over;
-      session.destroy();
-    }
-    const [host, port] = rig.agentAddress.split(':') as [string, string];
-    const raw = createConnection({ host, port: Number(port) });
-    raw.on('error', () => raw.destroy());
-    raw.write(systemRandom.bytes(4_096));
-    await new Promise((resolve) => raw.once('close', resolve));
-    const agent = agentOf(identity).connect();
-    await until('served', () => agent.of('snapshot').length === 1);
-  });
-
-  it('wants Hello first', async () => {
-    const agent = agentOf(await enrolled());
-    const call = agent.tunnelClient().sync();
-    const byes: unknown[] = [];
-    call.on('data', (m: agentV1.SyncResponse) => byes.push(m.message));
-    call.on('error', () => undefined);
-    call.write({ message: { $case: 'heartbeat', value: agentV1.Heartbeat.create() } });
-    await until('bye', () => byes.length === 1);
-    expect(byes[0]).toMatchObject({ $case: 'bye', value: { code: 'hello_expected' } });
   });
 
   it('lets a later start of the same boot supersede at once', async () => {
@@ -313,7 +186,7 @@ describe('the agent gateway over real TLS', () => {
     expect(cloned[0]).toEqual(['boot-1', 'boot-2']);
     two.connect({ bootId: 'boot-2' });
     await until('still out', () => two.of('bye').length === 2);
-    const anew = agentOf(await enroll(rig, `token-${next}`)).connect({ bootId: 'boot-3' });
+    const anew = agentOf(await agents.enrolledAgain()).connect({ bootId: 'boot-3' });
     await until('back', () => anew.of('snapshot').length === 1);
   });
 
@@ -350,55 +223,6 @@ describe('the agent gateway over real TLS', () => {
     agent.send(undefined as never);
     agent.beat();
     await until('ack', () => agent.of('heartbeatAck').length === 1);
-  });
-
-  it('carries a tunnel both ways through real sockets, with back-pressure and an end', async () => {
-    const agent = agentOf(await enrolled()).connect();
-    await until('live', () => agent.of('snapshot').length === 1);
-    const opening = rig.gateway.openTunnel(agent.identity.instanceId, 6443);
-    await until('asked', () => agent.of('openTunnel').length === 1);
-    const { tunnelId, port } = agent.of('openTunnel')[0]!;
-    expect(port).toBe(6443);
-    const far = agent.tunnelClient().tunnel();
-    far.write({ message: { $case: 'tunnelId', value: tunnelId } });
-    far.on('data', ({ data }: agentV1.TunnelResponse) => void far.write({ message: { $case: 'data', value: data } }));
-    far.on('end', () => far.end());
-    const near = await opening;
-    const size = 3_000_000;
-    const sent = Buffer.from(systemRandom.bytes(size));
-    const got: Buffer[] = [];
-    const back = new Promise<void>((resolve) => {
-      let length = 0;
-      near.on('data', (chunk: Buffer) => {
-        got.push(chunk);
-        if ((length += chunk.length) === size) resolve();
-      });
-    });
-    near.write(sent);
-    await back;
-    expect(Buffer.concat(got).equals(sent)).toBe(true);
-    const over = new Promise((resolve) => far.once('end', resolve));
-    near.end();
-    await over;
-  });
-
-  it('refuses tunnels of absent agents, tells what the agent said, and takes no tunnel of another agent', async () => {
-    await expect(rig.gateway.openTunnel('instance-nobody', 6443)).rejects.toMatchObject({
-      refusal: { code: 'agent_away' },
-    });
-    const agent = agentOf(await enrolled()).connect();
-    const other = agentOf(await enrolled()).connect();
-    await until('live', () => agent.of('snapshot').length === 1 && other.of('snapshot').length === 1);
-    const opening = rig.gateway.openTunnel(agent.identity.instanceId, 22);
-    await until('asked', () => agent.of('openTunnel').length === 1);
-    const { tunnelId } = agent.of('openTunnel')[0]!;
-    const thief = other.tunnelClient().tunnel();
-    thief.write({ message: { $case: 'tunnelId', value: tunnelId } });
-    expect((await failure((done) => thief.on('error', done))).code).toBe(status.NOT_FOUND);
-    agent.send({ $case: 'tunnelFailed', value: { tunnelId, error: 'port 22 is not allowed' } });
-    await expect(opening).rejects.toMatchObject({
-      refusal: { code: 'tunnel_refused', message: expect.stringContaining('port 22') },
-    });
   });
 
   it('sends VIP items ahead of bulk to an agent that reads slowly, and merges what piled up into one update', async () => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ManualClock, refusal, RefusedError, sequentialIds, silentLog } from '#kernel';
+import { ManualClock, refusal, sequentialIds, silentLog } from '#kernel';
 import { EventStoreUnavailableError, position } from '#event-store';
 import { Command, type CommandDispatcher, type CommandResult } from '#processing';
 import type { Principal } from '#access';
@@ -261,25 +261,6 @@ describe('an idempotency key', () => {
     await call('system_rename_thing', { hostname: 'x' });
     await call('system_rename_thing', { hostname: 'x' });
     expect(sent[0]!.context.commandId).not.toBe(sent[1]!.context.commandId);
-  });
-});
-
-describe('a cursor', () => {
-  const cursors = new CursorCodec(new Uint8Array(32).fill(3));
-
-  it('comes back as the position it was made of, for its account only', () => {
-    const cursor = cursors.encode('account-a', position(42));
-    expect(cursors.decode('account-a', cursor)).toBe(42n);
-    expect(() => cursors.decode('account-b', cursor)).toThrow(RefusedError);
-    expect(cursors.encode('account-a', position(42))).toBe(cursor);
-  });
-
-  it('tells nothing and takes nothing else', () => {
-    const cursor = cursors.encode('account-a', position(42));
-    expect(Buffer.from(cursor, 'base64url').includes(Buffer.from([0, 0, 42]))).toBe(false);
-    for (const forged of ['', '42', `${cursor}AAAA`, cursor.replace(/^./, (c) => (c === 'A' ? 'B' : 'A'))]) {
-      expect(() => cursors.decode('account-a', forged)).toThrow(RefusedError);
-    }
   });
 });
 
