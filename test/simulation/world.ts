@@ -193,10 +193,10 @@ export class SimWorld {
     const { from, reason } = data as { from: { instance_id: string } | null; reason: string };
     const holder = this.machines.find((machine) => machine.instanceId === from?.instance_id);
     const decidedAt = this.clock.now - STEADY_MS;
-    // The kernel answers for a paused agent until its lease is over; and between what it was told and what it writes the
+    // The kernel answers for a dead or paused agent until its lease is over; and between what it was told and what it writes the
     // platform may have slept.
     const slept = Math.max(this.platform?.zone.pausedUntil ?? 0, holder?.pausedUntil ?? 0) > decidedAt;
-    if (reason === 'lease_lost' && holder !== undefined && !slept && holder.answersSince < decidedAt)
+    if (reason === 'lease_lost' && holder?.up === true && !slept && holder.answersSince < decidedAt)
       this.violation(
         `${this.nick(holder.instanceId)} was given up though it had answered since ${holder.answersSince}`,
       );
