@@ -72,7 +72,7 @@ const callIt = (settings: Settings, name: string, args: Readonly<Record<string, 
 /** A call of a tool. When it is refused, the advice is given in commands. */
 export const callTool = async (settings: Settings, name: string, args: Readonly<Record<string, unknown>>) => {
   if (settings.protectedContext !== undefined)
-    await (await import('./contexts/protect.js')).confirmCall(settings, name, args);
+    await (await import('./contexts/protect.js')).confirmCall(settings, name, args, fetchCatalogue);
   try {
     return await callIt(settings, name, args);
   } catch (error) {

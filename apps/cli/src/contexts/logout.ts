@@ -1,12 +1,20 @@
 import { CliError, refusedAs } from '../errors.js';
-import type { ContextCommand } from './command.js';
+import type { GlobalFlags } from '../settings.js';
 import { findContext, readContexts, writeContexts } from './file.js';
+
+export interface Leaving {
+  readonly flags: GlobalFlags;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly out: (text: string) => void;
+  /** Ends the token on the platform, or throws. */
+  readonly end: (url: string, token: string) => Promise<unknown>;
+}
 
 /** How the platform took it. */
 type Ended = 'ended' | 'over_already' | 'kept_there';
 
 /** A token that opens nothing any more is over as well; one without an end is the platform's first, which nobody ends by leaving. */
-const endAt = async ({ end }: ContextCommand, url: string, token: string): Promise<Ended> => {
+const endAt = async ({ end }: Leaving, url: string, token: string): Promise<Ended> => {
   try {
     await end(url, token);
     return 'ended';
@@ -26,7 +34,7 @@ const TOLD: Readonly<Record<Ended, string>> = {
 };
 
 /** The platform first: what it did not hear of stays here, so that it can be said again. */
-const logOut = async (command: ContextCommand, name: string): Promise<void> => {
+const logOut = async (command: Leaving, name: string): Promise<void> => {
   const { env, out } = command;
   const { url, token } = findContext(env, name)!;
   if (token === undefined) return out(`${name}: there is no token`);
@@ -39,7 +47,7 @@ const logOut = async (command: ContextCommand, name: string): Promise<void> => {
 };
 
 /** `drover logout [NAME]` and `drover logout --all`; answers the exit code. */
-export const runLogout = async (command: ContextCommand, words: readonly string[]): Promise<number> => {
+export const runLogout = async (command: Leaving, words: readonly string[]): Promise<number> => {
   const { env, flags } = command;
   const all = words.includes('--all');
   const names = words.filter((word) => word !== '--all');

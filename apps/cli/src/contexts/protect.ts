@@ -1,5 +1,4 @@
 import { createInterface } from 'node:readline/promises';
-import { fetchCatalogue } from '../client.js';
 import { CliError } from '../errors.js';
 import type { Settings } from '../settings.js';
 
@@ -49,6 +48,12 @@ export const requireMeant = async (
   if (answer !== name) throw needed(name, answer === '' ? 'nothing was typed' : 'another name was typed');
 };
 
+/** What the platform says of its tools and of the token. */
+interface Listed {
+  readonly tools: readonly { readonly name: string; readonly danger: string }[];
+  readonly guarded: boolean;
+}
+
 const passed = new WeakSet<Settings>();
 
 /** Before a call in a protected context: what only reads, or only tells what would be, needs nothing. */
@@ -56,10 +61,11 @@ export const confirmCall = async (
   settings: Settings,
   tool: string,
   args: Readonly<Record<string, unknown>>,
+  catalogue: (settings: Settings) => Promise<Listed>,
   terminal?: Terminal,
 ): Promise<void> => {
   if (args['dry_run'] === true || passed.has(settings)) return;
-  const { tools, guarded } = await fetchCatalogue(settings);
+  const { tools, guarded } = await catalogue(settings);
   const known = tools.find(({ name }) => name === tool.replace(/^platform\./, ''));
   // What is not known here may be anything.
   if (known?.danger === 'read') return;

@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { parseCommandLine } from '../arguments.js';
-import { callTool } from '../client.js';
+import { callTool, fetchCatalogue } from '../client.js';
 import { resolveSettings } from '../settings.js';
 import { runContext, type ContextCommand } from './command.js';
 import { readContexts } from './file.js';
@@ -58,7 +58,7 @@ const call = async (line: string, tool: string, args = {}, types?: string) => {
   if (types !== undefined) {
     const stdin = Object.assign(new PassThrough(), { isTTY: true });
     stdin.write(`${types}\n`);
-    await confirmCall(settings, tool, args, { stdin, stderr: new PassThrough() });
+    await confirmCall(settings, tool, args, fetchCatalogue, { stdin, stderr: new PassThrough() });
   }
   return callTool(settings, tool, args);
 };
