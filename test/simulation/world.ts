@@ -187,7 +187,7 @@ export class SimWorld {
     }
   }
 
-  /** A holder that has answered all the time is not given up, unless somebody wants it gone: its voters know better. */
+  /** A holder that has answered all the time, by a beat of just now, is not given up, unless somebody wants it gone: its voters know better. */
   private checkNeed({ type, data }: { readonly type: string; readonly data: unknown }): void {
     if (type !== 'system.sdwan.virtual_ip.move_started') return;
     const { from, reason } = data as { from: { instance_id: string } | null; reason: string };
@@ -196,7 +196,8 @@ export class SimWorld {
     // The kernel answers for a dead or paused agent until its lease is over; and between what it was told and what it writes the
     // platform may have slept.
     const slept = Math.max(this.platform?.zone.pausedUntil ?? 0, holder?.pausedUntil ?? 0) > decidedAt;
-    if (reason === 'lease_lost' && holder?.up === true && !slept && holder.answersSince < decidedAt)
+    const confirmed = this.oracle.untilOf(holder?.instanceId ?? '') > this.clock.now + LEASE.ttlMs / 2;
+    if (reason === 'lease_lost' && holder?.up === true && !slept && confirmed && holder.answersSince < decidedAt)
       this.violation(
         `${this.nick(holder.instanceId)} was given up though it had answered since ${holder.answersSince}`,
       );
