@@ -28,3 +28,15 @@ export const unlock = ({ iv, tag, data }: LockedBootstrap, secret: string): Clus
     throw new Error('bootstrap data already found and encrypted with different token');
   }
 };
+
+export const BOOTSTRAP_PREFIX = '/bootstrap';
+
+/** The password itself is not derivable from the key's name: 12 hex digits of its hash, as K3s names it. */
+export const keyNameOf = (secret: string): string =>
+  `${BOOTSTRAP_PREFIX}/${createHash('sha256').update(secret).digest('hex').slice(0, 12)}`;
+
+/** Where the cluster's keys are kept: in embedded etcd, or in a database elsewhere (sql/bootstrap-key.ts). */
+export interface BootstrapKeys {
+  /** Locks them with the secret that these have now in the place of the one before; false when they are locked with another. */
+  relock(before: string, secrets: ClusterSecrets): Promise<boolean>;
+}

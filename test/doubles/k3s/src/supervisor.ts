@@ -10,7 +10,8 @@ import { sleep } from './log.js';
 import { issue } from './pki.js';
 import type { Datastore } from './datastore.js';
 import type { Store } from './store.js';
-import { rotateToken, type BootstrapKeys } from './token-rotate.js';
+import type { BootstrapKeys } from './bootstrap-data.js';
+import { rotateToken } from './token-rotate.js';
 import { K3S_VERSION, tuning } from './version.js';
 
 interface Deps {

@@ -1,17 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { ApiError } from './api/status.js';
-import { lock, type LockedBootstrap } from './bootstrap-data.js';
+import { BOOTSTRAP_PREFIX, keyNameOf, lock, type BootstrapKeys, type LockedBootstrap } from './bootstrap-data.js';
 import type { Datastore } from './datastore.js';
 import { loadSecrets, saveSecrets, type ClusterSecrets } from './files.js';
 import { info } from './log.js';
 import { caHash } from './pki.js';
 import { readBody } from './raft/peer-server.js';
-import { keyNameOf } from './sql/bootstrap-key.js';
 import type { KubeObject, Store } from './store.js';
 import { formatToken } from './token.js';
 
-const PREFIX = '/bootstrap/';
+const PREFIX = `${BOOTSTRAP_PREFIX}/`;
 const DIFFERENT = 'bootstrap data already found and encrypted with different token';
 
 interface Parts {
@@ -37,12 +36,6 @@ export const checkBootstrapKey = async (parts: Parts, secrets: ClusterSecrets): 
   if (kept(parts.store).length === 0) await keep(parts, secrets);
   return parts.store.get(keyNameOf(secrets.secret)) === undefined ? DIFFERENT : 'ok';
 };
-
-/** Where the cluster's keys are kept: in embedded etcd, or in a database elsewhere (sql/bootstrap-key.ts). */
-export interface BootstrapKeys {
-  /** Locks them with the secret that these have now in the place of the one before; false when they are locked with another. */
-  relock(before: string, secrets: ClusterSecrets): Promise<boolean>;
-}
 
 export const embeddedKeys = (parts: Parts): BootstrapKeys => ({
   relock: async (before, secrets) => {

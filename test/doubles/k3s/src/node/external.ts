@@ -7,7 +7,7 @@ import { Kine } from '../sql/kine.js';
 import { KineTable } from '../sql/table.js';
 import type { Store } from '../store.js';
 import { parseToken } from '../token.js';
-import type { BootstrapKeys } from '../token-rotate.js';
+import type { BootstrapKeys } from '../bootstrap-data.js';
 import { memberOf } from './embedded.js';
 import { givenToken } from './reset.js';
 

@@ -1,12 +1,9 @@
-import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { lock, unlock } from '../bootstrap-data.js';
+import { BOOTSTRAP_PREFIX, keyNameOf, lock, unlock, type BootstrapKeys } from '../bootstrap-data.js';
 import { createSecrets, serverPaths, type ClusterSecrets } from '../files.js';
 import { info, sleep, warn } from '../log.js';
-import type { BootstrapKeys } from '../token-rotate.js';
 import type { KineTable, Row } from './table.js';
 
-const PREFIX = '/bootstrap';
 /** As K3s: after so many looks, a second apart, the lock of a server that died is taken away. */
 const MAX_WAITS = 5;
 const SKEW_S = 3;
@@ -15,10 +12,6 @@ interface Kept {
   readonly at: number;
   readonly locked: ReturnType<typeof lock>;
 }
-
-/** The password itself is not derivable from the key's name: 12 hex digits of its hash, as K3s names it. */
-export const keyNameOf = (secret: string): string =>
-  `${PREFIX}/${createHash('sha256').update(secret).digest('hex').slice(0, 12)}`;
 
 /**
  * The cluster's CAs from the datastore, encrypted with the server token; or, in an empty one, the lock under which this
@@ -54,7 +47,7 @@ export const storageBootstrap = async (
 const DIFFERENT = 'bootstrap data already found and encrypted with different token';
 
 const find = async (table: KineTable, secret: string): Promise<Row | undefined> => {
-  const { rows } = await table.list(PREFIX);
+  const { rows } = await table.list(BOOTSTRAP_PREFIX);
   if (rows.length === 0) return undefined;
   const own = rows.find((row) => row.name === keyNameOf(secret));
   if (own === undefined) throw new Error(DIFFERENT);
@@ -73,7 +66,7 @@ const save = async (table: KineTable, secrets: ClusterSecrets, held: number | un
 /** As RotateBootstrapToken: decrypted with the old token, kept under the new one's name, and only then is the old key deleted. */
 export const sqlKeys = (table: KineTable): BootstrapKeys => ({
   relock: async (before, { secret }) => {
-    const { rows } = await table.list(PREFIX);
+    const { rows } = await table.list(BOOTSTRAP_PREFIX);
     const [old, now] = [keyNameOf(before), keyNameOf(secret)];
     const found = rows.find((row) => row.name === old);
     if (old === now || found === undefined || found.value === '')
