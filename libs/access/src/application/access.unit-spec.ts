@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventCatalogue, ManualClock, seededRandom, silentLog } from '#kernel';
-import { MemoryEventStore, type AppendRequest } from '#event-store';
+import { MemoryEventStore, START, type AppendRequest } from '#event-store';
 import { Transactor, type CommandContext } from '#processing';
 import { accessEvents } from '../domain/events.js';
 import { mintJoinToken, parseJoinToken } from '../tokens/join-token.js';
@@ -101,6 +101,23 @@ describe('first start', () => {
       expect(await elsewhere.authenticate(bad)).toBeUndefined();
     }
     expect(await elsewhere.authenticate(adminToken!)).toBeDefined();
+  });
+
+  it('lets nobody in past an event of a later build, which may have ended the token', async () => {
+    const t = await setUp(dir);
+    const { operatorId, adminToken } = await bootstrapAccess(t);
+    expect(await t.directory.authenticate(adminToken!)).toBeDefined();
+    const [known] = (await t.events.readAll(START, { limit: 99, categories: ['operator'] })).events;
+    const { meta } = known!;
+    const later = {
+      id: '00000000-0000-4000-8000-000000000001',
+      type: 'system.operator.banned',
+      schemaVersion: 1,
+      data: {},
+      meta,
+    };
+    await t.events.append({ stream: operatorId, expected: 'any', events: [later] });
+    await expect(t.directory.authenticate(adminToken!)).rejects.toThrow('system.operator.banned');
   });
 });
 

@@ -1,4 +1,4 @@
-import { EventCatalogue, errorMessage, type Clock, type Log } from '#kernel';
+import { EventCatalogue, UnreadableEventError, errorMessage, type Clock, type Log } from '#kernel';
 import { START, type EventStore, type RecordedEvent } from '#event-store';
 import { operatorDecider, type OperatorEvent, type OperatorState } from '../domain/operator/operator.js';
 import {
@@ -41,9 +41,12 @@ export class OperatorDirectory implements OperatorAuthenticator {
     private readonly log: Log,
   ) {}
 
-  /** Folds one event; events of other streams and events already folded are ignored. */
+  /**
+   * Folds one event; events of other streams and events already folded are ignored. One that this build does not know throws
+   * UnreadableEventError: it may say that tokens have ended, and so may what follows it, so nobody is let in past it.
+   */
   apply(event: RecordedEvent): void {
-    if (!event.stream.startsWith('operator-') || catalogue.get(event.type) === undefined) return;
+    if (!event.stream.startsWith('operator-')) return;
     const known = this.operators.get(event.stream) ?? { version: 0, state: operatorDecider.initial };
     if (event.version !== known.version + 1) return;
     const data = catalogue.upcast(event.type, event.schemaVersion, event.data);
@@ -69,11 +72,21 @@ export class OperatorDirectory implements OperatorAuthenticator {
   async follow(signal: AbortSignal): Promise<void> {
     try {
       for await (const batch of this.store.subscribe(START, { signal, categories: ['operator'] })) {
-        for (const event of batch.events) this.apply(event);
+        for (const event of batch.events) this.fold(event);
       }
     } catch (error) {
       if (!signal.aborted)
         this.log.error({ error: errorMessage(error) }, 'operator directory stopped following the log');
+    }
+  }
+
+  /** One operator's unreadable stream is that operator's trouble alone. */
+  private fold(event: RecordedEvent): void {
+    try {
+      this.apply(event);
+    } catch (error) {
+      if (!(error instanceof UnreadableEventError)) throw error;
+      this.log.error({ error: error.message, stream: event.stream }, 'this operator cannot be let in by this build');
     }
   }
 
