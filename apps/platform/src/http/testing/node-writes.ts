@@ -49,6 +49,8 @@ const phase = (
 });
 const { PHASE_BOOTSTRAP, PHASE_FAILED, PHASE_INSTALLING, PHASE_JOIN_REQUEST, PHASE_READY, PHASE_WANTS_CERT } =
   agentV1.Phase;
+/** Refused from an instance that lives; what an ended one may write is bounded where it is recorded (fleet, enrollment.ts). */
+const { PHASE_WIPED } = agentV1.Phase;
 const { RUNTIME_DOCKER, RUNTIME_K3S_AGENT } = agentV1.Runtime;
 
 /** Every text that a node can send. A new one in the protocol without a line here fails the test. */
@@ -92,7 +94,9 @@ export const NODE_WRITES: Readonly<Record<string, Write>> = {
   'ReportPhaseRequest.csr_pem': (t) => phase(PHASE_WANTS_CERT, { csrPem: t }, RUNTIME_DOCKER),
   'ReportPhaseRequest.error': (t) => phase(PHASE_FAILED, { error: t }, RUNTIME_DOCKER),
   'ReportPhaseRequest.kubeconfig': (t) => phase(PHASE_BOOTSTRAP, { kubeconfig: t }),
+  'ReportPhaseRequest.left': (t) => phase(PHASE_WIPED, { left: [t, t] }),
   'ReportPhaseRequest.node_name': (t) => phase(PHASE_READY, { nodeName: t }),
+  'ReportPhaseRequest.removed': (t) => phase(PHASE_WIPED, { removed: [t, t] }),
   'ReportPhaseRequest.request_id': (t) => phase(PHASE_INSTALLING, { requestId: t }, RUNTIME_DOCKER),
   'ReportPhaseRequest.server_token': (t) => phase(PHASE_BOOTSTRAP, { serverToken: t }),
   'ReportPhaseRequest.target_cluster_id': (t) => phase(PHASE_JOIN_REQUEST, { targetClusterId: t }, RUNTIME_K3S_AGENT),
