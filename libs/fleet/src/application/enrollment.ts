@@ -104,7 +104,9 @@ export class FleetEnrollment implements EnrollmentHandler {
     const isOver = standing !== undefined && standing.phase !== 'live';
     if (!isOver || !standing.serials.some((known) => sameSerial(known, certificateSerial)))
       throw new RefusedError(refusal(403, 'not_over', 'only the agent of an instance that is over says this'));
-    const cut = (texts: readonly string[]) => texts.slice(0, 50).map((text) => text.slice(0, 300));
+    // NUL, and the half of a character that a cut leaves, are in no event: the report would never be taken.
+    const cut = (texts: readonly string[]) =>
+      texts.slice(0, 50).map((text) => text.slice(0, 300).replaceAll(/[\0\p{Cs}]/gu, ''));
     const payload = { instance_id: instanceId as InstanceId, removed: cut(report.removed), left: cut(report.left) };
     const context = await this.context(instanceId as InstanceId, deterministicUuid('wiped', instanceId));
     const recorded = await this.dispatcher.dispatch(new RecordWiped(payload, context));

@@ -134,7 +134,7 @@ describe('enrolment', () => {
 
   it('hears once what the agent of an instance that is over took away, and of nobody else', async () => {
     const serial = serialOf((await rig.enroll(token, await newCsr())).certificateDer);
-    const report = { removed: ['/var/lib/rancher/k3s'], left: [`/etc/x: ${'y'.repeat(1_000)}`] };
+    const report = { removed: ['/var/lib/rancher/k3s'], left: [`/etc/\0: ${'y'.repeat(291)}\u{1f600}`] };
     const say = (certificateSerial: string) => rig.enrollment.wiped({ instanceId, certificateSerial }, report);
     expect(await codeOf(say(serial))).toBe('not_over');
     await rig.ok('system_terminate_instance', { id: instanceId });
@@ -143,7 +143,7 @@ describe('enrolment', () => {
     await say(serial);
     const told = (await rig.events(instanceId)).filter((e) => e.type === 'system.instance.wiped');
     expect(told.map(({ data }) => data)).toEqual([
-      { instance_id: instanceId, removed: ['/var/lib/rancher/k3s'], left: [`/etc/x: ${'y'.repeat(292)}`] },
+      { instance_id: instanceId, removed: ['/var/lib/rancher/k3s'], left: [`/etc/: ${'y'.repeat(291)}`] },
     ]);
   });
 
