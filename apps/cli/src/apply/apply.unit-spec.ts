@@ -107,7 +107,7 @@ it('prunes what it made itself, under the very id, and what depends on others fi
     'Node again': { id: 'new' },
     'Node by-hand': { id: 'other' },
   });
-  const steps = pruning(record, new Set(['Network x']), things);
+  const steps = pruning(record, loadText('kind: Network\nname: x', 'f'), things);
   expect(steps.map(({ tool, arguments: args }) => [tool, args])).toEqual([
     ['system_sdwan_detach_peer', { peer_id: 'Peer-1' }],
     ['system_delete_node', { node_id: 'Node-1' }],

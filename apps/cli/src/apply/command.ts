@@ -1,14 +1,25 @@
 import { existsSync, writeFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import type { Cli } from '../cli.js';
-import { callTool } from '../client.js';
+import { callTool, fetchCatalogue } from '../client.js';
+import { confirmCall } from '../contexts/protect.js';
 import { CliError } from '../errors.js';
 import { near } from '../near.js';
 import { paint } from '../text.js';
 import { loadFiles } from './load.js';
 import { readLive, type Thing } from './live.js';
 import { plan, type FieldChange, type Step } from './plan.js';
-import { pruning, readRecord, recordFile, writeRecord, type ApplyRecord } from './record.js';
-import { foreign, otherOwners, refuseOwned, takeOver, type Foreign } from './owner.js';
+import {
+  pruning,
+  readRecord,
+  recordFile,
+  rekeyed,
+  resolved,
+  usualFolder,
+  writeRecord,
+  type ApplyRecord,
+} from './record.js';
+import { foreign, otherOwners, otherRecords, refuseOwned, takeOver, type Foreign } from './owner.js';
 import { fleetSchema, type Kind } from './schema.js';
 
 export const APPLY_USAGE = `drover apply -f FILE [-f FILE…]     make the fleet as the files say; "-" is stdin
@@ -106,7 +117,10 @@ const idIn = (data: Thing): string | undefined =>
     .find((id): id is string => typeof id === 'string');
 
 const remembered = (record: ApplyRecord, step: Step, data: Thing): ApplyRecord => {
-  if (step.change === 'delete') return { ...record, made: record.made.filter(({ key }) => key !== step.key) };
+  if (step.change === 'delete') {
+    const gone = Object.values(step.arguments)[0];
+    return { ...record, made: record.made.filter(({ id }) => id !== gone) };
+  }
   const id = step.change === 'create' && data.outcome === 'done' ? idIn(data) : undefined;
   if (id === undefined) return record;
   return {
@@ -165,6 +179,12 @@ const sayTaken = (cli: Cli, taken: readonly Foreign[], owner: string, isPreview:
     cli.progress(`${wanted.key} ${what} to ${owner}; until now ${by === undefined ? 'to no fleet' : `to ${by.owner}`}`);
 };
 
+/** Whose a thing is decides who may delete it: in a protected context that is asked before any record is written. */
+const confirmTaking = async ({ settings }: Cli): Promise<void> => {
+  // No tool has this name, and what is not known counts as a change.
+  if (settings.protectedContext !== undefined) await confirmCall(settings, 'apply --take-over', {}, fetchCatalogue);
+};
+
 const ALL: readonly Kind[] = ['Network', 'Template', 'Node', 'Peer', 'FirewallRule', 'Grant'];
 
 /** `drover apply` and `drover diff`; answers the exit code. */
@@ -180,18 +200,23 @@ export const runApply = async (
   const cli = makeCli();
   const { url } = cli.settings;
   const file = flags.record ?? recordFile(cli.env, url, flags.set);
-  const record = readRecord(file, url, flags.set);
+  const found = readRecord(file, url, flags.set);
   const kinds = new Set<Kind>(flags.prune ? ALL : wanted.map(({ doc }) => doc.kind));
   const live = await readLive(cli, kinds);
-  const keys = new Set(wanted.map(({ key }) => key));
-  const others = foreign(wanted, live, record, otherOwners(file, record));
+  const named = resolved(wanted, live);
+  const record = rekeyed(found, named);
+  const records = () => otherRecords(file, url, usualFolder(cli.env));
+  const others = foreign(wanted, live, record, otherOwners(records(), flags.set));
   if (!flags.takeOver) refuseOwned(others);
-  const steps = [...plan(wanted, live), ...(flags.prune ? pruning(record, keys, live) : [])];
+  const steps = [...plan(wanted, live), ...(flags.prune ? pruning(record, wanted, live) : [])];
   checkSecrets(steps);
   const isPreview = verb === 'diff' || flags.dryRun;
   if (flags.takeOver) sayTaken(cli, others, flags.set, isPreview);
   if (isPreview || cli.settings.json || steps.length === 0) await show(cli, steps);
   if (verb === 'diff') return steps.length === 0 ? 0 : 1;
-  if (!isPreview) await execute(cli, steps, flags.takeOver ? takeOver(others, record, file) : record, file);
+  if (isPreview) return 0;
+  if (!isDeepStrictEqual(record, found)) writeRecord(file, record);
+  if (flags.takeOver) await confirmTaking(cli);
+  await execute(cli, steps, flags.takeOver ? takeOver(others, named, record, file, records()) : record, file);
   return 0;
 };

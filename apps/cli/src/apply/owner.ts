@@ -1,5 +1,5 @@
-import { readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { CliError } from '../errors.js';
 import type { Live } from './live.js';
 import type { Wanted } from './load.js';
@@ -8,33 +8,48 @@ import { recordIn, writeRecord, type ApplyRecord } from './record.js';
 interface Owned {
   readonly owner: string;
   readonly file: string;
+}
+
+const recordsIn = (folder: string): readonly string[] => {
+  try {
+    return readdirSync(folder)
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => resolve(folder, name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new CliError(`${folder} cannot be read`, (error as Error).message, '--record FILE', 2);
+  }
+};
+
+const real = (file: string): string => (existsSync(file) ? realpathSync(file) : resolve(file));
+
+interface Other {
+  readonly file: string;
   readonly record: ApplyRecord;
 }
 
-/** Whose apply made a thing, by its id: the other records that lie beside this one, of the same platform. */
-export const otherOwners = (file: string, { platform, set }: ApplyRecord): ReadonlyMap<string, Owned> => {
-  const folder = dirname(file);
-  let names: readonly string[];
-  try {
-    names = readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
-    throw new CliError(`${folder} cannot be read`, (error as Error).message, '--record FILE', 2);
-  }
-  const records = names
-    .filter((name) => name.endsWith('.json'))
-    .flatMap((name) => {
-      const path = join(folder, name);
-      const record = recordIn(path);
-      return record === undefined ? [] : [{ file: path, record }];
-    })
-    .filter(({ record }) => record.platform === platform && record.set !== set);
-  return new Map(
-    records.flatMap(({ file: path, record }) =>
-      record.made.map(({ id }): [string, Owned] => [id, { owner: record.set, file: path, record }]),
-    ),
-  );
+/** All other records of the same platform: beside this one, and where they are unless somebody says otherwise. */
+export const otherRecords = (
+  file: string,
+  platform: string,
+  usualFolder: string | undefined = undefined,
+): readonly Other[] => {
+  const folders = [dirname(file), ...(usualFolder === undefined ? [] : [usualFolder])];
+  const files = new Set(folders.flatMap(recordsIn).map(real));
+  files.delete(real(file));
+  return [...files].flatMap((path) => {
+    const record = recordIn(path);
+    return record?.platform === platform ? [{ file: path, record }] : [];
+  });
 };
+
+/** Whose apply made a thing, by its id. Another record of the same name is of the same fleet. */
+export const otherOwners = (others: readonly Other[], set: string): ReadonlyMap<string, Owned> =>
+  new Map(
+    others
+      .filter(({ record }) => record.set !== set)
+      .flatMap(({ file, record }) => record.made.map(({ id }): [string, Owned] => [id, { owner: record.set, file }])),
+  );
 
 /** What the files name, is there, and was not made by this fleet's apply. */
 export interface Foreign {
@@ -67,15 +82,23 @@ export const refuseOwned = (all: readonly Foreign[]): void => {
   throw new CliError(first.wanted.at, why, hint, 6);
 };
 
-/** From now on it is this fleet's: its --prune may remove it, and the other's may not. */
-export const takeOver = (all: readonly Foreign[], record: ApplyRecord, file: string): ApplyRecord => {
-  if (all.length === 0) return record;
-  const taken = new Set(all.map(({ id }) => id));
+/**
+ * From now on all that the files name is this fleet's: its --prune may remove it, and nobody else's may. `others` are read anew, because
+ * somebody may have been asked meanwhile. Again, after it was cut off in the middle, it does what is left.
+ */
+export const takeOver = (
+  all: readonly Foreign[],
+  named: ReadonlyMap<string, Wanted>,
+  record: ApplyRecord,
+  file: string,
+  others: readonly Other[],
+): ApplyRecord => {
   const mine = all.map(({ wanted, id }) => ({ key: wanted.key, kind: wanted.doc.kind, id }));
-  const next = { ...record, made: [...record.made.filter(({ id }) => !taken.has(id)), ...mine] };
-  writeRecord(file, next);
-  const others = new Map(all.flatMap(({ by }): [string, Owned][] => (by === undefined ? [] : [[by.file, by]])));
-  for (const [path, other] of others)
-    writeRecord(path, { ...other.record, made: other.record.made.filter(({ id }) => !taken.has(id)) });
+  const next = { ...record, made: [...record.made, ...mine] };
+  if (mine.length > 0) writeRecord(file, next);
+  for (const { file: path, record: other } of others) {
+    const made = other.made.filter(({ id }) => !named.has(id));
+    if (made.length < other.made.length) writeRecord(path, { ...other, made });
+  }
   return next;
 };

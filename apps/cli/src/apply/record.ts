@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { CliError } from '../errors.js';
 import type { Live } from './live.js';
+import type { Wanted } from './load.js';
 import type { Step } from './plan.js';
 import { ORDER, type Kind } from './schema.js';
 
@@ -26,12 +27,18 @@ export type ApplyRecord = z.output<typeof recordShape>;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export const recordFile = (env: Environment, platform: string, set: string): string => {
+/** Where records are kept; undefined where there is no home. */
+export const usualFolder = (env: Environment): string | undefined => {
   const base = env.XDG_STATE_HOME || (env.HOME ? join(env.HOME, '.local/state') : '');
-  if (base === '')
+  return base === '' ? undefined : join(base, 'drover/apply');
+};
+
+export const recordFile = (env: Environment, platform: string, set: string): string => {
+  const folder = usualFolder(env);
+  if (folder === undefined)
     throw new CliError('no place for the record', 'neither XDG_STATE_HOME nor HOME is set', '--record FILE', 2);
   const of = createHash('sha256').update(platform).digest('hex').slice(0, 12);
-  return join(base, 'drover/apply', `${set}-${of}.json`);
+  return join(folder, `${set}-${of}.json`);
 };
 
 export const readRecord = (file: string, platform: string, set: string): ApplyRecord => {
@@ -85,12 +92,32 @@ const DELETES: Readonly<Record<Kind, readonly [tool: string, id: string]>> = {
   Grant: ['system_sdwan_revoke_access_grant', 'grant_id'],
 };
 
-/** What the record holds, is still there under the same id, and no file names any more; what depends on others goes first. */
-export const pruning = (record: ApplyRecord, wanted: ReadonlySet<string>, live: Live): readonly Step[] => {
+/** What the documents are as of now, by id. One thing can be named in several ways: a network by its id or its name, which changes. */
+export const resolved = (wanted: readonly Wanted[], { things }: Live): ReadonlyMap<string, Wanted> =>
+  new Map(
+    wanted.flatMap((one): [string, Wanted][] => {
+      const id = things.get(one.key)?.id;
+      return typeof id === 'string' ? [[id, one]] : [];
+    }),
+  );
+
+/** The record in the words that the files have now. */
+export const rekeyed = (record: ApplyRecord, named: ReadonlyMap<string, Wanted>): ApplyRecord => ({
+  ...record,
+  made: record.made.map((one) => ({ ...one, key: named.get(one.id)?.key ?? one.key })),
+});
+
+/**
+ * What the record holds, is still there under the same id, and no file names any more, whatever words it uses; what depends on others
+ * goes first.
+ */
+export const pruning = (record: ApplyRecord, wanted: readonly Wanted[], live: Live): readonly Step[] => {
+  const keys = new Set(wanted.map(({ key }) => key));
+  const named = resolved(wanted, live);
   const isOver = (status: unknown) => status === 'expired' || status === 'revoked';
   const there = new Set([...live.things.values()].filter((one) => !isOver(one.status)).map((one) => one.id));
   return record.made
-    .filter(({ key, id }) => !wanted.has(key) && there.has(id))
+    .filter(({ key, id }) => !keys.has(key) && !named.has(id) && there.has(id))
     .toSorted((a, b) => ORDER.indexOf(b.kind) - ORDER.indexOf(a.kind))
     .map(({ key, kind, id }) => {
       const [tool, argument] = DELETES[kind];
