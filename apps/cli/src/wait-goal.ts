@@ -21,6 +21,13 @@ const GONE: ReadonlySet<string> = new Set([
   ...['deleted', 'terminated', 'forgotten', 'removed', 'released', 'decommissioned', 'revoked', 'expired'],
 ]);
 
+const statesOf = (thing: Readonly<Record<string, unknown>>): readonly unknown[] =>
+  [thing.state, thing.status].filter((one) => one !== undefined);
+
+/** It is listed still, and is no more. */
+export const isGone = (thing: Readonly<Record<string, unknown>>): boolean =>
+  statesOf(thing).some((state) => GONE.has(String(state)));
+
 interface Condition {
   readonly type: string;
   readonly status: string;
@@ -35,7 +42,7 @@ const conditionIs = (thing: Readonly<Record<string, unknown>>, type: string): st
 };
 
 const meets = (goal: Goal, thing: Readonly<Record<string, unknown>>, states: readonly unknown[]): boolean => {
-  if (goal.kind === 'deleted') return states.some((state) => GONE.has(String(state)));
+  if (goal.kind === 'deleted') return isGone(thing);
   if (goal.kind === 'condition') return conditionIs(thing, goal.type) === String(goal.holds);
   return states.includes(goal.state) || (goal.state === 'ready' && conditionIs(thing, 'Ready') === 'true');
 };
@@ -46,7 +53,7 @@ const textOr = (value: unknown): string | undefined => (typeof value === 'string
 export const verdict = (goal: Goal, thing: Readonly<Record<string, unknown>> | undefined): Verdict => {
   if (thing === undefined)
     return goal.kind === 'deleted' ? { kind: 'met', state: 'gone' } : { kind: 'gone', state: 'gone' };
-  const states = [thing.state, thing.status].filter((one) => one !== undefined);
+  const states = statesOf(thing);
   const state = String(states[0] ?? (conditionIs(thing, 'Ready') === 'true' ? 'ready' : 'not ready'));
   const error = textOr(thing.last_error) ?? textOr(thing.error);
   const next = textOr(thing.next_action);

@@ -3,7 +3,7 @@ import type { Cli } from './cli.js';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
 import { near } from './near.js';
-import type { Goal } from './wait-goal.js';
+import { isGone, type Goal } from './wait-goal.js';
 
 type Thing = Readonly<Record<string, unknown>>;
 
@@ -97,13 +97,18 @@ const byList = (cli: Cli, tool: Tool, name: string) => async (): Promise<Thing |
     ...(owner === undefined ? {} : { [required[0]!]: owner }),
     ...Object.fromEntries(gone.map((g) => [g, true])),
   };
-  for (let cursor: unknown; ;) {
+  const named: Thing[] = [];
+  let cursor: unknown;
+  do {
     const page: Thing = await callTool(cli.settings, tool.name, { ...args, ...(cursor == null ? {} : { cursor }) });
     const rows = (Object.values(page).find((one) => Array.isArray(one)) ?? []) as readonly Thing[];
-    const found = rows.find((row) => [row.id, row.name, row.hostname].includes(wanted));
+    const byId = rows.find((row) => row.id === wanted);
+    if (byId !== undefined) return byId;
+    named.push(...rows.filter((row) => row.name === wanted || row.hostname === wanted));
     cursor = page.next_cursor;
-    if (found !== undefined || cursor == null) return found;
-  }
+  } while (cursor != null);
+  // A name may have been given anew: what lives is meant, else what bore it last.
+  return named.findLast((row) => !isGone(row)) ?? named.at(-1);
 };
 
 export const lookedAt = async (cli: Cli, catalogue: Catalogue, subject: string | undefined): Promise<Subject> => {
