@@ -43,10 +43,17 @@ const world = async () => {
           context(),
         ),
       ),
-    run: () =>
-      new RunRestoreHandler({ ...work, ...one } as never, clock, undefined as never).execute(
+    /** As far as its server can be halted: what comes after that does not happen here. */
+    run: (connected = true) => {
+      const ask = async () => {
+        if (!connected) throw new Error('it is not connected');
+      };
+      const clusters = { read: async () => ({ id: cluster_id, nodes: new Map([[instance_id, {}]]) }) };
+      const parts = { ...work, ...one, clusters, channel: { ask } };
+      return new RunRestoreHandler(parts as never, clock, undefined as never).execute(
         new RunRestore({ restore_id }, context()),
-      ),
+      );
+    },
     rotate: () =>
       new StartRotationHandler(transactor, clock, versions).execute(
         new StartRotation({ cluster_id, what: 'certificates', options }, context()),
@@ -126,6 +133,10 @@ describe('a restore and a rollout of one cluster', () => {
     expect(await w.control('abort')).toMatchObject({ refusal: { hint: expect.stringContaining('resume') } });
     expect(await w.restore()).toMatchObject({ kind: 'done' });
     expect(await w.control('resume')).toMatchObject({ refusal: { code: 'restore_is_running' } });
+    // Nothing is halted yet: should the restore fail now, the rotation can still go on.
+    await w.run(false);
+    expect(await readRollout(w.transactor, cluster_id)).toMatchObject({ status: 'stopped' });
+    await w.run();
     await w.run();
     expect(await readRollout(w.transactor, cluster_id)).toMatchObject({ status: 'aborted' });
   });

@@ -136,15 +136,15 @@ export class RunRestoreHandler implements ICommandHandler<RunRestore> {
     try {
       // Begun in the same moment as this: nothing is halted yet, so the restore is the one that waits.
       const rollout = await rolloutUnderWay(this.work.transactor, cluster.id);
-      if (rollout !== undefined && state.steps.length === 0) {
-        if (!endedByRestore(rollout)) throw new Error(refusedByRollout(rollout).message);
-        await endRotation(this.work.transactor, rollout, derive(context, 'rotation'));
-      }
+      if (rollout !== undefined && state.steps.length === 0 && !endedByRestore(rollout))
+        throw new Error(refusedByRollout(rollout).message);
       await this.member(run);
       const step = async (name: Step, act: () => Promise<string>) => {
         if (!state.steps.includes(name)) await this.tell(run, name, await act());
       };
       await step('servers_halted', () => this.halt(run));
+      // Not before: a restore that halted nothing and fails leaves a rotation that can go on. Nothing else goes on meanwhile.
+      if (rollout !== undefined) await endRotation(this.work.transactor, rollout, derive(context, 'rotation'));
       await step('snapshot_copied', () => this.copy(run));
       await step('datastore_restored', () => this.restore(run));
       await step('api_ready', () => this.api(run));
