@@ -17,11 +17,18 @@ const offered = held.extend({
 export type OfferedToken = Pick<z.infer<typeof offered>, 'cluster_id' | 'generation' | 'token' | 'former'>;
 
 /** What K3s says, and ends, when its datastore is encrypted with another token. */
-const REFUSED = /encrypted with different token/;
+const REFUSED = /^.*encrypted with different token/m;
 const BEGINS = /^.*Starting k3s v/gm;
 
-/** Of what K3s said in all its lives, the last one's. */
-const lastLife = (said: string): string => said.slice([...said.matchAll(BEGINS)].at(-1)?.index ?? 0);
+/**
+ * Of what K3s said in its last life, all up to its refusal; undefined when it did not refuse. What systemd says of the end, and of
+ * the next start before K3s says something itself, goes on growing after that, and is no second refusal.
+ */
+const refusalOf = (said: string): string | undefined => {
+  const life = said.slice([...said.matchAll(BEGINS)].at(-1)?.index ?? 0);
+  const end = REFUSED.exec(life);
+  return end === null ? undefined : life.slice(0, end.index + end[0].length);
+};
 
 /**
  * The server token that came through the Tunnel since this server began: K3s is started with it from then on, whoever starts
@@ -69,9 +76,10 @@ export class ServerToken {
   /** True when K3s refused its token and is to be started with the other one: first with the new, then with the former. */
   async refused(clusterId: string, said: string): Promise<boolean> {
     const offer = await this.offer(clusterId);
-    const life = lastLife(said);
-    const heard = sha256Hex(life);
-    if (offer === undefined || !REFUSED.test(life) || offer.heard === heard) return false;
+    const refusal = refusalOf(said);
+    if (offer === undefined || refusal === undefined) return false;
+    const heard = sha256Hex(refusal);
+    if (offer.heard === heard) return false;
     const trying = offer.trying === 'new' ? 'former' : 'new';
     await this.files.write(this.offerPath, JSON.stringify({ ...offer, trying, heard }), 0o600);
     return true;

@@ -35,6 +35,24 @@ describe('a node that knows two server tokens, of which one is in force', () => 
     expect(await started()).toBe('old');
   });
 
+  it('counts a refusal once, whatever systemd adds to the journal before K3s begins to speak again', async () => {
+    const { token, started } = node();
+    await token.takeOffer(offer);
+    // As journalctl --output cat gives it: K3s' lines and systemd's own.
+    const journal = [
+      `${begun(1)}${REFUSED}`,
+      'k3s.service: Main process exited, code=exited, status=1/FAILURE\n',
+      "k3s.service: Failed with result 'exit-code'.\n",
+      'k3s.service: Scheduled restart job, restart counter is at 1.\n',
+      'Starting k3s.service - Lightweight Kubernetes...\n',
+    ];
+    const answers = [];
+    for (const n of journal.keys()) answers.push(await token.refused(id, journal.slice(0, n + 1).join('')));
+    expect([answers, await started()]).toEqual([[true, false, false, false, false], 'new']);
+    expect(await token.refused(id, `${journal.join('')}${begun(2)}${REFUSED}`)).toBe(true);
+    expect(await started()).toBe('old');
+  });
+
   it('has the platform’s word as soon as it is settled, and nothing else to try from then on', async () => {
     const { token, started, disk } = node();
     await token.takeOffer(offer);
