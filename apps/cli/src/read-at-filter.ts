@@ -23,12 +23,34 @@ const FIELDS: Readonly<Record<string, string>> = {
 
 const stateOf = (row: Row): string => String(row.state ?? row.status ?? '');
 
-const bears = (row: Row, wanted: string): boolean =>
-  [row.id, row.name, row.hostname, row.slug, row.handle, row.address, row.purpose].includes(wanted);
+/** By what things of some kinds are found besides: the same as today. */
+const ALSO: Readonly<Record<string, readonly string[]>> = {
+  instance: ['node_id'],
+  peer: ['node_instance_id', 'host_address'],
+};
+const NAMES = ['id', 'name', 'hostname', 'slug', 'handle', 'address', 'purpose'];
 
-/** An id, or the name of one of these. */
-const idOf = (wanted: unknown, things: readonly Row[] | undefined): unknown =>
-  things?.find((row) => row.id === wanted)?.id ?? things?.find((row) => bears(row, String(wanted)))?.id ?? wanted;
+const bears = (row: Row, wanted: string, noun = ''): boolean =>
+  [...NAMES, ...(ALSO[noun] ?? [])].some((field) => row[field] === wanted);
+
+/** The id that is meant by an id, or by the name of one of these; undefined: there was no such thing. */
+const idOf = (wanted: string, things: readonly Row[]): unknown =>
+  things.find((row) => row.id === wanted)?.id ?? things.find((row) => bears(row, wanted))?.id;
+
+/** What a filter asks for. One that names what there was not is refused as it is today: an empty list would say that there was nothing. */
+const valueOf = (
+  name: string,
+  field: string,
+  wanted: unknown,
+  things: readonly Row[] | undefined,
+  rows: readonly Row[],
+) => {
+  if (things === undefined || rows.some((row) => row[field] === wanted)) return wanted;
+  const id = idOf(String(wanted), things);
+  if (id !== undefined) return id;
+  const kind = name.replace(/^node_(?=template)|_id$/g, '');
+  throw new CliError(`${kind} ${String(wanted)}`, 'at that time there was none', `drover ${kind} list --at TIME`, 5);
+};
 
 /**
  * What a list would have been with these arguments. One that cannot be taken into account is refused: an answer that ignores it would
@@ -48,7 +70,7 @@ export const matching = (
     if (name === gone?.flag) continue;
     if (field === undefined)
       throw new CliError(`--at with ${name}`, 'a list of the past cannot be cut by that', 'leave it out', 2);
-    const wanted = idOf(value, others[field === 'template_id' ? 'node_template_id' : name]);
+    const wanted = valueOf(name, field, value, others[field === 'template_id' ? 'node_template_id' : name], rows);
     found = found.filter((row) => row[field] === wanted);
   }
   const asked = args.state ?? args.status;
@@ -58,11 +80,16 @@ export const matching = (
 };
 
 /** What a get would have found: by id, else by name; what was gone by then only by its id. */
-export const named = (rows: readonly Row[], noun: string, args: Row): readonly Row[] => {
-  const wanted = String(Object.values(args)[0] ?? '');
+export const named = (
+  rows: readonly Row[],
+  noun: string,
+  wanted: string,
+  within: unknown,
+  networks: readonly Row[],
+): readonly Row[] => {
   const byId = rows.filter((row) => row.id === wanted);
   if (byId.length > 0) return byId;
-  const network = args.network_id;
+  const network = within === undefined ? undefined : valueOf('network_id', 'network_id', within, networks, rows);
   const inside = network === undefined ? rows : rows.filter((row) => row.network_id === network);
-  return inside.filter((row) => bears(row, wanted) && !(GONE[noun]?.states.includes(stateOf(row)) ?? false));
+  return inside.filter((row) => bears(row, wanted, noun) && !(GONE[noun]?.states.includes(stateOf(row)) ?? false));
 };

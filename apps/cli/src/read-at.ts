@@ -45,24 +45,33 @@ export const readAt = async (cli: Cli, tool: Tool | undefined, args: Row, text: 
   const kind = KINDS[noun];
   const isNodes = noun === 'cluster' && verb === 'nodes';
   if (kind === undefined || !(['list', 'get'].includes(verb) || isNodes)) throw refuse(tool);
-  const kinds = [...new Set([kind, 'networks', 'templates'])];
+  const asked = canonical(tool!, args);
+  const kinds = [...new Set([kind, 'networks', 'templates', ...('node_id' in asked ? ['nodes'] : [])])];
   const data = await callTool(cli.settings, 'fleet_state_at', { time, kinds, views: true, limit: MOST });
   const rows = (of: string) => ((data[of] ?? []) as readonly { readonly view: Row }[]).map(({ view }) => view);
   const asOf = { as_of: (data.as_of as Row).time };
   const total = Number((data.counts as Row)[kind]);
   if (total > MOST) cli.progress(`${total} ${kind} there were, the first ${MOST} are looked at`);
-  const others = { network_id: rows('networks'), node_template_id: rows('templates') };
-  if (verb === 'list') return { [kind]: matching(rows(kind), noun, args, others).map(plain), ...asOf };
-  const found = one(named(rows(kind), noun, args), noun, time, args);
+  const others = { network_id: rows('networks'), node_template_id: rows('templates'), node_id: rows('nodes') };
+  if (verb === 'list') return { [kind]: matching(rows(kind), noun, asked, others).map(plain), ...asOf };
+  const subject = tool!.input_schema.required?.[0] ?? '';
+  const wanted = String(asked[subject] ?? '');
+  const within = subject === 'network_id' ? undefined : asked.network_id;
+  const found = one(named(rows(kind), noun, wanted, within, others.network_id), noun, time, wanted);
   return isNodes ? { nodes: found.nodes, ...asOf } : { [noun]: plain(found), ...asOf };
 };
+
+/** Each argument under the name that the tool has for it. */
+const canonical = ({ aliases, input_schema: { properties = {} } }: Tool, args: Row): Row =>
+  Object.fromEntries(
+    Object.entries(args).map(([name, value]) => [name in properties ? name : (aliases[name] ?? name), value]),
+  );
 
 /** A cluster's nodes have a command of their own. */
 const plain = ({ nodes: _nodes, ...row }: Row): Row => row;
 
-const one = (found: readonly Row[], noun: string, time: string, args: Row): Row => {
+const one = (found: readonly Row[], noun: string, time: string, wanted: string): Row => {
   if (found.length === 1) return found[0]!;
-  const wanted = String(Object.values(args)[0] ?? '');
   const why = found.length === 0 ? `at ${time} there was none` : `${found.length} bore that name; use an id`;
   throw new CliError(`${noun} ${wanted}`, why, `drover ${noun} list --at ${time}`, found.length === 0 ? 5 : 6);
 };

@@ -14,7 +14,7 @@ import {
 
 /**
  * What was, in the words of what is: the very views that the tools of each context answer with. Of networks and peers without what
- * only live parts know (what agents have applied, the endpoint in use).
+ * only live parts know (what agents have applied, the endpoint in use), and of firewall rules without what their selectors stand for now.
  */
 export const pastViews: PastViews = {
   templates: (doc: TemplateDoc, { count }) => templateView(doc, count('nodes', 'template_id', doc.id)),
@@ -24,5 +24,11 @@ export const pastViews: PastViews = {
   networks: (doc: NetworkDoc) => networkAtRest(doc),
   peers: (doc: PeerDoc) => peerAtRest(doc),
   virtual_ips: (doc: VirtualIpDoc) => ({ ...virtualIpView(doc), moves: movesView(doc) }),
-  firewall_rules: (doc: Parameters<typeof ruleView>[0]) => ({ ...ruleView(doc, undefined), status: doc.status }),
+  firewall_rules: (doc: Parameters<typeof ruleView>[0]) => ({
+    ...atRest(ruleView(doc, undefined)),
+    status: doc.status,
+  }),
 };
+
+/** An empty list would say that the rule matched nothing. */
+const atRest = ({ resolves: _now, ...view }: ReturnType<typeof ruleView>) => view;
