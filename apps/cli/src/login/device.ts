@@ -27,6 +27,10 @@ const mayPass = (error: unknown): boolean =>
 
 const seconds = (value: unknown): number => Math.min(60, Math.max(1, Number(value) || 5));
 
+/** Whoever is told to slow down does so each time, and for good (RFC 8628, 3.5). */
+export const nextInterval = (interval: number, answer: Readonly<Record<string, unknown>>): number =>
+  answer['slow_down'] === true ? interval + 5 : Math.max(interval, seconds(answer['interval']));
+
 /** Somebody reads it in a terminal. */
 const codeIn = (text: unknown): string => {
   if (typeof text === 'string' && /^[\x21-\x7e]{1,40}$/.test(text)) return text;
@@ -48,7 +52,7 @@ export const deviceLogin = async ({ url, progress }: OnDevice): Promise<LoggedIn
     try {
       const answer = await postPublic(url, 'login/oidc/device/finish', { login, code_verifier });
       if (answer.status === 'done') return answer as unknown as LoggedIn;
-      interval = Math.max(interval, seconds(answer.interval));
+      interval = nextInterval(interval, answer);
     } catch (error) {
       if (!mayPass(error) || performance.timeOrigin + performance.now() >= untilMs) throw error;
     }

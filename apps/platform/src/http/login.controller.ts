@@ -60,8 +60,9 @@ export class LoginController {
 
   @Post('device/start')
   @HttpCode(200)
-  async startDevice(@Body() body: unknown): Promise<Envelope> {
-    return { success: true, data: await this.configured().startDevice(parseLoginRequest(deviceStartBody, body)) };
+  async startDevice(@Body() body: unknown, @Req() request: Request): Promise<Envelope> {
+    const asked = parseLoginRequest(deviceStartBody, body);
+    return { success: true, data: await this.configured().startDevice(asked, senderOf(request, this.proxies)) };
   }
 
   /** Asked again and again until somebody has entered the code. */

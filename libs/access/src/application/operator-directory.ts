@@ -1,4 +1,12 @@
-import { EventCatalogue, UnreadableEventError, errorMessage, type Clock, type Log } from '#kernel';
+import {
+  EventCatalogue,
+  UnreadableEventError,
+  errorMessage,
+  type AccountId,
+  type Clock,
+  type Log,
+  type OperatorId,
+} from '#kernel';
 import { START, type EventStore, type RecordedEvent } from '#event-store';
 import { operatorDecider, type OperatorEvent, type OperatorState } from '../domain/operator/operator.js';
 import {
@@ -66,6 +74,13 @@ export class OperatorDirectory implements OperatorAuthenticator {
     return [...this.operators.values()].some(
       ({ state: { created } }) => created?.accountId === accountId && created.name === name,
     );
+  }
+
+  /** Accounts that have an operator with the id that somebody would have there, as far as the fold has come. */
+  accountsWith(idIn: (accountId: AccountId) => OperatorId): AccountId[] {
+    const states = [...this.operators.values()].map(({ state }) => state);
+    const accounts = new Set(states.flatMap(({ created }) => created?.accountId ?? []));
+    return [...accounts].filter((accountId) => this.operators.has(idIn(accountId)));
   }
 
   /** Follows the log until the signal aborts. Authentication is right without it; this keeps the fold warm. */

@@ -8,7 +8,7 @@ export interface Tokens {
 }
 
 export type DevicePoll =
-  | { readonly kind: 'pending'; readonly interval: number }
+  | { readonly kind: 'pending'; readonly wait: { readonly interval: number; readonly slow_down?: true } }
   | { readonly kind: 'in'; readonly tokens: Tokens }
   | { readonly kind: 'out'; readonly error: RefusedError };
 

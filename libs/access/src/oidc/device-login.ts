@@ -28,7 +28,14 @@ export interface DeviceLoginParts<T> {
   readonly letIn: (id: string, claims: () => Promise<VerifiedClaims>, sender: Sender) => Promise<T>;
 }
 
-export type Polled<T> = { readonly status: 'pending'; readonly interval: number } | ({ readonly status: 'done' } & T);
+export interface Pending {
+  readonly status: 'pending';
+  readonly interval: number;
+  /** The provider wants five seconds more than so far, each time that it says so (RFC 8628, 3.5). */
+  readonly slow_down?: true;
+}
+
+export type Polled<T> = Pending | ({ readonly status: 'done' } & T);
 
 /** Device authorization (RFC 8628): somebody enters a code on whatever machine has a browser, and the one without asks until then. */
 export class DeviceLogin<T> {
@@ -39,10 +46,10 @@ export class DeviceLogin<T> {
   }
 
   /** Throws RefusedError, or ProviderUnavailableError. */
-  async start({ code_challenge }: DeviceStartRequest) {
-    const { provider, clock, ids, random } = this.parts;
+  async start({ code_challenge }: DeviceStartRequest, sender: Sender) {
+    const { provider, turns, clock, ids, random } = this.parts;
     const nonce = Buffer.from(random.bytes(24)).toString('base64url');
-    const given = await provider.deviceAuthorization(nonce);
+    const given = await turns.run(sender, () => provider.deviceAuthorization(nonce));
     const until_ms = clock.wallMs() + Math.min(given.expires_in * 1_000, MAX_MS);
     const { device_code, user_code, verification_uri, verification_uri_complete, interval } = given;
     return {
@@ -65,7 +72,7 @@ export class DeviceLogin<T> {
       throw refused(403, 'verifier_mismatch', 'this login was begun by another program', 'code_verifier');
     return turns.run(sender, async (): Promise<Polled<T>> => {
       const answer = await provider.pollDevice(login.device_code);
-      if (answer.kind === 'pending') return { status: 'pending', interval: answer.interval };
+      if (answer.kind === 'pending') return { status: 'pending', ...answer.wait };
       const claims = () =>
         answer.kind === 'out'
           ? Promise.reject(answer.error)

@@ -10,7 +10,7 @@ import { accountDecider } from '../domain/account/account.js';
 import { accessEvents } from '../domain/events.js';
 import { operatorDecider } from '../domain/operator/operator.js';
 import { makeKey, ScriptedProvider, signed } from '../testing/scripted-provider.js';
-import { OidcLogin } from './oidc-login.js';
+import { OidcLogin, type OidcLoginParts } from './oidc-login.js';
 import type { FinishRequest } from './requests.js';
 
 const NOW = Date.parse('2026-11-21T12:00:00Z');
@@ -43,7 +43,7 @@ const setUp = async (over: { rules?: LoginRule[]; secret?: string; issuer?: stri
   const actor = { kind: 'system', id: 'test' } as const;
   const create = { type: 'create_account', accountId: DEFAULT_ACCOUNT_ID, name: 'default' } as const;
   await transactor.transact(DEFAULT_ACCOUNT_ID, accountDecider, create, { ...context, actor, commandId: 'account' });
-  const login = new OidcLogin({
+  const parts: OidcLoginParts = {
     client: {
       ...{ issuer: over.issuer ?? provider.issuer, clientId: 'drover', scopes: 'openid groups' },
       clientSecret: over.secret,
@@ -60,9 +60,11 @@ const setUp = async (over: { rules?: LoginRule[]; secret?: string; issuer?: stri
       },
     },
     ...{ sealKey: Buffer.alloc(32, 7), random: seededRandom(1), ids: systemIds, log: silentLog },
-  });
+  };
+  const login = new OidcLogin(parts);
+  const opens = async (token: string) => (await directory.authenticate(token)) !== undefined;
   const kinds = async () => (await events.readAll(0n as never, { limit: 999 })).events;
-  return { clock, login, directory, transactor, kinds };
+  return { clock, parts, login, directory, transactor, kinds, opens };
 };
 type World = Awaited<ReturnType<typeof setUp>>;
 
@@ -141,13 +143,27 @@ describe('somebody whom a rule lets in', () => {
 
   it('loses the sessions of a role that was taken away, and all of them with the last one', async () => {
     const world = await setUp();
-    const opens = async (token: string) => (await world.directory.authenticate(token)) !== undefined;
-    const [one, two] = [await logIn(world), await logIn(world)];
-    expect([await opens(one.token), await opens(two.token)]).toEqual([true, true]);
-    const less = await logIn(world, { groups: [], realm: { roles: ['ops'] } });
-    expect([await opens(one.token), await opens(two.token), await opens(less.token)]).toEqual([false, false, true]);
+    const { token: one } = await logIn(world);
+    const { token: two } = await logIn(world);
+    const open = async (...tokens: string[]) => Promise.all(tokens.map(world.opens));
+    expect(await open(one, two)).toEqual([true, true]);
+    const { token: less } = await logIn(world, { groups: [], realm: { roles: ['ops'] } });
+    expect(await open(one, two, less)).toEqual([false, false, true]);
     expect(await codeOf(logIn(world, { groups: ['lost'] }))).toBe('login_account_unknown');
-    expect(await opens(less.token)).toBe(false);
+    expect(await open(less)).toEqual([false]);
+  });
+
+  it('loses those of an account that no rule names any more', async () => {
+    const world = await setUp();
+    const { token, operator } = await logIn(world);
+    const rules = [{ claim: 'groups', is: 'others', role: 'viewer', account: 'elsewhere' } as const];
+    const later = { ...world, login: new OidcLogin({ ...world.parts, rules }) };
+    // Somebody else's refusal ends nothing of hers.
+    expect(await codeOf(logIn(later, { sub: 'sub-2' }))).toBe('login_not_mapped');
+    expect(await world.opens(token)).toBe(true);
+    expect(await codeOf(logIn(later))).toBe('login_not_mapped');
+    expect(await world.opens(token)).toBe(false);
+    expect((await world.kinds()).at(-2)).toMatchObject({ stream: operator.id, data: { because: 'no_rule' } });
   });
 
   it('is not let in while the operator is disabled', async () => {
@@ -155,12 +171,8 @@ describe('somebody whom a rule lets in', () => {
     const { operator } = await logIn(world);
     const context = { correlationId: 'c', causationId: 'c', accountId: DEFAULT_ACCOUNT_ID, nowMs: NOW, commandId: 'd' };
     const actor = { kind: 'system', id: 'test' } as const;
-    await world.transactor.transact(
-      operator.id,
-      operatorDecider,
-      { type: 'disable', reason: '' },
-      { ...context, actor },
-    );
+    const disable = { type: 'disable', reason: '' } as const;
+    await world.transactor.transact(operator.id, operatorDecider, disable, { ...context, actor });
     expect(await codeOf(logIn(world))).toBe('operator_disabled');
   });
 
@@ -369,7 +381,7 @@ describe('a login with a code that is entered elsewhere', () => {
   const beginDevice = async (world: World) => {
     provider.metadata = { device_authorization_endpoint: `${provider.issuer}/token` };
     provider.answer = async () => ({ body: CODES });
-    const started = await world.login.startDevice({ code_challenge: CHALLENGE });
+    const started = await world.login.startDevice({ code_challenge: CHALLENGE }, SENDER);
     const nonce = provider.tokenRequests.at(-1)?.form.get('nonce') ?? '';
     const claims = { iss: provider.issuer, aud: 'drover', sub: 'sub-1', groups: ['chiefs'], iat: S, exp: S + 300 };
     const poll = () => world.login.finishDevice({ login: started.login, code_verifier: VERIFIER }, SENDER);
@@ -387,12 +399,31 @@ describe('a login with a code that is entered elsewhere', () => {
     says('authorization_pending');
     expect(await poll()).toEqual({ status: 'pending', interval: 5 });
     says('slow_down');
-    expect(await poll()).toEqual({ status: 'pending', interval: 10 });
+    expect(await poll()).toEqual({ status: 'pending', interval: 10, slow_down: true });
     expect((await world.kinds()).filter(({ type }) => type === 'system.login.refused')).toEqual([]);
     gives(signed({ ...claims, nonce }, provider.keys[0]!));
     expect(await poll()).toMatchObject({ status: 'done', role: 'admin', account: { name: 'default' } });
     expect(provider.tokenRequests.at(-1)?.form.get('device_code')).toBe('dc');
     expect(await codeOf(poll())).toBe('login_used');
+  });
+
+  it('waits for its turn to begin, and is to come again when the provider is asked too often', async () => {
+    const world = await setUp({ atOnce: 2 });
+    const { poll } = await beginDevice(world);
+    let [asked, most] = [0, 0];
+    provider.answer = async () => {
+      most = Math.max(most, ++asked);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return { body: { ...CODES, left: --asked } };
+    };
+    const start = () => world.login.startDevice({ code_challenge: CHALLENGE }, SENDER);
+    await Promise.all(Array.from({ length: 10 }, start));
+    expect(most).toBe(2);
+    provider.answer = async () => ({ status: 429, body: { error: 'too_many_requests' } });
+    for (const asks of [start, poll])
+      await expect(asks()).rejects.toMatchObject({ refusal: { code: 'oidc_unavailable', status: 503 } });
+    provider.answer = async () => ({ status: 429, body: { error: 'slow_down' } });
+    expect(await poll()).toMatchObject({ status: 'pending', slow_down: true });
   });
 
   it('takes an ID token without the nonce, for not every provider knows one here, but none with another', async () => {
@@ -419,9 +450,11 @@ describe('a login with a code that is entered elsewhere', () => {
     world.clock.advance(600_000);
     expect(await codeOf(poll())).toBe('login_expired');
     says('unauthorized_client');
-    expect(await codeOf(world.login.startDevice({ code_challenge: CHALLENGE }))).toBe('device_login_unsupported');
+    expect(await codeOf(world.login.startDevice({ code_challenge: CHALLENGE }, SENDER))).toBe(
+      'device_login_unsupported',
+    );
     provider.metadata = {};
-    const none = (await setUp()).login.startDevice({ code_challenge: CHALLENGE });
+    const none = (await setUp()).login.startDevice({ code_challenge: CHALLENGE }, SENDER);
     await expect(none).rejects.toMatchObject({
       refusal: { code: 'device_login_unsupported', hint: expect.stringContaining('drover login --no-browser') },
     });

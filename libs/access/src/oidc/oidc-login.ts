@@ -38,7 +38,7 @@ export interface OidcLoginParts {
   readonly nameClaim: string;
   readonly sessionMs: number;
   readonly transactor: Transactor;
-  readonly directory: Pick<OperatorDirectory, 'isNameTaken'>;
+  readonly directory: Pick<OperatorDirectory, 'isNameTaken' | 'accountsWith'>;
   /** Asking the provider costs something, and anybody can make us ask. */
   readonly turns: FairTurns;
   readonly timers: Timers;
@@ -125,8 +125,8 @@ export class OidcLogin {
   }
 
   /** For a machine without a browser: the code that somebody enters on another. Throws RefusedError. */
-  startDevice(request: DeviceStartRequest) {
-    return this.device.start(request).catch((error: unknown) => this.away(error));
+  startDevice(request: DeviceStartRequest, sender: Sender) {
+    return this.device.start(request, sender).catch((error: unknown) => this.away(error));
   }
 
   /** Whether somebody has entered it. Throws RefusedError. */
@@ -196,14 +196,17 @@ export class OidcLogin {
     );
   }
 
-  /** Sessions in accounts that the rules do not lead to any more are over. */
+  /** Sessions in accounts that the rules do not lead to any more are over, also where no rule names the account any more. */
   private async endElsewhere(subject: string, rule: LoginRule | undefined): Promise<void> {
-    const { transactor, client, clock, ids, rules } = this.parts;
-    const others = new Set(rules.map(({ account }) => account).filter((account) => account !== rule?.account));
-    for (const account of others) {
-      const operatorId = oidcOperatorId(accountIdOf(account), client.issuer, subject);
+    const { transactor, client, clock, ids, rules, directory } = this.parts;
+    const idIn = (accountId: AccountId) => oidcOperatorId(accountId, client.issuer, subject);
+    // The rules' too: the directory may not have come so far.
+    const others = new Set([...rules.map(({ account }) => accountIdOf(account)), ...directory.accountsWith(idIn)]);
+    if (rule !== undefined) others.delete(accountIdOf(rule.account));
+    for (const accountId of others) {
+      const operatorId = idIn(accountId);
       const command = { type: 'end_logins', nowMs: clock.wallMs() } as const;
-      const context = contextOf(operatorId, accountIdOf(account), ids.uuid(), clock.wallMs());
+      const context = contextOf(operatorId, accountId, ids.uuid(), clock.wallMs());
       await transactor.transact(operatorId, operatorDecider, command, context);
     }
   }

@@ -24,6 +24,9 @@ export interface OidcClient {
 
 export type VerifiedClaims = Claims & { readonly sub: string };
 
+/** Passes, and says nothing about what is asked for. */
+const TOO_MANY = 429;
+
 const MAX_TOKEN = 64 * 1024;
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value.length <= MAX_TOKEN ? value : undefined;
@@ -93,7 +96,8 @@ export class OidcProvider {
     const { status, json } = await this.post(metadata, endpoint, form);
     const given = deviceAuthorization.safeParse(json);
     if (status === 200 && given.success) return given.data;
-    if (status >= 400 && status < 500) throw new RefusedError(noDeviceLogin(this.client.issuer, whyOf(status, json)));
+    if (status >= 400 && status < 500 && status !== TOO_MANY)
+      throw new RefusedError(noDeviceLogin(this.client.issuer, whyOf(status, json)));
     throw new ProviderUnavailableError(`its device endpoint answers HTTP ${status}, and no code`);
   }
 
@@ -107,8 +111,10 @@ export class OidcProvider {
     if (status === 200 && id_token !== undefined)
       return { kind: 'in', tokens: { id_token, access_token: text(json['access_token']) } };
     const why = whyOf(status, json);
-    if (why === 'authorization_pending') return { kind: 'pending', interval: POLL_S };
-    if (why === 'slow_down') return { kind: 'pending', interval: POLL_S * 2 };
+    if (why === 'authorization_pending') return { kind: 'pending', wait: { interval: POLL_S } };
+    // The interval is for programs that know no slow_down.
+    if (why === 'slow_down') return { kind: 'pending', wait: { interval: POLL_S * 2, slow_down: true } };
+    if (status === TOO_MANY) throw new ProviderUnavailableError('its token endpoint is asked too often');
     const [code, message] = DEVICE_ENDS[why] ?? ['code_refused', `the provider does not take the device code (${why})`];
     return {
       kind: 'out',

@@ -1,7 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { CLOCK, deterministicUuid, RefusedError, type Clock } from '#kernel';
-import { mayNow, operatorDecider } from '#access';
+import { operatorDecider, standsFor, type OperatorState } from '#access';
 import type { Position } from '#event-store';
 import {
   COMMAND_DISPATCHER,
@@ -33,9 +33,11 @@ export class RevokeGrantsOfHandler implements ICommandHandler<RevokeGrantsOf> {
   async execute({ payload, context }: RevokeGrantsOf): Promise<CommandResult<void>> {
     const owner = (await this.transactor.read(payload.operator_id, operatorDecider))?.state;
     const { because, role, before } = payload;
-    // A token that somebody issued may still say otherwise than the login. Who was disabled, and enabled since, begins anew.
-    const mayStill = owner !== undefined && mayNow(owner, GRANT, this.clock.wallMs());
-    if (because === 'permission_lost' && mayStill) return { kind: 'done', value: undefined };
+    // What counts is what they are now: the event may be of months ago (a build's first start hears of all there ever were), and what it
+    // said undone since. A token that somebody issued may also say otherwise than the login.
+    const isAgain = (now: OperatorState): boolean =>
+      because === 'disabled' ? !now.disabled : standsFor(now, GRANT, this.clock.wallMs());
+    if (owner !== undefined && isAgain(owner)) return { kind: 'done', value: undefined };
     const reason =
       because === 'disabled'
         ? 'the operator who let it in was disabled'

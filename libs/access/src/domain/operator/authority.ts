@@ -23,6 +23,16 @@ const none = (code: string, message: string): Authority => ({
 export const mayNow = ({ disabled, tokens }: OperatorState, permission: string, nowMs: number): boolean =>
   !disabled && tokens.some((token) => isLive(token, nowMs) && permits(expandScopes(token.permissions), permission));
 
+/**
+ * Whether an operator is somebody who may do something: by any of their tokens, or by the newest login, though it has ended. People who log
+ * in anew every day are the same at night.
+ */
+export const standsFor = (state: OperatorState, permission: string, nowMs: number): boolean => {
+  if (mayNow(state, permission, nowMs)) return true;
+  const login = state.disabled || state.letInNoMore ? undefined : state.tokens.findLast((token) => token.login);
+  return login !== undefined && permits(expandScopes(login.permissions), permission);
+};
+
 const inBoth = (before: ReadonlySet<string>, now: ReadonlySet<string>): ReadonlySet<string> =>
   new Set(Object.keys(PERMISSIONS).filter((name) => permits(before, name) && permits(now, name)));
 

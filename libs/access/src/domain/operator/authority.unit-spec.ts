@@ -12,6 +12,7 @@ const maria = (tokens: OperatorTokenState[], disabled = false): OperatorState =>
   tokens,
   disabled,
   logins: [],
+  letInNoMore: false,
 });
 const asked = { tokenId: 'asked', permissions: new Set(['system.nodes.*', 'system.sdwan.write']) };
 const codeOf = (state: OperatorState | undefined) => {

@@ -73,11 +73,11 @@ export const logIn = (login: Login, state: OperatorState): Decision<OperatorEven
   );
 };
 
-/** Where all sessions have ended by themselves the last one says it, once: whoever follows hears that they are let in no more. */
+/** Where all sessions have ended, however they did, the last one says it, once: whoever follows hears that they are let in no more. */
 export const endLogins = ({ nowMs }: { readonly nowMs: number }, state: OperatorState): Decision<OperatorEvent> => {
   const live = liveLogins(state, nowMs);
-  const last = state.tokens.findLast(({ login }) => login);
-  const ended = live.length === 0 && last?.revoked === false ? [last] : live;
+  const last = state.tokens.filter(({ login }) => login).slice(-1);
+  const ended = live.length === 0 && !state.letInNoMore ? last : live;
   if (state.created === undefined || ended.length === 0) return nothing('no_logins');
   return accept<OperatorEvent>(...revokedOf(state.created.operatorId, ended, 'no_rule'));
 };

@@ -72,6 +72,18 @@ it('tells once that nobody lets the person in any more, even when the last sessi
   expect(decide({ ...tomorrow, nowMs: NOW + 26 * HOUR })).toEqual([['token_revoked', 'no_rule']]);
 });
 
+it('tells it once of who had logged out before the rule was taken away, and again after another login', () => {
+  const { logIn, decide } = operator();
+  const end = { type: 'end_logins', nowMs: NOW + 1 } as const;
+  expect(decide(end)).toEqual([]);
+  for (const tokenId of ['t0', 't1']) {
+    logIn(NOW);
+    decide({ type: 'revoke_token', tokenId, because: 'logged_out' });
+    expect(decide(end)).toEqual([['token_revoked', 'no_rule']]);
+    expect(decide(end)).toEqual([]);
+  }
+});
+
 it('issues two hundred tokens that open something, and no more', () => {
   const { logIn, issue } = operator();
   logIn(NOW);

@@ -37,6 +37,8 @@ export interface OperatorState {
   readonly disabled: boolean;
   /** Wall times of the logins of the last hour. */
   readonly logins: readonly number[];
+  /** Said, since the newest login, that no rule lets them in. */
+  readonly letInNoMore: boolean;
 }
 
 export interface NewToken {

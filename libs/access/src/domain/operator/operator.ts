@@ -143,21 +143,22 @@ const evolve = (state: OperatorState, event: OperatorEvent): OperatorState => {
     }
     case 'system.operator.token_revoked': {
       const revoke = (t: OperatorTokenState) => (t.tokenId === event.data.token_id ? { ...t, revoked: true } : t);
-      return { ...state, tokens: state.tokens.map(revoke) };
+      const letInNoMore = state.letInNoMore || event.data.because === 'no_rule';
+      return { ...state, tokens: state.tokens.map(revoke), letInNoMore };
     }
     case 'system.operator.disabled':
       return { ...state, disabled: true };
     case 'system.operator.enabled':
       return { ...state, disabled: false };
     case 'system.operator.logged_in':
-      return state;
+      return { ...state, letInNoMore: false };
     default:
       return assertNever(event);
   }
 };
 
 export const operatorDecider: Decider<OperatorState, OperatorCommand, OperatorEvent> = {
-  initial: { created: undefined, tokens: [], disabled: false, logins: [] },
+  initial: { created: undefined, tokens: [], disabled: false, logins: [], letInNoMore: false },
   decide,
   evolve,
 };
