@@ -15,13 +15,24 @@ interface Ports {
 /** A process that takes longer than this for a few lines hangs. It is killed, and what it was to do has failed. */
 const NFT_LIMIT_MS = 1_000;
 
+/** How late a line may be carried out, tried in this order; the shortest is not tried for a while after it was too short. */
+const SLACKS_MS = [25, 100, 200];
+const BUSY_FOR_MS = 5_000;
+
 type Carry = (line: string) => Promise<void>;
 
 /** The lease of each VIP as an element of an nftables set that times out with it. */
 export class NftLease implements KernelLease {
+  /** The last that was to be built was not; what was built before stands, and is refreshed all the same. */
   private broken = false;
+  private mending = false;
+  private busyUntil = -Infinity;
   /** Until when each address may pass, on the agent's clock. */
   private readonly until = new Map<string, number>();
+  /** Until when at most the kernel lets it pass by what it was told. */
+  private readonly passes = new Map<string, number>();
+  /** What the kernel has rules for. */
+  private built: ReadonlySet<string> = new Set();
   private readonly shell: NftShell;
   private readonly building = new Serial();
   private next: Promise<void> | undefined;
@@ -40,36 +51,38 @@ export class NftLease implements KernelLease {
 
   async start(addresses: readonly string[]): Promise<void> {
     for (const address of addresses) this.until.set(canonicalAddress(address), -Infinity);
-    await this.build(() => freshScript(this.table, [...this.until.keys()]));
+    await this.build((fenced) => freshScript(this.table, fenced));
     if (addresses.length > 0) this.shell.warm();
   }
 
   async watch(given: string): Promise<void> {
     const address = canonicalAddress(given);
-    if (this.until.has(address)) return;
-    this.until.set(address, -Infinity);
-    await this.rebuild();
+    if (!this.until.has(address)) this.until.set(address, -Infinity);
+    else if (this.built.has(address)) return;
+    await this.ensureBuilt(address);
     this.shell.warm();
   }
 
   async allow(given: string, forMs: number): Promise<void> {
     const address = canonicalAddress(given);
-    const known = this.until.has(address);
     this.until.set(address, this.now() + forMs);
-    if (!known || this.broken) await this.rebuild();
+    await this.ensureBuilt(address);
     await this.refresh(address);
+    this.mend();
   }
 
   async deny(given: string): Promise<void> {
     const address = canonicalAddress(given);
     if (!this.until.has(address)) return;
     this.until.set(address, -Infinity);
+    await this.ensureBuilt(address);
     await this.refresh(address);
   }
 
   async forget(given: string): Promise<void> {
     const address = canonicalAddress(given);
-    if (this.until.delete(address)) await this.build(() => shapeScript(this.table, [...this.until.keys()], [address]));
+    if (!this.until.delete(address) && !this.built.has(address)) return;
+    await this.build((fenced) => shapeScript(this.table, fenced, [address]));
   }
 
   close(): void {
@@ -78,12 +91,13 @@ export class NftLease implements KernelLease {
 
   private async refresh(address: string): Promise<void> {
     try {
-      await this.carryOut(address, (line) => this.shell.run(line), [25, 100, 200]);
+      const slacks = SLACKS_MS.slice(this.now() < this.busyUntil ? 1 : 0);
+      await this.carryOut(address, (line) => this.shell.run(line), slacks);
     } catch (error) {
       // Somebody flushed the rule set, or nft hung or was killed.
       this.ports.log.warn({ table: this.table, error: errorMessage(error) }, 'kernel lease is set up again');
       await this.rebuild();
-      await this.carryOut(address, (line) => this.nft(`${line}\n`), [100, 200]);
+      await this.carryOut(address, (line) => this.nft(`${line}\n`), SLACKS_MS.slice(1));
     }
   }
 
@@ -97,22 +111,31 @@ export class NftLease implements KernelLease {
     let late: unknown;
     for (const slackMs of slacks) {
       if (this.leftOf(address) === undefined) return;
-      if (this.leftOf(address)! <= slackMs) return carry(blockLine(this.table, address));
+      if (this.leftOf(address)! <= slackMs) return this.letEnd(address, carry);
       const token = ++this.token;
       await carry(armLine(this.table, token, slackMs));
       const until = this.until.get(address);
       const forMs = (this.leftOf(address) ?? 0) - slackMs;
       if (until === undefined) return;
-      if (forMs < 1) return carry(blockLine(this.table, address));
+      if (forMs < 1) return this.letEnd(address, carry);
+      this.passes.set(address, Math.max(this.passes.get(address) ?? until, until));
       try {
         await carry(openLine(this.table, token, { address, forMs }));
         // Given up meanwhile: another process may have carried that out before this.
         return (this.until.get(address) ?? until) < until ? carry(blockLine(this.table, address)) : undefined;
       } catch (error) {
         late = error;
+        if (slackMs === SLACKS_MS[0]) this.busyUntil = this.now() + BUSY_FOR_MS;
       }
     }
     throw late;
+  }
+
+  /** Too little is left to ask for: what the kernel has ends by itself and in time, unless less is wanted than it was told. */
+  private async letEnd(address: string, carry: Carry): Promise<void> {
+    const until = this.until.get(address);
+    if (until !== undefined && until > this.now() && (this.passes.get(address) ?? until) <= until) return;
+    await carry(blockLine(this.table, address));
   }
 
   private leftOf(address: string): number | undefined {
@@ -120,19 +143,42 @@ export class NftLease implements KernelLease {
     return until === undefined ? undefined : until - this.now();
   }
 
+  /** An address for which there are no rules cannot be opened or blocked; the others are not kept waiting for it. */
+  private async ensureBuilt(address: string): Promise<void> {
+    if (!this.built.has(address)) await this.building.idle();
+    if (!this.built.has(address)) await this.rebuild();
+  }
+
+  /** What could not be built is tried again with the next extension, which has gone first. */
+  private mend(): void {
+    if (!this.broken || this.mending) return;
+    this.mending = true;
+    const failed = (error: unknown) =>
+      this.ports.log.warn({ table: this.table, error: errorMessage(error) }, 'kernel lease is not set up yet');
+    void this.rebuild()
+      .catch(failed)
+      .finally(() => (this.mending = false));
+  }
+
   /** One at a time, each with what is wanted when it runs; who asks while one waits for its turn is served by that one. */
   private rebuild(): Promise<void> {
-    return (this.next ??= this.build(() => {
+    return (this.next ??= this.build((fenced) => {
       this.next = undefined;
-      return shapeScript(this.table, [...this.until.keys()]);
+      return shapeScript(this.table, fenced);
     }));
   }
 
-  private build(script: () => string): Promise<void> {
+  private build(script: (fenced: readonly string[]) => string): Promise<void> {
     return this.building.run(async () => {
-      this.broken = true;
-      await this.nft(script());
+      const fenced = [...this.until.keys()];
+      try {
+        await this.nft(script(fenced));
+      } catch (error) {
+        this.broken = true;
+        throw error;
+      }
       this.broken = false;
+      this.built = new Set(fenced);
     });
   }
 
