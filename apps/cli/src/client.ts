@@ -1,4 +1,4 @@
-import { CliError, exitCodeOf } from './errors.js';
+import { CliError, exitCodeOf, tokenHint } from './errors.js';
 import type { Settings } from './settings.js';
 
 interface PlatformError {
@@ -47,7 +47,7 @@ const unwrap = async (settings: Whom, response: Response): Promise<Record<string
   if (envelope.success) return envelope.data;
   const { error } = envelope;
   const why = `${error.code}${error.field === undefined ? '' : `, field ${error.field}`} (HTTP ${response.status})`;
-  const { meant, hint } = meantOf(error.hint);
+  const { meant, hint } = meantOf(tokenHint(error.code, error.hint));
   throw new CliError(error.message, why, tryNext({ ...error, hint }), exitCodeOf(response.status), error, meant);
 };
 

@@ -46,3 +46,9 @@ export const refusedAs = (error: unknown): string | undefined => {
   const refused = error instanceof CliError ? error.error : undefined;
   return typeof refused === 'object' && refused !== null && 'code' in refused ? String(refused.code) : undefined;
 };
+
+const LOG_IN = 'drover login; or DROVER_TOKEN, DROVER_TOKEN_FILE or --token-file with a token that is good';
+
+/** The platform tells whoever brings no good token of HTTP headers, which nobody at a shell sends. */
+export const tokenHint = (code: string, hint: string | undefined): string | undefined =>
+  code === 'invalid_token' || code === 'missing_token' ? LOG_IN : hint;

@@ -1,4 +1,4 @@
-import { CliError, exitCodeOf } from './errors.js';
+import { CliError, exitCodeOf, tokenHint } from './errors.js';
 import type { Settings } from './settings.js';
 
 export interface SseMessage {
@@ -48,7 +48,8 @@ const PASSING = [429, 502, 503, 504];
 
 const refused = (told: Told, status: number): CliError => {
   const field = told.field === undefined ? '' : `, field ${told.field}`;
-  return new CliError(told.message, `${told.code}${field} (HTTP ${status})`, told.hint, exitCodeOf(status), told);
+  const hint = tokenHint(told.code, told.hint);
+  return new CliError(told.message, `${told.code}${field} (HTTP ${status})`, hint, exitCodeOf(status), told);
 };
 
 const answerOf = async (settings: Settings, response: Response): Promise<Error> => {

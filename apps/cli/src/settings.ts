@@ -99,7 +99,7 @@ export const resolveSettings = (flags: GlobalFlags, env: Environment): Settings 
     token,
     json: flags.json || flags.output === 'json',
     ...shown(flags),
-    ...named(flags, context, protectedAt(env, url)),
+    ...named(flags, context, protectedAt(env, url, context?.name)),
   };
 };
 

@@ -73,13 +73,24 @@ export const writeContexts = (env: Environment, contexts: Contexts): string => {
 /** Whether others may read it, though it holds tokens. */
 export const isExposed = (file: string): boolean => (statSync(file).mode & 0o077) !== 0;
 
+/** Where a URL leads, whichever way it is written. */
+const placeOf = (url: string): string => {
+  if (!URL.canParse(url)) return url;
+  const { protocol, hostname, port, pathname } = new URL(url);
+  const host = hostname.replace(/\.$/, '');
+  return `${protocol}//${host}:${port}${pathname.replace(/\/+$/, '')}`;
+};
+
 /**
- * The protected context of this platform, however one got to it: --url is no way around it. A file that cannot be read keeps nobody from working
- * with --url: every other way says so by itself.
+ * The protected context of this platform, however one got to it: --url is no way around it. Of several, the `chosen` one. A file that
+ * cannot be read keeps nobody from working with --url: every other way says so by itself.
  */
-export const protectedAt = (env: Environment, url: string): string | undefined => {
+export const protectedAt = (env: Environment, url: string, chosen?: string): string | undefined => {
   try {
-    return Object.entries(readContexts(env).contexts).find(([, one]) => one.protected === true && one.url === url)?.[0];
+    const names = Object.entries(readContexts(env).contexts)
+      .filter(([, one]) => one.protected === true && placeOf(one.url) === placeOf(url))
+      .map(([name]) => name);
+    return names.find((name) => name === chosen) ?? names[0];
   } catch (error) {
     if (error instanceof CliError) return undefined;
     throw error;

@@ -55,6 +55,16 @@ interface Listed {
 }
 
 const passed = new WeakSet<Settings>();
+const asked = new WeakMap<Settings, Promise<Listed>>();
+
+/** Asked for once for a command: some call the same tool over and over. */
+const listedFor = (settings: Settings, catalogue: (settings: Settings) => Promise<Listed>): Promise<Listed> => {
+  const known = asked.get(settings) ?? catalogue(settings);
+  asked.set(settings, known);
+  // What was not answered is asked for again.
+  known.catch(() => asked.delete(settings));
+  return known;
+};
 
 /** Before a call in a protected context: what only reads, or only tells what would be, needs nothing. */
 export const confirmCall = async (
@@ -65,7 +75,7 @@ export const confirmCall = async (
   terminal?: Terminal,
 ): Promise<void> => {
   if (args['dry_run'] === true || passed.has(settings)) return;
-  const { tools, guarded } = await catalogue(settings);
+  const { tools, guarded } = await listedFor(settings, catalogue);
   const known = tools.find(({ name }) => name === tool.replace(/^platform\./, ''));
   // What is not known here may be anything.
   if (known?.danger === 'read') return;

@@ -8,25 +8,28 @@ import { parseCommandLine } from '../arguments.js';
 import { callTool, fetchCatalogue } from '../client.js';
 import { resolveSettings } from '../settings.js';
 import { runContext, type ContextCommand } from './command.js';
-import { readContexts } from './file.js';
+import { protectedAt, readContexts } from './file.js';
 import { confirmCall } from './protect.js';
 
 let home: string;
 let platform: Server;
 let url: string;
 let guarded: boolean;
+/** How often the tools were asked for. */
+let listings: number;
 /** Tools that were called. */
 let called: string[];
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), 'drover-protect-'));
-  [guarded, called] = [false, []];
+  [guarded, called, listings] = [false, [], 0];
   const tools = [
     { name: 'system_list_nodes', danger: 'read' },
     { name: 'system_delete_node', danger: 'destroy' },
   ];
   platform = createServer((request, response) => {
     const name = /^\/api\/v1\/tools\/(.+)$/.exec(request.url ?? '')?.[1];
-    if (name !== undefined) called.push(name);
+    if (name === undefined) listings++;
+    else called.push(name);
     response.end(JSON.stringify({ success: true, data: name === undefined ? { tools, guarded } : {} }));
   });
   await new Promise<void>((resolve) => platform.listen(0, '127.0.0.1', resolve));
@@ -108,4 +111,48 @@ it('stays protected through another login, is shown, and is taken back by name',
   await context('unprotect prod');
   await call('x', 'system_delete_node');
   expect(called).toEqual(['system_delete_node']);
+});
+
+it.each([
+  ['https://prod.example', 'https://PROD.example'],
+  ['https://prod.example', 'https://prod.example:443/'],
+  ['https://prod.example', 'https://prod.example.'],
+  ['https://prod.example', 'HTTPS://prod.example/x/..'],
+  ['http://127.0.0.1:8080', 'http://127.1:8080'],
+])('%s is protected also as %s', async (kept, written) => {
+  await context('add other --token-stdin', kept);
+  await context('protect other');
+  const env = { HOME: home, DROVER_TOKEN: 'other' };
+  const at = (where: string) => protectedAt(env, where);
+  expect([at(written), at('https://prod.example:8443'), at('http://prod.example')]).toEqual([
+    'other',
+    undefined,
+    undefined,
+  ]);
+});
+
+it('goes by the name that was chosen where several are of one platform', async () => {
+  await context('add live --token-stdin', url);
+  await context('protect live');
+  const [flags, env] = [{ json: false }, { HOME: home, DROVER_TOKEN: 'other' }];
+  const chosen = (context: string) => resolveSettings({ ...flags, context }, env).protectedContext;
+  expect([chosen('live'), chosen('prod')]).toEqual(['live', 'prod']);
+  await context('unprotect live');
+  expect(chosen('live')).toBe('prod');
+});
+
+it('asks for the tools once for a command that reads again and again', async () => {
+  const settings = resolveSettings({ json: false }, { HOME: home });
+  for (let i = 0; i < 3; i++) await callTool(settings, 'system_list_nodes', {});
+  expect([called.length, listings]).toEqual([3, 1]);
+  // What is known of the token is no leave to change something.
+  await expect(callTool(settings, 'system_delete_node', {})).rejects.toMatchObject({ exitCode: 2 });
+});
+
+it('asks for them again where they were not answered', async () => {
+  const settings = resolveSettings({ json: false }, { HOME: home });
+  const list = async () => Promise.reject(new Error('away'));
+  await expect(confirmCall(settings, 'system_list_nodes', {}, list)).rejects.toThrow('away');
+  await callTool(settings, 'system_list_nodes', {});
+  expect(called).toEqual(['system_list_nodes']);
 });
