@@ -90,6 +90,25 @@ describe('a move of a virtual IP among nodes that are busy', () => {
     expect(end?.effect).toMatchObject({ outcome: 'aborted', detail: 'holder_alive' });
   });
 
+  it('leaves a holder alone that is heard again while a slow witness is waited for, and is not slower for it otherwise', () => {
+    // C tells after 2.4 s what it knew at once; A is back after one.
+    const slow = (back: boolean) =>
+      play(plan(), (effect, now) =>
+        agents({ dead: [A.instance_id], heardMsAgo: (at) => (back && at > 1_000 ? at % 200 : 700 + at) })(
+          effect,
+          now,
+        ).map(({ after, input }) => ({
+          after: input.kind === 'promise' && input.from === C.instance_id ? after + 2_400 : after,
+          input,
+        })),
+      );
+    const alive = slow(true);
+    expect([started(alive.log), alive.end?.effect]).toMatchObject([[], { outcome: 'aborted' }]);
+    const dead = slow(false);
+    expect(dead.end?.effect).toMatchObject({ outcome: 'moved' });
+    expect(dead.log.find(({ effect }) => effect.kind === 'append_started')!.at).toBe(2_401);
+  });
+
   it('goes on at the new holder’s word also when that comes while witnesses are asked about it, and moves once', () => {
     for (const role of ['answering', 'holder'] as const) {
       const heardMsAgo = (now: number) => (now < 1_000 ? 700 : now % 200);

@@ -52,6 +52,8 @@ export interface Heard {
   readonly notAfterMs: number;
   /** How long ago that was when it answered; Infinity when never. */
   readonly agoMs: number;
+  /** When its answer came. */
+  readonly atMs: number;
 }
 
 export interface MoveState {

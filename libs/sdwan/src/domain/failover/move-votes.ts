@@ -97,7 +97,7 @@ export const onReply = (state: MoveState, input: Extract<MoveInput, { kind: 'pro
     return { state, effects: [] };
   if (!hasLease(state) && input.looked === false) return { state, effects: [] };
   const agoMs = input.heardMsAgo < 0 ? Infinity : input.heardMsAgo;
-  const heard = { notBeforeMs: state.askedMs - agoMs, notAfterMs: nowMs - agoMs, agoMs };
+  const heard = { notBeforeMs: state.askedMs - agoMs, notAfterMs: nowMs - agoMs, agoMs, atMs: nowMs };
   const next = { ...state, replies: new Map(state.replies).set(input.from, heard) };
   return state.phase === 'witnessing' ? evaluateWitnesses(next, nowMs, false) : evaluatePrepared(next, false);
 };
@@ -124,7 +124,7 @@ export const evaluateWitnesses = (state: MoveState, nowMs: number, deadline: boo
   const few = answers.length === 0 || answers.length + (state.plan.platformVotes ? 1 : 0) < quorum(state);
   if (!deadline && (few || asked(state).some(isAwaited(state)))) return { state, effects: [] };
   if (few && state.unheard < MAX_WAITS)
-    return enter({ ...state, unheard: state.unheard + 1 }, 'witnessing', [], ASK_MS);
+    return enter({ ...state, unheard: state.unheard + 1 }, 'witnessing', askAgain(state, nowMs), ASK_MS);
   if (few) return finish(state, 'aborted', 'no_majority');
   if (state.rounds > 1 && beatsStill(state)) return finish(state, 'aborted', 'holder_alive');
   // An answer is of the moment it was given, however long others were waited for since: who had heard it then may hear it now.
@@ -134,6 +134,19 @@ export const evaluateWitnesses = (state: MoveState, nowMs: number, deadline: boo
   const left = Math.max(...answers.map(({ notAfterMs }) => notAfterMs)) + state.plan.ttlMs - nowMs;
   const firstReplies = state.rounds <= 1 ? state.replies : state.firstReplies;
   return enter({ ...state, firstReplies }, 'rechecking', [], Math.max(0, left) + RECHECK_MARGIN_MS);
+};
+
+/**
+ * What others said long before the one that is waited for answers: the holder may have come back to them since. Their new answer
+ * takes the place of the old one, and nobody waits for it.
+ */
+const askAgain = (state: MoveState, nowMs: number): readonly MoveEffect[] => {
+  const { epoch, ttlMs } = state.plan;
+  const to = asked(state).filter(({ instance_id }) => {
+    const reply = state.replies.get(instance_id);
+    return reply !== undefined && nowMs - reply.atMs > ttlMs;
+  });
+  return to.length === 0 ? [] : [{ kind: 'ask', epoch, to }];
 };
 
 /**
