@@ -247,6 +247,33 @@ describe('the agent against a platform on real sockets', () => {
     expect(await running.agent.ended).toMatchObject({ kind: 'superseded' });
   });
 
+  it('tears nothing down for a revoked certificate: the instance lives, and comes back', async () => {
+    platform.onHello = (_h, s) => s.write({ message: snapshot([network(7)]) });
+    running = await startAgent(platform, stateDir);
+    await eventually('a receipt', () => platform.of('applied').length === 1);
+    platform.send({ $case: 'bye', value: { code: 'certificate_revoked', message: 'revoked', wipe: true } });
+    platform.streams.at(-1)!.end();
+    await eventually('a new stream', () => platform.of('hello').length === 2);
+    expect(await running.driver.read('wg-sdwan-abc123')).toBeDefined();
+    expect(await running.store.wipeBegun('instance-1')).toBeUndefined();
+  });
+
+  it('tries a wipe again that fails, and a Docker that cannot be removed does not hold up K3s', async () => {
+    platform.onPhase = () => ({ $case: 'ack', value: agentV1.PhaseAck.fromPartial({}) });
+    running = await startAgent(platform, stateDir);
+    await eventually('a stream', () => platform.of('hello').length === 1);
+    const parts = running.agent as unknown as { docker: object; overlay: { wipe(): Promise<void> } };
+    Object.assign(parts.docker, { remove: () => Promise.reject(new Error('no such daemon')) });
+    const wipe = parts.overlay.wipe.bind(parts.overlay);
+    let tries = 0;
+    parts.overlay.wipe = () => (tries++ === 0 ? Promise.reject(new Error('busy')) : wipe());
+    platform.send({ $case: 'bye', value: { code: 'instance_terminated', message: 'over', wipe: true } });
+    expect(await running.agent.ended).toEqual({ kind: 'wiped' });
+    expect(tries).toBe(2);
+    const said = platform.phases.filter(({ phase }) => phase === agentV1.Phase.PHASE_WIPED);
+    expect(said).toMatchObject([{ left: ['docker: no such daemon'] }]);
+  });
+
   it('goes on with a wipe that was cut off, takes K3s’s data away with it, and says so at last', async () => {
     platform.onPhase = () => ({ $case: 'ack', value: agentV1.PhaseAck.fromPartial({}) });
     platform.onHello = (_h, s) => s.write({ message: snapshot([network(7)]) });

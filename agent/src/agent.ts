@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { errorMessage, failpoint, Serial } from '#kernel';
+import { backoffMs, errorMessage, failpoint, Serial, sleep } from '#kernel';
 import { agentV1 } from '#proto';
 import type { Identity, IdentityStore } from './identity/identity-store.js';
 import { lastWord } from './identity/last-word.js';
@@ -36,6 +36,9 @@ export interface AgentParts {
 /** The platform's reasons for which an agent stops for good; for any other it comes back. */
 const FINAL = new Set(['superseded', 'quarantined', 'cloned_identity']);
 
+/** The instance lives and may be enrolled again: a platform of before said `wipe` to this, too. */
+const REVOKED = 'certificate_revoked';
+
 /** The agent: keeps a session, keeps the desired state, and makes the node follow it. */
 export class Agent {
   private desired: DesiredState = emptyDesired;
@@ -47,6 +50,8 @@ export class Agent {
   private readonly renewal: Renewal;
   private readonly queues = new Map<string, Serial>();
   private forget = new Set<string>();
+  private wiping = false;
+  private stopping = false;
   private end: (ending: Ending) => void = () => undefined;
   readonly ended: Promise<Ending>;
 
@@ -88,7 +93,7 @@ export class Agent {
     await this.modules.start();
     await this.docker.start();
     const code = await this.parts.store.wipeBegun(this.identity.instanceId);
-    if (code !== undefined) return void this.resumeWipe(code);
+    if (code !== undefined && code !== REVOKED) return void this.resumeWipe(code);
     for (const name of this.desired.sections.keys()) void this.converge(name);
     this.session.start();
     this.renewal.start();
@@ -96,6 +101,7 @@ export class Agent {
 
   /** `services` also ends what the agent keeps running: k3s and the overlay. */
   async stop(services: boolean): Promise<void> {
+    this.stopping = true;
     this.session.stop();
     this.renewal.stop();
     this.overlay.stop();
@@ -230,7 +236,7 @@ export class Agent {
 
   private bye(bye: agentV1.Bye): void {
     this.parts.ports.log.warn({ code: bye.code, wipe: bye.wipe, reason: bye.message }, 'the platform says goodbye');
-    if (bye.wipe) void this.wipe(bye.code);
+    if (bye.wipe && bye.code !== REVOKED) void this.wipe(bye.code);
     else if (FINAL.has(bye.code)) {
       this.session.stop();
       this.renewal.stop();
@@ -245,24 +251,45 @@ export class Agent {
   /** What an interface is called, and which rules are its own, is known of a network that was applied. */
   private async resumeWipe(code: string): Promise<void> {
     const networks = [...this.desired.sections.keys()].filter((name) => name.startsWith(NETWORK_PREFIX));
-    await Promise.all(networks.map((name) => this.converge(name)));
+    await Promise.allSettled(networks.map((name) => this.converge(name)));
     await this.wipe(code);
   }
 
-  /** The instance is over: nothing of it may go on running or be found later. */
+  /** The instance is over: nothing of it may go on running or be found later. Tried until it is done, or the agent stops. */
   private async wipe(code: string): Promise<void> {
-    const { ports, store } = this.parts;
+    const { ports } = this.parts;
+    if (this.wiping) return;
+    this.wiping = true;
     this.session.stop();
     this.renewal.stop();
-    await store.beginWipe(this.identity.instanceId, code);
-    const ofDocker = await this.docker.remove();
+    const removed = new Set<string>();
+    for (let attempt = 0; !this.stopping; attempt++) {
+      try {
+        await this.wipeOnce(code, removed);
+        ports.log.warn({}, 'wiped: services stopped, state removed');
+        return this.end({ kind: 'wiped' });
+      } catch (error) {
+        const wait = backoffMs(attempt, () => ports.random.unit(), 1_000, 300_000);
+        ports.log.error({ error: errorMessage(error), retry_in_ms: wait }, 'the wipe is not done yet, trying again');
+        await sleep(ports.timers, wait);
+      }
+    }
+  }
+
+  private async wipeOnce(code: string, removed: Set<string>): Promise<void> {
+    const { ports, store } = this.parts;
+    // On a full disk too: should the agent die, the platform says it again.
+    await store.beginWipe(this.identity.instanceId, code).catch((error: unknown) => {
+      ports.log.warn({ error: errorMessage(error) }, 'that a wipe has begun could not be written');
+    });
+    // Neither of them holds up the other.
+    const ofDocker = await this.docker.remove().catch((error: unknown) => [`docker: ${errorMessage(error)}`]);
     // A machine that was given up may hold the last copy of a datastore: only what was ended on purpose loses its data.
     const ofK3s = await this.modules.remove(code !== 'instance_terminated');
+    for (const what of ofK3s.removed) removed.add(what);
     await this.overlay.wipe();
     this.overlay.stop();
-    await lastWord(ports, this.identity, { removed: ofK3s.removed, left: [...ofDocker, ...ofK3s.left] });
+    await lastWord(ports, this.identity, { removed: [...removed], left: [...ofDocker, ...ofK3s.left] });
     await store.wipe();
-    ports.log.warn({}, 'wiped: services stopped, state removed');
-    this.end({ kind: 'wiped' });
   }
 }

@@ -8,6 +8,16 @@ export interface Files {
   write(path: string, data: string | Uint8Array, mode?: number): Promise<void>;
   remove(path: string): Promise<void>;
   removeTree(path: string): Promise<void>;
+  /** Where a path leads once every link in it is followed; undefined when there is nothing. */
+  resolved(path: string): Promise<string | undefined>;
+  /**
+   * Removes a folder, and nothing of what is mounted in it, whenever that was; nor what `around` names. `last` goes last.
+   * Answers what is left, and why.
+   */
+  removeWithin(
+    path: string,
+    options?: { readonly last?: string | undefined; readonly around?: readonly string[] },
+  ): Promise<readonly string[]>;
   /** A file or a folder, within one file system. */
   move(from: string, to: string): Promise<void>;
   /** Copies an executable into place atomically, mode 0755. */

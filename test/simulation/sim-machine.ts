@@ -212,6 +212,8 @@ export class SimMachine {
       },
       remove: async (path) => void files.delete(path),
       removeTree: async () => undefined,
+      resolved: async () => undefined,
+      removeWithin: async () => [],
       move: async () => undefined,
       installExecutable: async () => undefined,
       digest: async () => undefined,

@@ -8,6 +8,7 @@ import {
   readdir,
   readFile,
   readlink,
+  realpath,
   rename,
   rm,
   rmdir,
@@ -18,6 +19,7 @@ import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Files } from '../ports.js';
 import { errorCode } from './error-code.js';
+import { removeWithin } from './remove-within.js';
 
 const missing = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '');
 
@@ -64,6 +66,15 @@ export const systemFiles: Files = {
   async removeTree(path) {
     await rm(path, { force: true, recursive: true });
   },
+  async resolved(path) {
+    try {
+      return await realpath(path);
+    } catch (error) {
+      if (missing(error)) return undefined;
+      throw error;
+    }
+  },
+  removeWithin: (path, options) => removeWithin(path, options),
   async move(from, to) {
     await rename(from, to);
     await syncFolder(to);

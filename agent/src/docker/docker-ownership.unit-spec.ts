@@ -132,3 +132,19 @@ it('neither stops nor overwrites a systemd unit that somebody else wrote', async
   await expect(manager.ensure(service)).rejects.toThrow('not written by drover-agent');
   expect({ ran, written }).toEqual({ ran: [], written: [] });
 });
+
+it('waits for a round that is under way before it takes its things away', async () => {
+  const { round, did, docker } = await node(false);
+  let go = (): void => undefined;
+  Object.assign(docker, { launch: () => new Promise<void>((resolve) => (go = () => (did.push('start'), resolve()))) });
+  await round(spec);
+  Object.assign((docker as unknown as { state: { get(): object } }).state.get(), { started: 'x' });
+  const gone = docker.remove();
+  for (let i = 0; i < 50; i++) await Promise.resolve();
+  expect(did).toEqual([]);
+  go();
+  for (let i = 0; i < 50; i++) await Promise.resolve();
+  await round(spec);
+  await gone;
+  expect(did).toEqual(['start', 'remove']);
+});

@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { backoffMs, deterministicUuid, errorMessage, sha256Hex, type Cancel } from '#kernel';
+import { backoffMs, deterministicUuid, errorMessage, sha256Hex, sleep, type Cancel } from '#kernel';
 import { agentV1, dockerSpec, type DockerSpec } from '#proto';
 import type { AgentPorts } from '../ports.js';
 import type { Fate, ServiceManager, ServiceSpec } from '../services/service-manager.js';
@@ -14,6 +14,9 @@ const SERVICE = 'docker';
 /** How often a daemon that is up is looked at: its certificate is renewed in time that way. */
 const STEADY_MS = 30_000;
 const SOON_MS = 500;
+/** How long a round that is under way may take to end when Docker is to leave. */
+const ROUND_BOUND_MS = 180_000;
+const POLL_MS = 50;
 
 export interface DockerDeps {
   readonly ports: AgentPorts;
@@ -69,6 +72,11 @@ export class Docker {
   /** The instance is over. Answers what is left: images and volumes are nobody's to delete, and others' files are theirs. */
   async remove(): Promise<readonly string[]> {
     this.quiet();
+    // A round under way would start again what is taken away here.
+    for (let waited = 0; this.busy; waited += POLL_MS) {
+      if (waited >= ROUND_BOUND_MS) throw new Error('the agent is still at work on Docker');
+      await sleep(this.deps.ports.timers, POLL_MS);
+    }
     return this.state.get().assignment === '' ? [] : this.takeAway();
   }
 

@@ -1,14 +1,21 @@
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { AgentPorts } from '../ports.js';
 import type { ServiceManager } from '../services/service-manager.js';
 import type { K3sPaths } from './paths.js';
-import type { PhaseState, PhaseStore } from './phase-state.js';
+import { mountsAt, removeAround } from './leaving/mounts.js';
+import { knownIds, type PhaseState, type PhaseStore } from './phase-state.js';
 import type { K3sSpec } from './render.js';
 import type { Local } from './standing.js';
 import { FOREIGN, standing } from './standing.js';
 
 /** In K3s's folder. */
 export const DATA_MARK = 'drover-data';
+
+/** What a server or a worker leaves there. Not among them is what an operator lays down before: images, charts, settings. */
+const SIGNS = [
+  ...['server/tls/server-ca.crt', 'server/node-token', 'server/db/etcd', 'server/db/state.db'],
+  ...['agent/client-kubelet.crt', 'agent/kubelet.kubeconfig', 'agent/containerd'],
+];
 
 const fresh = (life: number): PhaseState => ({
   life,
@@ -27,6 +34,12 @@ const fresh = (life: number): PhaseState => ({
   certificatesTold: 0,
   token: 0,
   tokenTold: 0,
+});
+
+/** The next life of an assignment: what its earlier ones put into K3s's folder stays known as this instance's. */
+const nextLife = ({ life, dataId, formerIds }: PhaseState): PhaseState => ({
+  ...fresh(life + 1),
+  formerIds: [...new Set([...(formerIds ?? []), ...(dataId === '' ? [] : [dataId])])],
 });
 
 /** The state after a stop: the data stay, for the case that the same cluster goes on here. */
@@ -59,8 +72,10 @@ export class K3sData {
     const old = phases.get(spec.assignment_id);
     const same = spec.kind === 'k3s_server' && spec.member && spec.cluster_id === old.dataCluster;
     const { dataId, dataCluster, joined, bootstrapped } = old;
-    const kept = same ? { dataId, dataCluster, joined, bootstrapped, clusterId: dataCluster } : {};
-    return phases.set(spec.assignment_id, { ...fresh(old.life + 1), ...kept });
+    const goesOn = { dataId, dataCluster, joined, bootstrapped, clusterId: dataCluster };
+    // A worker's folder stays its own, with the volumes in it, whichever cluster it joins.
+    const kept = same ? goesOn : spec.kind === 'k3s_agent' ? { dataId } : {};
+    return phases.set(spec.assignment_id, { ...nextLife(old), ...kept });
   }
 
   /** Makes room where it must, and answers as what the server starts. Throws when that is an operator's to decide. */
@@ -72,7 +87,7 @@ export class K3sData {
       // Ready once and empty now: the disk is another one. That a cluster was made is all that still holds.
       if (data === 'none' && state.ready) {
         const kept = { installing: true, bootstrapped: state.bootstrapped };
-        state = await phases.set(spec.assignment_id, { ...fresh(state.life + 1), ...kept });
+        state = await phases.set(spec.assignment_id, { ...nextLife(state), ...kept });
       }
       const { dataCluster: cluster, joined, bootstrapped } = state;
       const found = standing(spec, { data, cluster, joined, bootstrapped });
@@ -80,17 +95,29 @@ export class K3sData {
       if (found.kind === 'start') return found.as;
       ports.log.warn({ assignment: spec.assignment_id, why: found.why }, 'k3s data are set aside');
       await this.setAside();
-      await phases.set(spec.assignment_id, { ...fresh(state.life + 1), installing: true });
+      await phases.set(spec.assignment_id, { ...nextLife(state), installing: true });
     }
+  }
+
+  /** Makes room for a worker, where there are another's data or those of an earlier life. Throws like `settle`. */
+  async settleWorker(spec: K3sSpec): Promise<void> {
+    const { phases, ports, paths } = this.deps;
+    const state = phases.get(spec.assignment_id);
+    const data = await this.look(state);
+    if (data === 'foreign') throw new Error(`${paths.dataDir}: ${FOREIGN}`);
+    if (data !== 'former') return;
+    ports.log.warn({ assignment: spec.assignment_id }, 'k3s data of an earlier life of this node are set aside');
+    await this.setAside();
+    await phases.set(spec.assignment_id, { ...nextLife(state), installing: true });
   }
 
   /** The platform has another cluster's CA on record: what is here is set aside, and this server will join. */
   async yieldTo(spec: K3sSpec): Promise<void> {
     const { phases, ports } = this.deps;
-    const { life } = phases.get(spec.assignment_id);
+    const state = phases.get(spec.assignment_id);
     ports.log.warn({ assignment: spec.assignment_id }, 'the cluster exists; what was begun here is set aside');
     await this.setAside();
-    await phases.set(spec.assignment_id, { ...fresh(life + 1), installing: true, bootstrapped: true });
+    await phases.set(spec.assignment_id, { ...nextLife(state), installing: true, bootstrapped: true });
   }
 
   /** A restore takes the folder over; what an operator's own K3s has there is not ours to write over. */
@@ -119,9 +146,7 @@ export class K3sData {
   }
 
   private async look(state: PhaseState): Promise<Local['data']> {
-    const { ports, paths } = this.deps;
-    const there = [paths.serverCa, paths.nodeToken].map((path) => ports.files.read(path));
-    if ((await Promise.all(there)).every((file) => file === undefined)) return 'none';
+    if (!(await this.used())) return 'none';
     const mark = await this.marked();
     // An agent from before the mark began what is there.
     if (mark === undefined && state.dataId === '' && state.started !== '') return 'ours';
@@ -129,13 +154,36 @@ export class K3sData {
     return mark === state.dataId ? 'ours' : 'former';
   }
 
-  /** Nothing is deleted but what was set aside before: an operator may want to look at it. */
+  /** Any K3s has been at work there, or has left volumes there. */
+  private async used(): Promise<boolean> {
+    const { files } = this.deps.ports;
+    const { dataDir } = this.deps.paths;
+    for (const path of SIGNS.map((name) => join(dataDir, name)))
+      if ((await files.list(dirname(path))).includes(basename(path))) return true;
+    // A disk of its own for volumes outlives instances: nothing ever deletes what is mounted there.
+    const storage = join(dataDir, 'storage');
+    const volumes = (await files.list(storage)).some((name) => name.startsWith('pvc-'));
+    return volumes && (await mountsAt(files, storage)).length === 0;
+  }
+
   private async setAside(): Promise<void> {
     const { services, ports, paths } = this.deps;
     for (const name of ['k3s', 'k3s-agent']) await services.stop(name);
-    const aside = `${paths.dataDir}.set-aside`;
-    await ports.files.removeTree(aside);
-    await ports.files.move(paths.dataDir, aside);
+    await ports.files.move(paths.dataDir, await this.place());
     await ports.files.remove(paths.kubeconfig);
+  }
+
+  /** Nothing is deleted but what this instance set aside before, and that only without volumes: an operator may want them. */
+  private async place(): Promise<string> {
+    const { files } = this.deps.ports;
+    const { dataDir, root } = this.deps.paths;
+    const aside = `${dataDir}.set-aside`;
+    const taken = async (path: string) => (await files.list(dirname(path))).includes(basename(path));
+    if (!(await taken(aside))) return aside;
+    const mark = (await files.read(join(aside, DATA_MARK)))?.toString('utf8').trim() ?? '';
+    const isOurs = knownIds(this.deps.phases).has(mark) && (await files.list(join(aside, 'storage'))).length === 0;
+    if (isOurs && (await removeAround(files, root, aside, DATA_MARK)).length === 0 && !(await taken(aside)))
+      return aside;
+    for (let number = 2; ; number++) if (!(await taken(`${aside}-${number}`))) return `${aside}-${number}`;
   }
 }

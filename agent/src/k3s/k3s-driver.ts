@@ -73,6 +73,7 @@ export class K3sDriver {
       state = await phases.set(spec.assignment_id, { installing: true });
     }
     const binary = await this.install(spec);
+    if (spec.kind === 'k3s_agent') await this.data.settleWorker(spec);
     const plan = spec.kind === 'k3s_server' ? { ...spec, role: await this.data.settle(spec) } : spec;
     await this.rotation.before(plan, binary, serviceName(plan));
     if (!(await this.rotation.tokenFor(plan, serviceName(plan))))

@@ -16,8 +16,8 @@ const HEALTH_MS = 2_000;
 const HEALTH_REPEAT_MS = 10_000;
 /** How often the agent looks whether a runtime that is up still is what it should be. */
 const STEADY_MS = 10_000;
-/** How long a round that is under way may take to end when K3s is to leave. */
-const ROUND_BOUND_MS = 60_000;
+/** How long a round that is under way may take to end when K3s is to leave: it may be waiting for systemd to stop K3s. */
+const ROUND_BOUND_MS = 180_000;
 const POLL_MS = 50;
 
 interface Running {
@@ -94,12 +94,12 @@ export class Modules {
     this.deps.services.release();
   }
 
-  /** The instance is over: K3s leaves this machine, and what is kept or another's is told. */
+  /** The instance is over: K3s leaves this machine, and what is kept or another's is told. Throws where it must be tried again. */
   async remove(keepData: boolean): Promise<Left> {
     this.quiet();
     // A round under way would start again what is taken away here.
-    for (let waited = 0; waited < ROUND_BOUND_MS && [...this.running.values()].some(({ busy }) => busy);)
-      waited += await this.breath();
+    for (let waited = 0; [...this.running.values()].some(({ busy }) => busy); waited += await this.breath())
+      if (waited >= ROUND_BOUND_MS) throw new Error('the agent is still at work on K3s');
     const left = await this.deps.driver.leaving.remove(keepData);
     this.deps.services.release();
     return left;

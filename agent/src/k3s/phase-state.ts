@@ -27,6 +27,8 @@ const entry = z.object({
   /** K3s is kept down for this restore; the last restore that was carried out here. They outlive the life that they began in. */
   halted: z.string().optional(),
   restored: z.string().optional(),
+  /** Names of data that earlier lives put there: set aside or not, they are of this instance. */
+  formerIds: z.array(z.string()).optional(),
 });
 export type PhaseState = z.infer<typeof entry>;
 const file = z.record(z.string(), entry);
@@ -60,3 +62,12 @@ export class PhaseStore {
     return next;
   }
 }
+
+/** Names of all data that this instance put into K3s's folder; what carries none of them is another's. */
+export const knownIds = (phases: PhaseStore): ReadonlySet<string> =>
+  new Set(
+    phases
+      .assignments()
+      .map((id) => phases.get(id))
+      .flatMap(({ dataId, formerIds }) => [...(dataId === '' ? [] : [dataId]), ...(formerIds ?? [])]),
+  );

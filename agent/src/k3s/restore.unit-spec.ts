@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path';
 import { ManualClock, seededRandom, silentLog } from '#kernel';
 import type { AgentPorts } from '../ports.js';
 import type { ServiceManager } from '../services/service-manager.js';
@@ -14,6 +15,8 @@ const request = { op: 'restore', id: 'r1', file: 'f', cluster_id: 'cluster-1', t
 const server = (disk: Map<string, string>) => {
   const files = {
     read: async (path: string) => (disk.has(path) ? Buffer.from(disk.get(path)!) : undefined),
+    list: async (folder: string) =>
+      [...disk.keys()].filter((path) => dirname(path) === folder).map((path) => basename(path)),
     write: async (path: string, text: string) => void disk.set(path, text),
     remove: async (path: string) => void disk.delete(path),
   };

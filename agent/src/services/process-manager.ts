@@ -71,8 +71,8 @@ export class ProcessManager implements ServiceManager {
   async status(name: string): Promise<ServiceStatus> {
     const pid = await livePid(this.ports, this.pidPath(name));
     return pid === undefined
-      ? { running: false, detail: this.services.get(name)?.detail ?? 'not started' }
-      : { running: true, detail: `pid ${pid}` };
+      ? { running: false, ended: true, detail: this.services.get(name)?.detail ?? 'not started' }
+      : { running: true, ended: false, detail: `pid ${pid}` };
   }
 
   async said(name: string): Promise<string> {

@@ -12,6 +12,8 @@ export interface ServiceSpec {
 
 export interface ServiceStatus {
   readonly running: boolean;
+  /** Nothing of it runs, nor will by itself: neither is it about to end nor about to be tried again. */
+  readonly ended: boolean;
   /** Why it is not, as far as known. */
   readonly detail: string;
 }

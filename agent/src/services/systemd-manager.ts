@@ -5,6 +5,9 @@ import type { ServiceManager, ServiceSpec, ServiceStatus } from './service-manag
 /** The first line of every file that the agent writes for systemd. */
 export const MARK = '# written by drover-agent';
 
+/** systemd gives a unit 90 s to end before it kills it: one that gives up earlier takes for stopped what is not. */
+const STOP_BOUND_MS = 150_000;
+
 /** Services as systemd units. Secrets are not in the unit but in a drop-in that the runtime driver writes, mode 0600. */
 export class SystemdManager implements ServiceManager {
   readonly kind = 'systemd';
@@ -29,7 +32,9 @@ export class SystemdManager implements ServiceManager {
   /** Only what was installed here: a unit that somebody else wrote runs somebody else's program. */
   async stop(name: string): Promise<void> {
     if ((await this.isOurs(this.unitPath(name))) !== true) return;
-    await this.systemctl('disable', '--now', `${name}.service`);
+    const argv = ['disable', '--now', `${name}.service`];
+    const result = await this.ports.processes.run('systemctl', argv, undefined, STOP_BOUND_MS);
+    if (result.code !== 0) throw new Error(`systemctl ${argv.join(' ')} failed: ${result.stderr.trim()}`);
   }
 
   /** What an operator wrote stays: a unit that is theirs with all that belongs to it, and drop-ins of theirs beside ours. */
@@ -66,7 +71,8 @@ export class SystemdManager implements ServiceManager {
     const detail = `${state} (${values.get('SubState') ?? ''}, ${values.get('Result') ?? ''})`;
     // Between two tries it counts as activating, for ever, though nothing runs.
     const restarts = values.get('SubState')?.startsWith('auto-restart') === true;
-    return { running: ['active', 'activating', 'reloading'].includes(state) && !restarts, detail };
+    const running = ['active', 'activating', 'reloading'].includes(state) && !restarts;
+    return { running, ended: ['inactive', 'failed'].includes(state), detail };
   }
 
   async said(name: string): Promise<string> {

@@ -5,17 +5,13 @@ import type { ServiceManager } from '../../services/service-manager.js';
 import { MARK } from '../../services/systemd-manager.js';
 import { DATA_MARK } from '../k3s-data.js';
 import type { K3sPaths } from '../paths.js';
-import type { PhaseStore } from '../phase-state.js';
-import { mountsAt, removeAround, unmount } from './mounts.js';
+import { knownIds, type PhaseStore } from '../phase-state.js';
+import { foreignKubernetes } from './foreign.js';
+import { mountsAt, removeAround, straight, unmount } from './mounts.js';
 import { PodNetwork } from './pod-network.js';
-import { endPods } from './pods.js';
+import { endPods, k3sProcesses } from './pods.js';
 
 const SERVICES = ['k3s', 'k3s-agent'] as const;
-const UNITS = SERVICES.map((name) => `${name}.service`);
-/** A unit of another name that runs a K3s, as its installer makes them with INSTALL_K3S_NAME. */
-const RUNS_K3S = /k3s["']?\s+(\\\s*)?["']?(server|agent)\b/;
-/** A kubeadm's; K3s writes neither. */
-const FOREIGN_KUBELET = ['kubeadm-flags.env', 'config.yaml'];
 
 export interface Left {
   /** What was taken away, in words. */
@@ -44,32 +40,27 @@ export class K3sLeaving {
   /** K3s is stopped and stays away, its data stay: nothing of its pods may go on. */
   async endPods(): Promise<Left> {
     const outcome = new Outcome();
-    const foreign = await this.foreign();
+    const foreign = await foreignKubernetes(this.deps);
     if (foreign !== undefined) outcome.left.push(foreign);
     else if (this.ranHere()) await this.pods(outcome);
     return this.told(outcome);
   }
 
-  /** K3s leaves this machine for good. */
+  /** K3s leaves this machine for good. Throws while it still runs: nothing is taken away below it. */
   async remove(keepData: boolean): Promise<Left> {
-    const { services } = this.deps;
+    const { ports, paths, phases } = this.deps;
     const outcome = new Outcome();
-    const foreign = await this.foreign();
-    const ran = this.ranHere();
-    for (const name of SERVICES)
-      await outcome.step(`unit ${name}`, async () => {
-        const others = await services.remove(name);
-        outcome.left.push(...others.map((path) => `${path}: not written by drover-agent`));
-      });
+    const foreign = await foreignKubernetes(this.deps);
+    const running = await this.units(outcome, foreign !== undefined);
+    if (foreign === undefined) running.push(...(await k3sProcesses(ports.files, paths)).map((pid) => `process ${pid}`));
+    if (running.length > 0) throw new Error(`k3s has not ended: ${running.join('; ')}`);
     await failpoint('agent.k3s_leaving');
-    if (foreign !== undefined || !ran) {
-      if (foreign !== undefined) outcome.left.push(foreign);
-      return this.told(outcome);
-    }
+    if (foreign !== undefined && phases.assignments().length > 0) outcome.left.push(foreign);
+    if (foreign !== undefined || !this.ranHere()) return this.told(outcome);
     await this.pods(outcome);
     await failpoint('agent.k3s_left');
     await this.settings(outcome);
-    if (keepData) outcome.left.push(`${this.deps.paths.dataDir}: its data are kept`);
+    if (keepData) outcome.left.push(`${paths.dataDir}: its data are kept`);
     else await this.data(outcome);
     return this.told(outcome);
   }
@@ -83,9 +74,14 @@ export class K3sLeaving {
     });
     await outcome.step('mounts', async () => {
       const folders = ['run/k3s', 'var/lib/kubelet/pods', 'var/lib/kubelet/plugins'];
-      const points = await Promise.all(folders.map((folder) => mountsAt(ports.files, join(paths.root, folder))));
-      for (const point of points.flat()) await outcome.step(point, () => unmount(ports.processes, point));
-      if (points.flat().length > 0) outcome.removed.push(`${points.flat().length} mounts`);
+      const points: string[] = [];
+      for (const folder of folders.map((name) => join(paths.root, name)))
+        await outcome.step(folder, async () => {
+          const real = await straight(ports.files, paths.root, folder);
+          if (real !== undefined) points.push(...(await mountsAt(ports.files, real)));
+        });
+      for (const point of points) await outcome.step(point, () => unmount(ports.processes, point));
+      if (points.length > 0) outcome.removed.push(`${points.length} mounts`);
     });
     const pods = new PodNetwork(ports, paths);
     if (network) {
@@ -98,7 +94,7 @@ export class K3sLeaving {
         if (await pods.removeRules()) outcome.removed.push('packet filter rules of kube-proxy and the CNI');
       });
     }
-    await outcome.step('/var/lib/cni', () => pods.removeNotes());
+    await outcome.step('/var/lib/cni', async () => void outcome.left.push(...(await pods.removeNotes())));
   }
 
   private async settings(outcome: Outcome): Promise<void> {
@@ -116,11 +112,11 @@ export class K3sLeaving {
       await files.removeIfEmpty(join(paths.root, 'etc/rancher'));
       outcome.left.push(...(await files.list(folder)).map((name) => `${join(folder, name)}: an operator’s`));
     });
-    await outcome.step(paths.binary, () => this.program());
+    await outcome.step(paths.binary, async () => void outcome.left.push(...(await this.program())));
   }
 
   /** The program is ours where it leads to one that we keep, or is the one that we downloaded. */
-  private async program(): Promise<void> {
+  private async program(): Promise<readonly string[]> {
     const { ports, paths, stateDir } = this.deps;
     const { files } = ports;
     const target = await files.linkTarget(paths.binary);
@@ -130,61 +126,56 @@ export class K3sLeaving {
         ? target.startsWith(join(paths.versions, '/'))
         : downloaded !== undefined && (await files.digest(paths.binary)) === downloaded;
     if (isOurs) await files.remove(paths.binary);
-    await files.removeTree(paths.versions);
+    return removeAround(files, paths.root, paths.versions);
   }
 
   private async data(outcome: Outcome): Promise<void> {
-    const { ports, paths } = this.deps;
+    const { ports, paths, phases } = this.deps;
     const { files } = ports;
-    const tree = (path: string, last?: string) =>
+    const tree = async (path: string, last?: string): Promise<boolean> =>
       outcome.step(path, async () => {
         if (!(await files.list(dirname(path))).includes(basename(path))) return;
-        const left = await removeAround(files, path, last);
-        outcome.left.push(...left.map((point) => `${point}: a file system is mounted there`));
+        const left = await removeAround(files, paths.root, path, last);
+        outcome.left.push(...left);
         if (left.length === 0) outcome.removed.push(path);
       });
-    for (const name of ['run/k3s', 'run/flannel']) await tree(join(paths.root, name));
-    const kubelet = join(paths.root, 'var/lib/kubelet');
-    const others = (await files.list(kubelet)).filter((name) => FOREIGN_KUBELET.includes(name));
-    if (others.length > 0) outcome.left.push(`${kubelet}: ${others.join(' and ')} are of another kubelet`);
-    else await tree(kubelet);
-    await tree(`${paths.dataDir}.set-aside`);
+    for (const name of ['run/k3s', 'run/flannel', 'var/lib/kubelet']) await tree(join(paths.root, name));
+    const aside = `${basename(paths.dataDir)}.set-aside`;
+    for (const name of (await files.list(dirname(paths.dataDir))).filter((n) => n.startsWith(aside))) {
+      const path = join(dirname(paths.dataDir), name);
+      const mark = (await files.read(join(path, DATA_MARK)).catch(() => undefined))?.toString('utf8').trim() ?? '';
+      if (knownIds(phases).has(mark)) await tree(path, DATA_MARK);
+      else outcome.left.push(`${path}: not of this instance; left alone`);
+    }
     // The mark goes last: it says whose all this is, and an agent that begins anew must still know.
     await tree(paths.dataDir, DATA_MARK);
     await files.removeIfEmpty(dirname(paths.dataDir));
   }
 
+  /** A K3s was started here for this instance, or may have been: one that was only installed had no pods. */
   private ranHere(): boolean {
     const { phases } = this.deps;
-    return phases.assignments().some((id) => {
-      const { installing, started, dataId, stopped } = phases.get(id);
-      return installing || stopped || started !== '' || dataId !== '';
-    });
+    const started = phases.assignments().some((id) => phases.get(id).started !== '');
+    return started || knownIds(phases).size > 0;
   }
 
-  /** Why K3s here is somebody else's, as far as can be seen; undefined when it is Drover's, or when there is none. */
-  private async foreign(): Promise<string | undefined> {
-    const { ports, paths, phases } = this.deps;
-    const { files } = ports;
-    for (const folder of ['etc/systemd/system', 'etc/init.d']) {
-      const place = join(paths.root, folder);
-      for (const name of (await files.list(place)).filter((n) => n.startsWith('k3s') && !n.endsWith('.d'))) {
-        const text = (await readText(files, join(place, name))) ?? '';
-        const runsK3s = UNITS.includes(name) || RUNS_K3S.test(text);
-        if (runsK3s && !text.startsWith(MARK))
-          return `${join(place, name)}: a K3s that Drover did not start; it is left alone`;
-      }
+  /** Takes the units away that are ours; answers why K3s may still run. */
+  private async units(outcome: Outcome, foreign: boolean): Promise<string[]> {
+    const { services } = this.deps;
+    const running: string[] = [];
+    for (const name of SERVICES) {
+      const kept = outcome.left.length;
+      const removed = await outcome.step(`unit ${name}`, async () => {
+        const others = await services.remove(name);
+        outcome.left.push(...others.map((path) => `${path}: not written by drover-agent`));
+      });
+      // What runs beside a foreign one is the operator's: of ours there was nothing but the unit, and that is gone.
+      if (removed && (foreign || !this.ranHere())) continue;
+      const status = await services.status(name);
+      const still = removed ? status.running : !status.ended;
+      if (still) running.push(removed ? `unit ${name}: ${status.detail}` : outcome.left[kept]!);
     }
-    const names = await files.list(paths.dataDir);
-    if (names.length === 0) return undefined;
-    const mark = (await readText(files, join(paths.dataDir, DATA_MARK)))?.trim();
-    const known = phases.assignments().map((id) => phases.get(id));
-    const isOurs =
-      mark === undefined
-        ? known.some(({ dataId, started }) => dataId === '' && started !== '')
-        : known.some(({ dataId }) => dataId === mark);
-    if (isOurs) return undefined;
-    return `${paths.dataDir}: ${mark === undefined ? 'a K3s that Drover did not start' : 'data of an earlier instance'}; left alone`;
+    return running;
   }
 
   private told({ removed, left }: Outcome): Left {
@@ -193,18 +184,18 @@ export class K3sLeaving {
   }
 }
 
-const readText = async (files: AgentPorts['files'], path: string): Promise<string | undefined> =>
-  (await files.read(path))?.toString('utf8');
-
 class Outcome {
   readonly removed: string[] = [];
   readonly left: string[] = [];
 
-  async step(what: string, act: () => Promise<void>): Promise<void> {
+  /** False when it failed. */
+  async step(what: string, act: () => Promise<void>): Promise<boolean> {
     try {
       await act();
+      return true;
     } catch (error) {
       this.left.push(`${what}: ${errorMessage(error)}`);
+      return false;
     }
   }
 }

@@ -1,13 +1,8 @@
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { silentLog } from '#kernel';
-import { systemFiles } from '../../adapters/files.js';
-import type { AgentPorts, Processes } from '../../ports.js';
-import { SystemdManager } from '../../services/systemd-manager.js';
-import { k3sPaths } from '../paths.js';
-import { PhaseStore } from '../phase-state.js';
-import { K3sLeaving } from './leaving.js';
+import { leavingMachine } from '../../testing/leaving-machine.js';
+import type { PhaseStore } from '../phase-state.js';
 import { podProcesses } from './pods.js';
 
 const OURS = '# written by drover-agent\n';
@@ -28,50 +23,13 @@ const left = async (): Promise<string[]> =>
     .filter((path) => !path.startsWith('state/'))
     .sort();
 
-interface Machine {
-  readonly mounts?: readonly string[];
-  /** Answers by the start of the command line; everything else succeeds and says nothing. */
-  readonly says?: Readonly<Record<string, string>>;
-  readonly fails?: RegExp;
-  readonly network?: boolean;
-}
-
-/** Files are real, below a folder; what would change this very machine is only written down. */
-const machine = async ({ mounts = [], says = {}, fails = /^$/, network = true }: Machine = {}) => {
-  const ran: string[] = [];
-  const mounted = new Set(mounts.map((point) => join(root, point)));
-  const processes = {
-    run: async (command: string, args: readonly string[], input?: string) => {
-      const line = [command, ...args].join(' ');
-      ran.push(input === undefined ? line : `${line} <<< ${input}`);
-      if (fails.test(line)) return { code: 1, stdout: '', stderr: 'device or resource busy' };
-      if (command === 'umount') mounted.delete(args.at(-1)!);
-      const said = Object.entries(says).find(([start]) => line.startsWith(start))?.[1];
-      return { code: 0, stdout: said ?? '', stderr: '' };
-    },
-    kill: () => true,
-  } as unknown as Processes;
-  const files = {
-    ...systemFiles,
-    read: async (path: string) =>
-      path === '/proc/self/mounts'
-        ? Buffer.from([...mounted].map((point) => `tmpfs ${point} tmpfs rw 0 0`).join('\n'))
-        : systemFiles.read(path),
-  };
-  const phases = new PhaseStore(files, join(root, 'state/phases.json'));
-  const services = new SystemdManager({ files, processes }, join(root, 'etc/systemd/system'));
-  const ports = { files, processes, log: silentLog } as unknown as AgentPorts;
-  const paths = k3sPaths(root);
-  const deps = { ports, services, phases, paths, stateDir: join(root, 'state'), network };
-  return { leaving: new K3sLeaving(deps), phases, ran };
-};
-
 /** A worker that Drover made, as it is after some weeks. */
 const worker = async (phases: PhaseStore) => {
-  await phases.set('a', { installing: true, started: 'x', dataId: 'id-1', ready: true });
+  await phases.set('a', { installing: true, started: 'x', dataId: 'id-1', formerIds: ['id-0'], ready: true });
   await put('var/lib/rancher/k3s/drover-data', 'id-1');
   await put('var/lib/rancher/k3s/agent/containerd/state.db');
   await put('var/lib/rancher/k3s.set-aside/server/old.db');
+  await put('var/lib/rancher/k3s.set-aside/drover-data', 'id-0');
   await put('var/lib/kubelet/pods/p1/volumes/token');
   await put('var/lib/cni/networks/cbr0/10.42.0.3');
   await put('var/lib/cni/results/cbr0-abc-eth0', '{"netns":"/var/run/netns/cni-1"}');
@@ -110,7 +68,10 @@ const LINKS = JSON.stringify([
 const NETWORK = { 'ip -j': LINKS, 'ip netns list': 'cni-1 (id: 0)\ncni-2\ncni-3 (id: 3)\ncni-4 (id: 4)\nother' };
 
 it('takes away what Drover and its K3s made, and names the operator’s files that stay', async () => {
-  const { leaving, phases, ran } = await machine({ mounts: ['run/k3s/x/rootfs', 'run/k3s'], says: NETWORK });
+  const { leaving, phases, ran } = await leavingMachine(root, {
+    mounts: ['run/k3s/x/rootfs', 'run/k3s'],
+    says: NETWORK,
+  });
   await worker(phases);
   await operators();
   const told = await leaving.remove(false);
@@ -135,7 +96,7 @@ it('takes away what Drover and its K3s made, and names the operator’s files th
 });
 
 it('can be done again at any point: what a first try left, the next one finds', async () => {
-  const { leaving, phases } = await machine({ network: false });
+  const { leaving, phases } = await leavingMachine(root, { network: false });
   await worker(phases);
   await leaving.remove(false);
   await put('var/lib/rancher/k3s/drover-data', 'id-1');
@@ -147,7 +108,7 @@ it('can be done again at any point: what a first try left, the next one finds', 
 
 it('never deletes what a file system holds that could not be unmounted, or that an operator mounted', async () => {
   const mounts = ['var/lib/kubelet/pods/p1/volumes/nfs', 'var/lib/rancher/k3s/storage'];
-  const { leaving, phases } = await machine({ mounts, fails: /^umount/, network: false });
+  const { leaving, phases } = await leavingMachine(root, { mounts, fails: /^umount/, network: false });
   await worker(phases);
   await put('var/lib/kubelet/pods/p1/volumes/nfs/data');
   await put('var/lib/rancher/k3s/storage/pv-1/data');
@@ -160,7 +121,7 @@ it('never deletes what a file system holds that could not be unmounted, or that 
 });
 
 it('keeps the data of a machine that was given up, and ends its pods', async () => {
-  const { leaving, phases, ran } = await machine({ says: NETWORK });
+  const { leaving, phases, ran } = await leavingMachine(root, { says: NETWORK });
   await worker(phases);
   const told = await leaving.remove(true);
   expect(await left()).toEqual(
@@ -181,7 +142,7 @@ describe('a K3s that an operator installed', () => {
     ],
     ['by the mark that is not there', 'var/lib/rancher/k3s/server/node-token', 'x'],
   ])('is known %s, and left alone with all that belongs to it', async (_, path, text) => {
-    const { leaving, phases, ran } = await machine({ says: NETWORK });
+    const { leaving, phases, ran } = await leavingMachine(root, { says: NETWORK });
     await phases.set('a', { installing: true, dataId: 'id-1' });
     await put(path, text);
     await put('var/lib/kubelet/pods/p1/volumes/token');
@@ -193,7 +154,7 @@ describe('a K3s that an operator installed', () => {
   });
 
   it('is not looked for where no K3s ever ran for this instance', async () => {
-    const { leaving, ran } = await machine({ says: NETWORK });
+    const { leaving, ran } = await leavingMachine(root, { says: NETWORK });
     await put('var/lib/kubelet/config.yaml');
     expect(await leaving.remove(false)).toEqual({ removed: [], left: [] });
     expect(ran).toEqual([]);
@@ -201,7 +162,7 @@ describe('a K3s that an operator installed', () => {
 });
 
 it('does everything else when one thing fails, and says what failed', async () => {
-  const { leaving, phases } = await machine({ fails: /^ip -j/, says: NETWORK });
+  const { leaving, phases } = await leavingMachine(root, { fails: /^ip -j/, says: NETWORK });
   await worker(phases);
   const told = await leaving.remove(false);
   expect(await left()).toEqual([]);

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Files, Processes } from '../../ports.js';
 
 const WHERE = '/proc/self/mounts';
@@ -14,6 +14,22 @@ export const mountsAt = async (files: Pick<Files, 'read'>, path: string): Promis
   return [...new Set(below)].sort((a, b) => (a < b ? 1 : -1));
 };
 
+/**
+ * The path as the kernel names it; undefined when nothing is there. Throws where a link on the way leads elsewhere: what is
+ * there has another name in the list of mounts, and an operator put it there.
+ */
+export const straight = async (
+  files: Pick<Files, 'resolved'>,
+  root: string,
+  path: string,
+): Promise<string | undefined> => {
+  const real = await files.resolved(path);
+  if (real === undefined) return undefined;
+  if (real !== join((await files.resolved(root)) ?? root, relative(root, path)))
+    throw new Error(`a link leads to ${real}; it is left alone`);
+  return real;
+};
+
 /** As the kernel does it; what is still in use is let go as soon as it is not, and cannot be reached from here any more. */
 export const unmount = async (processes: Pick<Processes, 'run'>, point: string): Promise<void> => {
   if ((await processes.run('umount', ['-f', point])).code === 0) return;
@@ -23,19 +39,16 @@ export const unmount = async (processes: Pick<Processes, 'run'>, point: string):
 
 /**
  * Removes a tree, and nothing of a file system that somebody mounted in it: a volume that could not be unmounted, or an
- * operator's disk. Answers those. A disk that is mounted at the path itself is emptied. `last` goes last.
+ * operator's disk. Answers what is left. A disk that is mounted at the path itself is emptied. `last` goes last.
  */
-export const removeAround = async (files: Files, path: string, last?: string): Promise<readonly string[]> => {
-  const mounts = await mountsAt(files, path);
-  const left: string[] = [];
-  for (const name of (await files.list(path)).filter((n) => n !== last)) {
-    const child = join(path, name);
-    if (mounts.includes(child)) left.push(child);
-    else if (mounts.some((point) => point.startsWith(join(child, '/'))))
-      left.push(...(await removeAround(files, child)));
-    else await files.removeTree(child);
-  }
-  if (last !== undefined) await files.remove(join(path, last));
-  await files.removeIfEmpty(path);
-  return left;
+export const removeAround = async (
+  files: Files,
+  root: string,
+  path: string,
+  last?: string,
+): Promise<readonly string[]> => {
+  const real = await straight(files, root, path);
+  if (real === undefined) return [];
+  const around = (await mountsAt(files, real)).filter((point) => point !== real);
+  return files.removeWithin(real, { last, around });
 };

@@ -1,7 +1,44 @@
-/** Chains of kube-proxy, of K3s's network policies, of the CNI's port maps, and of flannel. */
-const OWN_CHAIN = /^(KUBE-|CNI-|FLANNEL-)/;
-/** As k3s-killall.sh knows them: a jump into such a chain, or flannel's own comment. */
-const OWN_RULE = /(^|\s|")(KUBE-|CNI-|FLANNEL-)|flanneld/;
+/** Chains of kube-proxy, of K3s's network policies, and of flannel. */
+const OWN_CHAIN = /^(KUBE-|FLANNEL-)/;
+/** Podman and nerdctl make such chains too: which network one is of is said by the rules that lead to it. */
+const CNI_CHAIN = /^CNI-/;
+const OF_K3S = /name: \\?"cbr0\\?"/;
+
+interface Rule {
+  readonly chain: string;
+  readonly rest: string;
+  readonly to: string;
+}
+
+/** Where a rule leads; what its comment says is not asked. */
+const target = (rest: string): string =>
+  /(?:^|\s)(?:-j|-g|--jump|--goto)\s+(\S+)/.exec(rest.replace(/"(?:\\.|[^"\\])*"/g, '""'))?.[1] ?? '';
+
+const ruleOf = (line: string): Rule | undefined => {
+  const found = /^-A (\S+) (.*)$/.exec(line);
+  return found === null ? undefined : { chain: found[1]!, rest: found[2]!, to: target(found[2]!) };
+};
+
+/** CNI chains that only rules of K3s's network lead to, or that hold only such rules. */
+const ofNetwork = (chains: readonly string[], rules: readonly Rule[]): readonly string[] =>
+  chains.filter((name) => {
+    if (!CNI_CHAIN.test(name)) return false;
+    const inside = rules.filter(({ chain }) => chain === name);
+    const leading = rules.filter(({ to }) => to === name);
+    return [inside, leading].some((all) => all.length > 0 && all.every(({ rest }) => OF_K3S.test(rest)));
+  });
+
+const changeOf = (chains: readonly string[], rules: readonly Rule[]): readonly string[] => {
+  const gone = new Set([...chains.filter((name) => OWN_CHAIN.test(name)), ...ofNetwork(chains, rules)]);
+  const single = rules.filter(
+    ({ chain, rest, to }) =>
+      !gone.has(chain) && (gone.has(to) || OWN_CHAIN.test(to) || (CNI_CHAIN.test(to) && OF_K3S.test(rest))),
+  );
+  // A chain can go when nothing leads to it: first every jump from outside, then what they hold, then they.
+  const deleted = single.map(({ chain, rest }) => `-D ${chain} ${rest}`);
+  const ordered = chains.filter((name) => gone.has(name));
+  return [...deleted, ...ordered.map((c) => `-F ${c}`), ...ordered.map((c) => `-X ${c}`)];
+};
 
 /**
  * What takes K3s's rules out of a packet filter, made of `iptables-save` and meant for `iptables-restore --noflush`: nothing
@@ -9,22 +46,18 @@ const OWN_RULE = /(^|\s|")(KUBE-|CNI-|FLANNEL-)|flanneld/;
  */
 export const withoutK3s = (saved: string): string | undefined => {
   const out: string[] = [];
+  let table = '';
   let chains: string[] = [];
-  let rules: string[] = [];
+  let rules: Rule[] = [];
   for (const line of saved.split('\n')) {
-    if (line.startsWith('*')) [chains, rules] = [[], []];
+    if (line.startsWith('*')) [table, chains, rules] = [line, [], []];
     const chain = /^:(\S+)/.exec(line)?.[1];
-    if (chain !== undefined && OWN_CHAIN.test(chain)) chains.push(chain);
-    const rule = /^-A (\S+) (.*)$/.exec(line);
-    if (rule !== null && !OWN_CHAIN.test(rule[1]!) && OWN_RULE.test(rule[2]!)) rules.push(`-D ${rule[1]} ${rule[2]}`);
-    if (line.startsWith('*')) out.push(line);
+    if (chain !== undefined) chains.push(chain);
+    const rule = ruleOf(line);
+    if (rule !== undefined) rules.push(rule);
     if (line !== 'COMMIT') continue;
-    if (chains.length + rules.length === 0) {
-      out.pop();
-      continue;
-    }
-    // A chain can go when nothing leads to it: first every jump from outside, then what they hold, then they.
-    out.push(...rules, ...chains.map((c) => `-F ${c}`), ...chains.map((c) => `-X ${c}`), 'COMMIT');
+    const change = changeOf(chains, rules);
+    if (change.length > 0) out.push(table, ...change, 'COMMIT');
   }
   return out.length === 0 ? undefined : `${out.join('\n')}\n`;
 };

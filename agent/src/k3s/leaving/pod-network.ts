@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import type { Files, Processes } from '../../ports.js';
+import { removeAround } from './mounts.js';
 import { withoutK3s } from './packet-rules.js';
 
 /** What flannel and kube-proxy make, as k3s-killall.sh lists it. */
@@ -87,14 +88,17 @@ export class PodNetwork {
   }
 
   /** What the CNI's plugins wrote down of K3s's network, and of no other. */
-  async removeNotes(): Promise<void> {
+  async removeNotes(): Promise<readonly string[]> {
     const { files } = this.ports;
     const folder = join(this.paths.root, 'var/lib/cni');
     for (const path of await this.results()) await files.remove(path);
-    await files.removeTree(join(folder, 'networks', NETWORK));
-    await files.removeTree(join(folder, 'flannel'));
+    const { root } = this.paths;
+    const trees = [join(folder, 'networks', NETWORK), join(folder, 'flannel')];
+    const left = [];
+    for (const path of trees) left.push(...(await removeAround(files, root, path)));
     for (const name of ['results', 'networks', 'cache/results', 'cache', ''])
       await files.removeIfEmpty(join(folder, name));
+    return left;
   }
 
   private async results(): Promise<readonly string[]> {

@@ -185,7 +185,8 @@ const judge = (
       wipe: true,
     };
   if (standing.revoked)
-    return { code: 'certificate_revoked', message: `the certificate of ${standing.name} was revoked`, wipe: true };
+    // The instance lives, and may be enrolled again: what runs on its machine goes on.
+    return { code: 'certificate_revoked', message: `the certificate of ${standing.name} was revoked`, wipe: false };
   if (!standing.serials.some((known) => sameSerial(known, serial)))
     return { code: 'certificate_superseded', message: 'this certificate was replaced by a newer one', wipe: false };
   return undefined;

@@ -117,6 +117,16 @@ describe('enrolment', () => {
     expect(await authorize('00ff')).toMatchObject({ kind: 'refused' });
   });
 
+  it('refuses a revoked certificate of an instance that lives, and has nothing torn down on its machine', async () => {
+    const serial = serialOf((await rig.enroll(token, await newCsr())).certificateDer);
+    expect((await authorize(serial)).kind).toBe('ok');
+    const last = (await rig.events(instanceId)).at(-1)!;
+    const data = { instance_id: instanceId, reason: 'leaked' };
+    const type = 'system.instance.certificate_revoked';
+    rig.index.apply({ ...last, type, data, version: last.version + 1 } as typeof last);
+    expect(await authorize(serial)).toMatchObject({ kind: 'refused', code: 'certificate_revoked', wipe: false });
+  });
+
   it('expects those back who were present when the platform stopped', async () => {
     const serial = serialOf((await rig.enroll(token, await newCsr())).certificateDer);
     expect(await rig.enrollment.expected()).toEqual([]);
