@@ -122,7 +122,8 @@ export class K3sData {
 
   /** A restore takes the folder over; what an operator's own K3s has there is not ours to write over. */
   async mayTakeOver(assignmentId: string): Promise<void> {
-    if ((await this.look(this.deps.phases.get(assignmentId))) !== 'foreign') return;
+    const data = await this.look(this.deps.phases.get(assignmentId));
+    if (data !== 'foreign' && (data !== 'former' || this.isKnown(await this.marked()))) return;
     throw new Error(`${this.deps.paths.dataDir}: ${FOREIGN}`);
   }
 
@@ -145,9 +146,15 @@ export class K3sData {
     return (await this.deps.ports.files.read(this.mark))?.toString('utf8').trim();
   }
 
+  /** This instance wrote it. */
+  private isKnown(mark: string | undefined): boolean {
+    return mark !== undefined && knownIds(this.deps.phases).has(mark);
+  }
+
   private async look(state: PhaseState): Promise<Local['data']> {
-    if (!(await this.used())) return 'none';
     const mark = await this.marked();
+    const isAnothers = mark !== undefined && !this.isKnown(mark);
+    if (!isAnothers && !(await this.used())) return 'none';
     // An agent from before the mark began what is there.
     if (mark === undefined && state.dataId === '' && state.started !== '') return 'ours';
     if (mark === undefined) return state.dataId === '' ? 'foreign' : 'former';
@@ -180,8 +187,8 @@ export class K3sData {
     const aside = `${dataDir}.set-aside`;
     const taken = async (path: string) => (await files.list(dirname(path))).includes(basename(path));
     if (!(await taken(aside))) return aside;
-    const mark = (await files.read(join(aside, DATA_MARK)))?.toString('utf8').trim() ?? '';
-    const isOurs = knownIds(this.deps.phases).has(mark) && (await files.list(join(aside, 'storage'))).length === 0;
+    const mark = (await files.read(join(aside, DATA_MARK)))?.toString('utf8').trim();
+    const isOurs = this.isKnown(mark) && (await files.list(join(aside, 'storage'))).length === 0;
     if (isOurs && (await removeAround(files, root, aside, DATA_MARK)).length === 0 && !(await taken(aside)))
       return aside;
     for (let number = 2; ; number++) if (!(await taken(`${aside}-${number}`))) return `${aside}-${number}`;

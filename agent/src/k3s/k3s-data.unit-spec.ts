@@ -72,6 +72,12 @@ describe('a worker', () => {
   });
 });
 
+it('is not restored into what another instance left, whatever it left', async () => {
+  await put('k3s/drover-data', 'of before');
+  await put('k3s/storage/other-provisioner/data');
+  await expect(node().data.mayTakeOver('a')).rejects.toThrow(/move them away first/);
+});
+
 describe('what was set aside before', () => {
   const aside = async (mark: string | undefined, volume: boolean) => {
     await put('k3s.set-aside/old');

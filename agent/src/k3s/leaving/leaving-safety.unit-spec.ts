@@ -75,6 +75,7 @@ describe('a K3s that does not end', () => {
     const files = proc({ 7: { exe, cmdline: '/usr/local/bin/k3s agent\0', mnt: 'mnt:[1]' } });
     const { leaving, ran } = await worker({ files });
     await expect(leaving.remove(false)).rejects.toThrow(/process 7/);
+    await expect(leaving.endPods()).rejects.toThrow(/process 7/);
     await untouched(ran);
   });
 

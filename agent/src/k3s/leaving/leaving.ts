@@ -42,18 +42,20 @@ export class K3sLeaving {
     const outcome = new Outcome();
     const foreign = await foreignKubernetes(this.deps);
     if (foreign !== undefined) outcome.left.push(foreign);
-    else if (this.ranHere()) await this.pods(outcome);
+    else if (this.ranHere()) {
+      this.mustHaveEnded(await this.processes());
+      await this.pods(outcome);
+    }
     return this.told(outcome);
   }
 
   /** K3s leaves this machine for good. Throws while it still runs: nothing is taken away below it. */
   async remove(keepData: boolean): Promise<Left> {
-    const { ports, paths, phases } = this.deps;
+    const { paths, phases } = this.deps;
     const outcome = new Outcome();
     const foreign = await foreignKubernetes(this.deps);
     const running = await this.units(outcome, foreign !== undefined);
-    if (foreign === undefined) running.push(...(await k3sProcesses(ports.files, paths)).map((pid) => `process ${pid}`));
-    if (running.length > 0) throw new Error(`k3s has not ended: ${running.join('; ')}`);
+    this.mustHaveEnded([...running, ...(foreign === undefined ? await this.processes() : [])]);
     await failpoint('agent.k3s_leaving');
     if (foreign !== undefined && phases.assignments().length > 0) outcome.left.push(foreign);
     if (foreign !== undefined || !this.ranHere()) return this.told(outcome);
@@ -63,6 +65,15 @@ export class K3sLeaving {
     if (keepData) outcome.left.push(`${paths.dataDir}: its data are kept`);
     else await this.data(outcome);
     return this.told(outcome);
+  }
+
+  private async processes(): Promise<readonly string[]> {
+    const pids = await k3sProcesses(this.deps.ports.files, this.deps.paths);
+    return pids.map((pid) => `process ${pid}`);
+  }
+
+  private mustHaveEnded(running: readonly string[]): void {
+    if (running.length > 0) throw new Error(`k3s has not ended: ${running.join('; ')}`);
   }
 
   /** The order of k3s-killall.sh: processes, mounts, namespaces, links, rules. */
