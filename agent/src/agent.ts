@@ -64,11 +64,13 @@ export class Agent {
     this.session = new Session(ports, {
       open: () => ports.transport.connect(this.identity.agentAddress, this.identity),
       hello: () => this.hello(),
-      welcomed: () =>
+      welcomed: ({ storeEpoch }) => {
+        this.overlay.vips.heed(storeEpoch);
         void this.overlay.connected().then(() => {
           this.modules.connected();
           this.docker.connected();
-        }),
+        });
+      },
       message: (message) => this.message(message),
     });
     const send = (message: agentV1.SyncRequest) => this.session.send(message);
@@ -90,6 +92,7 @@ export class Agent {
   async start(): Promise<void> {
     this.desired = await this.desiredStore.load();
     await this.overlay.start();
+    if (this.desired.storeEpoch !== '') this.overlay.vips.heed(this.desired.storeEpoch);
     await this.modules.start();
     await this.docker.start();
     const code = await this.parts.store.wipeBegun(this.identity.instanceId);
@@ -186,6 +189,7 @@ export class Agent {
 
   private adopt(desired: DesiredState): void {
     this.desired = desired;
+    this.overlay.vips.heed(desired.storeEpoch);
     this.desiredStore.save(desired);
   }
 

@@ -82,4 +82,28 @@ export const found: readonly (readonly [string, Schedule])[] = [
       ],
     },
   ],
+  [
+    'a new holder that hears of its part while the first section of all is still being applied, which is older',
+    {
+      candidates: 3,
+      seed: 30,
+      loss: 0.02,
+      maxDelayMs: 2,
+      diskMs: 2000,
+      controlMs: 300,
+      events: [
+        { kind: 'change', at: 5995, node: 0 },
+        { kind: 'cut_pair', at: 3109, node: 8, other: 5, forMs: 30 },
+        { kind: 'move', at: 2459, node: 1 },
+        { kind: 'health', at: 4, node: 9 },
+        { kind: 'move', at: 1, node: 7 },
+        { kind: 'pause', at: 2801, node: 0, forMs: 21 },
+        { kind: 'pause', at: 4424, node: 4, forMs: 30 },
+        { kind: 'platform_kill', at: 5999, node: 8, forMs: 1344 },
+        { kind: 'restart', at: 531, node: 8, forMs: 1792 },
+        { kind: 'change', at: 3, node: 5 },
+        { kind: 'drain', at: 1, node: 9 },
+      ],
+    },
+  ],
 ];

@@ -7,10 +7,12 @@ import type { OverlayNetwork } from '../network/overlay-network.js';
 import type { AgentPorts } from '../ports.js';
 import { Handover } from './handover.js';
 import {
+  current,
   emptyVipTable,
   offerSection,
   offerVip,
   parseVips,
+  same,
   serializeVips,
   withStoreEpoch,
   type VipTable,
@@ -27,14 +29,12 @@ export interface VipDeps {
   send(message: agentV1.SyncRequest): void;
 }
 
-const same = (a: VipItem | undefined, b: VipItem): boolean => JSON.stringify(a) === JSON.stringify(b);
-
 /** Carries out what a VIP item asks of this node, and acknowledges it once it is true and on disk. */
 export class VipActor {
   private table: VipTable = emptyVipTable;
   private readonly acks = new Map<string, agentV1.VipAck>();
-  /** What is still to be carried out, by VIP: the role it was in before. */
-  private readonly open = new Map<string, VipItem | undefined>();
+  /** What is still to be carried out, by VIP: the part it had before. Another object each time it is asked for. */
+  private readonly open = new Map<string, { readonly before: VipItem | undefined }>();
   private readonly perVip = new Map<string, Serial>();
   private readonly disk = new Serial();
   private fenceProblem = '';
@@ -62,6 +62,11 @@ export class VipActor {
     await this.fenced(undefined, () => this.deps.fence.start(leased.map((item) => item.address)));
   }
 
+  /** Whose word counts from now on; said before anything is heard of it, for its first section may be applied much later. */
+  heed(storeEpoch: string): void {
+    this.table = withStoreEpoch(this.table, storeEpoch);
+  }
+
   ofNetwork(networkId: string): VipItem[] {
     return [...this.table.items.values()].filter((item) => item.network_id === networkId);
   }
@@ -84,7 +89,7 @@ export class VipActor {
     const preparation = vipPreparation.parse(JSON.parse(message.body.toString('utf8')));
     const { vip_id: vipId, network_id, epoch } = preparation.item;
     const own = this.deps.network(network_id)?.ownAddress;
-    if (own === undefined || (this.table.items.get(vipId)?.epoch ?? 0) > epoch) return;
+    if (own === undefined || (current(this.table, vipId)?.epoch ?? 0) > epoch) return;
     this.handover.prepare(preparation);
     this.deps.leases.listenOn(own);
     this.say(preparation.item, Role.ROLE_PREPARED);
@@ -93,7 +98,7 @@ export class VipActor {
   /** Over the overlay, which vouches for the sender's address. */
   hearHandover(vipId: string, { kind, epoch }: HandoverMessage, from: string): void {
     if (kind === 'heard') return this.handover.heard(vipId, epoch, from);
-    const known = this.table.items.get(vipId);
+    const known = current(this.table, vipId);
     const due = this.handover.due(vipId, epoch, from);
     const behind = known === undefined || known.epoch < epoch;
     if (behind && due === undefined) return;
@@ -105,8 +110,9 @@ export class VipActor {
   private take(item: VipItem): void {
     const before = this.table.items.get(item.vip_id);
     const done = this.acks.get(item.vip_id);
+    const isKnown = done?.epoch === BigInt(item.epoch) && same(current(this.table, item.vip_id), item);
     // The same from the platform and by the new holder's own word: what is done is not done to open connections again.
-    if (done?.epoch === BigInt(item.epoch) && !this.open.has(item.vip_id) && same(before, item)) return this.ack(done);
+    if (isKnown && !this.open.has(item.vip_id)) return this.ack(done);
     const offer = offerVip(this.table, item);
     if (offer.kind === 'stale') {
       this.deps.ports.log.info(
@@ -116,7 +122,7 @@ export class VipActor {
       return;
     }
     this.table = offer.table;
-    this.open.set(item.vip_id, this.open.get(item.vip_id) ?? before);
+    this.ask(item.vip_id, before);
     this.configure(item);
     void this.carryOut(item.vip_id);
   }
@@ -124,7 +130,9 @@ export class VipActor {
   /** Takes a section's items into the table; answers the items they replace. */
   offerSection(networkId: string, items: readonly VipItem[], storeEpoch: string): Map<string, VipItem | undefined> {
     const before = this.table;
-    this.table = offerSection(withStoreEpoch(this.table, storeEpoch), networkId, items);
+    // Of a store epoch that is over: the section of the new one is on its way, and nothing is to go back to this.
+    if (storeEpoch !== before.storeEpoch) return new Map();
+    this.table = offerSection(before, networkId, items);
     const changed = new Map<string, VipItem | undefined>();
     for (const item of this.ofNetwork(networkId)) {
       const old = before.items.get(item.vip_id);
@@ -138,7 +146,7 @@ export class VipActor {
 
   /** Carries out the changed VIPs of a network, and those that could not be carried out before. */
   async settle(networkId: string, changed: ReadonlyMap<string, VipItem | undefined>): Promise<void> {
-    for (const [id, before] of changed) this.open.set(id, this.open.get(id) ?? before);
+    for (const [id, before] of changed) this.ask(id, before);
     const ids = [...this.open.keys()].filter((id) => this.table.items.get(id)?.network_id === networkId);
     await Promise.all(ids.map((id) => this.carryOut(id)));
   }
@@ -157,7 +165,7 @@ export class VipActor {
     if (item === undefined || item.epoch !== epoch) return;
     this.deps.ports.log.info({ vip: vipId, epoch }, 'lease held');
     if (item.lease !== null) void this.fenced(item, () => this.deps.fence.allow(item.address, forMs));
-    this.open.set(vipId, this.open.get(vipId));
+    this.ask(vipId);
     void this.carryOut(vipId);
   }
 
@@ -184,7 +192,7 @@ export class VipActor {
     }
     const now = this.table.items.get(item.vip_id);
     if (now === undefined || !this.deps.leases.holds(now)) return;
-    this.open.set(now.vip_id, this.open.get(now.vip_id));
+    this.ask(now.vip_id);
     void this.carryOut(now.vip_id);
   }
 
@@ -204,21 +212,28 @@ export class VipActor {
     void this.fenced(item, () => this.deps.fence.forget(item.address));
   }
 
+  private ask(vipId: string, before?: VipItem): void {
+    this.open.set(vipId, { before: this.open.get(vipId)?.before ?? before });
+  }
+
   /** One at a time per VIP; always with the newest item. */
   private carryOut(vipId: string): Promise<void> {
     const queue = this.perVip.get(vipId) ?? new Serial();
     this.perVip.set(vipId, queue);
     return queue.run(async () => {
       const item = this.table.items.get(vipId);
-      if (item === undefined || !this.open.has(vipId)) return;
-      const before = this.open.get(vipId);
+      const asked = this.open.get(vipId);
+      if (item === undefined || asked === undefined) return;
       try {
-        const role = await this.enact(item, before);
+        const role = await this.enact(item, asked.before);
         if (role === undefined || this.table.items.get(vipId) !== item) return;
         await failpoint('agent.vip_enacted');
         await this.disk.run(() => this.deps.ports.files.write(this.deps.path, serializeVips(this.table), 0o600));
         await failpoint('agent.vip_saved');
-        this.open.delete(vipId);
+        // What was asked for while this was written is still to be carried out, by the run that waits behind this one.
+        if (!same(this.table.items.get(vipId), item)) return;
+        if (this.open.get(vipId) === asked) this.open.delete(vipId);
+        else this.open.set(vipId, { before: item });
         this.ack({ vipId, epoch: BigInt(item.epoch), role, error: '' });
       } catch (error) {
         this.failed(item, error);

@@ -1,5 +1,13 @@
 import type { VipItem } from '#proto';
-import { emptyVipTable, offerSection, offerVip, parseVips, serializeVips, withStoreEpoch } from './vip-table.js';
+import {
+  current,
+  emptyVipTable,
+  offerSection,
+  offerVip,
+  parseVips,
+  serializeVips,
+  withStoreEpoch,
+} from './vip-table.js';
 
 const vip = (epoch: number, more: Partial<VipItem> = {}): VipItem => ({
   vip_id: 'v',
@@ -41,5 +49,22 @@ describe('the VIPs a node knows', () => {
     expect(parseVips(serializeVips(kept))).toEqual(kept);
     expect(withStoreEpoch(kept, 'e1')).toBe(kept);
     expect(offerVip(withStoreEpoch(kept, 'e2'), vip(1))).toMatchObject({ kind: 'taken' });
+  });
+
+  it('stay in force under another store epoch until it is heard of them, and count no more from then on', () => {
+    const known = offerSection(at(vip(5)), 'other', [vip(9, { vip_id: 'w', network_id: 'other' })]);
+    const before = withStoreEpoch(known, 'e2');
+    expect([...before.items.values()].map((item) => item.epoch)).toEqual([5, 9]);
+    expect(parseVips(serializeVips(before))).toEqual(before);
+    expect(current(before, 'v')).toBeUndefined();
+    const after = offerSection(before, 'n', [vip(2)]);
+    expect([current(after, 'v')?.epoch, current(after, 'w')?.epoch]).toEqual([2, undefined]);
+    expect(offerVip(after, vip(1))).toEqual({ kind: 'stale', known: 2 });
+    expect(offerSection(before, 'other', []).outdated).toEqual(new Set(['v']));
+  });
+
+  it('are read from the disk of an agent that knew of nothing outdated', () => {
+    const text = JSON.stringify({ storeEpoch: 'e1', items: [vip(5)] });
+    expect(offerVip(parseVips(text), vip(4))).toEqual({ kind: 'stale', known: 5 });
   });
 });

@@ -20,6 +20,7 @@ const pairOf = (privateKey: string): KeyPair => ({ privateKey, publicKey: public
 export class NodeKeys {
   private present: KeyPair | undefined;
   private next: NextKey | undefined;
+  private loading: Promise<void> | undefined;
 
   constructor(
     private readonly files: Files,
@@ -28,7 +29,8 @@ export class NodeKeys {
   ) {}
 
   async current(): Promise<KeyPair> {
-    if (this.present === undefined) await this.load();
+    // Whoever asks while the first key is being written gets that one: a second one would replace it once it is announced.
+    if (this.present === undefined) await (this.loading ??= this.load().finally(() => (this.loading = undefined)));
     return this.present!;
   }
 
@@ -67,13 +69,15 @@ export class NodeKeys {
     return 'taken';
   }
 
+  /** The present one is set last: who sees it sees the next one too. */
   private async load(): Promise<void> {
-    this.present = pairOf(await loadOrMakeKey(this.files, this.path, this.random));
+    const present = pairOf(await loadOrMakeKey(this.files, this.path, this.random));
     const [key, rotation] = ((await this.files.read(this.nextPath))?.toString('utf8') ?? '').trim().split('\n');
     const isWhole = Buffer.from(key ?? '', 'base64').length === 32 && /^\d+$/.test(rotation ?? '');
     // A crash while it was taken up leaves it behind.
-    if (!isWhole || publicKeyOf(key!) === this.present.publicKey) return this.files.remove(this.nextPath);
-    this.next = { ...pairOf(key!), rotation: Number(rotation) };
+    if (!isWhole || publicKeyOf(key!) === present.publicKey) await this.files.remove(this.nextPath);
+    else this.next = { ...pairOf(key!), rotation: Number(rotation) };
+    this.present = present;
   }
 
   private get nextPath(): string {

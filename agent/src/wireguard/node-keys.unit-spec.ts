@@ -20,6 +20,33 @@ describe('the keys of a node', () => {
     expect((await again.prepare(4)).publicKey).not.toBe(next.publicKey);
   });
 
+  it('are the same for all who ask while the first one is being written', async () => {
+    const dir = folder();
+    const keys = open(dir);
+    const [one, other, upcoming] = await Promise.all([keys.current(), keys.current(), keys.upcoming()]);
+    expect(other).toEqual(one);
+    expect(upcoming).toBeUndefined();
+    expect([await keys.current(), await open(dir).current()]).toEqual([one, one]);
+    await keys.prepare(1);
+    const again = open(dir);
+    const [, next] = await Promise.all([again.current(), again.upcoming()]);
+    expect(next?.rotation).toBe(1);
+  });
+
+  it('are given to nobody who asks while they could not be written, and are made at the next try', async () => {
+    const dir = folder();
+    let isFull = true;
+    const write: typeof systemFiles.write = async (...args) => {
+      if (isFull) throw new Error('no space left');
+      await systemFiles.write(...args);
+    };
+    const keys = new NodeKeys({ ...systemFiles, write }, systemRandom, join(dir, 'n.key'));
+    const asked = await Promise.allSettled([keys.current(), keys.current()]);
+    expect(asked.map((answer) => answer.status)).toEqual(['rejected', 'rejected']);
+    isFull = false;
+    expect(await keys.current()).toEqual(await open(dir).current());
+  });
+
   it('are taken up only when it is the announced one', async () => {
     const dir = folder();
     const keys = open(dir);
