@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startTestPlatform, type TestPlatform } from '../../apps/platform/src/testing/test-platform.js';
 import { commandsOf } from '../systemd/support/runbook.js';
 import { describeUnless } from './support/with-real-parts.js';
+import { freePort } from '../../apps/platform/src/testing/free-port.js';
 
 const VERSIONS = '/usr/lib/postgresql';
 /** Debian's server with the client programs of the same version. */
@@ -22,14 +22,6 @@ const sh = (script: string, env: Readonly<Record<string, string>> = {}): string 
   });
   if (status !== 0) throw new Error(`${script}: ${stderr}`);
   return stdout.trim();
-};
-
-const freePort = async (): Promise<number> => {
-  const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
 };
 
 describeUnless(missing, 'a Postgres of your own, backed up and restored as the runbook says', () => {

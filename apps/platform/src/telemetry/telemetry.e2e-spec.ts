@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseConfig, silentLog } from '#kernel';
@@ -10,6 +9,7 @@ import { compiledCopy } from '../testing/compiled-copy.js';
 import { startCollector, type CollectedSpan, type Collector } from '../testing/otlp-collector.js';
 import { startTestPlatform, type TestPlatform } from '../testing/test-platform.js';
 import { openTraces } from './open.js';
+import { freePort } from '../testing/free-port.js';
 
 const CANARY = 'canary-of-an-operator';
 
@@ -31,14 +31,6 @@ const until = async (what: string, isSo: () => boolean | Promise<boolean>): Prom
     if (Date.now() > end) throw new Error(`not within a minute: ${what}\n${said}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-};
-
-const freePort = async (): Promise<number> => {
-  const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
 };
 
 /** A real agent in a process of its own; WireGuard in its memory, so that it takes no power. */
