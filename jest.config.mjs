@@ -37,5 +37,5 @@ export default {
   // Tests wait for processes more than they compute.
   maxWorkers: 2,
   // A bound for what hangs, not a measure: machines differ tenfold.
-  testTimeout: 120_000,
+  testTimeout: 240_000,
 };

@@ -11,4 +11,4 @@ it('kill -9 amid appends, rollbacks, projections, process managers and timers: n
   // Without work under way a kill shows nothing.
   expect(acknowledged).toBeGreaterThan(50);
   expect(doors).toBeGreaterThan(3);
-}, 120_000);
+});

@@ -22,7 +22,7 @@ describeWithRealParts('the story ends as it always does', {}, () => {
   let root: string;
   beforeAll(() => {
     root = compiledCopy().root;
-  }, 60_000);
+  });
 
   it('with kill -9 at six failpoints and a second of standstill at four, on a Postgres server', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'drover-server-'));

@@ -58,12 +58,12 @@ describeUnless(missing, 'a Postgres of your own, backed up and restored as the r
       `pg_ctl -D ${folder}/pg -o "-p ${port} -h 127.0.0.1 -k ${folder}" -l ${folder}/pg.log -w start >/dev/null`,
     );
     sh(`createdb -h 127.0.0.1 -p ${port} -U drover drover && createdb -h 127.0.0.1 -p ${port} -U drover restored`);
-  }, 120_000);
+  });
   afterAll(async () => {
     await drover?.stop();
     asPostgres(`pg_ctl -D ${folder}/pg -m immediate -w stop >/dev/null`);
     rmSync(folder, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   it('has what was there, opens it with the keys, and not what came after; the log verifies', async () => {
     drover = await startTestPlatform({ DATABASE_URL: urlOf('drover') });

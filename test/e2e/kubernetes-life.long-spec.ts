@@ -46,7 +46,7 @@ describeWithRealParts('a node’s and a cluster’s life through the Kubernetes 
       agentEnv: { K3S_DOUBLE_NODE_GRACE_MS: '4000', K3S_DOUBLE_LEASE_RENEW_MS: '1000' },
     });
   }, BOUND_MS);
-  afterAll(() => rig?.close(), 60_000);
+  afterAll(() => rig?.close());
 
   const call = <T = Record<string, unknown>>(name: string, args: Record<string, unknown>) =>
     rig.operator.call<T>(name, args);

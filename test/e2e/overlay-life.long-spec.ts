@@ -24,8 +24,8 @@ describeWithRealParts('an overlay of two hubs, a gateway and a spoke, over real 
     for (const host of [HUB, STANDBY]) await rig.attach('net', host, { publicly_reachable: true });
     for (const host of [GATEWAY, SPOKE]) await rig.attach('net', host);
     await rig.connected('net', 4);
-  }, 90_000);
-  afterAll(() => rig?.close(), 60_000);
+  });
+  afterAll(() => rig?.close());
 
   const rotate = async (host: string, more: object = {}) =>
     rig.operator.call<Rotated>('system_sdwan_rotate_peer_key', {
@@ -57,7 +57,7 @@ describeWithRealParts('an overlay of two hubs, a gateway and a spoke, over real 
     const told = kinds.events.map(({ kind }) => kind.slice('system.sdwan.peer.'.length));
     for (const kind of ['key_rotation_requested', 'key_switch_ordered', 'key_switched', 'key_retired'])
       expect(told.filter((one) => one === kind)).toHaveLength(2);
-  }, 60_000);
+  });
 
   it('reaches a machine in the LAN behind the gateway, and says who has applied it', async () => {
     const { network } = await rig.operator.call<{ network: { interface_name: string; cidr_v4: string } }>(
@@ -103,7 +103,7 @@ describeWithRealParts('an overlay of two hubs, a gateway and a spoke, over real 
       ),
     );
     expect(await rig.sh(SPOKE, `ip route get ${BOX}`)).toContain(network.interface_name);
-  }, 60_000);
+  });
 
   it('forwards by rule: what a spoke may not send to another dies at the hub', async () => {
     const { host_address: to } = await rig.peer('net', GATEWAY);
@@ -134,7 +134,7 @@ describeWithRealParts('an overlay of two hubs, a gateway and a spoke, over real 
     expect(await rig.answers(STANDBY, to)).toBe(3);
     await rig.operator.call('system_sdwan_delete_firewall_rule', { name: 'quiet' });
     await until('the rule is gone', async () => (await rig.answers(SPOKE, to)) === 3);
-  }, 40_000);
+  });
 
   it('goes on through the standby when the primary hub is lost', async () => {
     const { host_address: to } = await rig.peer('net', GATEWAY);
@@ -147,5 +147,5 @@ describeWithRealParts('an overlay of two hubs, a gateway and a spoke, over real 
     process.stderr.write(`  the standby hub carried packets after ${Math.round(performance.now() - from)} ms\n`);
     expect((await topology()).hubs).toEqual([b.id, a.id]);
     expect(await rig.answers(SPOKE, BOX)).toBe(3);
-  }, 60_000);
+  });
 });

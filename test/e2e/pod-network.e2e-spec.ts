@@ -20,11 +20,11 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
 
   beforeAll(async () => {
     rig = await LabRig.create({ hosts: [SERVER, WORKER] });
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await rig?.close();
-  }, 60_000);
+  });
 
   const network = async (name: string, more: object = {}): Promise<{ id: string; handle: string; cidr_64: string }> =>
     (await rig.operator.call<{ network: { id: string; handle: string; cidr_64: string } }>(
@@ -116,7 +116,7 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
     expect(plain).toBe(0);
     const routes = await sh(SERVER, `ip -4 route show dev ${device}`);
     expect(routes).toContain((await peerOf('pods', WORKER)).pod_cidrs[0]);
-  }, 150_000);
+  });
 
   it('keep two networks on the same hosts apart', async () => {
     await network('tenant-b');
@@ -140,7 +140,7 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
     await sh(SERVER, `ip -6 route del ${detour}`);
     const summary = await rig.operator.call<object>('system_sdwan_get_routing_summary', { network_id: 'pods' });
     expect(JSON.stringify(summary)).not.toContain(bHere.split('::')[0]);
-  }, 60_000);
+  });
 
   it('enforce a firewall rule within a second or so, and take it back', async () => {
     const [here, there] = [await peerOf('tenant-b', SERVER), await peerOf('tenant-b', WORKER)];
@@ -156,7 +156,7 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
     expect(await answers(WORKER, there.host_address, here.host_address)).toBe(3);
     await rig.operator.call('system_sdwan_delete_firewall_rule', { name: 'no-ping' });
     await until('the rule is gone', async () => (await ping()) === 3);
-  }, 40_000);
+  });
 
   it('are repaired when somebody changes them by hand, which is written down', async () => {
     const there = await peerOf('pods', WORKER);
@@ -189,7 +189,7 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
         ({ payload }) => payload.what.includes('peers') && payload.what.includes('addresses and routes'),
       );
     });
-  }, 30_000);
+  });
 
   it('are brought back whole when wireguard-go is killed', async () => {
     const [here, there] = [await peerOf('pods', SERVER), await peerOf('pods', WORKER)];
@@ -203,7 +203,7 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
       async () => (await answers(SERVER, here.host_address, there.host_address)) === 3,
       20_000,
     );
-  }, 40_000);
+  });
 
   it('refuse a prefix that overlaps, with the conflict and a free one named', async () => {
     const overlapping = rig.operator.call('system_sdwan_create_network', {

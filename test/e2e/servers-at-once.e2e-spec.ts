@@ -15,10 +15,10 @@ describeWithRealParts('three servers that are started at once', { tools: ['nft']
 
   beforeAll(async () => {
     rig = await LabRig.create({ hosts: MACHINES });
-  }, 120_000);
+  });
   afterAll(async () => {
     await rig?.close();
-  }, 60_000);
+  });
 
   const nodes = async (): Promise<Node[]> => {
     const { clusters } = await rig.operator.call<{ clusters: { id: string }[] }>('kubernetes_list_clusters');

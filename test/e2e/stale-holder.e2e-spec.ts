@@ -9,10 +9,10 @@ describeWithRealParts('a holder whose agent is gone or frozen, with a client tha
 
   beforeAll(async () => {
     rig = await LoneAgents.create(compiledCopy().root);
-  }, 60_000);
+  });
   afterAll(async () => {
     await rig?.close();
-  }, 60_000);
+  });
 
   it.each(['SIGSTOP', 'SIGKILL'] as const)(
     'falls silent with its lease after %s: pings, an echoed connection and one that is only pushed to',

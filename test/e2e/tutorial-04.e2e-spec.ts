@@ -21,11 +21,11 @@ describeWithRealParts('tutorial 04 over real WireGuard', {}, () => {
       hosts: [...SERVERS, WORKER, SECOND_WORKER, ...TENANTS.http, ...TENANTS.stdio],
       agentEnv: { K3S_DOUBLE_NODE_GRACE_MS: '6000', K3S_DOUBLE_LEASE_RENEW_MS: '1500' },
     });
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await rig?.close();
-  }, 60_000);
+  });
 
   const holder = async (): Promise<{ instance: string; epoch: number; state: string }> => {
     const { virtual_ip } = await rig.operator.call<{ virtual_ip: { holders: string[]; epoch: number; state: string } }>(
@@ -59,7 +59,7 @@ describeWithRealParts('tutorial 04 over real WireGuard', {}, () => {
     expect(story.gaps.watchEvents).toBeGreaterThan(0);
     const key = await rig.lab.exec('k3s-server-1', ['sh', '-c', 'wg show all peers | wc -l']);
     expect(Number(key.stdout)).toBeGreaterThanOrEqual(4);
-  }, 180_000);
+  });
 
   it('keeps the endpoint answering while the platform is stopped', async () => {
     const probe = PingProbe.start(rig.lab, 'workstation', story.vip, 5);
@@ -72,7 +72,7 @@ describeWithRealParts('tutorial 04 over real WireGuard', {}, () => {
     expect(longestGapMs).toBeLessThan(3_000);
     await rig.platform.start();
     await rig.reconnect();
-  }, 60_000);
+  });
 
   it('continues after kill -9 of the platform in the middle of a join: nothing lost, nothing doubled', async () => {
     const { node } = await rig.operator.call<{ node: { id: string } }>('system_create_node', {
@@ -104,7 +104,7 @@ describeWithRealParts('tutorial 04 over real WireGuard', {}, () => {
     expect(new Set(listed.map((n) => n.instance_id)).size).toBe(listed.length);
     expect(listed).toHaveLength(5);
     expect(await rig.operator.call('verify_audit', {})).toMatchObject({ intact: true });
-  }, 120_000);
+  });
 
   it('answers again through a survivor after kill -9 of the holder’s host', async () => {
     const before = await holder();
@@ -125,7 +125,7 @@ describeWithRealParts('tutorial 04 over real WireGuard', {}, () => {
     process.stderr.write(`  kill -9 of the holder's host: the VIP was away for ${longestGapMs.toFixed(0)} ms\n`);
     expect(longestGapMs).toBeLessThan(5_000);
     expect((await kubectl('get', 'nodes')).stdout).toContain('k3s-worker-1');
-  }, 90_000);
+  });
 
   it('has room for the tenants of tutorial 05, played at once over Streamable HTTP and over stdio, each out of the others’ reach', async () => {
     const { networks } = await rig.operator.call<{ networks: { id: string }[] }>('system_sdwan_list_networks', {});
@@ -148,5 +148,5 @@ describeWithRealParts('tutorial 04 over real WireGuard', {}, () => {
     const left = await rig.operator.call<{ clusters: { id: string }[] }>('kubernetes_list_clusters', {});
     expect(left.clusters.map(({ id }) => id)).toEqual([story.clusterId]);
     expect(await rig.operator.call('verify_audit', {})).toMatchObject({ intact: true });
-  }, 180_000);
+  });
 });

@@ -76,7 +76,7 @@ const session = (documents: readonly Document[]): void => {
       return said.includes('Ctrl-C ends everything');
     };
     await until('npm run demo -- --empty is ready', isReady, 60_000, 100);
-  }, 120_000);
+  });
 
   afterAll(async () => {
     if (demo !== undefined && demo.exitCode === null) {
@@ -85,7 +85,7 @@ const session = (documents: readonly Document[]): void => {
       await ended;
     }
     if (home !== undefined) rmSync(home, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   it('starts as the first terminal does', () => {
     expect(readFileSync(documents[0]!.path, 'utf8')).toContain('npm run demo -- --empty');

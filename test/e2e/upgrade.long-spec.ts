@@ -35,12 +35,12 @@ describeWithRealParts('a cluster goes on to another version, to new certificates
       agentEnv: { K3S_DOUBLE_NODE_GRACE_MS: '6000', K3S_DOUBLE_LEASE_RENEW_MS: '1500' },
     });
     programs = mkdtempSync(join(tmpdir(), 'drover-k3s-'));
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await rig?.close();
     if (programs !== undefined) rmSync(programs, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   const call = <T = Record<string, unknown>>(name: string, args: Record<string, unknown>) =>
     rig.operator.call<T>(name, args);
@@ -110,7 +110,7 @@ describeWithRealParts('a cluster goes on to another version, to new certificates
       200,
     );
     expect(await versions()).toEqual([OLD]);
-  }, 150_000);
+  });
 
   it('plans without doing anything, and goes to the next version', async () => {
     await release(NEW, ['staging']);
@@ -137,7 +137,7 @@ describeWithRealParts('a cluster goes on to another version, to new certificates
     });
     expect(events).toHaveLength(2);
     for (const { payload } of events) expect(payload.certificates_end_ms).toBeGreaterThan(1.7e12);
-  }, 150_000);
+  });
 
   it('replaces the server token: K3s takes the new one only, and new workers join as before', async () => {
     const token = async () => (await rig.lab.exec(SERVER, ['cat', '/var/lib/rancher/k3s/server/token'])).stdout.trim();
@@ -163,7 +163,7 @@ describeWithRealParts('a cluster goes on to another version, to new certificates
       'system.k3s.cluster.server_token_changing',
     ]);
     expect(JSON.stringify(events)).not.toContain(after.split(':').at(-1));
-  }, 150_000);
+  });
 
   itWithRealParts(
     'makes the worker a Docker host that only the account’s own clients can speak to',

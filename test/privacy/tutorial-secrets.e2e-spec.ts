@@ -55,7 +55,7 @@ describeWithRealParts('a whole run of the tutorial', { network: 'namespaces' }, 
     }
     await rig?.close();
     await provider?.stop();
-  }, 60_000);
+  });
 
   const play = async () => {
     const watch = new ProcessWatch();

@@ -41,7 +41,7 @@ describeUnless(missingForMachines(), 'the Debian packages on two hosts with syst
     [first, second] = [new Units(one), new Units(two)];
     Machine.connect(one, '10.77.0.1/24', two, '10.77.0.2/24');
   }, 900_000);
-  afterAll(() => Promise.all([one?.stop(), two?.stop()]), 60_000);
+  afterAll(() => Promise.all([one?.stop(), two?.stop()]));
 
   /** A step that failed leaves nothing for the next ones to find. */
   let failed = false;

@@ -10,8 +10,8 @@ beforeAll(async () => {
   at = (name) => join(drover.dataDir, name);
   for (let n = 0; n < 5; n++) await drover.rest('system_create_template', { name: `t-${n}` });
   await drover.rest('seal_audit', {});
-}, 60_000);
-afterAll(() => drover.stop(), 30_000);
+});
+afterAll(() => drover.stop());
 
 /** One command line after `drover audit`; without a platform when `offline`. */
 const audit = async (line: string, { json = false, offline = false } = {}) => {

@@ -33,12 +33,12 @@ beforeAll(async () => {
   }
   await fleet.ok('system_assign_module_to_template', { template_id: 'k3s-servers', module_name: 'k3s-server' });
   await fleet.cluster(ids);
-}, 120_000);
+});
 afterAll(async () => {
   cli?.killAll();
   await drover?.stop();
   if (home !== undefined) rmSync(home, { recursive: true, force: true });
-}, 60_000);
+});
 
 const file = (name: string, text: string): string => {
   writeFileSync(join(home, name), text);

@@ -47,12 +47,12 @@ beforeAll(async () => {
   drover = await startTestPlatform();
   cable = await Cable.to(drover.url);
   dir = await mkdtemp(join(tmpdir(), 'drover-watch-'));
-}, 60_000);
+});
 afterAll(async () => {
   await cable.close();
   await drover.stop();
   await rm(dir, { recursive: true, force: true });
-}, 30_000);
+});
 
 interface Watching {
   readonly lines: string[];
@@ -124,7 +124,7 @@ it('shows on a pipe one event a line with its cursor, and misses and repeats not
   const resumed = watch(`--kind-prefix system.template --after ${cursor} --count 2`);
   expect(await resumed.code).toBe(0);
   expect(streams(resumed.lines)).toEqual(ids.slice(4));
-}, 60_000);
+});
 
 it('begins with what happens from now on, filters, and is a line for people on a terminal', async () => {
   const watching = watch('kind_prefix=system.template severity=info', { terminal: true });
@@ -136,7 +136,7 @@ it('begins with what happens from now on, filters, and is a line for people on a
   nothing.end();
   expect([await watching.code, await nothing.code, nothing.lines]).toEqual([130, 130, []]);
   expect(watching.told.at(-1)).toMatch(/^go on with drover event watch --after \S+$/);
-}, 60_000);
+});
 
 it('keeps its cursor in a file and goes on from there', async () => {
   const file = join(dir, 'cursor');
@@ -150,7 +150,7 @@ it('keeps its cursor in a file and goes on from there', async () => {
   expect(streams(two.lines)).toEqual([second]);
   await writeFile(file, 'two words\n');
   await expect(watch(`--cursor-file ${file}`).code).rejects.toMatchObject({ exitCode: 2 });
-}, 60_000);
+});
 
 it.each([
   ['--kind-prefix system.tempalte', {}, { exitCode: 2, hint: expect.stringContaining('system.template') }],

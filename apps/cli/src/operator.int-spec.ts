@@ -77,13 +77,13 @@ beforeAll(async () => {
   await fleet.ok('system_sdwan_delete_firewall_rule', { firewall_rule_id: 'closed' });
   await later();
   drained = new Date().toISOString();
-}, 120_000);
+});
 afterAll(async () => {
   await drover?.stop();
   if (cacheBefore === undefined) delete process.env['XDG_CACHE_HOME'];
   else process.env['XDG_CACHE_HOME'] = cacheBefore;
   rmSync(home, { recursive: true, force: true });
-}, 60_000);
+});
 
 /**
  * What scripts read, kept in test/golden/cli: whoever changes it sees so in the review. With DROVER_UPDATE_GOLDEN=1 the files are

@@ -31,8 +31,8 @@ beforeAll(async () => {
   });
   await drover.rest('system_create_template', { name: 'ours' });
   await drover.rest('system_create_template', { name: 'theirs' }, other);
-}, 60_000);
-afterAll(() => drover.stop(), 30_000);
+});
+afterAll(() => drover.stop());
 
 it('seals on demand, in the database and in the file of the data directory, and verifies', async () => {
   const sealed = await call('seal_audit');
@@ -126,4 +126,4 @@ it('says when the log is not sealed, and why', async () => {
   await call('seal_audit');
   expect(await call('verify_audit')).toMatchObject({ intact: true });
   expect((await call('platform_health')).problems).toEqual([]);
-}, 60_000);
+});

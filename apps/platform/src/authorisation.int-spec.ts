@@ -14,8 +14,8 @@ beforeAll(async () => {
   tools = drover.platform.app.get(ToolRegistry).list(new Set(['*']));
   callers = await makeCallers(drover);
   await makeExamplesWorld(drover);
-}, 60_000);
-afterAll(() => drover.stop(), 30_000);
+});
+afterAll(() => drover.stop());
 
 type Surface = (tool: string, args: object, authorization: string | undefined) => Promise<string>;
 

@@ -30,8 +30,8 @@ beforeAll(async () => {
     { type: 'create_operator', operatorId, accountId: otherAccount, name: 'other', token },
     context(otherAccount),
   );
-}, 60_000);
-afterAll(() => drover.stop(), 30_000);
+});
+afterAll(() => drover.stop());
 
 const account = deterministicId('account', 'default');
 const context = (accountId: string): CommandContext => ({

@@ -83,4 +83,4 @@ it('drains what is under way on SIGTERM and ends with 0, whoever holds on to it'
     drover.child.kill('SIGKILL');
     await drover.exited;
   }
-}, 90_000);
+});

@@ -7,7 +7,7 @@ let drover: TestPlatform;
 beforeAll(async () => {
   drover = await startTestPlatform({ DROVER_EVENT_STORE: 'memory' });
   await makeExamplesWorld(drover);
-}, 60_000);
-afterAll(() => drover.stop(), 30_000);
+});
+afterAll(() => drover.stop());
 
 describe('what nodes write', () => hostileCases(() => drover));

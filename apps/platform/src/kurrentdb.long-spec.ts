@@ -31,13 +31,13 @@ beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'drover-on-kurrentdb-'));
   kurrent = await KurrentProcess.start(root, join(dir, 'kurrentdb.jsonl'));
   await ready();
-}, 90_000);
+});
 afterAll(async () => {
   platform.child.kill('SIGTERM');
   await platform.exited;
   await kurrent.kill();
   rmSync(dir, { recursive: true, force: true });
-}, 30_000);
+});
 
 interface Body {
   readonly data?: Record<string, unknown>;
@@ -80,7 +80,7 @@ it('keeps its events in KurrentDB and all else in Postgres', async () => {
   );
   expect(await ok('platform_health', {})).toMatchObject({ status: 'ok', event_store: { adapter: 'kurrentdb' } });
   expect(platform.output()).toContain(`KurrentDB at 127.0.0.1:${kurrent.port}, the rest in embedded Postgres`);
-}, 30_000);
+});
 
 it('is killed and comes back: nothing lost, nothing doubled, repeated calls answer as before', async () => {
   const [answers, before, stored] = [await play(), await kinds(), kurrent.stored()];
@@ -94,7 +94,7 @@ it('is killed and comes back: nothing lost, nothing doubled, repeated calls answ
   expect(((await ok('system_list_templates', {}))['templates'] as { name: string }[]).map((t) => t.name)).toEqual(
     expect.arrayContaining(['web', 'after-the-kill']),
   );
-}, 60_000);
+});
 
 it('says that KurrentDB is away, and goes on by itself when it is back', async () => {
   const late = { name: 'late', idempotency_key: 'late' };
@@ -121,7 +121,7 @@ it('says that KurrentDB is away, and goes on by itself when it is back', async (
     30_000,
   );
   expect(await ok('platform_health', {})).toMatchObject({ status: 'ok', problems: [] });
-}, 60_000);
+});
 
 const refusals: [string, Record<string, string>, RegExp][] = [
   ['no URL', { KURRENTDB_URL: '' }, /^KURRENTDB_URL: must be set with DROVER_EVENT_STORE=kurrentdb/m],

@@ -11,7 +11,7 @@ let dataDir: string;
 const started: PlatformProcess[] = [];
 beforeAll(() => {
   root = compiledCopy().root;
-}, 60_000);
+});
 beforeEach(() => {
   dataDir = mkdtempSync(join(tmpdir(), 'drover-process-'));
 });
@@ -21,7 +21,7 @@ afterEach(async () => {
     await one.exited;
   }
   rmSync(dataDir, { recursive: true, force: true });
-}, 30_000);
+});
 
 const start = (env: Record<string, string> = {}) => {
   const one = startProcess(root, { DROVER_DATA_DIR: dataDir, DROVER_HTTP_ADDR: '127.0.0.1:0', ...env });
@@ -56,7 +56,7 @@ it('shows the first token once, keeps it in a private file, and logs it nowhere'
   const second = start({ DROVER_LOG_LEVEL: 'debug' });
   await call(await second.ready(), 'recent_events', {});
   expect(second.output()).not.toContain(token);
-}, 60_000);
+});
 
 it('is killed and comes back: nothing lost, nothing doubled, Postgres adopted or recovered', async () => {
   const first = start();
@@ -71,7 +71,7 @@ it('is killed and comes back: nothing lost, nothing doubled, Postgres adopted or
   expect(await call(url, 'system_create_template', make)).toEqual(made);
   expect(await call(url, 'recent_events', { limit: 100 })).toEqual(before);
   expect(await call(url, 'verify_audit', {})).toMatchObject({ intact: true });
-}, 60_000);
+});
 
 it.each(['DROVER_HTTP_ADDR', 'DROVER_AGENT_ADDR', 'DROVER_ENROLL_ADDR'])(
   'says that %s is in use, and leaves nothing running',
@@ -92,13 +92,13 @@ it('says that the data directory cannot be used, without a stack', async () => {
   expect((await wrong.exited).code).toBe(1);
   expect(wrong.output()).toContain('DROVER_DATA_DIR: /etc/hostname/data cannot be used: ENOTDIR');
   expect(wrong.output()).not.toContain('    at ');
-}, 30_000);
+});
 
 it('refuses a misspelt setting with the nearest name', async () => {
   const wrong = start({ DROVER_HTP_ADDR: '127.0.0.1:1' });
   expect((await wrong.exited).code).toBe(1);
   expect(wrong.output()).toContain('DROVER_HTP_ADDR: unknown setting; did you mean DROVER_HTTP_ADDR?');
-}, 30_000);
+});
 
 it('names the setting when the configured database does not answer, and not its password', async () => {
   const wrong = start({ DATABASE_URL: 'postgres://drover:hunter2@127.0.0.1:61998/drover' });
@@ -107,7 +107,7 @@ it('names the setting when the configured database does not answer, and not its 
     /^DATABASE_URL: Postgres at 127\.0\.0\.1:61998\/drover cannot be used: .*ECONNREFUSED/m,
   );
   expect(wrong.output()).not.toContain('hunter2');
-}, 30_000);
+});
 
 it('refuses to share a data directory with a platform that lives', async () => {
   await start().ready();
@@ -115,7 +115,7 @@ it('refuses to share a data directory with a platform that lives', async () => {
   expect((await second.exited).code).toBe(1);
   expect(second.output()).not.toContain('    at ');
   expect(second.output()).toContain(dataDir);
-}, 60_000);
+});
 
 describe('drover', () => {
   const drover = (url: string, ...args: string[]) => {
@@ -133,7 +133,7 @@ describe('drover', () => {
     expect(listed).toMatchObject({ success: true, data: { templates: [{ name: 'web' }] } });
     expect(drover(url, 'recent-events', 'system.template').out).toMatch(/system\.template\.created +name=web/);
     expect(drover(url, 'template', 'create', '--help').out).toContain('idempotency_key');
-  }, 60_000);
+  });
 
   it('says what failed, why, and what to try', async () => {
     const url = await start().ready();
@@ -155,5 +155,5 @@ describe('drover', () => {
       code: 4,
       err: expect.stringContaining('invalid_token'),
     });
-  }, 60_000);
+  });
 });

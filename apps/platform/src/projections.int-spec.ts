@@ -23,8 +23,8 @@ interface Row {
 let drover: TestPlatform;
 beforeAll(async () => {
   drover = await startTestPlatform();
-}, 60_000);
-afterAll(() => drover.stop(), 30_000);
+});
+afterAll(() => drover.stop());
 
 const list = async (args: object = {}): Promise<Row[]> => {
   const { status, body } = await drover.rest('system_list_projections', args);
@@ -120,7 +120,7 @@ it('shows a poison event, lets an operator skip it, keeps who and why, and rebui
   expect(await metrics()).toMatch(/drover_projection_skipped_events\{projection="fleet_nodes"\} 1/);
   expect(await metrics()).toMatch(/drover_processing_leading 1/);
   expect((await fetch(`${drover.url}/readyz/leading`)).status).toBe(200);
-}, 60_000);
+});
 
 it('refuses a second process that has other keys, before it makes any', async () => {
   const { connectionString } = await testDatabase();
@@ -141,4 +141,4 @@ it('refuses a second process that has other keys, before it makes any', async ()
   } finally {
     await first.close();
   }
-}, 60_000);
+});

@@ -16,8 +16,8 @@ describe.each(cases)('the platform %s', (_, env) => {
   let drover: TestPlatform;
   beforeAll(async () => {
     drover = await startTestPlatform(await env());
-  }, 60_000);
-  afterAll(() => drover.stop(), 30_000);
+  });
+  afterAll(() => drover.stop());
 
   it('serves calls, shows them, and starts no Postgres of its own', async () => {
     const args = { name: 'web', idempotency_key: 'k' };

@@ -4,8 +4,8 @@ import { connectMcp, startTestPlatform, type TestPlatform } from './testing/test
 let drover: TestPlatform;
 beforeAll(async () => {
   drover = await startTestPlatform();
-}, 60_000);
-afterAll(() => drover.stop(), 30_000);
+});
+afterAll(() => drover.stop());
 
 /** fetch refuses to send some headers; this does not. */
 const raw = (path: string, headers: Record<string, string>, body?: string) =>

@@ -13,8 +13,8 @@ let drover: TestPlatform;
 beforeAll(async () => {
   drover = await startTestPlatform();
   await drover.rest('system_create_template', { name: 'secret-plans' });
-}, 60_000);
-afterAll(() => drover.stop(), 30_000);
+});
+afterAll(() => drover.stop());
 
 const context = (accountId: string): CommandContext => ({
   commandId: systemIds.uuid(),

@@ -33,8 +33,8 @@ beforeAll(async () => {
   drover = await startTestPlatform();
   fleet = new PaperFleet(drover);
   began = new Date().toISOString();
-}, 60_000);
-afterAll(() => drover?.stop(), 30_000);
+});
+afterAll(() => drover?.stop());
 
 type Documents = Readonly<Record<FleetKind, readonly unknown[]>>;
 
@@ -112,7 +112,7 @@ it('shows the fleet at any moment of a random history as the read models in Post
   // Kinds that the history really held; clusters have a history of their own below.
   const seen = fleetKinds.filter((kind) => moments.some(({ docs }) => docs[kind].length > 0));
   expect(seen).toEqual(['templates', 'nodes', 'instances', 'networks', 'peers', 'virtual_ips']);
-}, 60_000);
+});
 
 it('is empty before the first event, refuses what is no moment, and cuts lists without lying about their length', async () => {
   const before = await stateAt({ time: '2001-01-01T00:00:00Z' });
@@ -137,7 +137,7 @@ describe('the story', () => {
     for (const name of SERVERS) ids.push(await fleet.machine(name, 'servers', 'prod'));
     await fleet.ok('system_assign_module_to_template', { template_id: 'servers', module_name: 'k3s-server' });
     holder = await fleet.cluster(ids);
-  }, 60_000);
+  });
 
   const story = (subject: string, more: object = {}) => fleet.ok<Story>('explain', { subject, ...more });
   const pathTo = ({ entries }: Story, kind: string): string[] => {

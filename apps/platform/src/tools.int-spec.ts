@@ -7,8 +7,8 @@ beforeAll(async () => {
   drover = await startTestPlatform();
   const response = await fetch(`${drover.url}/api/v1/tools`, { headers: { authorization: `Bearer ${drover.token}` } });
   tools = ((await response.json()) as { data: { tools: ToolListing[] } }).data.tools;
-}, 60_000);
-afterAll(() => drover.stop(), 30_000);
+});
+afterAll(() => drover.stop());
 
 /** Every call that tutorial 04 shows. */
 const TUTORIAL = [

@@ -6,8 +6,8 @@ beforeAll(async () => {
   drover = await startTestPlatform();
   await ok('system_sdwan_create_network', { name: 'net' });
   await ok('system_sdwan_create_network', { name: 'elsewhere' });
-}, 60_000);
-afterAll(() => drover?.stop(), 30_000);
+});
+afterAll(() => drover?.stop());
 
 interface Issued {
   readonly grant: { readonly id: string; readonly status: string };

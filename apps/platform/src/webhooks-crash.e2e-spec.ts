@@ -32,7 +32,7 @@ describe('webhooks when the platform process that delivers is killed', () => {
       });
     });
     await new Promise<void>((resolve) => endpoint.listen(0, '127.0.0.1', resolve));
-  }, 60_000);
+  });
   afterAll(async () => {
     for (const { child, exited } of processes) {
       child.kill('SIGKILL');
@@ -41,7 +41,7 @@ describe('webhooks when the platform process that delivers is killed', () => {
     endpoint.closeAllConnections();
     endpoint.close();
     rmSync(dataDir, { recursive: true, force: true });
-  }, 30_000);
+  });
 
   const start = async () => {
     const process = startProcess(root, {
@@ -93,5 +93,5 @@ describe('webhooks when the platform process that delivers is killed', () => {
     do state = await call(second.url, 'system_get_webhook', args);
     while (state.webhook.delivered < created.length && (await sleep(systemTimers, 20)) === undefined);
     expect(state.webhook.delivered).toBe(created.length);
-  }, 60_000);
+  });
 });

@@ -56,8 +56,8 @@ let drover: TestPlatform;
 let endpoint: Endpoint;
 beforeAll(async () => {
   drover = await startTestPlatform({ DROVER_WEBHOOK_ALLOW_PRIVATE: 'yes' });
-}, 60_000);
-afterAll(() => drover.stop(), 30_000);
+});
+afterAll(() => drover.stop());
 beforeEach(async () => (endpoint = await Endpoint.open()));
 afterEach(() => endpoint.close());
 
@@ -136,7 +136,7 @@ describe('a webhook', () => {
     expect(new Set(received.slice(0, 3).map(({ headers }) => headers['webhook-id'])).size).toBe(1);
     await until(async () => (await get(webhook.id)).delivered === 2);
     expect((await get(webhook.id)).last_error).toBeNull();
-  }, 30_000);
+  });
 
   it('gives an event up in the end, goes on with the next, and sends the dead letter again when asked', async () => {
     let broken = '';
@@ -163,7 +163,7 @@ describe('a webhook', () => {
     await until(async () => (await deadLetters(webhook.id)).length === 0);
     expect(endpoint.received.at(-1)!.event.stream).toBe(broken);
     expect(endpoint.received.at(-1)!.headers['webhook-id']).toBe(letter!.event_id);
-  }, 30_000);
+  });
 
   it('that fails, gives events up and recovers says each once, however many tries that took', async () => {
     const { webhook } = await create({ max_attempts: 4, name: 'sick' });
@@ -196,7 +196,7 @@ describe('a webhook', () => {
       ['system.webhook.recovered', 'info', 'dead_lettering'],
     ]);
     expect((await warnings()).filter((one) => one.includes('webhook sick'))).toEqual([]);
-  }, 60_000);
+  });
 
   it('whose endpoint hangs or is gone holds up no other', async () => {
     endpoint.answer = () => 'hang';
@@ -211,7 +211,7 @@ describe('a webhook', () => {
     await tool('system_delete_webhook', { id: gone.webhook.id });
     await tool('system_delete_webhook', { id: hanging.webhook.id });
     await well.close();
-  }, 30_000);
+  });
 
   it('can be tried out with a ping', async () => {
     const { webhook, secret } = await create();

@@ -70,4 +70,4 @@ it('two processes with a file each: taking over is no false alarm at any moment,
     await pool.end();
     await rm(dir, { recursive: true, force: true });
   }
-}, 60_000);
+});

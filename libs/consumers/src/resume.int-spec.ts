@@ -108,7 +108,7 @@ describe('a consumer that is cut at random points and resumes', () => {
     ({ store } = await testEventStore());
     // A small ring, so that consumers fall out of it and go from the log to the ring and back.
     rig = await openRig(store, { ring: { maxEntries: 50, maxChars: 200_000 } });
-  }, 60_000);
+  });
   afterAll(async () => {
     await rig.close();
     await store.close();

@@ -27,7 +27,7 @@ describe('a consumer that does not read', () => {
     ({ store } = await testEventStore());
     const clock = { wallMs: () => systemClock.wallMs(), monotonicMs: () => passedMs };
     rig = await openRig(store, { clock, stallMs: STALL_MS, graceMs: 500, ring: RING });
-  }, 60_000);
+  });
   afterAll(async () => {
     await rig.close();
     await store.close();

@@ -16,11 +16,11 @@ describeWithRealParts('k3s servers on one external datastore', needs, () => {
   beforeAll(async () => {
     sql = await SqlServer.start();
     cluster = await Cluster.create(['s1', 's2', 's3'], [sql.port]);
-  }, 180_000);
+  });
   afterAll(async () => {
     await cluster?.end();
     await sql?.end();
-  }, 60_000);
+  });
 
   /** The password is in a file that only root may read, as the agent writes it. */
   const start = async (machine: string, token = TOKEN): Promise<Running> => {
@@ -59,7 +59,7 @@ describeWithRealParts('k3s servers on one external datastore', needs, () => {
     // What one has taken the other shows at once, and a version is the same on both.
     expect(await namesOf('s2')).toContain('written-at-s1');
     expect((await from('s2', 'create', 'configmap', 'written-at-s1')).stderr).toContain('already exists');
-  }, 90_000);
+  });
 
   it('lose nothing with any of them, also with the first one, and take it back', async () => {
     await cluster.lab.kill9Host('s1');
@@ -72,7 +72,7 @@ describeWithRealParts('k3s servers on one external datastore', needs, () => {
     await cluster.useKubeconfigOf('s3');
     await cluster.ready('s1', await start('s1'));
     expect(await namesOf('s1')).toContain('while-only-s3-is-there');
-  }, 120_000);
+  });
 
   it('refuse another token, and tell the password to nobody', async () => {
     await cluster.lab.addHost('s2');
@@ -85,7 +85,7 @@ describeWithRealParts('k3s servers on one external datastore', needs, () => {
       expect(text).not.toContain(sql.password);
     const kept = await sql.query<{ value: Buffer }>(`SELECT value FROM kine`, 'kubernetes');
     for (const { value } of kept) expect(value.toString('utf8')).not.toContain(TOKEN);
-  }, 60_000);
+  });
 
   it('answer no writes while the datastore is away, and go on when it is back', async () => {
     sql.cutWire();
@@ -95,5 +95,5 @@ describeWithRealParts('k3s servers on one external datastore', needs, () => {
     sql.mendWire();
     await takesWrites('s3', 'afterwards');
     expect(await namesOf('s1')).not.toContain('lost');
-  }, 60_000);
+  });
 });

@@ -33,11 +33,11 @@ beforeAll(async () => {
     if (isOfFork) eventsRead.push(batch.events.length);
     return batch;
   });
-}, 60_000);
+});
 afterAll(async () => {
   await drover?.stop();
   await kurrent?.stop();
-}, 30_000);
+});
 
 const everything = async () => (await drover.platform.foundation.store.readAll(START, { limit: 999 })).events;
 const ok = async (tool: string, args: object) => {
@@ -81,7 +81,7 @@ it('begins where the platform has come to, reads no more than what that has not 
   expect(second?.forkedAt).toBe(await drover.platform.foundation.store.head());
   expect(read).toBeLessThan((await everything()).length / 2);
   await forks.onModuleDestroy();
-}, 60_000);
+});
 
 it('reads what the platform has not folded yet, and is refused when that takes too long', async () => {
   const folded = { position: START };
@@ -91,7 +91,7 @@ it('reads what the platform has not folded yet, and is refused when that takes t
   expect(read).toBeGreaterThan((await everything()).length / 2);
   const hurried = forksWith({ callMs: -1, runMs: 0 }, folded).try(creating('new'));
   await expect(hurried).rejects.toMatchObject({ refusal: { code: 'fork_not_ready' } });
-}, 60_000);
+});
 
 const tablesOf = async (state: string): Promise<number> => {
   const text = 'SELECT FROM processing.projections WHERE name = $1 AND state = $2';
@@ -118,7 +118,7 @@ it('waits for no read model that is built anew while the old one is read, and is
   });
   await shape(rows[0]!.columns);
   expect(await forks.try(creating('new'))).toMatchObject({ answer: { kind: 'ok' } });
-}, 60_000);
+});
 
 const openTransactions = async (): Promise<unknown[]> => {
   const { rows } = await pool().query(
@@ -149,7 +149,7 @@ it('ends a prediction whose caller hangs up, never begins those that hung up wai
   const whole = (await everything()).length;
   expect(eventsRead.reduce((sum, events) => sum + events, 0)).toBeLessThan(3.5 * whole);
   expect(await openTransactions()).toEqual([]);
-}, 60_000);
+});
 
 it('ends a prediction that is under way: its tool has been called in the fork, and nothing waits for the horizon', async () => {
   const caller = new AbortController();
@@ -164,7 +164,7 @@ it('ends a prediction that is under way: its tool has been called in the fork, a
   Reflect.set(store, 'readStream', real);
   expect(caller.signal.aborted).toBe(true);
   expect(await openTransactions()).toEqual([]);
-}, 60_000);
+});
 
 describe('a caller hangs up', () => {
   const whatIf = { tool: 'system_create_template', arguments: { name: 'new' } };
@@ -216,4 +216,4 @@ it('keeps nothing open after a call, whether it was answered or not', async () =
   await forksWith().try(creating('new'));
   await expect(forksWith({ callMs: -1, runMs: 0 }, { position: START }).try(creating('new'))).rejects.toThrow();
   expect(await openTransactions()).toEqual([]);
-}, 60_000);
+});

@@ -20,8 +20,8 @@ const head = () => drover.platform.foundation.store.head();
 beforeAll(async () => {
   drover = await startTestPlatform();
   await makeExamplesWorld(drover);
-}, 60_000);
-afterAll(() => drover.stop(), 30_000);
+});
+afterAll(() => drover.stop());
 
 describe('a dry run', () => {
   it('answers what would follow with a plan, and appends nothing', async () => {

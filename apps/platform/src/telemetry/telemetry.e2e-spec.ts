@@ -66,7 +66,7 @@ beforeAll(async () => {
   agent.stdout!.on('data', (chunk: Buffer) => (said += chunk.toString()));
   const isRunning = async () => JSON.stringify(await ok('system_list_instances', {})).includes('"running"');
   await until('the agent runs', isRunning);
-}, 120_000);
+});
 
 afterAll(async () => {
   const ended = agent === undefined ? undefined : new Promise((resolve) => agent.once('exit', resolve));
@@ -75,7 +75,7 @@ afterAll(async () => {
   await drover?.stop();
   await collector?.close();
   rmSync(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 it('follows a tool call through append, projection and push to the receipt of the agent, in one trace', async () => {
   await ok('system_sdwan_create_network', { name: CANARY });
@@ -103,7 +103,7 @@ it('follows a tool call through append, projection and push to the receipt of th
     expect(span.attributes['drover.instance']).toBe(instance);
   }
   for (const span of trace()) expect(span.endNs >= span.startNs).toBe(true);
-}, 120_000);
+});
 
 it('tells the collector nothing that operators wrote, and no secret', async () => {
   await ok('system_create_template', { name: `${CANARY}-template`, description: CANARY });

@@ -31,7 +31,7 @@ beforeEach(async () => {
   store = opened.store;
   pool = new pg.Pool({ ...opened.database.connection, max: 4 });
   pool.on('error', () => undefined);
-}, 60_000);
+});
 afterEach(async () => {
   armFailpoints({});
   await store.close();
@@ -125,7 +125,7 @@ describe.each([
       ['system.access.master_key_rotation_started', fingerprint],
       ['system.access.master_key_rotated', fingerprint],
     ]);
-  }, 30_000);
+  });
 });
 
 it.each(['master_key.begun', 'master_key.finished'])(
@@ -162,7 +162,7 @@ it('a request that is repeated starts no further rotation, another one does', as
   await one.rotation.step();
   await allReadable(one);
   expect(await wrappedBy()).toEqual([second.fingerprint]);
-}, 30_000);
+});
 
 it('with several processes nothing is wrapped before each of them has the next key, and each goes on reading and writing', async () => {
   const [dirA, dirB] = [await newDir(), await newDir()];
@@ -188,7 +188,7 @@ it('with several processes nothing is wrapped before each of them has the next k
   expect(a.keys.current.fingerprint).toBe(fingerprint);
   expect(await wrappedBy()).toEqual([fingerprint]);
   for (const dir of [dirA, dirB]) expect(await readdir(dir)).toEqual(['master.key']);
-}, 30_000);
+});
 
 it('a process that was away and lacks the new key writes nothing that nobody could read, and says what to do', async () => {
   const [dirA, dirB] = [await newDir(), await newDir()];
@@ -204,4 +204,4 @@ it('a process that was away and lacks the new key writes nothing that nobody cou
   await allReadable(b);
   await b.secrets.put('cluster-x', 'token', 'x');
   expect(await a.secrets.get('cluster-x#token')).toBe('x');
-}, 30_000);
+});

@@ -68,7 +68,7 @@ describe.each(stores)('recent events %s', (_, open) => {
   beforeAll(async () => {
     opened = await open();
     await fill(opened.store);
-  }, 60_000);
+  });
   afterAll(() => opened.close());
   const kinds = async (query: Partial<Parameters<RecentEvents['find']>[0]>) =>
     (await opened.recent.find({ accountId: account('a'), kindPrefix: '', limit: 50, ...query })).events.map(

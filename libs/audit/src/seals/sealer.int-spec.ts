@@ -32,7 +32,7 @@ describe.each([
   let ground: AuditGround;
   beforeEach(async () => {
     ground = await open();
-  }, 60_000);
+  });
   afterEach(() => ground.close());
 
   it('covers every event once, in runs of bounded length, with roots and chain that anyone can recompute', async () => {

@@ -68,7 +68,7 @@ export const useTamperedGround = () => {
     await appendEvents(ground.store, 5);
     for (const table of TABLES) await ground.pool.query(`CREATE TABLE ${kept(table)} AS TABLE ${table}`);
     sinkText = await readFile(ground.sinkFile, 'utf8');
-  }, 60_000);
+  });
   afterEach(async () => {
     for (const table of TABLES)
       await tamper(ground, `DELETE FROM ${table}`, `INSERT INTO ${table} SELECT * FROM ${kept(table)}`);

@@ -11,7 +11,7 @@ describe.each([
   let ground: AuditGround;
   beforeAll(async () => {
     ground = await open();
-  }, 60_000);
+  });
   afterAll(() => ground.close());
 
   const verify = (after: bigint) => {
@@ -58,4 +58,4 @@ it('a log that was cut and rehashed to before that point is found', async () => 
   });
   expect(report.findings[0]).toMatchObject({ kind: 'event', reason: expect.stringMatching(/head of the log/) });
   await ground.close();
-}, 60_000);
+});

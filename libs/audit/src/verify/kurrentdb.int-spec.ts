@@ -25,7 +25,7 @@ describe('on KurrentDB (stand-in server)', () => {
       server.systemEvent();
     }
     await ground.sealAll();
-  }, 60_000);
+  });
   afterAll(async () => {
     await ground.close();
     await server.stop();

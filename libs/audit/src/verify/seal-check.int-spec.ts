@@ -32,4 +32,4 @@ it('many seals are checked once each, in pieces between which the process does i
   expect(pieces.slice(0, 2)).toEqual([200, 400]);
   verified.mockRestore();
   await ground.close();
-}, 30_000);
+});

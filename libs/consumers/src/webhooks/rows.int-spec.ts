@@ -31,7 +31,7 @@ const letter = (n: number) => ({
 describe.each(adapters)('what webhooks have delivered, %s', (_, open) => {
   let rows: WebhookRows;
   let close: () => Promise<void>;
-  beforeAll(async () => ({ rows, close } = await open()), 60_000);
+  beforeAll(async () => ({ rows, close } = await open()));
   afterAll(() => close());
 
   it('starts where it is told, and goes on where it was', async () => {

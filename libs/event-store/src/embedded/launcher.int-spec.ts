@@ -99,7 +99,7 @@ describe('in this process', () => {
     await server.stop();
     await writeFile(join(dataDir, 'cluster', 'postgresql.conf'), 'nonsense = on\n', { flag: 'a' });
     await expect(start()).rejects.toThrow(/does not start.*nonsense/s);
-  }, 60_000);
+  });
 
   it('moves its socket to a short private folder where the path is too long for one', async () => {
     const deep = join(home, 'x'.repeat(60), 'y'.repeat(60));
@@ -117,7 +117,7 @@ describe('across processes', () => {
   let installation: Installation;
   beforeAll(async () => {
     installation = await installForAnyone();
-  }, 60_000);
+  });
   afterAll(() => installation.remove());
 
   it('a server that outlived its killed platform is adopted with its data, and then stopped by its new owner', async () => {

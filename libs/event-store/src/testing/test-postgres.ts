@@ -57,7 +57,7 @@ export const stopTestPostgres = async (): Promise<void> => {
   if (running !== undefined) await (await running).stop();
 };
 
-if (typeof afterAll === 'function') afterAll(stopTestPostgres, 30_000);
+if (typeof afterAll === 'function') afterAll(stopTestPostgres);
 
 const startServer = async (databaseUrl: string | undefined): Promise<TestServer> => {
   const template = uniqueName('drover_template');

@@ -71,4 +71,4 @@ it('never shows an empty or half-built answer to readers while it is rebuilt and
   expect(reader.answers).toBeGreaterThan(30);
   expect(tables.size).toBe(3);
   await close();
-}, 60_000);
+});

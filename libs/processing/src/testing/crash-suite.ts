@@ -95,7 +95,7 @@ export const crashSuite = (
         }
         // The matrix is worth something only if it met these kinds of steps.
         expect([...met]).toEqual(expect.arrayContaining([...steps]));
-      }, 120_000);
+      });
     },
   );
 };

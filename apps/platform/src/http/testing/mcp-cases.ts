@@ -123,7 +123,7 @@ export const mcpCases = (platform: () => TestPlatform): void => {
         cancel.abort();
         expect(await until(i + 1)).toBe(i + 1);
       }
-    }, 120_000);
+    });
 
     it('gets the runbooks as prompts and resources, and one thing as a resource', async () => {
       const client = await connect('/mcp', {}, 'auto');

@@ -46,7 +46,7 @@ export const registryCases = (platform: () => TestPlatform): void => {
     // Not one of them left anything behind; what the platform does by itself meanwhile is its own.
     const { events } = await platform().platform.foundation.store.readAll(before, { limit: 500 });
     expect(events.filter(({ meta }) => meta.actor.kind === 'operator').map(({ type }) => type)).toEqual([]);
-  }, 180_000);
+  });
 
   it('is in the reference as a whole: npm run reference', () => {
     const page = readFileSync(join(ROOT, 'docs/reference/tools.md'), 'utf8');
