@@ -11,6 +11,7 @@ import { Campaign } from './support/campaign.js';
 import { HOSTS, isThere } from './support/keepalived.js';
 import { FailoverRig } from './support/failover-rig.js';
 import { loadAverage } from './support/load.js';
+import { hasPinger } from './support/ping-log.js';
 import { staleHolder } from './support/stale.js';
 
 const USAGE = `usage: npm run bench -- failover [--full] [--drains N] [--crashes N] [--seconds N] [--stale N] [--logs DIR] [--json]
@@ -20,7 +21,7 @@ const USAGE = `usage: npm run bench -- failover [--full] [--drains N] [--crashes
   --seconds  under load, and without the platform   --stale    runs with a holder whose agent is stopped
   --logs     keeps everybody's logs there
 
-Needs root, /dev/net/tun, wireguard-go, and keepalived for the peer's numbers.
+Needs root, /dev/net/tun, wireguard-go, fping, and keepalived for the peer's numbers.
 `;
 const SHORT = { drains: 8, crashes: 5, seconds: 20, stale: 4 };
 const FULL = { drains: 30, crashes: 30, seconds: 600, stale: 20 };
@@ -53,6 +54,7 @@ export const run = async (args: readonly string[]): Promise<Result> => {
   const counts = countsOf(args);
   const { encrypted, missing } = detectNetwork();
   if (!encrypted) throw new Error(`failover needs real WireGuard: ${missing}`);
+  if (!hasPinger()) throw new Error('failover needs fping (apt-get install --no-install-recommends fping)');
   const undo = cleanUpOnSignals();
   const root = join(import.meta.dirname, '../../..');
   const load = { start: loadAverage() };

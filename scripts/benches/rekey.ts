@@ -1,5 +1,5 @@
 // How long a peer is not answered while a node changes its WireGuard key: real agents, real WireGuard, a platform, pings every
-// 5 ms from another node to the one whose key is changed, and back. One node after the other, in a mesh. Needs root and TUN.
+// 16 ms from another node to the one whose key is changed, and back. One node after the other, in a mesh. Needs root and TUN.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { detectNetwork } from '../../apps/lab/src/level.js';

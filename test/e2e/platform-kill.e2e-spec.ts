@@ -100,8 +100,9 @@ describeWithRealParts('the platform dies or stands still around tutorial 04', {}
       process.stderr.write(
         `  ${how} for ${AWAY_SECONDS} s: ${ping.sent} packets, ${ping.lost} lost, longest gap ${ping.longestGapMs.toFixed(0)} ms; ${https.answered} HTTPS answers, longest gap ${https.longestGapMs} ms\n`,
       );
+      // That not one packet is lost is the soak's to show: on a machine at its limit a holder's lease may run out for a moment.
       expect(problems).toEqual([]);
-      expect(ping.longestGapMs).toBeLessThan(5_000);
+      expect(Math.max(ping.longestGapMs, https.longestGapMs)).toBeLessThan(5_000);
     },
     40_000,
   );
