@@ -17,7 +17,7 @@ export const run = async (values: SoakValues) => {
     const result: Record<string, number> = { seconds };
     for (const how of ['SIGKILL', 'SIGSTOP'] as const) {
       say(`  the platform is away for ${seconds} s (${how})`);
-      const { ping, https, problems, losses } = await platformAway(rig, how, seconds, vip);
+      const { ping, https, problems, unanswered } = await platformAway(rig, how, seconds, vip);
       const name = how.toLowerCase();
       result[`${name}_packets`] = ping.sent;
       result[`${name}_lost`] = ping.lost;
@@ -26,7 +26,7 @@ export const run = async (values: SoakValues) => {
       result[`${name}_https_failed`] = https.failed.length;
       result[`${name}_https_gap_ms`] = Math.round(https.longestGapMs);
       say(`  ${JSON.stringify(result)}`);
-      const wrong = [...problems, ...losses];
+      const wrong = [...problems, ...unanswered];
       if (wrong.length > 0) throw new Error(`${how}:\n  ${wrong.join('\n  ')}`);
     }
     const { problems } = await rig.finish();

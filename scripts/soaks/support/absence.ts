@@ -10,7 +10,7 @@ export interface AbsenceResult {
   /** What is not as it must be, whatever the machine's load; empty when the platform's absence moved nothing. */
   readonly problems: readonly string[];
   /** What did not get through. A holder whose machine is so busy that its lease runs out for a moment loses packets by design. */
-  readonly losses: readonly string[];
+  readonly unanswered: readonly string[];
 }
 
 const SETTLE_MS = 4_000;
@@ -56,9 +56,9 @@ export const platformAway = async (
     ...(pings.sent > seconds * 20 ? [] : [`only ${pings.sent} packets sent`]),
     ...(calls.answered > seconds ? [] : [`only ${calls.answered} HTTPS answers`]),
   ];
-  const losses = [
+  const unanswered = [
     ...(pings.lost === 0 ? [] : [`${pings.lost} of ${pings.sent} packets lost`]),
     ...(calls.failed.length === 0 ? [] : [`HTTPS failed: ${calls.failed.slice(0, 5).join(', ')}`]),
   ];
-  return { ping: pings, https: calls, problems, losses };
+  return { ping: pings, https: calls, problems, unanswered };
 };
