@@ -215,7 +215,7 @@ describe('k3s on the node', () => {
     await eventually('a refused bootstrap', () => phases().includes('BOOTSTRAP'));
     claimant = false;
     platform.send(modules(2, server({ role: 'join', bootstrapped: true })));
-    await eventually('ready', () => phases().includes('READY'), 20_000);
+    await eventually('ready', () => phases().includes('READY'));
     expect(String(await aside())).toContain('K10server');
     const config = await readFile(root('etc/rancher/k3s/config.yaml'), 'utf8');
     expect(config).toContain('server: "https://[fd00::100]:6443"');
@@ -243,7 +243,7 @@ describe('k3s on the node', () => {
     await eventually('the failure', () => phases().includes('FAILED'));
     expect(platform.phases.at(-1)?.error).toMatch(/move them away first/);
     await systemFiles.removeTree(root('var/lib/rancher/k3s'));
-    await eventually('ready', () => phases().includes('READY'), 20_000);
+    await eventually('ready', () => phases().includes('READY'));
     platform.send(modules(2, server({ state: 'stop', reason: 'decommissioned' })));
     await eventually('stopped', () => phases().includes('STOPPED'));
     expect(await aside()).toBeUndefined();
@@ -317,6 +317,6 @@ describe('k3s on the node', () => {
             value: { code: 'not_now', message: 'wait', status: 422, hint: '', field: '', candidates: [] },
           }
         : ack({});
-    await eventually('ready in the end', () => phases().includes('READY'), 20_000);
+    await eventually('ready in the end', () => phases().includes('READY'));
   });
 });

@@ -72,8 +72,8 @@ export const startAgent = async (
   return { agent, driver, links, store };
 };
 
-/** Polls until `check` holds; the error says what was waited for. */
-export const eventually = async (what: string, check: () => unknown, timeoutMs = 10_000): Promise<void> => {
+/** Polls until `check` holds; the error says what was waited for. The bound is for what never comes: machines differ tenfold. */
+export const eventually = async (what: string, check: () => unknown, timeoutMs = 60_000): Promise<void> => {
   const end = systemClock.monotonicMs() + timeoutMs;
   while (!(await check())) {
     if (systemClock.monotonicMs() > end) throw new Error(`waited ${timeoutMs} ms for ${what}`);

@@ -42,7 +42,7 @@ type Documents = Readonly<Record<FleetKind, readonly unknown[]>>;
 const live = async (): Promise<Documents> => {
   const { processing, store } = drover.platform.foundation;
   const projections = processing.registeredProjections();
-  await processing.waitFor(await store.head(), Object.values(FLEET_KINDS), 10_000);
+  await processing.waitFor(await store.head(), Object.values(FLEET_KINDS), 60_000);
   const found = fleetKinds.map(async (kind) => {
     const projection = projections.find((one) => one.name === FLEET_KINDS[kind])!;
     return [kind, await processing.readModels.find(projection)] as const;

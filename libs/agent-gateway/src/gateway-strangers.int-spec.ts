@@ -9,22 +9,16 @@ import { credentials, status } from '@grpc/grpc-js';
 import { systemClock, systemRandom } from '#kernel';
 import { PlatformCa } from '#access';
 import { agentV1 } from '#proto';
-import { failure, TestAgents } from './testing/agents.js';
+import { failure, gatewayUnderTest } from './testing/agents.js';
 import { agentClient, enroll, until } from './testing/client.js';
-import { derToPem, makeCsr, startRig, type Rig } from './testing/rig.js';
+import { derToPem, makeCsr } from './testing/rig.js';
 
 describe('strangers and broken clients, at the gateway’s real ports', () => {
-  let rig: Rig;
-  const agents = new TestAgents(() => rig);
-  const { enrolled, of: agentOf } = agents;
-  beforeAll(async () => {
-    rig = await startRig();
-  });
-  afterEach(agents.close);
-  afterAll(() => rig.close());
+  const under = gatewayUnderTest();
+  const { enrolled, of: agentOf } = under.agents;
 
   it('refuses an unknown join token with code, field and reason', async () => {
-    await expect(enroll(rig, 'nonsense')).rejects.toMatchObject({
+    await expect(enroll(under.rig, 'nonsense')).rejects.toMatchObject({
       code: status.UNAUTHENTICATED,
       details: expect.stringContaining('unknown_join_token: this join token is not known (field join_token)'),
     });
@@ -37,12 +31,12 @@ describe('strangers and broken clients, at the gateway’s real ports', () => {
     const { keyPem, csrDer } = await makeCsr();
     const { certificateDer } = await foreign.issueAgentCertificate(identity.instanceId, csrDer);
     await rm(dataDir, { recursive: true });
-    const impostor = agentClient(rig.agentAddress, { ...identity, keyPem, certPem: derToPem(certificateDer) });
+    const impostor = agentClient(under.rig.agentAddress, { ...identity, keyPem, certPem: derToPem(certificateDer) });
     const anonymous = new agentV1.AgentServiceClient(
-      rig.agentAddress,
+      under.rig.agentAddress,
       credentials.createSsl(Buffer.from(identity.caPem)),
     );
-    const plain = new agentV1.AgentServiceClient(rig.agentAddress, credentials.createInsecure());
+    const plain = new agentV1.AgentServiceClient(under.rig.agentAddress, credentials.createInsecure());
     for (const client of [impostor, anonymous, plain]) {
       const error = await failure((done) => client.reportPhase(agentV1.ReportPhaseRequest.create(), done));
       expect(error.code).toBe(status.UNAVAILABLE);
@@ -52,7 +46,7 @@ describe('strangers and broken clients, at the gateway’s real ports', () => {
 
   it('never resumes a TLS session', async () => {
     const identity = await enrolled();
-    const [host, port] = rig.agentAddress.split(':') as [string, string];
+    const [host, port] = under.rig.agentAddress.split(':') as [string, string];
     const options = {
       host,
       port: Number(port),
@@ -75,7 +69,7 @@ describe('strangers and broken clients, at the gateway’s real ports', () => {
   });
 
   it('refuses oversized messages on both ports and goes on serving', async () => {
-    await expect(enroll(rig, `token-1${'0'.repeat(70_000)}`)).rejects.toMatchObject({
+    await expect(enroll(under.rig, `token-1${'0'.repeat(70_000)}`)).rejects.toMatchObject({
       code: status.RESOURCE_EXHAUSTED,
     });
     const identity = await enrolled();
@@ -97,7 +91,7 @@ describe('strangers and broken clients, at the gateway’s real ports', () => {
       Buffer.from([9, 9, 9, 9, 9, 9]),
       Buffer.from([0, 0x7f, 0xff, 0xff, 0xff]),
     ]) {
-      const session = connectHttp2(`https://${rig.agentAddress}`, tls);
+      const session = connectHttp2(`https://${under.rig.agentAddress}`, tls);
       session.on('error', () => session.destroy());
       const stream = session.request({
         [constants.HTTP2_HEADER_METHOD]: 'POST',
@@ -112,7 +106,7 @@ describe('strangers and broken clients, at the gateway’s real ports', () => {
       await over;
       session.destroy();
     }
-    const [host, port] = rig.agentAddress.split(':') as [string, string];
+    const [host, port] = under.rig.agentAddress.split(':') as [string, string];
     const raw = createConnection({ host, port: Number(port) });
     raw.on('error', () => raw.destroy());
     raw.write(systemRandom.bytes(4_096));

@@ -153,12 +153,12 @@ export class PaperFleet {
 
   /** Polls until it is there. */
   async until<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
-    for (let tries = 0; tries < 200; tries++) {
+    for (let tries = 0; tries < 1_200; tries++) {
       const seen = await look();
       if (seen !== undefined && seen !== false) return seen;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    throw new Error(`not within 10 s: ${what}`);
+    throw new Error(`not within a minute: ${what}`);
   }
 
   private async report(instanceId: string, phase: agentV1.Phase, more: Partial<agentV1.ReportPhaseRequest>) {

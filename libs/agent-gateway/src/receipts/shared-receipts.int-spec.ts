@@ -1,10 +1,9 @@
 import 'reflect-metadata';
 import pg from 'pg';
-import { silentLog, systemClock, systemIds, systemRandom, systemTimers } from '#kernel';
 import { testDatabase } from '#event-store';
-import { AgentGateway } from '../gateway.js';
+import type { AgentGateway } from '../gateway.js';
 import { enroll, TestAgent, until } from '../testing/client.js';
-import { startRig, TableSource, type Rig } from '../testing/rig.js';
+import { startRig, testGateway, type Rig } from '../testing/rig.js';
 import { DeposedError, postgresReceipts } from './receipt-table.js';
 
 const SECTION = 'network/n-1';
@@ -20,23 +19,7 @@ describe('what nodes have applied, with two processes on one database', () => {
     pool = new pg.Pool((await testDatabase()).connection);
     const receipts = postgresReceipts(pool);
     rig = await startRig({ receipts, beats });
-    other = new AgentGateway({
-      enrollment: () => rig.enrollment,
-      ca: rig.ca,
-      store: rig.store,
-      clock: systemClock,
-      timers: systemTimers,
-      ids: systemIds,
-      random: systemRandom,
-      log: silentLog,
-      storeEpoch: 'epoch-1',
-      agentAddress: '127.0.0.1:0',
-      enrollAddress: '127.0.0.1:0',
-      serverNames: ['localhost'],
-      beats,
-      receipts,
-    });
-    other.addSource(new TableSource());
+    other = testGateway({ enrollment: () => rig.enrollment, ca: rig.ca, store: rig.store, beats, receipts });
     await other.startEnrolling();
   });
   afterAll(async () => {
@@ -57,16 +40,16 @@ describe('what nodes have applied, with two processes on one database', () => {
     const agent = new TestAgent(rig, identity).connect().beatEvery(200);
     agents.push(agent);
     await rig.desire([instanceId], SECTION, { a: 1 });
-    await until('the other process knows of the first', () => said(other, instanceId).applied !== undefined, 20_000);
+    await until('the other process knows of the first', () => said(other, instanceId).applied !== undefined);
     expect(said(other, instanceId)).toEqual(said(rig.gateway, instanceId));
     const first = said(other, instanceId).applied!;
 
     await rig.desire([instanceId], SECTION, { a: 2 });
-    await until('the other process knows of the second', () => said(other, instanceId).applied! > first, 20_000);
+    await until('the other process knows of the second', () => said(other, instanceId).applied! > first);
     expect(said(other, instanceId)).toEqual(said(rig.gateway, instanceId));
 
     agent.close();
-    await until('its stream is no one’s any more', () => said(other, instanceId).sent === undefined, 20_000);
+    await until('its stream is no one’s any more', () => said(other, instanceId).sent === undefined);
     expect(said(other, instanceId).applied).toBeGreaterThan(first);
     const { rows } = await pool.query<{ n: number }>('SELECT count(*)::int AS n FROM gateway.receipts');
     // One row for each node and section, however often they change.

@@ -1,6 +1,6 @@
 import type { ServiceError } from '@grpc/grpc-js';
 import { enroll, TestAgent, type ClientIdentity } from './client.js';
-import type { Rig } from './rig.js';
+import { startRig, type Rig } from './rig.js';
 
 /** The agents of one spec: each enrolled with a join token of its own, all closed after every test. */
 export class TestAgents {
@@ -29,6 +29,23 @@ export class TestAgents {
     for (const agent of this.open.splice(0)) agent.close();
   };
 }
+
+/** A gateway of one spec's own and its agents: begun before the tests, ended after them. */
+export const gatewayUnderTest = (start: () => Promise<Rig> = startRig) => {
+  let rig: Rig;
+  const agents = new TestAgents(() => rig);
+  beforeAll(async () => {
+    rig = await start();
+  });
+  afterEach(agents.close);
+  afterAll(() => rig.close());
+  return {
+    agents,
+    get rig() {
+      return rig;
+    },
+  };
+};
 
 /** The error that a call ends with. */
 export const failure = (run: (done: (error: ServiceError | null) => void) => unknown): Promise<ServiceError> =>

@@ -118,18 +118,11 @@ export interface Rig {
   close(): Promise<void>;
 }
 
-/** A real gateway on free loopback ports with a real CA over an in-memory log. */
-export const startRig = async (
-  more: Partial<AgentGatewayOptions> & { readonly store?: MemoryEventStore } = {},
-  register: (gateway: AgentGateway) => void = () => undefined,
-): Promise<Rig> => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'drover-gateway-'));
-  const ca = await PlatformCa.open({ clock: systemClock, random: systemRandom, dataDir });
-  const enrollment = new FakeEnrollment(ca);
-  const store = more.store ?? new MemoryEventStore(systemClock);
+type Parts = Pick<AgentGatewayOptions, 'enrollment' | 'ca' | 'store'> & Partial<AgentGatewayOptions>;
+
+/** On free loopback ports, with a source that events fill; not started. */
+export const testGateway = (parts: Parts): AgentGateway => {
   const gateway = new AgentGateway({
-    enrollment: () => enrollment,
-    ca,
     clock: systemClock,
     timers: systemTimers,
     ids: systemIds,
@@ -140,10 +133,22 @@ export const startRig = async (
     enrollAddress: '127.0.0.1:0',
     serverNames: ['localhost', '127.0.0.1'],
     beats: { beatMs: 200, leaseMs: 600, vipBeatMs: 50, vipLeaseMs: 150 },
-    ...more,
-    store,
+    ...parts,
   });
   gateway.addSource(new TableSource());
+  return gateway;
+};
+
+/** A real gateway on free loopback ports with a real CA over an in-memory log. */
+export const startRig = async (
+  more: Partial<AgentGatewayOptions> & { readonly store?: MemoryEventStore } = {},
+  register: (gateway: AgentGateway) => void = () => undefined,
+): Promise<Rig> => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'drover-gateway-'));
+  const ca = await PlatformCa.open({ clock: systemClock, random: systemRandom, dataDir });
+  const enrollment = new FakeEnrollment(ca);
+  const store = more.store ?? new MemoryEventStore(systemClock);
+  const gateway = testGateway({ ...more, enrollment: () => enrollment, ca, store });
   register(gateway);
   const ports = await gateway.start();
   let n = 0;

@@ -2,24 +2,17 @@ import 'reflect-metadata';
 import { status } from '@grpc/grpc-js';
 import { systemRandom } from '#kernel';
 import type { agentV1 } from '#proto';
-import { failure, TestAgents } from '../testing/agents.js';
+import { failure, gatewayUnderTest } from '../testing/agents.js';
 import { until } from '../testing/client.js';
-import { startRig, type Rig } from '../testing/rig.js';
 
 describe('tunnels to agents, over real TLS', () => {
-  let rig: Rig;
-  const agents = new TestAgents(() => rig);
-  const { enrolled, of: agentOf } = agents;
-  beforeAll(async () => {
-    rig = await startRig();
-  });
-  afterEach(agents.close);
-  afterAll(() => rig.close());
+  const under = gatewayUnderTest();
+  const { enrolled, of: agentOf } = under.agents;
 
   it('carries a tunnel both ways through real sockets, with back-pressure and an end', async () => {
     const agent = agentOf(await enrolled()).connect();
     await until('live', () => agent.of('snapshot').length === 1);
-    const opening = rig.gateway.openTunnel(agent.identity.instanceId, 6443);
+    const opening = under.rig.gateway.openTunnel(agent.identity.instanceId, 6443);
     await until('asked', () => agent.of('openTunnel').length === 1);
     const { tunnelId, port } = agent.of('openTunnel')[0]!;
     expect(port).toBe(6443);
@@ -47,13 +40,13 @@ describe('tunnels to agents, over real TLS', () => {
   });
 
   it('refuses tunnels of absent agents, tells what the agent said, and takes no tunnel of another agent', async () => {
-    await expect(rig.gateway.openTunnel('instance-nobody', 6443)).rejects.toMatchObject({
+    await expect(under.rig.gateway.openTunnel('instance-nobody', 6443)).rejects.toMatchObject({
       refusal: { code: 'agent_away' },
     });
     const agent = agentOf(await enrolled()).connect();
     const other = agentOf(await enrolled()).connect();
     await until('live', () => agent.of('snapshot').length === 1 && other.of('snapshot').length === 1);
-    const opening = rig.gateway.openTunnel(agent.identity.instanceId, 22);
+    const opening = under.rig.gateway.openTunnel(agent.identity.instanceId, 22);
     await until('asked', () => agent.of('openTunnel').length === 1);
     const { tunnelId } = agent.of('openTunnel')[0]!;
     const thief = other.tunnelClient().tunnel();

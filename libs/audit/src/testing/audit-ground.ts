@@ -59,7 +59,7 @@ const ground = async (
       const stop = new AbortController();
       const run = one.run({ epoch: ++epoch, signal: stop.signal });
       const head = await log.head();
-      const deadline = systemClock.monotonicMs() + 20_000;
+      const deadline = systemClock.monotonicMs() + 60_000;
       for (;;) {
         const last = await seals.sealCovering(head);
         if (last !== undefined || head === 0n || one.problem !== undefined) break;

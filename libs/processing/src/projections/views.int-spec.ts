@@ -48,7 +48,7 @@ it('never shows an empty or half-built answer to readers while it is rebuilt and
   await first.host.start();
   let written = 0;
   for (; written < DOORS; written++) await openDoor(first.transactor, `d${written}`, systemClock.wallMs());
-  await first.host.waitFor(await store.head(), ['doors'], 10_000);
+  await first.host.waitFor(await store.head(), ['doors'], 60_000);
   const { reader, done } = readers(ground, () => DOORS);
   for (let i = 0; i < 5; i++) await first.host.rebuild('doors');
   await first.host.stop();

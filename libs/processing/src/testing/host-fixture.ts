@@ -37,7 +37,7 @@ export const doorHost = (parts: HostParts) => {
 };
 
 /** Polls until the condition holds; fails loudly after `boundMs`. */
-export const until = async (what: string, condition: () => Promise<boolean> | boolean, boundMs = 10_000) => {
+export const until = async (what: string, condition: () => Promise<boolean> | boolean, boundMs = 60_000) => {
   const deadline = systemClock.monotonicMs() + boundMs;
   while (!(await condition())) {
     if (systemClock.monotonicMs() > deadline) throw new Error(`still not after ${boundMs} ms: ${what}`);
