@@ -6,6 +6,7 @@ import { describeWithRealParts } from './support/with-real-parts.js';
 
 const [ONE, TWO, AWAY] = ['one', 'two', 'away'] as const;
 const ALL = [ONE, TWO, AWAY];
+const PATIENCE_S = 6;
 
 interface Rotation {
   readonly state: 'planned' | 'rotated' | 'running';
@@ -16,7 +17,8 @@ describeWithRealParts('a change of a WireGuard key that is disturbed, by real ag
   let rig: OverlayRig;
 
   beforeAll(async () => {
-    rig = await OverlayRig.create({ root: compiledCopy().root, hosts: ALL });
+    const env = { DROVER_KEY_ROTATION_WAIT_MINUTES: String(PATIENCE_S / 60) };
+    rig = await OverlayRig.create({ root: compiledCopy().root, hosts: ALL, env });
     await rig.operator.call('system_sdwan_create_network', { name: 'net' });
     for (const host of ALL) await rig.attach('net', host);
     await rig.connected('net', ALL.length);
@@ -60,5 +62,25 @@ describeWithRealParts('a change of a WireGuard key that is disturbed, by real ag
     );
     told('platform killed', await probe.stop());
     expect(await rig.answers(TWO, own)).toBe(3);
+  });
+
+  it('does not wait for ever for a dead agent whose tunnel goes on, which reaches everybody when it is back', async () => {
+    const [before, away] = [await keyOf(ONE), await rig.peer('net', AWAY)];
+    const { host_address: own } = await rig.peer('net', ONE);
+    await rig.lab.agent(AWAY).kill9();
+    expect(await rig.answers(TWO, away.host_address)).toBe(3);
+    expect((await rotate(ONE, 0)).state).toBe('running');
+    await until('the others have gone on without it', () => isDone(ONE, before, [TWO]).catch(() => false), 60_000, 200);
+    // It has only ever heard of the old one.
+    expect(await seenBy(AWAY, before)).toBe(true);
+    expect(await rig.answers(TWO, own)).toBe(3);
+    const { events } = await rig.operator.call<{ events: { payload: { absent: string[] } }[] }>('recent_events', {
+      kind_prefix: 'system.sdwan.peer.key_switch_ordered',
+    });
+    expect(events.some(({ payload }) => payload.absent.includes(away.id))).toBe(true);
+    await rig.lab.agent(AWAY).start();
+    const both = async () => (await rig.answers(AWAY, own)) === 3 && (await rig.answers(ONE, away.host_address)) === 3;
+    await until('it reaches everybody again, and everybody it', both, 60_000, 100);
+    await until('nobody knows the old key', () => isDone(ONE, before, [TWO, AWAY]), 60_000, 200);
   });
 });

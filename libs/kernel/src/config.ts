@@ -113,6 +113,15 @@ export const settingsSchema = z.object({
     .max(3_650)
     .default(30)
     .describe("Age in days at which a node's WireGuard key is changed by itself; 0: never"),
+  DROVER_KEY_ROTATION_WAIT_MINUTES: z.coerce
+    .number()
+    .min(0)
+    .max(10_080)
+    .default(60)
+    .describe(
+      'Minutes that a change of key waits in each of its steps for nodes whose tunnels are up while their agents acknowledge nothing; then it goes on ' +
+        'without them, and they reach the node again when their agents are back. A change because of age waits a day at least',
+    ),
   DROVER_LOGIN_FAILURES: z.coerce
     .number()
     .int()

@@ -243,8 +243,11 @@ export class SdwanModule implements OnModuleInit, OnApplicationBootstrap, OnModu
   private keyRotator(lastHandshakeMs: (peerId: string) => number | undefined): KeyRotator {
     const { overlay: model, dispatcher, clock, timers, ids, log, config } = this;
     const link = lateAgentLink(this.modules);
-    const maxAgeDays = config.DROVER_KEY_ROTATION_DAYS;
-    const deps = { model, link, dispatcher, clock, timers, ids, log, maxAgeDays, lastHandshakeMs };
-    return (this.rotator = new KeyRotator(deps));
+    const { DROVER_KEY_ROTATION_DAYS: maxAgeDays, DROVER_KEY_ROTATION_WAIT_MINUTES: patienceMinutes } = config;
+    const ports = { clock, timers, ids, log };
+    return (this.rotator = new KeyRotator({
+      ...{ model, link, dispatcher, maxAgeDays, patienceMinutes, lastHandshakeMs },
+      ...ports,
+    }));
   }
 }

@@ -34,6 +34,8 @@ export interface RotatorDeps {
   readonly log: Log;
   /** 0: keys are never changed by themselves. */
   readonly maxAgeDays: number;
+  /** How long a change that was asked for waits for nodes whose agents are silent while their tunnels go on. */
+  readonly patienceMinutes: number;
   lastHandshakeMs(peerId: string): number | undefined;
 }
 
@@ -118,7 +120,7 @@ export class KeyRotator implements AgentObserver {
   }
 
   private facts(network: MutableNetwork): RotationFacts {
-    const { clock, link, maxAgeDays, lastHandshakeMs } = this.deps;
+    const { clock, link, maxAgeDays, patienceMinutes, lastHandshakeMs } = this.deps;
     const nowMs = clock.wallMs();
     const section = `network/${network.networkId}`;
     const settled = this.leadSinceMs !== undefined && clock.monotonicMs() - this.leadSinceMs >= SETTLE_MS;
@@ -126,6 +128,7 @@ export class KeyRotator implements AgentObserver {
     return {
       nowMs,
       maxAgeMs: maxAgeDays === 0 ? null : maxAgeDays * 86_400_000,
+      patienceMs: patienceMinutes * 60_000,
       isConnected: (peer) => of(peer).connected,
       isAbsent: (peer) => {
         const { connected, lost, silentMs } = of(peer);

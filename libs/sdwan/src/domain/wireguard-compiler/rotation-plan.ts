@@ -1,3 +1,4 @@
+import { isoTime } from '#kernel';
 import type { NetworkView, PeerView } from './model.js';
 import { seesEverybody } from './compile.js';
 import { isHub } from './topology.js';
@@ -7,6 +8,8 @@ export interface RotationFacts {
   readonly nowMs: number;
   /** Keys older than this are changed by themselves; null: none. */
   readonly maxAgeMs: number | null;
+  /** How long a change that an operator asked for waits for a node that is not absent and yet acknowledges nothing. */
+  readonly patienceMs: number;
   isConnected(peer: PeerView): boolean;
   /** Nothing is heard of it on either way, so it cannot be waited for; it catches up when it is back. */
   isAbsent(peer: PeerView): boolean;
@@ -39,8 +42,13 @@ export interface RotationPlan {
 
 /** Between two changes that nobody asked for in one network: each makes every table anew. */
 export const SPACING_MS = 30_000;
-/** A change that has got no further for so long (its node is away, or cannot write a key) keeps nobody else's from beginning. */
+/** A change that has got no further for so long (its node is away, or cannot write a key) keeps nobody else's back. */
 export const STUCK_MS = 10 * 60_000;
+/**
+ * A change because of age is in no hurry. Whoever is not waited for cannot reach the node until its agent is back, so a day is
+ * given to get that one back before.
+ */
+export const AGE_PATIENCE_MS = 24 * 3_600_000;
 
 /** Nodes that have the peer in their tables. */
 export const holdersOf = (network: NetworkView, peer: PeerView): PeerView[] =>
@@ -63,14 +71,14 @@ export const planRotations = (network: NetworkView, facts: RotationFacts): Rotat
   const rotating = [...network.peers.values()].filter((peer) => peer.keys.rotation !== null).sort(byStart);
   const steps: RotationStep[] = [];
   const waiting = new Map<string, readonly Waiting[]>();
-  let busy = rotating.find((peer) => isTurning(peer) && !facts.isAbsent(peer));
+  const goesOn = (peer: PeerView) => !facts.isAbsent(peer) && facts.nowMs - peer.keys.atMs < STUCK_MS;
+  let busy = rotating.find((peer) => isTurning(peer) && goesOn(peer));
   for (const peer of rotating) {
     const { step, waits } = nextStep(network, peer, busy, facts);
     if (step?.kind === 'order') busy = peer;
     if (step !== undefined) steps.push(step);
     waiting.set(peer.peerId, waits);
   }
-  const goesOn = (peer: PeerView) => !facts.isAbsent(peer) && facts.nowMs - peer.keys.atMs < STUCK_MS;
   const due = rotating.some(goesOn) ? undefined : overdue(network, facts);
   if (due !== undefined) steps.push({ kind: 'request', peerId: due.peerId });
   return { steps, waiting };
@@ -116,14 +124,23 @@ const nextStep = (network: NetworkView, peer: PeerView, busy: PeerView | undefin
   }
 };
 
-/** Who has applied what this phase began with. */
+/** Until when a change waits in this phase. Agents that are dead while their tunnels go on would hold it up for ever. */
+const patientUntil = ({ keys: { rotation, atMs } }: PeerView, { patienceMs }: RotationFacts): number =>
+  atMs + (rotation?.reason === 'age' ? Math.max(AGE_PATIENCE_MS, patienceMs) : patienceMs);
+
+/** Who has applied what this phase began with. Whoever has not in all the time that there was is not waited for either. */
 const receipts = (network: NetworkView, peer: PeerView, facts: RotationFacts) => {
+  const untilMs = patientUntil(peer, facts);
+  const lags = (holder: PeerView) => facts.applied(holder) < peer.keys.at;
   const holders = holdersOf(network, peer);
-  const absent = holders.filter((holder) => facts.isAbsent(holder));
+  const absent = holders.filter((holder) => facts.isAbsent(holder) || (lags(holder) && facts.nowMs >= untilMs));
   const there = holders.filter((holder) => !absent.includes(holder));
   const missing = there
-    .filter((holder) => facts.applied(holder) < peer.keys.at)
-    .map(({ peerId, name }) => ({ peerId, why: `${name} has not applied it yet` }));
+    .filter(lags)
+    .map(({ peerId, name }) => ({
+      peerId,
+      why: `${name} has not applied it yet; waited for until ${isoTime(untilMs)}`,
+    }));
   return { missing, there, absent: absent.map(({ peerId }) => peerId) };
 };
 

@@ -4,11 +4,19 @@ import { decideRotation, evolveKeys, nextKeyOf, switchedTo, type RotationCommand
 import { PeerKeyAnnounced } from '../peer/events.js';
 import { net, uuid } from '../testing/drive.js';
 import type { NetworkView, PeerView } from './model.js';
-import { holdersOf, planRotations, SPACING_MS, STUCK_MS, type RotationFacts } from './rotation-plan.js';
+import {
+  AGE_PATIENCE_MS,
+  holdersOf,
+  planRotations,
+  SPACING_MS,
+  STUCK_MS,
+  type RotationFacts,
+} from './rotation-plan.js';
 
 const id = (n: number) => `sdwan_peer-${uuid(n)}` as const;
 const ids = (n: number) => ({ peer_id: id(n), network_id: net(1) as `sdwan_network-${string}` });
 const more = { links: {} };
+const PATIENCE_MS = 3_600_000;
 let serial = 0;
 const freshKey = () => Buffer.alloc(32, 0).fill(String(++serial)).toString('base64');
 
@@ -81,6 +89,7 @@ class World {
     return {
       nowMs: 0,
       maxAgeMs: null,
+      patienceMs: PATIENCE_MS,
       isConnected: (peer) => of(peer).linked,
       isAbsent: (peer) => !of(peer).linked && of(peer).dead,
       applied: (peer) => of(peer).applied,
@@ -253,6 +262,52 @@ describe('changes of key in a network', () => {
     perform(world, { what: 'die', n: 1 });
     world.look();
     expect(world.peers.get(id(0))!.keys.rotation?.phase).toBe('ordered');
+  });
+
+  it('wait in each step no longer than they should for an agent that is dead on a machine that lives', () => {
+    const world = new World([true, false, false]);
+    world.machines[1]!.linked = false;
+    perform(world, { what: 'request', n: 0 });
+    for (const n of [0, 2]) world.agent(n);
+    const at = (nowMs: number) => planRotations(world.network(), { ...world.facts(), nowMs });
+    const why = `p1 has not applied it yet; waited for until ${new Date(PATIENCE_MS).toISOString()}`;
+    expect(at(PATIENCE_MS - 1)).toEqual({ steps: [], waiting: new Map([[id(0), [{ peerId: id(1), why }]]]) });
+    const { next } = world.machines[0]!;
+    const order = { kind: 'order', peerId: id(0), publicKey: next!.key, heldBy: 1, absent: [id(1)] };
+    expect(at(PATIENCE_MS).steps).toEqual([order]);
+    const old = world.machines[0]!.used;
+    world.command(0, { kind: 'order_switch', publicKey: next!.key, heldBy: 1, absent: [id(1)] });
+    [world.machines[0]!.used, world.machines[0]!.next] = [next!.key, undefined];
+    for (const n of [0, 2]) world.agent(n);
+    expect(at(PATIENCE_MS - 1).steps).toEqual([]);
+    expect(at(PATIENCE_MS).steps).toEqual([{ kind: 'retire', peerId: id(0), publicKey: old }]);
+    world.command(0, { kind: 'retire_key', publicKey: old });
+    // Its agent is back, and so it knows.
+    perform(world, { what: 'back', n: 1 });
+    expect(world.machines[1]!.table.get(id(0))).toEqual([next!.key, null]);
+  });
+
+  it('wait a day for it when nobody asked for them', () => {
+    const world = new World([true, false]);
+    world.machines[1]!.linked = false;
+    world.command(0, { kind: 'request_rotation', reason: 'age' });
+    world.agent(0);
+    const kinds = (nowMs: number) =>
+      planRotations(world.network(), { ...world.facts(), nowMs }).steps.map(({ kind }) => kind);
+    expect([kinds(AGE_PATIENCE_MS - 1), kinds(AGE_PATIENCE_MS)]).toEqual([[], ['order']]);
+  });
+
+  it('go on while a node that was told to take its key up cannot', () => {
+    const world = new World([false, false]);
+    for (const n of [0, 1]) perform(world, { what: 'request', n });
+    for (let round = 0; round < 2; round++) for (const n of [0, 1]) world.agent(n);
+    world.look();
+    const orders = (nowMs: number) =>
+      planRotations(world.network(), { ...world.facts(), nowMs })
+        .steps.filter(({ kind }) => kind === 'order')
+        .map(({ peerId }) => peerId);
+    for (const n of [0, 1]) world.agent(n);
+    expect([orders(STUCK_MS - 1), orders(STUCK_MS)]).toEqual([[], [id(1)]]);
   });
 
   it('begin by themselves at an age, the oldest first and one at a time', () => {
