@@ -151,6 +151,8 @@ export class SimWorld {
 
   private sniffUp(machine: SimMachine, message: agentV1.SyncRequest): void {
     machine.heard(message);
+    if (message.message?.$case === 'votePromise' && message.message.value.question === undefined)
+      this.violation(`${this.nick(machine.instanceId)} does not say what it answers`);
     if (message.message?.$case !== 'leaseBeat') return;
     const { epoch, seq } = message.message.value;
     this.oracle.beat(this.clock.now, machine.instanceId, Number(epoch), Number(seq));

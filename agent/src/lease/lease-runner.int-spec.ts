@@ -92,9 +92,9 @@ describe('leases over real datagrams on three addresses', () => {
     }
     pod.close();
     expect(heardBack).toEqual([]);
-    b.voteRequest('v', 2);
+    b.voteRequest('v', 2, 'the question');
     await eventually('b to answer', () => promises.length > 0);
-    expect(promises[0]).toMatchObject({ granted: true, promisedEpoch: 2 });
+    expect(promises[0]).toMatchObject({ granted: true, promisedEpoch: 2, question: 'the question' });
     const agent = await bind(LEASE_PORT);
     agent.send(address('b'), LEASE_PORT, forged);
     await eventually('b to confirm to the agent itself', () => heardBack.length > 0);

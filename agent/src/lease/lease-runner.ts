@@ -146,9 +146,9 @@ export class LeaseRunner {
   }
 
   /** A VIP the agent knows nothing of gets a promise too: it can only have granted less. */
-  voteRequest(vipId: string, epoch: number): void {
+  voteRequest(vipId: string, epoch: number, question?: string): void {
     if (!this.entries.has(vipId)) this.fresh(vipId, 0);
-    this.feed(vipId, { kind: 'vote_request', now: this.now(), epoch });
+    this.feed(vipId, { kind: 'vote_request', now: this.now(), epoch, question });
   }
 
   platformConfirm(vipId: string, epoch: number, seq: number): void {

@@ -26,7 +26,7 @@ export const stepLease = (state: LeaseState, input: LeaseInput): LeaseStep => {
     case 'configure':
       return configure(state, input.now, input.config);
     case 'vote_request':
-      return handleVoteRequest(state, input.now, input.epoch);
+      return handleVoteRequest(state, input.now, input.epoch, input.question);
     case 'tick':
       return chain(lapsed(state, input.now), (s) => tick(s, input.now));
     case 'message':

@@ -43,7 +43,7 @@ export const retryWaiting = (state: LeaseState, now: number): LeaseStep => {
 };
 
 /** The platform asks to move the VIP to `epoch`: from here on no lower epoch is confirmed. */
-export const handleVoteRequest = (state: LeaseState, now: number, epoch: number): LeaseStep => {
+export const handleVoteRequest = (state: LeaseState, now: number, epoch: number, question?: string): LeaseStep => {
   const granted = epoch >= state.promised;
   const promised = Math.max(state.promised, epoch);
   const effects: LeaseEffect[] = [];
@@ -55,6 +55,7 @@ export const handleVoteRequest = (state: LeaseState, now: number, epoch: number)
     outstandingMs: Math.ceil(outstandingMs(state, epoch, undefined, now)),
     holderHeardMsAgo: state.holderHeardAt === undefined ? -1 : Math.max(0, Math.round(now - state.holderHeardAt)),
     promisedEpoch: promised,
+    question,
   });
   return { state: { ...state, promised }, effects };
 };

@@ -80,7 +80,12 @@ export type LeaseInput =
   | { readonly kind: 'tick'; readonly now: number }
   | { readonly kind: 'configure'; readonly now: number; readonly config: LeaseConfig | undefined }
   | { readonly kind: 'message'; readonly now: number; readonly from: string; readonly message: LeaseMessage }
-  | { readonly kind: 'vote_request'; readonly now: number; readonly epoch: number };
+  | {
+      readonly kind: 'vote_request';
+      readonly now: number;
+      readonly epoch: number;
+      readonly question?: string | undefined;
+    };
 
 export type LeaseEffect =
   | { readonly kind: 'send'; readonly to: string; readonly message: LeaseMessage }
@@ -96,6 +101,8 @@ export type LeaseEffect =
       readonly outstandingMs: number;
       readonly holderHeardMsAgo: number;
       readonly promisedEpoch: number;
+      /** As it was asked. */
+      readonly question?: string | undefined;
     };
 
 export interface LeaseStep {

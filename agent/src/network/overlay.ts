@@ -59,6 +59,7 @@ export class Overlay {
               outstandingMs: p.outstandingMs,
               holderHeardMsAgo: BigInt(p.holderHeardMsAgo),
               promisedEpoch: BigInt(p.promisedEpoch),
+              question: p.question,
             },
           },
         }),
@@ -151,12 +152,12 @@ export class Overlay {
   voteRequest(message: agentV1.VoteRequest): void {
     const vip = this.vips.item(message.vipId);
     if (isOnlooker(vip)) {
-      void lookAt(this.options.ports.datagrams, vip, message.epoch).then((value) =>
+      void lookAt(this.options.ports.datagrams, vip, message).then((value) =>
         this.options.send({ message: { $case: 'votePromise', value } }),
       );
       return;
     }
-    this.leases.voteRequest(message.vipId, Number(message.epoch));
+    this.leases.voteRequest(message.vipId, Number(message.epoch), message.question);
   }
 
   leaseConfirm(message: agentV1.LeaseConfirm): void {

@@ -17,10 +17,10 @@ export const isOnlooker = (vip: VipItem | undefined): vip is VipItem =>
 export const lookAt = async (
   datagrams: Pick<Datagrams, 'reaches'>,
   vip: VipItem,
-  epoch: bigint,
+  { epoch, question }: agentV1.VoteRequest,
 ): Promise<agentV1.VotePromise> => {
   const looked = vip.route_peer_id !== null;
   const answers = looked && (await datagrams.reaches(canonicalAddress(vip.address), LEASE_PORT, LOOK_MS));
   const holderHeardMsAgo = answers ? 0n : -1n;
-  return { vipId: vip.vip_id, epoch, granted: looked, outstandingMs: 0, holderHeardMsAgo, promisedEpoch: 0n };
+  return { vipId: vip.vip_id, epoch, granted: looked, outstandingMs: 0, holderHeardMsAgo, promisedEpoch: 0n, question };
 };

@@ -42,9 +42,10 @@ export const fits = (message: Up): boolean => {
     case 'applied':
       return short(message.value.section, message.value.hash);
     case 'vipAck':
-    case 'votePromise':
     case 'leaseBeat':
       return short(message.value.vipId);
+    case 'votePromise':
+      return short(message.value.vipId, message.value.question ?? '');
     case 'observed': {
       const { networkId, peers } = message.value;
       const known = peers.length <= MAX_PEERS && peers.every((peer) => short(peer.publicKey, peer.endpoint));

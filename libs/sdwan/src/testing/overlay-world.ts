@@ -250,7 +250,7 @@ export class OverlayWorld {
       this.clock.after(2, () => this.observer.onVipAck(this.identity(id), ack));
     }
     if (message?.$case !== 'voteRequest') return true;
-    const { vipId, epoch } = message.value;
+    const { vipId, epoch, question } = message.value;
     this.clock.after(1, () => {
       const granted = Number(epoch) >= agent.promised;
       agent.promised = Math.max(agent.promised, Number(epoch));
@@ -262,6 +262,7 @@ export class OverlayWorld {
         outstandingMs: 0,
         holderHeardMsAgo: BigInt(Math.round(heard)),
         promisedEpoch: BigInt(agent.promised),
+        question,
       };
       this.clock.after(1, () => this.observer.onVotePromise(this.identity(id), value));
     });

@@ -48,6 +48,8 @@ export enum Phase {
   PHASE_ROTATED = 8,
   /** PHASE_WIPED - The instance is over, and the agent has taken away what it brought: its last word. With no runtime. */
   PHASE_WIPED = 9,
+  /** PHASE_WIPE_STUCK - The instance is over, and the agent cannot take away what it brought; `error` says why. It goes on trying. With no runtime. */
+  PHASE_WIPE_STUCK = 10,
   UNRECOGNIZED = -1,
 }
 
@@ -302,6 +304,8 @@ export interface VotePromise {
   /** Milliseconds since this voter last heard the holder's lease beat; -1 when never. */
   holderHeardMsAgo: bigint;
   promisedEpoch: bigint;
+  /** The question that this answers. Agents of before say nothing: theirs may be the answer to any. */
+  question?: string | undefined;
 }
 
 export interface LogLine {
@@ -417,6 +421,8 @@ export interface VipPrepare {
 export interface VoteRequest {
   vipId: string;
   epoch: bigint;
+  /** Given back in the answer as it is, so that a late one is not taken for the answer to a later question. */
+  question?: string | undefined;
 }
 
 export interface LeaseConfirm {
@@ -3097,7 +3103,15 @@ export const PeerKey: MessageFns<PeerKey> = {
 };
 
 function createBaseVotePromise(): VotePromise {
-  return { vipId: "", epoch: 0n, granted: false, outstandingMs: 0, holderHeardMsAgo: 0n, promisedEpoch: 0n };
+  return {
+    vipId: "",
+    epoch: 0n,
+    granted: false,
+    outstandingMs: 0,
+    holderHeardMsAgo: 0n,
+    promisedEpoch: 0n,
+    question: undefined,
+  };
 }
 
 export const VotePromise: MessageFns<VotePromise> = {
@@ -3128,6 +3142,9 @@ export const VotePromise: MessageFns<VotePromise> = {
         throw new globalThis.Error("value provided for field message.promisedEpoch of type uint64 too large");
       }
       writer.uint32(48).uint64(message.promisedEpoch);
+    }
+    if (message.question !== undefined) {
+      writer.uint32(58).string(message.question);
     }
     return writer;
   },
@@ -3193,6 +3210,14 @@ export const VotePromise: MessageFns<VotePromise> = {
             message.promisedEpoch = reader.uint64() as bigint;
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.question = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3220,6 +3245,7 @@ export const VotePromise: MessageFns<VotePromise> = {
     message.promisedEpoch = (object.promisedEpoch !== undefined && object.promisedEpoch !== null)
       ? BigInt(object.promisedEpoch)
       : 0n;
+    message.question = object.question ?? undefined;
     return message;
   },
 };
@@ -4533,7 +4559,7 @@ export const VipPrepare: MessageFns<VipPrepare> = {
 };
 
 function createBaseVoteRequest(): VoteRequest {
-  return { vipId: "", epoch: 0n };
+  return { vipId: "", epoch: 0n, question: undefined };
 }
 
 export const VoteRequest: MessageFns<VoteRequest> = {
@@ -4546,6 +4572,9 @@ export const VoteRequest: MessageFns<VoteRequest> = {
         throw new globalThis.Error("value provided for field message.epoch of type uint64 too large");
       }
       writer.uint32(16).uint64(message.epoch);
+    }
+    if (message.question !== undefined) {
+      writer.uint32(26).string(message.question);
     }
     return writer;
   },
@@ -4579,6 +4608,14 @@ export const VoteRequest: MessageFns<VoteRequest> = {
             message.epoch = reader.uint64() as bigint;
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.question = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4598,6 +4635,7 @@ export const VoteRequest: MessageFns<VoteRequest> = {
     const message = createBaseVoteRequest();
     message.vipId = object.vipId ?? "";
     message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
+    message.question = object.question ?? undefined;
     return message;
   },
 };

@@ -241,7 +241,7 @@ export class FailoverCoordinator {
     // All of a move's events are one story, also when nobody asked for it.
     const own = this.deps.ids.uuid();
     const cause = causedBy ?? { commandId: own, correlationId: own, actor: FAILOVER };
-    const run = new MoveRun(this.moveDeps(), vip.virtualIpId, accountId, reason, plan, cause);
+    const run = new MoveRun(this.moveDeps(), vip.virtualIpId, accountId, reason, plan, cause, own);
     this.runs.set(vip.virtualIpId, run);
     run.begin();
     const result = await run.done;

@@ -64,7 +64,9 @@ export class MoveRun {
     private readonly accountId: string,
     readonly reason: MoveReason,
     plan: MovePlan,
-    private readonly causedBy?: MoveCause,
+    private readonly causedBy: MoveCause,
+    /** No other move's, in this process or another one: an answer may come to both. */
+    private readonly id: string,
   ) {
     this.state = newMove(plan, deps.clock.monotonicMs());
     this.done = new Promise((resolve) => (this.finish = resolve));
@@ -119,7 +121,7 @@ export class MoveRun {
   }
 
   private ask(effect: Extract<MoveEffect, { kind: 'ask' }>): void {
-    const value = { vipId: this.vipId, epoch: BigInt(effect.epoch) };
+    const value = { vipId: this.vipId, epoch: BigInt(effect.epoch), question: `${this.id}/${effect.question}` };
     failpointNow('vip.asking');
     for (const voter of effect.to)
       this.deps.link.sendPriority(voter.instance_id, { message: { $case: 'voteRequest', value } });
@@ -228,12 +230,15 @@ export class MoveRun {
   }
 
   onVotePromise(instanceId: string, promise: agentV1.VotePromise): void {
+    const [move, question] = promise.question?.split('/') ?? [this.id];
+    if (move !== this.id) return;
     this.input({
       kind: 'promise',
       from: instanceId,
       epoch: Number(promise.epoch),
       heardMsAgo: Number(promise.holderHeardMsAgo),
       looked: promise.granted,
+      question: question === undefined ? undefined : Number(question),
     });
   }
 }

@@ -48,6 +48,7 @@ export type Phase =
 
 /** When a voter heard the holder last: it answered some time between the question and the arrival of its answer. */
 export interface Heard {
+  /** -Infinity where it is not known which question was answered. */
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   /** How long ago that was when it answered; Infinity when never. */
@@ -70,8 +71,10 @@ export interface MoveState {
   readonly replies: ReadonlyMap<string, Heard>;
   /** The same, of the first round. */
   readonly firstReplies: ReadonlyMap<string, Heard>;
-  /** When the current round of questions was sent. */
-  readonly askedMs: number;
+  /** When each question of the current round was sent. An answer to any other is of another time, and counts for nothing. */
+  readonly questions: ReadonlyMap<number, number>;
+  /** The last question of this move. */
+  readonly question: number;
   readonly rounds: number;
   /** How often in a row a round ended without enough answers. */
   readonly unheard: number;
@@ -96,6 +99,8 @@ export type MoveInput =
       readonly heardMsAgo: number;
       /** False of a VIP without a lease: it could not look. */
       readonly looked?: boolean;
+      /** What it answers; undefined from an agent that does not say. */
+      readonly question?: number | undefined;
     }
   | { readonly kind: 'timer'; readonly step: number }
   | { readonly kind: 'appended' }
@@ -112,7 +117,7 @@ export type MoveInput =
 export type MoveOutcome = 'moved' | 'aborted' | 'stranded';
 
 export type MoveEffect =
-  | { readonly kind: 'ask'; readonly epoch: number; readonly to: readonly Member[] }
+  | { readonly kind: 'ask'; readonly epoch: number; readonly question: number; readonly to: readonly Member[] }
   /** Everybody gets to know its part, to be taken up at the new holder's own word. Binds nobody. */
   | { readonly kind: 'prepare'; readonly epoch: number; readonly holder: Member; readonly leaving: Member | null }
   | { readonly kind: 'timer'; readonly step: number; readonly afterMs: number }

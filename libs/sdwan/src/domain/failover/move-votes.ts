@@ -4,7 +4,6 @@ import {
   ASK_MS,
   LOOK_MS,
   UNHEARD_LIMIT_MS,
-  type Heard,
   type MoveEffect,
   type MoveInput,
   type MoveState,
@@ -53,15 +52,27 @@ const isAwaited = (state: MoveState) => (voter: Member) =>
  */
 export const askWitnesses = (state: MoveState, nowMs: number): MoveStep => {
   if (!hasLease(state)) return state.order.length > 0 ? start(state) : askOnlookers(state, nowMs);
-  const ask = { kind: 'ask', epoch: state.plan.epoch, to: asked(state) } as const;
-  const next = { ...state, replies: new Map<string, Heard>(), askedMs: nowMs, rounds: state.rounds + 1 };
-  return enter(next, 'witnessing', [ask], ASK_MS);
+  const next = newRound({ ...state, rounds: state.rounds + 1 }, nowMs);
+  return enter(next, 'witnessing', [ask(next, asked(next))], ASK_MS);
 };
 
+const newRound = (state: MoveState, nowMs: number): MoveState =>
+  newQuestion({ ...state, replies: new Map(), questions: new Map() }, nowMs);
+
+const newQuestion = (state: MoveState, nowMs: number): MoveState => {
+  const question = state.question + 1;
+  return { ...state, question, questions: new Map(state.questions).set(question, nowMs) };
+};
+
+const ask = ({ plan, question }: MoveState, to: readonly Member[]): MoveEffect => ({
+  ...{ kind: 'ask', epoch: plan.epoch, question, to },
+});
+
 const askOnlookers = (state: MoveState, nowMs: number): MoveStep => {
-  const ask = { kind: 'ask', epoch: state.plan.epoch, to: asked(state) } as const;
-  const next = enter({ ...state, replies: new Map(), askedMs: nowMs }, 'witnessing', [ask], LOOK_MS);
-  return ask.to.length === 0 ? evaluateOnlookers(next.state, true) : next;
+  const to = asked(state);
+  const round = newRound(state, nowMs);
+  const next = enter(round, 'witnessing', [ask(round, to)], LOOK_MS);
+  return to.length === 0 ? evaluateOnlookers(next.state, true) : next;
 };
 
 /** Whoever gets an answer from the VIP saves it. If nobody could look, silence has to last longer to be believed. */
@@ -74,10 +85,9 @@ const evaluateOnlookers = (state: MoveState, deadline: boolean): MoveStep => {
 };
 
 /** Nobody has to be dead here, but a majority has to be there, and all should know what is coming. */
-export const prepare = (state: MoveState): MoveStep => {
-  const ask = { kind: 'ask', epoch: state.plan.epoch, to: hasLease(state) ? asked(state) : [] } as const;
-  const next = { ...state, replies: new Map(), prepared: new Set<string>(), unheard: 0 };
-  return enter(next, 'preparing', [prepareEffect(next), ask], ASK_MS);
+export const prepare = (state: MoveState, nowMs: number): MoveStep => {
+  const next = newRound({ ...state, prepared: new Set<string>(), unheard: 0 }, nowMs);
+  return enter(next, 'preparing', [prepareEffect(next), ask(next, hasLease(next) ? asked(next) : [])], ASK_MS);
 };
 
 export const prepareEffect = (state: MoveState): MoveEffect => ({
@@ -96,8 +106,11 @@ export const onReply = (state: MoveState, input: Extract<MoveInput, { kind: 'pro
   if (!asking || input.epoch !== state.plan.epoch || !asked(state).some((voter) => voter.instance_id === input.from))
     return { state, effects: [] };
   if (!hasLease(state) && input.looked === false) return { state, effects: [] };
+  const askedMs = input.question === undefined ? -Infinity : state.questions.get(input.question);
+  // It says what was so before this round was asked for, and the answer that is waited for is still to come.
+  if (askedMs === undefined) return { state, effects: [] };
   const agoMs = input.heardMsAgo < 0 ? Infinity : input.heardMsAgo;
-  const heard = { notBeforeMs: state.askedMs - agoMs, notAfterMs: nowMs - agoMs, agoMs, atMs: nowMs };
+  const heard = { notBeforeMs: askedMs - agoMs, notAfterMs: nowMs - agoMs, agoMs, atMs: nowMs };
   const next = { ...state, replies: new Map(state.replies).set(input.from, heard) };
   return state.phase === 'witnessing' ? evaluateWitnesses(next, nowMs, false) : evaluatePrepared(next, false);
 };
@@ -123,8 +136,7 @@ export const evaluateWitnesses = (state: MoveState, nowMs: number, deadline: boo
   const answers = [...state.replies.values()];
   const few = answers.length === 0 || answers.length + (state.plan.platformVotes ? 1 : 0) < quorum(state);
   if (!deadline && (few || asked(state).some(isAwaited(state)))) return { state, effects: [] };
-  if (few && state.unheard < MAX_WAITS)
-    return enter({ ...state, unheard: state.unheard + 1 }, 'witnessing', askAgain(state, nowMs), ASK_MS);
+  if (few && state.unheard < MAX_WAITS) return askAgain({ ...state, unheard: state.unheard + 1 }, nowMs);
   if (few) return finish(state, 'aborted', 'no_majority');
   if (state.rounds > 1 && beatsStill(state)) return finish(state, 'aborted', 'holder_alive');
   // An answer is of the moment it was given, however long others were waited for since: who had heard it then may hear it now.
@@ -140,13 +152,13 @@ export const evaluateWitnesses = (state: MoveState, nowMs: number, deadline: boo
  * What others said long before the one that is waited for answers: the holder may have come back to them since. Their new answer
  * takes the place of the old one, and nobody waits for it.
  */
-const askAgain = (state: MoveState, nowMs: number): readonly MoveEffect[] => {
-  const { epoch, ttlMs } = state.plan;
+const askAgain = (state: MoveState, nowMs: number): MoveStep => {
   const to = asked(state).filter(({ instance_id }) => {
     const reply = state.replies.get(instance_id);
-    return reply !== undefined && nowMs - reply.atMs > ttlMs;
+    return reply !== undefined && nowMs - reply.atMs > state.plan.ttlMs;
   });
-  return to.length === 0 ? [] : [{ kind: 'ask', epoch, to }];
+  const next = to.length === 0 ? state : newQuestion(state, nowMs);
+  return enter(next, 'witnessing', to.length === 0 ? [] : [ask(next, to)], ASK_MS);
 };
 
 /**

@@ -43,7 +43,8 @@ export const newMove = (plan: MovePlan, nowMs: number): MoveState => ({
       : [plan.resume.to, ...plan.order.filter((m) => !sameMember(m, plan.resume!.to))],
   replies: new Map(),
   firstReplies: new Map(),
-  askedMs: nowMs,
+  questions: new Map(),
+  question: 0,
   rounds: 0,
   unheard: 0,
   unanswered: false,
@@ -90,7 +91,7 @@ const begin = (state: MoveState, nowMs: number): MoveStep => {
   const { resume, planned, ordered, from } = state.plan;
   if (resume !== undefined) return hold(state, nowMs);
   if (state.order.length === 0) return withoutCandidate(state, nowMs);
-  return planned || ordered || from === null ? prepare(state) : askWitnesses(state, nowMs);
+  return planned || ordered || from === null ? prepare(state, nowMs) : askWitnesses(state, nowMs);
 };
 
 /**
@@ -178,7 +179,7 @@ const nextCandidate = (state: MoveState, nowMs: number): MoveStep => {
     rounds: 0,
     unheard: 0,
   };
-  if (next.candidate < order.length) return prepare(next);
+  if (next.candidate < order.length) return prepare(next, nowMs);
   // Whoever did not answer may hold it all the same; it is stranded when witnesses say that nobody does.
   return next.plan.voters.length < 2 ? finish(next, 'aborted', 'no_candidate') : askWitnesses(next, nowMs);
 };

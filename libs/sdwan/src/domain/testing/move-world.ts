@@ -70,6 +70,7 @@ export const agents =
             from: m.instance_id,
             epoch: effect.epoch,
             heardMsAgo: Math.round(heardMsAgo(now)),
+            question: effect.question,
           },
         }));
     if (effect.kind === 'prepare')
