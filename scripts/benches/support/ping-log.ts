@@ -37,7 +37,8 @@ export class PingLog {
   }
 
   static start(lab: Lab, host: string, address: string): PingLog {
-    const fping = ['fping', '-6', '-l', '-D', '-i', '1', '-p', EVERY_MS, address];
+    // What is answered late is answered: left to itself fping takes for lost what needs longer than the interval.
+    const fping = ['fping', '-6', '-l', '-D', '-i', '1', '-t', '2000', '-p', EVERY_MS, address];
     return new PingLog(lab.spawn(host, ['nice', '-n', '-15', ...fping]));
   }
 
