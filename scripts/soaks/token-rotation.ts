@@ -6,12 +6,13 @@ import { say, wholeNumber } from './support/numbers.js';
 
 export const about = `Three servers and a worker get another server token, --runs times. In the middle a fourth server and a second worker join
   (in the first run), and the platform is killed: all servers must end with the new token, refuse the one before, and be ready.
-  Then, --cuts of four times (0: not at all), the platform is killed at a step of a rotation and all servers' K3s with it: when K3s
+  Then, --cuts of four times (0: not at all; from --first-cut on), the platform is killed at a step of a rotation and all servers' K3s with it: when K3s
   has the token and the platform does not know that, when it is chosen, when the nodes know it, and when the platform knows all.
   At the end a snapshot of before the first rotation is restored while all servers live: all of them have the first token then.`;
 export const options = {
   runs: { type: 'string', default: '2' },
   cuts: { type: 'string', default: '4' },
+  'first-cut': { type: 'string', default: '1' },
 } as const;
 
 const [EARLY, LATE] = [
@@ -200,7 +201,8 @@ class Story {
 
 export const run = async (values: SoakValues) => {
   const runs = wholeNumber(values, 'runs', 0);
-  const cuts = Math.min(4, wholeNumber(values, 'cuts', 0));
+  const firstCut = wholeNumber(values, 'first-cut', 1);
+  const cuts = Math.max(0, Math.min(5 - firstCut, wholeNumber(values, 'cuts', 0)));
   const rig = await LabRig.create({
     hosts: [...EARLY!, ...LATE!],
     agentEnv: {
@@ -226,7 +228,7 @@ export const run = async (values: SoakValues) => {
       refused += SERVERS.length;
       say(`  ${n + 1} of ${runs}: ${SERVERS.length} servers take the new token only`);
     }
-    for (let step = 0; step < cuts; step++) {
+    for (let step = firstCut - 1; step < firstCut - 1 + cuts; step++) {
       const [before] = await story.tokens(['s1']);
       const name = await story.cut(step);
       await story.up(EARLY!.length + LATE!.length);

@@ -126,6 +126,34 @@ describeWithRealParts('a cluster on an external SQL datastore', {}, () => {
   }, 60_000);
 
   it(
+    'is given another server token, which the database is encrypted with from then on',
+    async () => {
+      const token = async (host: string) => (await sh(host, 'cat /var/lib/rancher/k3s/server/token')).trim();
+      const keys = () =>
+        sql.query<{ name: string }>(
+          `SELECT name FROM (SELECT DISTINCT ON (name) name, deleted FROM kine WHERE starts_with(name, '/bootstrap/') ORDER BY name, id DESC) AS k WHERE deleted = 0`,
+          'kubernetes',
+        );
+      const [before] = await keys();
+      const old = await token('one');
+      const cluster_id = (await cluster()).id;
+      await call('kubernetes_rotate_server_token', { cluster_id });
+      type Upgrade = { upgrade: { state: string; last_error: string | null } };
+      await eventually('both servers have it', async () => {
+        const { upgrade } = await call<Upgrade>('kubernetes_get_upgrade', { cluster_id });
+        if (upgrade.state === 'stopped') throw new Error(upgrade.last_error ?? '');
+        return upgrade.state === 'completed';
+      });
+      expect(await token('one')).not.toBe(old);
+      expect(await token('two')).toBe(await token('one'));
+      const after = await keys();
+      expect([after.length, after[0]!.name === before!.name]).toEqual([1, false]);
+      await eventually('all three are ready', () => allReady(3));
+    },
+    BOUND_MS,
+  );
+
+  it(
     'moves its pods to the overlay node by node: a killed platform goes on, a node that hangs stops it',
     async () => {
       const pods = new Map<string, string>();

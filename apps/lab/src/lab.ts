@@ -124,6 +124,14 @@ export class Lab {
     this.save();
   }
 
+  /** The machine is killed and comes back with an empty disk: no agent runs on it until it is provisioned again. */
+  async reinstall(name: string): Promise<void> {
+    await this.kill9Host(name);
+    this.agents.delete(name);
+    await this.base.exec(['rm', '-rf', join(this.dir, 'disks', name)]);
+    await this.addHost(name);
+  }
+
   /** The operator's device: its own key, an access grant, and the feed of changes. */
   async joinWorkstation(bootstrapUrl: string): Promise<Device> {
     this.device = await Device.join(this, WORKSTATION, bootstrapUrl, this.options.root);
@@ -165,13 +173,7 @@ export class Lab {
 
   /** The machine goes away with its disk, as a cloud's would. */
   private async terminate(instanceId: string): Promise<void> {
-    for (const [name, agent] of this.agents) {
-      if (agent.instanceId !== instanceId) continue;
-      this.agents.delete(name);
-      await this.kill9Host(name);
-      await this.base.exec(['rm', '-rf', join(this.dir, 'disks', name)]);
-      await this.addHost(name);
-    }
+    for (const [name, agent] of this.agents) if (agent.instanceId === instanceId) await this.reinstall(name);
   }
 
   private agentOptions(): AgentOptions {
