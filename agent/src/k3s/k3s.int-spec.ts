@@ -10,7 +10,7 @@ import { makeTestCa, type TestCa } from '../testing/test-ca.js';
 
 const { Phase } = agentV1;
 
-/** Writes the files that k3s writes, and then runs until it is ended. */
+/** Writes the files that k3s writes, last who it is, and then runs until it is ended. */
 const FAKE = `#!/bin/sh
 case "$1" in --version) echo "k3s version v1.30.5+k3s1 (fake)"; exit 0;; esac
 data=$(sed -n 's/^data-dir: "\\(.*\\)"$/\\1/p' "$3"); kube=$(sed -n 's/^write-kubeconfig: "\\(.*\\)"$/\\1/p' "$3")
@@ -23,16 +23,26 @@ else
   for f in server-ca.crt client-kubelet.crt client-kubelet.key; do echo x > "$data/agent/$f"; done
   echo '{"ServerURL":"https://[fd00::100]:6443","ServerAddresses":[]}' > "$data/agent/etc/k3s-agent-load-balancer.json"
 fi
+echo $$ > "$(dirname "$0")/up"
 exec sleep 300
 `;
 const NODE = JSON.stringify({ status: { conditions: [{ type: 'Ready', status: 'True' }] } });
-const http: HttpProbe = {
+const isUp = async (bin: string): Promise<boolean> => {
+  const pid = Number((await systemFiles.read(join(bin, 'up')))?.toString());
+  return pid > 0 && (await systemFiles.read(`/proc/${pid}/comm`))?.toString().trim() === 'sleep';
+};
+/** As K3s's API: it answers once that runs; one that was killed before it had written anything would have answered too early. */
+const apiOf = (bin: string): HttpProbe => ({
   ...systemHttp,
   get: async (url) => {
+    for (let tries = 0; !(await isUp(bin)); tries++) {
+      if (tries > 100) throw new Error('connect ECONNREFUSED 127.0.0.1:6443');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     const lease = () => JSON.stringify({ spec: { renewTime: new Date().toISOString() } });
     return { status: 200, body: url.includes('/nodes/') ? NODE : url.includes('/leases/') ? lease() : 'ok' };
   },
-};
+});
 const common = {
   assignment_id: 'assignment-1',
   state: 'run' as const,
@@ -90,7 +100,7 @@ describe('k3s on the node', () => {
     running = await startAgent(platform, join(dir, 'state'), {
       root: join(dir, 'root'),
       k3sBin: join(dir, 'bin/k3s'),
-      ports: { http },
+      ports: { http: apiOf(join(dir, 'bin')) },
     });
   };
   const phases = () => platform.phases.map((p) => Phase[p.phase].slice('PHASE_'.length));

@@ -50,10 +50,15 @@ describe('the kernel lease, by real nftables in a namespace', () => {
     expect(await answers(VIP)).toBe(true);
     await lease.watch(VIP);
     expect(await answers(VIP)).toBe(false);
-    for (let n = 0; n < 4; n++) {
+    for (let inTime = 0; inTime < 4;) {
+      const from = systemClock.monotonicMs();
       await lease.allow(VIP, 1_500);
       await wait(450);
-      expect(await answers(VIP)).toBe(true);
+      const answered = await answers(VIP);
+      // Where this process stood still the time may be over; that is no longer what is asked here.
+      if (systemClock.monotonicMs() - from > 1_400) continue;
+      expect(answered).toBe(true);
+      inTime++;
     }
     await eventually('the last one to run out', async () => !(await answers(VIP)));
     await lease.allow(VIP, 60_000);
