@@ -2,58 +2,12 @@ import 'reflect-metadata';
 import { status } from '@grpc/grpc-js';
 import { agentV1, sectionHash, type VipItem } from '#proto';
 import { Pkcs10CertificateRequest } from '@peculiar/x509';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
-import { systemFiles } from './adapters/files.js';
-import { FakePlatform, item, section } from './testing/fake-platform.js';
+import { NET, network, PEER_B, snapshot, vip } from './testing/agent-sections.js';
+import { FakePlatform, item } from './testing/fake-platform.js';
 import { eventually, startAgent, temporaryFolder, type RunningAgent } from './testing/harness.js';
 import { makeTestCa, type TestCa } from './testing/test-ca.js';
-
-const PEER_A = Buffer.alloc(32, 1).toString('base64');
-const PEER_B = Buffer.alloc(32, 2).toString('base64');
-const NET = 'sdwan_network-1';
-
-const network = (generation: number, vips: VipItem[] = []) =>
-  section(`network/${NET}`, generation, {
-    interface: {
-      network_id: NET,
-      peer_id: 'me',
-      name: 'wg-sdwan-abc123',
-      addresses: ['fd00:abcd:1::1:1/128', '100.64.0.1/32'],
-      listen_port: 51820,
-      mtu: 1420,
-      forwarding: true,
-    },
-    'peer/a': peer('a', PEER_A, 'fd00:abcd:1::1:2/128'),
-    'peer/b': peer('b', PEER_B, 'fd00:abcd:1::1:3/128'),
-    'route/fd00:abcd:1::/64': { prefix: 'fd00:abcd:1::/64', kind: 'device' },
-    ...Object.fromEntries(vips.map((v) => [`vip/${v.vip_id}`, v])),
-  });
-const peer = (id: string, key: string, ip: string) => ({
-  peer_id: id,
-  instance_id: null,
-  public_key: key,
-  endpoints: ['[fd99::2]:51820'],
-  allowed_ips: [ip],
-  persistent_keepalive: 25,
-});
-const vip = (epoch: number, more: Partial<VipItem>): VipItem => ({
-  vip_id: 'virtual_ip-1',
-  network_id: NET,
-  address: 'fd00:abcd:1::100',
-  epoch,
-  holder_peer_id: 'a',
-  route_peer_id: 'a',
-  role: 'member',
-  release_after_move: false,
-  lease: null,
-  ...more,
-});
-const snapshot = (sections: agentV1.Section[], storeEpoch = 'e1'): agentV1.SyncResponse['message'] & object => ({
-  $case: 'snapshot',
-  value: { storeEpoch, sections, unchanged: [], complete: true },
-});
 
 describe('the agent against a platform on real sockets', () => {
   let ca: TestCa;
@@ -231,70 +185,6 @@ describe('the agent against a platform on real sockets', () => {
     platform.tunnels[0]!.write({ data: Buffer.from('hello') });
     await eventually('the echo', () => text === 'echo hello');
     server.close();
-  });
-
-  it('wipes itself when the platform has forgotten it, and stops when superseded', async () => {
-    platform.onHello = (_h, s) => s.write({ message: snapshot([network(7)]) });
-    running = await startAgent(platform, stateDir);
-    await eventually('a receipt', () => platform.of('applied').length === 1);
-    platform.send({ $case: 'bye', value: { code: 'forgotten', message: 'terminated', wipe: true } });
-    expect(await running.agent.ended).toEqual({ kind: 'wiped' });
-    expect(await running.driver.read('wg-sdwan-abc123')).toBeUndefined();
-    await expect(readdir(stateDir)).rejects.toThrow(/ENOENT/);
-    running = await startAgent(platform, stateDir);
-    await eventually('a new stream', () => platform.of('hello').length === 2);
-    platform.send({ $case: 'bye', value: { code: 'superseded', message: 'a newer one', wipe: false } });
-    expect(await running.agent.ended).toMatchObject({ kind: 'superseded' });
-  });
-
-  it('tears nothing down for a revoked certificate: the instance lives, and comes back', async () => {
-    platform.onHello = (_h, s) => s.write({ message: snapshot([network(7)]) });
-    running = await startAgent(platform, stateDir);
-    await eventually('a receipt', () => platform.of('applied').length === 1);
-    platform.send({ $case: 'bye', value: { code: 'certificate_revoked', message: 'revoked', wipe: true } });
-    platform.streams.at(-1)!.end();
-    await eventually('a new stream', () => platform.of('hello').length === 2);
-    expect(await running.driver.read('wg-sdwan-abc123')).toBeDefined();
-    expect(await running.store.wipeBegun('instance-1')).toBeUndefined();
-  });
-
-  it('tries a wipe again that fails, and a Docker that cannot be removed does not hold up K3s', async () => {
-    platform.onPhase = () => ({ $case: 'ack', value: agentV1.PhaseAck.fromPartial({}) });
-    running = await startAgent(platform, stateDir);
-    await eventually('a stream', () => platform.of('hello').length === 1);
-    const parts = running.agent as unknown as { docker: object; overlay: { wipe(): Promise<void> } };
-    Object.assign(parts.docker, { remove: () => Promise.reject(new Error('no such daemon')) });
-    const wipe = parts.overlay.wipe.bind(parts.overlay);
-    let tries = 0;
-    parts.overlay.wipe = () => (tries++ === 0 ? Promise.reject(new Error('busy')) : wipe());
-    platform.send({ $case: 'bye', value: { code: 'instance_terminated', message: 'over', wipe: true } });
-    expect(await running.agent.ended).toEqual({ kind: 'wiped' });
-    expect(tries).toBe(2);
-    const said = platform.phases.filter(({ phase }) => phase === agentV1.Phase.PHASE_WIPED);
-    expect(said).toMatchObject([{ left: ['docker: no such daemon'] }]);
-  });
-
-  it('goes on with a wipe that was cut off, takes K3s’s data away with it, and says so at last', async () => {
-    platform.onPhase = () => ({ $case: 'ack', value: agentV1.PhaseAck.fromPartial({}) });
-    platform.onHello = (_h, s) => s.write({ message: snapshot([network(7)]) });
-    running = await startAgent(platform, stateDir);
-    await eventually('a receipt', () => platform.of('applied').length === 1);
-    // As it is after a death in the middle: the word of it and K3s's data are there, K3s's units are not.
-    await running.store.beginWipe('instance-1', 'instance_terminated');
-    await running.agent.stop(false);
-    const state = { a: { installing: true, started: 'x', dataId: 'id-1' } };
-    await systemFiles.write(join(stateDir, 'phases.json'), JSON.stringify(state));
-    const root = await temporaryFolder();
-    for (const name of ['drover-data', 'server/node-token'])
-      await systemFiles.write(join(root, 'var/lib/rancher/k3s', name), 'id-1');
-    running = await startAgent(platform, stateDir, { root });
-    expect(await running.agent.ended).toEqual({ kind: 'wiped' });
-    expect(await readdir(join(root, 'var/lib'))).toEqual([]);
-    expect(await running.driver.read('wg-sdwan-abc123')).toBeUndefined();
-    expect(platform.of('hello')).toHaveLength(1);
-    const said = platform.phases.filter(({ phase }) => phase === agentV1.Phase.PHASE_WIPED);
-    expect(said).toMatchObject([{ removed: [join(root, 'var/lib/rancher/k3s')], left: [] }]);
-    await rm(root, { recursive: true });
   });
 
   it('renews its certificate at two thirds of its life and reconnects with the new one', async () => {

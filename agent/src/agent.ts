@@ -1,15 +1,22 @@
 import { join } from 'node:path';
-import { backoffMs, errorMessage, failpoint, Serial, sleep } from '#kernel';
+import { errorMessage, failpoint, Serial } from '#kernel';
 import { agentV1 } from '#proto';
 import type { Identity, IdentityStore } from './identity/identity-store.js';
-import { lastWord } from './identity/last-word.js';
+import { Departure } from './identity/departure.js';
 import { Renewal } from './identity/renewal.js';
 import type { Docker } from './docker/docker.js';
 import type { Modules } from './k3s/modules.js';
 import { NETWORK_PREFIX } from './network/compose.js';
 import type { Overlay } from './network/overlay.js';
 import type { AgentPorts } from './ports.js';
-import { applyDelta, applySnapshot, emptyDesired, sectionStates, type DesiredState } from './session/desired-state.js';
+import {
+  applyDelta,
+  applySnapshot,
+  emptyDesired,
+  sectionStates,
+  type DesiredState,
+  type SectionData,
+} from './session/desired-state.js';
 import { DesiredStore } from './session/desired-store.js';
 import { Session } from './session/session.js';
 import { openTunnel } from './tunnel/tunnel.js';
@@ -48,10 +55,9 @@ export class Agent {
   private readonly docker: Docker;
   private readonly desiredStore: DesiredStore;
   private readonly renewal: Renewal;
+  private readonly departure: Departure;
   private readonly queues = new Map<string, Serial>();
   private forget = new Set<string>();
-  private wiping = false;
-  private stopping = false;
   private end: (ending: Ending) => void = () => undefined;
   readonly ended: Promise<Ending>;
 
@@ -77,7 +83,12 @@ export class Agent {
     this.overlay = parts.overlay(send);
     this.modules = parts.modules(send, (request) => this.report(request));
     this.docker = parts.docker((request) => this.report(request));
-    this.desiredStore = new DesiredStore(ports.files, join(store.stateDir, 'desired.json'), ports.log);
+    this.desiredStore = new DesiredStore(ports, join(store.stateDir, 'desired.json'));
+    this.departure = new Departure(ports, store, () => ({
+      docker: this.docker,
+      modules: this.modules,
+      overlay: this.overlay,
+    }));
     this.renewal = new Renewal(ports, store, {
       identity: () => this.identity,
       connection: () => this.session.current(),
@@ -104,7 +115,8 @@ export class Agent {
 
   /** `services` also ends what the agent keeps running: k3s and the overlay. */
   async stop(services: boolean): Promise<void> {
-    this.stopping = true;
+    this.departure.stop();
+    this.desiredStore.close();
     this.session.stop();
     this.renewal.stop();
     this.overlay.stop();
@@ -123,7 +135,9 @@ export class Agent {
       agentVersion: AGENT_VERSION,
       architecture: host.architecture,
       bootId: host.bootId,
-      startCounter: await store.nextStart(),
+      startCounter: await store.nextStart(host.uptimeMs(), (error) =>
+        ports.log.warn({ error: errorMessage(error) }, 'that a session begins could not be noted'),
+      ),
       storeEpoch: this.desired.storeEpoch,
       sections: sectionStates(this.desired, this.forget),
       underlayAddresses: host.underlayAddresses(this.overlay.interfaceNames()),
@@ -203,7 +217,7 @@ export class Agent {
       if (section === undefined || section !== wanted) return;
       const started = this.parts.ports.clock.monotonicMs();
       await failpoint('agent.applying');
-      const errors = await this.apply(name, section.items);
+      const errors = await this.apply(name, section);
       await failpoint('agent.applied');
       const applyUs = Math.round((this.parts.ports.clock.monotonicMs() - started) * 1000);
       const { generation, hash } = section;
@@ -211,9 +225,10 @@ export class Agent {
     });
   }
 
-  private async apply(name: string, items: ReadonlyMap<string, Uint8Array>): Promise<string[]> {
+  private async apply(name: string, { items, generation }: SectionData): Promise<string[]> {
     try {
-      if (name.startsWith(NETWORK_PREFIX)) return await this.overlay.apply(name, items, this.desired.storeEpoch);
+      if (name.startsWith(NETWORK_PREFIX))
+        return await this.overlay.apply(name, items, this.desired.storeEpoch, generation);
       if (name === 'modules') return this.modules.apply(items);
       if (name === 'docker') return this.docker.apply(items);
       return [];
@@ -259,41 +274,10 @@ export class Agent {
     await this.wipe(code);
   }
 
-  /** The instance is over: nothing of it may go on running or be found later. Tried until it is done, or the agent stops. */
   private async wipe(code: string): Promise<void> {
-    const { ports } = this.parts;
-    if (this.wiping) return;
-    this.wiping = true;
     this.session.stop();
     this.renewal.stop();
-    const removed = new Set<string>();
-    for (let attempt = 0; !this.stopping; attempt++) {
-      try {
-        await this.wipeOnce(code, removed);
-        ports.log.warn({}, 'wiped: services stopped, state removed');
-        return this.end({ kind: 'wiped' });
-      } catch (error) {
-        const wait = backoffMs(attempt, () => ports.random.unit(), 1_000, 300_000);
-        ports.log.error({ error: errorMessage(error), retry_in_ms: wait }, 'the wipe is not done yet, trying again');
-        await sleep(ports.timers, wait);
-      }
-    }
-  }
-
-  private async wipeOnce(code: string, removed: Set<string>): Promise<void> {
-    const { ports, store } = this.parts;
-    // On a full disk too: should the agent die, the platform says it again.
-    await store.beginWipe(this.identity.instanceId, code).catch((error: unknown) => {
-      ports.log.warn({ error: errorMessage(error) }, 'that a wipe has begun could not be written');
-    });
-    // Neither of them holds up the other.
-    const ofDocker = await this.docker.remove().catch((error: unknown) => [`docker: ${errorMessage(error)}`]);
-    // A machine that was given up may hold the last copy of a datastore: only what was ended on purpose loses its data.
-    const ofK3s = await this.modules.remove(code !== 'instance_terminated');
-    for (const what of ofK3s.removed) removed.add(what);
-    await this.overlay.wipe();
-    this.overlay.stop();
-    await lastWord(ports, this.identity, { removed: [...removed], left: [...ofDocker, ...ofK3s.left] });
-    await store.wipe();
+    this.desiredStore.close();
+    if (await this.departure.run(code, this.identity)) this.end({ kind: 'wiped' });
   }
 }

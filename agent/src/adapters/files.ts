@@ -35,7 +35,25 @@ const syncFolder = async (path: string): Promise<void> => {
 };
 
 let serial = 0;
-const temporary = (path: string): string => `${path}.${process.pid}.${++serial}.tmp`;
+
+/** What is written under another name becomes `path` whole or not at all; on a full disk nothing of it stays to fill it more. */
+const replacing = async (path: string, make: (temporary: string) => Promise<void>): Promise<void> => {
+  const temporary = `${path}.${process.pid}.${++serial}.tmp`;
+  try {
+    await make(temporary);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw namingPath(error, path);
+  }
+  await syncFolder(path);
+};
+
+/** Node names the file that cannot be opened, but not the one that there is no room for. */
+const namingPath = (error: unknown, path: string): unknown =>
+  error instanceof Error && errorCode(error) !== undefined && !error.message.includes(path)
+    ? Object.assign(new Error(`${error.message} '${path}'`, { cause: error }), { code: errorCode(error) })
+    : error;
 
 export const systemFiles: Files = {
   async read(path) {
@@ -48,17 +66,16 @@ export const systemFiles: Files = {
   },
   async write(path, data, mode = 0o600) {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-    const temp = temporary(path);
-    const file = await open(temp, 'w', mode);
-    try {
-      await file.chmod(mode);
-      await file.writeFile(data);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temp, path);
-    await syncFolder(path);
+    await replacing(path, async (temporary) => {
+      const file = await open(temporary, 'w', mode);
+      try {
+        await file.chmod(mode);
+        await file.writeFile(data);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    });
   },
   async remove(path) {
     await rm(path, { force: true });
@@ -81,11 +98,10 @@ export const systemFiles: Files = {
   },
   async installExecutable(from, to) {
     await mkdir(dirname(to), { recursive: true });
-    const temp = temporary(to);
-    await copyFile(from, temp);
-    await chmod(temp, 0o755);
-    await rename(temp, to);
-    await syncFolder(to);
+    await replacing(to, async (temporary) => {
+      await copyFile(from, temporary);
+      await chmod(temporary, 0o755);
+    });
   },
   async digest(path) {
     const hash = createHash('sha256');
@@ -99,10 +115,7 @@ export const systemFiles: Files = {
   },
   async link(target, path) {
     await mkdir(dirname(path), { recursive: true });
-    const temp = temporary(path);
-    await symlink(target, temp);
-    await rename(temp, path);
-    await syncFolder(path);
+    await replacing(path, (temporary) => symlink(target, temporary));
   },
   async linkTarget(path) {
     try {

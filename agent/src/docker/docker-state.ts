@@ -37,9 +37,10 @@ export class DockerState {
     return this.set({ ...file.parse({}), assignment, life: life + 1, started });
   }
 
+  /** On disk first: what this life takes for noted, the next one must know. */
   async set(change: Partial<State>): Promise<State> {
-    this.state = { ...this.state, ...change };
-    await this.files.write(this.path, JSON.stringify(this.state), 0o600);
-    return this.state;
+    const next = { ...this.state, ...change };
+    await this.files.write(this.path, JSON.stringify(next), 0o600);
+    return (this.state = next);
   }
 }

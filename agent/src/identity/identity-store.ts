@@ -15,6 +15,8 @@ export type Identity = z.infer<typeof identitySchema>;
 
 /** The node's identity on disk. Certificate and key are one file, so that they always belong to each other. */
 export class IdentityStore {
+  private lastStart = 0n;
+
   constructor(
     private readonly files: Files,
     readonly stateDir: string,
@@ -41,12 +43,19 @@ export class IdentityStore {
     return { key: privateKey, pem };
   }
 
-  /** Counts the agent's streams since enrolment; a higher one supersedes an older stream of the same boot. */
-  async nextStart(): Promise<bigint> {
+  /**
+   * Counts the agent's streams; a higher one supersedes an older stream of the same boot. The time since the boot makes it
+   * higher also where it cannot be written: a machine with a full disk is one to be talked to, not one that is lost.
+   */
+  async nextStart(uptimeMs: number, unsaved: (error: unknown) => void): Promise<bigint> {
     const path = this.path('starts');
     const text = (await this.files.read(path))?.toString('utf8') ?? '0';
-    const next = (/^\d+$/.test(text) ? BigInt(text) : 0n) + 1n;
-    await this.files.write(path, String(next), 0o600);
+    const stored = /^\d+$/.test(text) ? BigInt(text) : 0n;
+    const known = stored > this.lastStart ? stored : this.lastStart;
+    const time = BigInt(Math.max(0, Math.round(uptimeMs)));
+    const next = time > known ? time : known + 1n;
+    this.lastStart = next;
+    await this.files.write(path, String(next), 0o600).catch(unsaved);
     return next;
   }
 

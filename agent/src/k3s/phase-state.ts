@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Serial } from '#kernel';
 import type { Files } from '../ports.js';
 
 const entry = z.object({
@@ -36,6 +37,7 @@ const file = z.record(z.string(), entry);
 /** Which phases of which assignment are done, so that a restarted agent does not repeat them. */
 export class PhaseStore {
   private states: Record<string, PhaseState> = {};
+  private readonly disk = new Serial();
 
   constructor(
     private readonly files: Files,
@@ -55,11 +57,15 @@ export class PhaseStore {
     return Object.keys(this.states);
   }
 
-  async set(assignmentId: string, change: Partial<PhaseState>): Promise<PhaseState> {
-    const next = { ...this.get(assignmentId), ...change };
-    this.states = { ...this.states, [assignmentId]: next };
-    await this.files.write(this.path, JSON.stringify(this.states), 0o600);
-    return next;
+  /** On disk first: what only this life of the agent knew, as whose data are in K3s's folder, the next would take for another's. */
+  set(assignmentId: string, change: Partial<PhaseState>): Promise<PhaseState> {
+    return this.disk.run(async () => {
+      const next = { ...this.get(assignmentId), ...change };
+      const states = { ...this.states, [assignmentId]: next };
+      await this.files.write(this.path, JSON.stringify(states), 0o600);
+      this.states = states;
+      return next;
+    });
   }
 }
 

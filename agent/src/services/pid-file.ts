@@ -12,7 +12,14 @@ const POLL_MS = 50;
 
 /** A pid file holds the pid and the process's start time: a pid alone may by now belong to somebody else. */
 export const rememberPid = async (ports: Ports, path: string, pid: number): Promise<void> => {
-  await ports.files.write(path, `${pid} ${(await ports.processes.startTime(pid)) ?? ''}\n`, 0o600);
+  const started = await ports.processes.startTime(pid);
+  try {
+    await ports.files.write(path, `${pid} ${started ?? ''}\n`, 0o600);
+  } catch (error) {
+    // On a full disk: what is not written down would be started again, and again, beside itself.
+    ports.processes.kill(pid, 'SIGKILL');
+    throw error;
+  }
 };
 
 export const livePid = async (ports: Ports, path: string): Promise<number | undefined> => {

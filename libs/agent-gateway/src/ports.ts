@@ -48,6 +48,8 @@ export interface EnrollmentHandler {
     peer: { readonly instanceId: string; readonly certificateSerial: string },
     report: { readonly removed: readonly string[]; readonly left: readonly string[] },
   ): Promise<void>;
+  /** Its machine is not clean, and why; it goes on trying. */
+  wipeStuck?(peer: { readonly instanceId: string; readonly certificateSerial: string }, reason: string): Promise<void>;
   /** Who was online when the platform stopped: asked at the start; those who don't come back are lost after a window. */
   expected?(): Promise<readonly AgentIdentity[]>;
 }

@@ -154,9 +154,11 @@ export class K3sLeaving {
     const aside = `${basename(paths.dataDir)}.set-aside`;
     for (const name of (await files.list(dirname(paths.dataDir))).filter((n) => n.startsWith(aside))) {
       const path = join(dirname(paths.dataDir), name);
-      const mark = (await files.read(join(path, DATA_MARK)).catch(() => undefined))?.toString('utf8').trim() ?? '';
-      if (knownIds(phases).has(mark)) await tree(path, DATA_MARK);
-      else outcome.left.push(`${path}: not of this instance; left alone`);
+      await outcome.step(`${path}: whose it is cannot be read, left alone`, async () => {
+        const mark = (await files.read(join(path, DATA_MARK)))?.toString('utf8').trim() ?? '';
+        if (knownIds(phases).has(mark)) await tree(path, DATA_MARK);
+        else outcome.left.push(`${path}: not of this instance; left alone`);
+      });
     }
     // The mark goes last: it says whose all this is, and an agent that begins anew must still know.
     await tree(paths.dataDir, DATA_MARK);

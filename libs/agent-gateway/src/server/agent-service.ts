@@ -26,6 +26,8 @@ export const agentServiceDefinition: ServiceDefinition = {
   },
 };
 
+const OF_THE_END: ReadonlySet<agentV1.Phase> = new Set([agentV1.Phase.PHASE_WIPED, agentV1.Phase.PHASE_WIPE_STUCK]);
+
 export interface AgentServiceDeps {
   readonly hub: SessionHub;
   readonly tunnels: Tunnels;
@@ -49,7 +51,7 @@ export class AgentService {
       reportPhase: (
         call: ServerUnaryCall<agentV1.ReportPhaseRequest, agentV1.ReportPhaseResponse> & WithAuthContext,
         done: sendUnaryData<agentV1.ReportPhaseResponse>,
-      ) => (call.request.phase === agentV1.Phase.PHASE_WIPED ? this.wiped(call, done) : phase(call, done)),
+      ) => (OF_THE_END.has(call.request.phase) ? this.wiped(call, done) : phase(call, done)),
       sync: (call: SyncCall) => this.sync(call),
       tunnel: (call: TunnelCall) => this.tunnel(call),
     };
@@ -117,7 +119,7 @@ export class AgentService {
     };
   }
 
-  /** The one thing that is heard from an agent whose instance is over; who it is decides the context that ended it. */
+  /** All that is heard from an agent whose instance is over; who it is decides the context that ended it. */
   private wiped(
     call: ServerUnaryCall<agentV1.ReportPhaseRequest, agentV1.ReportPhaseResponse> & WithAuthContext,
     done: sendUnaryData<agentV1.ReportPhaseResponse>,
@@ -127,7 +129,8 @@ export class AgentService {
       const enrollment = this.deps.enrollment();
       if (peer === undefined || enrollment.wiped === undefined)
         throw new RefusedError(refusal(401, 'no_identity', 'the certificate names no instance'));
-      await enrollment.wiped(peer, call.request);
+      if (call.request.phase === agentV1.Phase.PHASE_WIPED) await enrollment.wiped(peer, call.request);
+      else await enrollment.wipeStuck?.(peer, call.request.error);
       return { result: { $case: 'ack', value: agentV1.PhaseAck.fromPartial({}) } };
     };
     heard().then(

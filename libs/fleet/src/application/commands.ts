@@ -197,6 +197,10 @@ export class RecordWiped extends Command<
   static readonly type = 'fleet.record_wiped';
 }
 
+export class RecordWipeStuck extends Command<OnInstance & { readonly reason: string }, void> {
+  static readonly type = 'fleet.record_wipe_stuck';
+}
+
 /** Makes the modules of these instances what the template says now. Level-based and safe to send at any time. */
 export class SyncInstanceModules extends Command<OnTemplate & { readonly instance_ids: readonly InstanceId[] }, void> {
   static readonly type = 'fleet.sync_instance_modules';

@@ -6,7 +6,7 @@ import type { agentV1 } from '#proto';
 import { instanceDecider } from '../domain/instance/decide.js';
 import { judgeToken, type NewCertificate } from '../domain/instance/enrolment.js';
 import type { KnownInstance } from '../domain/instance/state.js';
-import { EnrollInstance, RecordWiped, RefuseEnrollment, RenewCertificate } from './commands.js';
+import { EnrollInstance, RecordWiped, RecordWipeStuck, RefuseEnrollment, RenewCertificate } from './commands.js';
 import type { InstanceIndex, Standing } from './instance-index.js';
 import { reachableAddress } from './join-offer.js';
 import type { FleetServices } from './services.js';
@@ -97,20 +97,31 @@ export class FleetEnrollment implements EnrollmentHandler {
 
   /** Heard of whoever had this instance's certificate when it ended, once; cut to what the event may hold. */
   async wiped(
-    { instanceId, certificateSerial }: { instanceId: string; certificateSerial: string },
+    peer: { instanceId: string; certificateSerial: string },
     report: { readonly removed: readonly string[]; readonly left: readonly string[] },
   ): Promise<void> {
-    const standing = await this.index.read(instanceId);
-    const isOver = standing !== undefined && standing.phase !== 'live';
-    if (!isOver || !standing.serials.some((known) => sameSerial(known, certificateSerial)))
-      throw new RefusedError(refusal(403, 'not_over', 'only the agent of an instance that is over says this'));
-    // NUL, and the half of a character that a cut leaves, are in no event: the report would never be taken.
-    const cut = (texts: readonly string[]) =>
-      texts.slice(0, 50).map((text) => text.slice(0, 300).replaceAll(/[\0\p{Cs}]/gu, ''));
-    const payload = { instance_id: instanceId as InstanceId, removed: cut(report.removed), left: cut(report.left) };
-    const context = await this.context(instanceId as InstanceId, deterministicUuid('wiped', instanceId));
+    const instance_id = await this.over(peer);
+    const cut = (texts: readonly string[]) => texts.slice(0, 50).map(cutText);
+    const payload = { instance_id, removed: cut(report.removed), left: cut(report.left) };
+    const context = await this.context(instance_id, deterministicUuid('wiped', instance_id));
     const recorded = await this.dispatcher.dispatch(new RecordWiped(payload, context));
     if (recorded.kind === 'refused') throw new RefusedError(recorded.refusal);
+  }
+
+  async wipeStuck(peer: { instanceId: string; certificateSerial: string }, reason: string): Promise<void> {
+    const instance_id = await this.over(peer);
+    const payload = { instance_id, reason: cutText(reason) };
+    const context = await this.context(instance_id, this.services.ids.uuid());
+    const recorded = await this.dispatcher.dispatch(new RecordWipeStuck(payload, context));
+    if (recorded.kind === 'refused') throw new RefusedError(recorded.refusal);
+  }
+
+  private async over(peer: { instanceId: string; certificateSerial: string }): Promise<InstanceId> {
+    const standing = await this.index.read(peer.instanceId);
+    const isOver = standing !== undefined && standing.phase !== 'live';
+    if (isOver && standing.serials.some((known) => sameSerial(known, peer.certificateSerial)))
+      return peer.instanceId as InstanceId;
+    throw new RefusedError(refusal(403, 'not_over', 'only the agent of an instance that is over says this'));
   }
 
   async expected(): Promise<readonly AgentIdentity[]> {
@@ -164,6 +175,9 @@ export class FleetEnrollment implements EnrollmentHandler {
     };
   }
 }
+
+/** NUL, and the half of a character that a cut leaves, are in no event: the report would never be taken. */
+const cutText = (text: string): string => text.slice(0, 300).replaceAll(/[\0\p{Cs}]/gu, '');
 
 const malformedToken = (): Refusal =>
   refusal(401, 'join_token_malformed', 'this is not a join token', {

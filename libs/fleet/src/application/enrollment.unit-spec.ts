@@ -157,6 +157,31 @@ describe('enrolment', () => {
     ]);
   });
 
+  it('hears why a machine is not clean yet, once for each reason, until it is', async () => {
+    const serial = serialOf((await rig.enroll(token, await newCsr())).certificateDer);
+    const stuck = (reason: string, certificateSerial = serial) =>
+      rig.enrollment.wipeStuck({ instanceId, certificateSerial }, reason);
+    const seen = async () => {
+      await rig.drain();
+      return (await rig.ok('system_get_instance', { id: instanceId })) as { instance: object };
+    };
+    expect(await codeOf(stuck('k3s has not ended'))).toBe('not_over');
+    await rig.ok('system_terminate_instance', { id: instanceId });
+    await stuck('k3s has not ended');
+    await stuck('k3s has not ended');
+    expect(await codeOf(stuck('another', '00ff'))).toBe('not_over');
+    const last_error = 'the machine is not clean yet: k3s has not ended';
+    expect(await seen()).toMatchObject({
+      instance: { last_error, next_action: expect.stringContaining('drover-agent') },
+    });
+    await stuck(`docker: \0${'y'.repeat(400)}`);
+    await rig.enrollment.wiped({ instanceId, certificateSerial: serial }, { removed: [], left: [] });
+    await stuck('too late');
+    expect(await seen()).toMatchObject({ instance: { last_error: null, next_action: null } });
+    const told = (await rig.events(instanceId)).filter((e) => e.type === 'system.instance.wipe_stuck');
+    expect(told.map(({ data }) => data['reason'])).toEqual(['k3s has not ended', `docker: ${'y'.repeat(291)}`]);
+  });
+
   it('tells a forgotten or terminated instance to wipe, and knows nothing of instances that never were', async () => {
     const serial = serialOf((await rig.enroll(token, await newCsr())).certificateDer);
     expect((await authorize(serial)).kind).toBe('ok');

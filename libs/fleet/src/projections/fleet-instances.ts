@@ -2,7 +2,7 @@ import { categoryOf, isoTime } from '#kernel';
 import type { RecordedEvent } from '#event-store';
 import { defineProjection } from '#processing';
 import { evolveInstance } from '../domain/instance/evolve.js';
-import { boundMs, nextAction, type ModuleStage } from '../domain/instance/outlook.js';
+import { boundMs, nextAction, WIPE_STUCK_NEXT, type ModuleStage } from '../domain/instance/outlook.js';
 import { isFinal, noInstance, statusOf, type InstanceEvent, type KnownInstance } from '../domain/instance/state.js';
 import { familyOf } from '../domain/module-catalogue.js';
 import { fleetEvent, type FleetEvent } from './read-event.js';
@@ -37,7 +37,8 @@ export interface InstanceDoc {
   readonly instance: KnownInstance;
 }
 
-const errorOf = (event: FleetEvent): string | undefined => {
+/** Undefined where an event says nothing of it, null where what was wrong is over. */
+const errorOf = (event: FleetEvent): string | null | undefined => {
   switch (event.type) {
     case 'system.instance.provision_failed':
       return event.data.reason;
@@ -51,6 +52,10 @@ const errorOf = (event: FleetEvent): string | undefined => {
       return `${event.data.state} for more than ${event.data.bound_seconds} s`;
     case 'system.instance.lost':
       return `no beat for ${event.data.silent_ms} ms`;
+    case 'system.instance.wipe_stuck':
+      return `the machine is not clean yet: ${event.data.reason}`;
+    case 'system.instance.wiped':
+      return null;
     default:
       return undefined;
   }
@@ -140,7 +145,8 @@ export const fleetInstances = defineProjection<InstanceDoc>({
       event.type === 'system.instance.drain_requested' ? event.data.timeout_seconds : (doc?.drain_timeout_seconds ?? 0);
     const bound = boundMs(status, drainTimeout);
     const stateSince = changed ? at : doc.state_since;
-    const error = errorOf(event) ?? (changed ? null : doc.last_error);
+    const told = errorOf(event);
+    const error = told !== undefined ? told : changed ? null : doc.last_error;
     return {
       id: key,
       account: doc?.account ?? recorded.meta.accountId,
@@ -149,7 +155,7 @@ export const fleetInstances = defineProjection<InstanceDoc>({
       state_since: stateSince,
       deadline_at: bound === null ? null : isoTime(Date.parse(stateSince) + bound),
       last_error: error,
-      next_action: nextAction(status, instance.driver),
+      next_action: instance.wipeStuck === undefined ? nextAction(status, instance.driver) : WIPE_STUCK_NEXT,
       modules: modulesAfter(doc?.modules ?? [], recorded, instance),
       drain_timeout_seconds: drainTimeout,
       wanted: wantedAfter(doc?.wanted ?? bareMachine, recorded),

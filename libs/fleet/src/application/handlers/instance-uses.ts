@@ -135,6 +135,7 @@ export const instanceUses = [
   })),
   onInstance(commands.ForgetInstance, () => ({ kind: 'forget' })),
   onInstance(commands.RecordWiped, (p) => ({ kind: 'wiped', removed: p.removed, left: p.left })),
+  onInstance(commands.RecordWipeStuck, (p) => ({ kind: 'wipe_stuck', reason: p.reason })),
   onInstance(commands.RecordInstalling, (p) => ({ kind: 'installing', moduleName: p.module_name })),
   onInstance(commands.RecordRuntimeFailed, (p) => ({
     kind: 'runtime_failed',

@@ -14,6 +14,7 @@ type LifeCommand =
   | provisioning.ProvisionFailed
   | provisioning.Terminate
   | termination.RecordWiped
+  | termination.RecordWipeStuck
   | enrolment.Enroll
   | enrolment.RefuseEnrollment;
 
@@ -100,6 +101,8 @@ const decide = (command: InstanceCommand, state: InstanceState): Decision<Instan
       return provisioning.terminate(state, command);
     case 'wiped':
       return termination.wiped(state, command);
+    case 'wipe_stuck':
+      return termination.wipeStuck(state, command);
     case 'enroll':
       return enrolment.enroll(state, command);
     case 'refuse_enrollment':

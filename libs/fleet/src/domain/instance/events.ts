@@ -134,6 +134,14 @@ export const InstanceWiped = defineEvent(
   z.object({ instance_id, removed: inWords, left: inWords }),
 );
 
+/** Its agent cannot take away what it brought, and goes on trying. Once for each reason; `wiped` ends it. */
+export const InstanceWipeStuck = defineEvent(
+  'system.instance.wipe_stuck',
+  1,
+  z.object({ instance_id, reason: z.string().max(300), next_action: z.string() }),
+  { severity: 'high' },
+);
+
 /** Two machines answered with this instance's identity (a cloned disk): both are quarantined until one joins anew. */
 export const InstanceCloned = defineEvent(
   'system.instance.cloned',
@@ -221,6 +229,7 @@ export const instanceEvents = [
   InstanceTerminated,
   InstanceForgotten,
   InstanceWiped,
+  InstanceWipeStuck,
   InstanceCloned,
   InstanceOverdue,
   K3sModuleAssigned,

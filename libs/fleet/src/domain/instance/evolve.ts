@@ -33,6 +33,11 @@ const created = (data: DataOf<'system.instance.created'>): KnownInstance => ({
   templateVersion: 0,
 });
 
+const tokenIssued = (state: KnownInstance, data: DataOf<'system.instance.join_token_issued'>): KnownInstance => {
+  const token: JoinToken = { tokenId: data.token_id, expiresAt: data.expires_at, use: 'open' };
+  return { ...state, tokens: { ...state.tokens, [data.token_digest]: token } };
+};
+
 /** One token enrols an instance; whatever else was open then is void. */
 const consume = (tokens: KnownInstance['tokens'], tokenId: string): Record<string, JoinToken> =>
   Object.fromEntries(
@@ -130,11 +135,8 @@ const evolveKnown = (state: KnownInstance, event: InstanceEvent): KnownInstance 
       return { ...state, phase: 'provisioning', driver: event.data.driver };
     case 'system.instance.provision_failed':
       return { ...state, phase: 'error' };
-    case 'system.instance.join_token_issued': {
-      const { token_digest, token_id, expires_at } = event.data;
-      const token: JoinToken = { tokenId: token_id, expiresAt: expires_at, use: 'open' };
-      return { ...state, tokens: { ...state.tokens, [token_digest]: token } };
-    }
+    case 'system.instance.join_token_issued':
+      return tokenIssued(state, event.data);
     case 'system.instance.enrolled':
       return enrolled(state, event.data);
     case 'system.instance.certificate_renewed':
@@ -161,7 +163,9 @@ const evolveKnown = (state: KnownInstance, event: InstanceEvent): KnownInstance 
     case 'system.instance.forgotten':
       return { ...state, phase: 'forgotten', lost: false, modules: {} };
     case 'system.instance.wiped':
-      return { ...state, wiped: { left: event.data.left } };
+      return { ...state, wiped: { left: event.data.left }, wipeStuck: undefined };
+    case 'system.instance.wipe_stuck':
+      return { ...state, wipeStuck: event.data.reason };
     case 'system.instance.cloned':
       return { ...state, clones: event.data.boot_ids };
     case 'system.instance.overdue':

@@ -63,6 +63,9 @@ export const nextAction = (status: InstanceStatus, driver: string): string | nul
   }
 };
 
+export const WIPE_STUCK_NEXT =
+  'on the machine: journalctl -u drover-agent; its agent tries again by itself, every 5 minutes at least';
+
 export type ModuleStage = 'assigned' | 'installing' | 'running' | 'degraded' | 'failed' | 'removed';
 
 /** How long a module may be in a state of its own; null where it may stay. */

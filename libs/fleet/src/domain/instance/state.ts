@@ -59,6 +59,8 @@ export interface KnownInstance {
   readonly terminating?: boolean;
   /** Its agent has said what it took away after the end; absent until then. */
   readonly wiped?: { readonly left: readonly string[] };
+  /** Why its agent has not come to that yet; absent where nothing holds it up. */
+  readonly wipeStuck?: string | undefined;
   /** By digest. */
   readonly tokens: Readonly<Record<string, JoinToken>>;
   readonly certificate: Certificate | null;

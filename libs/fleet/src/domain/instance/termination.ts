@@ -1,5 +1,6 @@
 import { accept, nothing, reject, type Decision, type InstanceId } from '#kernel';
-import { InstanceDrainRequested, InstanceTerminateRequested, InstanceWiped } from './events.js';
+import { InstanceDrainRequested, InstanceTerminateRequested, InstanceWiped, InstanceWipeStuck } from './events.js';
+import { WIPE_STUCK_NEXT } from './outlook.js';
 import { instanceNotFound, notRunning } from './refusals.js';
 import { isFinal, linksOf, type InstanceEvent, type InstanceState, type KnownInstance } from './state.js';
 
@@ -33,4 +34,18 @@ export const wiped = (state: InstanceState, c: RecordWiped): Decision<InstanceEv
   if (state.wiped !== undefined) return nothing('told_before');
   const data = { instance_id: state.instanceId as InstanceId, removed: [...c.removed], left: [...c.left] };
   return accept<InstanceEvent>(InstanceWiped(data, { links: linksOf(state) }));
+};
+
+/** Its agent is there, and the machine is not clean yet. */
+export interface RecordWipeStuck {
+  readonly kind: 'wipe_stuck';
+  readonly reason: string;
+}
+
+export const wipeStuck = (state: InstanceState, c: RecordWipeStuck): Decision<InstanceEvent> => {
+  if (state.kind === 'absent') return reject(instanceNotFound());
+  if (!isFinal(state) || state.wiped !== undefined) return nothing('not_wiping');
+  if (state.wipeStuck === c.reason) return nothing('told_before');
+  const data = { instance_id: state.instanceId as InstanceId, reason: c.reason, next_action: WIPE_STUCK_NEXT };
+  return accept<InstanceEvent>(InstanceWipeStuck(data, { links: linksOf(state) }));
 };

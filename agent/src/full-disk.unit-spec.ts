@@ -1,0 +1,101 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLog, systemRandom } from '#kernel';
+import { systemFiles } from './adapters/files.js';
+import { DockerState } from './docker/docker-state.js';
+import { IdentityStore } from './identity/identity-store.js';
+import { PhaseStore } from './k3s/phase-state.js';
+import type { Files, Processes } from './ports.js';
+import { rememberPid } from './services/pid-file.js';
+import { emptyDesired } from './session/desired-state.js';
+import { DesiredStore } from './session/desired-store.js';
+
+let folder: string;
+let full: boolean;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'drover-agent-full-'));
+  full = false;
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const files: Files = {
+  ...systemFiles,
+  write: async (path, data, mode) => {
+    if (full) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    return systemFiles.write(path, data, mode);
+  },
+};
+
+describe('a file that cannot be written', () => {
+  it('keeps what it had, is named, and leaves nothing half written beside it', async () => {
+    await mkdir(join(folder, 'taken'));
+    await writeFile(join(folder, 'taken/inside'), 'x');
+    const path = join(folder, 'taken');
+    await expect(systemFiles.write(path, 'new')).rejects.toThrow(path);
+    await writeFile(join(folder, 'program'), 'x');
+    await expect(systemFiles.installExecutable(join(folder, 'program'), path)).rejects.toThrow(path);
+    await expect(systemFiles.link('somewhere', path)).rejects.toThrow(path);
+    expect((await readdir(folder)).sort()).toEqual(['program', 'taken']);
+  });
+});
+
+describe('what an agent noted on a full disk', () => {
+  it('is not taken for noted: the next life of the agent would not know it', async () => {
+    const phases = new PhaseStore(files, join(folder, 'phases.json'));
+    const docker = new DockerState(files, join(folder, 'docker.json'));
+    await phases.set('a', { installing: true });
+    full = true;
+    await expect(phases.set('a', { dataId: 'id-1' })).rejects.toThrow(/ENOSPC/);
+    await expect(docker.set({ started: 'x' })).rejects.toThrow(/ENOSPC/);
+    expect([phases.get('a').dataId, docker.get().started]).toEqual(['', '']);
+    full = false;
+    await Promise.all([phases.set('a', { dataId: 'id-2' }), phases.set('b', { ready: true })]);
+    const later = new PhaseStore(files, join(folder, 'phases.json'));
+    await later.load();
+    expect(later.get('a')).toMatchObject({ installing: true, dataId: 'id-2' });
+    expect(later.get('b').ready).toBe(true);
+  });
+
+  it('holds up no session: its number grows in this boot also where it cannot be written', async () => {
+    const faults: unknown[] = [];
+    const start = (store: IdentityStore, uptimeMs: number) => store.nextStart(uptimeMs, (error) => faults.push(error));
+    const store = new IdentityStore(files, folder);
+    const before = await start(store, 5);
+    full = true;
+    const [first, second] = [await start(store, 9_000), await start(store, 9_000)];
+    const afterwards = await start(new IdentityStore(files, folder), 20_000);
+    expect([first > before, second > first, afterwards > second]).toEqual([true, true, true]);
+    expect(faults).toHaveLength(3);
+  });
+
+  it('is the platform’s newest word as soon as there is room, and never after the folder is gone', async () => {
+    const due: (() => void)[] = [];
+    const timers = { after: (_: number, run: () => void) => (due.push(run), () => due.splice(due.indexOf(run), 1)) };
+    const ports = { files, log: silentLog, random: systemRandom, timers: timers as never };
+    const store = new DesiredStore(ports, join(folder, 'desired.json'));
+    const settled = () => new Promise((resolve) => setImmediate(resolve));
+    const storedEpoch = async () => (await new DesiredStore(ports, join(folder, 'desired.json')).load()).storeEpoch;
+    full = true;
+    store.save({ ...emptyDesired, storeEpoch: 'e1' });
+    await settled();
+    expect(due).toHaveLength(1);
+    full = false;
+    due.shift()!();
+    while ((await storedEpoch()) !== 'e1') await settled();
+    full = true;
+    store.save({ ...emptyDesired, storeEpoch: 'e2' });
+    await settled();
+    store.close();
+    expect(due).toEqual([]);
+  });
+
+  it('ends a program whose pid cannot be written down: it would be started beside itself', async () => {
+    const killed: number[] = [];
+    const processes = { startTime: async () => '1', kill: (pid: number) => killed.push(pid) > 0 };
+    const ports = { files, processes: processes as unknown as Processes, timers: undefined as never };
+    full = true;
+    await expect(rememberPid(ports, join(folder, 'k3s.pid'), 7)).rejects.toThrow(/ENOSPC/);
+    expect(killed).toEqual([7]);
+  });
+});
