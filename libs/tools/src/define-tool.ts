@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Random } from '#kernel';
 import type { Position } from '#event-store';
 import type { Command, CommandClass, CommandContext, CommandResult, Projection } from '#processing';
 
@@ -61,6 +62,13 @@ export const defineTool = <I extends z.ZodObject, O extends z.ZodObject>(tool: T
 export interface ToolCall {
   readonly accountId: string;
   readonly permissions: ReadonlySet<string>;
+  /** Made with a token for AI operators. */
+  readonly guarded: boolean;
+  /**
+   * Only of a call that a human approved: what is made of it is the same again when the call is made again after a crash, so that a
+   * secret whose digest stands in an event is not lost. It is told to who asked, once.
+   */
+  readonly chance?: Pick<Random, 'bytes'>;
   /** The context of the call itself; commands get contexts derived from it. */
   readonly context: CommandContext;
   /**

@@ -1,4 +1,4 @@
-import type { Clock, Ids, Log, Refusal } from '#kernel';
+import type { Clock, Ids, Log, Random, Refusal } from '#kernel';
 import type { CommandDispatcher, ReadYourWrites } from '#processing';
 import type { Principal } from '#access';
 import type { CursorCodec } from './cursor.js';
@@ -16,6 +16,8 @@ export interface ToolRequest {
   readonly consent?: Consent;
   /** A human has approved this very call: it is made under the approval's id, and asks for nothing more. */
   readonly approvalId?: string;
+  /** Chance of an approved call: the same again when it is made again after a crash. */
+  readonly chance?: Pick<Random, 'bytes'>;
 }
 
 /** `failed` is a bug or an outage, never the caller's fault; what happened is in the log under the correlation id. */

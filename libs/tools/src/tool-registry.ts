@@ -17,6 +17,8 @@ import type { ToolDefinition, ToolHandler, ToolRegistrar } from './define-tool.j
 import { climb, needsPlan, requirePermission } from './guard.js';
 import { operationOf } from './operations/operation-id.js';
 import { spendPlan, type PlanAbout } from './plan.js';
+import { pendingWarnings } from './approvals/answer.js';
+import { approvedCall } from './approvals/call-chance.js';
 import type { ApprovalGate } from './approvals/gate.js';
 import type { ToolAnswer, ToolRegistryPorts, ToolRequest } from './tool-call.js';
 import { readInput, type ReadInput } from './tool-input.js';
@@ -147,7 +149,7 @@ export class ToolRegistry implements ToolRegistrar {
         approval_id: id,
         position: this.ports.cursors.encode(principal.accountId, position),
         correlation_id: context.correlationId,
-        warnings: [`nothing was done yet: get_approval({approval_id: "${id}"}) tells how it stands`],
+        warnings: pendingWarnings(id),
         ...normalisedOf(read),
       },
     };
@@ -155,7 +157,7 @@ export class ToolRegistry implements ToolRegistrar {
 
   private async perform(
     entry: Entry,
-    { principal, watch }: ToolRequest,
+    { principal, watch, chance }: ToolRequest,
     read: ReadInput,
     call: Correlated,
     given?: CommandContext,
@@ -164,7 +166,8 @@ export class ToolRegistry implements ToolRegistrar {
     const context = given ?? (await this.context(tool, principal, read));
     call.correlationId = context.correlationId;
     const { dispatcher, readYourWrites } = this.ports;
-    const run = new ToolRun(context, principal.permissions, dispatcher, readYourWrites, watch);
+    const isGuarded = principal.guarded === true;
+    const run = new ToolRun(context, principal.permissions, dispatcher, readYourWrites, watch, isGuarded, chance);
     const data = this.checkOutput(tool, await entry.handler(read.input, run));
     if (tool.danger !== 'read') await failpoint('tool.handled');
     return { kind: 'ok', data: { ...data, ...this.about(tool, run, data), ...normalisedOf(read) } };
@@ -282,9 +285,6 @@ export class ToolRegistry implements ToolRegistrar {
 interface Correlated {
   correlationId: string;
 }
-
-/** No idempotency key leads here: whatever callers write into theirs, the approved call is its own. */
-const approvedCall = (approvalId: string): string => deterministicUuid('approved-call', approvalId);
 
 const bare = (name: string): string => name.replace(/^platform\./, '');
 

@@ -1,4 +1,4 @@
-import { deterministicUuid, RefusedError } from '#kernel';
+import { deterministicUuid, RefusedError, type Random } from '#kernel';
 import type { Position } from '#event-store';
 import type {
   Command,
@@ -34,6 +34,8 @@ export class ToolRun implements ToolCall {
     private readonly dispatcher: CommandDispatcher,
     private readonly readYourWrites: ReadYourWrites,
     private readonly watch: CallWatch = {},
+    readonly guarded = false,
+    readonly chance?: Pick<Random, 'bytes'>,
   ) {}
 
   get signal(): AbortSignal {

@@ -1,5 +1,16 @@
 import { Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
-import { errorMessage, LOG, TIMERS, type Cancel, type Log, type Timers } from '#kernel';
+import {
+  CLOCK,
+  errorMessage,
+  LOG,
+  RANDOM,
+  TIMERS,
+  type Cancel,
+  type Clock,
+  type Log,
+  type Random,
+  type Timers,
+} from '#kernel';
 import { SECRET_STORE, type SecretStore } from '#access';
 import {
   PROCESSING_REGISTRAR,
@@ -11,7 +22,7 @@ import {
   type ReadYourWrites,
   type Transactor,
 } from '#processing';
-import { ExpireApproval, PerformApproved } from './approvals/commands.js';
+import { EndAnswer, ExpireApproval, PerformApproved } from './approvals/commands.js';
 import { approvalHandlers } from './approvals/handlers.js';
 import { LogGate } from './approvals/log-gate.js';
 import { approvalsManager } from './approvals/manager.js';
@@ -39,17 +50,20 @@ export class ToolsModule implements OnModuleInit, OnModuleDestroy {
     @Inject(TIMERS) private readonly timers: Timers,
     @Inject(IDEMPOTENCY_LEDGER) private readonly ledger: IdempotencyLedger,
     @Inject(LOG) private readonly log: Log,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(RANDOM) private readonly random: Random,
   ) {}
 
   onModuleInit(): void {
-    const { registry, processing, transactor, readModels, readYourWrites, secrets, timers } = this;
+    const { registry, processing, transactor, readModels, readYourWrites, secrets, timers, random, clock } = this;
     processing.addProjection(toolApprovals);
     processing.addProcessManager(approvalsManager);
     processing.addCommand(ExpireApproval);
     processing.addCommand(PerformApproved);
+    processing.addCommand(EndAnswer);
     registry.add(getOperationTool, getOperation(registry, timers));
-    registerApprovalTools({ registry, readModels, transactor, timers });
-    registry.useGate(new LogGate({ transactor, secrets, readModels, readYourWrites }));
+    registerApprovalTools({ registry, readModels, transactor, timers, clock });
+    registry.useGate(new LogGate({ transactor, secrets, readModels, readYourWrites, random }));
     this.stopPruning = timers.every(PRUNE_EVERY_MS, () => void this.prune());
   }
 

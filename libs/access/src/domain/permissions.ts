@@ -12,6 +12,7 @@ interface PermissionAbout {
 /** Every permission there is. A tool with another one fails the reference (`npm run generated`) and the authorisation matrix. */
 export const PERMISSIONS: Readonly<Record<string, PermissionAbout>> = {
   'system.approvals.read': { summary: 'See approvals and policies', least: 'viewer' },
+  'system.approvals.take': { summary: 'Be told the answer of one’s own call that was approved', least: 'viewer' },
   'system.audit.read': { summary: 'Export and prove the account’s own events', least: 'viewer' },
   'system.docker.read': { summary: 'See Docker hosts', least: 'viewer' },
   'system.events.read': { summary: 'See events, their stories and the past; predict', least: 'viewer' },

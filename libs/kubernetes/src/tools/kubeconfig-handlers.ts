@@ -22,7 +22,8 @@ export class KubeconfigTools implements OnModuleInit {
     this.registrar.add(tools.issueKubeconfig, async ({ cluster_id, role, ttl_seconds }, call) => {
       const cluster = await findCluster(this.readModels, cluster_id, call);
       const issue_id = `${KUBECONFIG}-${deterministicUuid('kubeconfig', call.context.commandId)}`;
-      const payload = { issue_id, cluster_id: cluster.id as ClusterId, role, ttl_seconds };
+      const untold = call.chance !== undefined;
+      const payload = { issue_id, cluster_id: cluster.id as ClusterId, role, ttl_seconds, untold };
       const { kubeconfig, expiresAt: expires_at } = await call.run(IssueKubeconfig, payload);
       if (kubeconfig === null) call.warn('the kubeconfig was shown when this call was made first; issue another');
       await call.settle(kubeconfigsProjection);
@@ -67,19 +68,23 @@ export class KubeconfigTools implements OnModuleInit {
   }
 
   private output(doc: KubeconfigDoc): tools.IssuedOutput {
-    const over = Date.parse(doc.expiresAt) <= this.clock.wallMs();
-    const ended = doc.revoked === null || doc.revoked === 'expired' ? 'expired' : 'revoked';
-    return {
-      id: doc.id,
-      cluster_id: doc.clusterId,
-      operator: doc.operator,
-      role: doc.role,
-      service_account: doc.serviceAccount,
-      status: doc.revoked === null && !over ? 'active' : ended,
-      issued_at: doc.issuedAt,
-      expires_at: doc.expiresAt,
-      revoked_at: doc.revokedAt,
-      reason: doc.revoked,
-    };
+    return kubeconfigOutput(doc, this.clock.wallMs());
   }
 }
+
+export const kubeconfigOutput = (doc: KubeconfigDoc, nowMs: number): tools.IssuedOutput => {
+  const over = Date.parse(doc.expiresAt) <= nowMs;
+  const ended = doc.revoked === null || doc.revoked === 'expired' ? 'expired' : 'revoked';
+  return {
+    id: doc.id,
+    cluster_id: doc.clusterId,
+    operator: doc.operator,
+    role: doc.role,
+    service_account: doc.serviceAccount,
+    status: doc.revoked === null && !over ? 'active' : ended,
+    issued_at: doc.issuedAt,
+    expires_at: doc.expiresAt,
+    revoked_at: doc.revokedAt,
+    reason: doc.revoked,
+  };
+};

@@ -3,7 +3,7 @@ import { sha256Hex, uuidOf, type Config, type Random } from '#kernel';
 const SHAPE = /^dg_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_[A-Za-z0-9_-]{43}$/;
 
 /** Single-use bootstrap token: it names its grant, so that redeeming needs no search, and 256 bits prove it. */
-export const grantToken = (grantId: string, random: Random): string =>
+export const grantToken = (grantId: string, random: Pick<Random, 'bytes'>): string =>
   `dg_${uuidOf(grantId)}_${Buffer.from(random.bytes(32)).toString('base64url')}`;
 
 export const grantIdOf = (token: string): `access_grant-${string}` | undefined => {

@@ -26,7 +26,8 @@ const toldAlready = (grant: { readonly grantId: string; readonly name: string })
 export const makeGrant = async (services: SdwanToolServices, call: ToolCall, wanted: WantedGrant) => {
   const network = await findNetwork(services.readModels, call.accountId, wanted.network_id);
   const grantId = deterministicId('access_grant', call.context.commandId);
-  const token = grantToken(grantId, services.random);
+  // Of an approved call that is made again after a crash it is the same again.
+  const token = grantToken(grantId, call.chance ?? services.random);
   await call.run(CreateAccessGrant, {
     network_id: network.id,
     grant_id: grantId,

@@ -1,5 +1,7 @@
 import { accept, assertNever, nothing, refusal, reject, type Decider, type Decision, type OperatorId } from '#kernel';
+import { takeAnswer, type KeptAnswer, type TakeCommand } from './answer.js';
 import {
+  AnswerEnded,
   ApprovalApproved,
   ApprovalCompleted,
   ApprovalExpired,
@@ -19,11 +21,15 @@ export interface ApprovalState {
   readonly decidedBy: OperatorId | null;
   readonly comment: string | null;
   readonly completion: Completion | null;
+  /** Null before the call was made, and where it answered nothing that is kept. */
+  readonly answer: KeptAnswer | null;
 }
 
 type Notice = ReturnType<typeof CallNotified>['data'];
 
 export type ApprovalCommand =
+  | TakeCommand
+  | { readonly type: 'end_answer'; readonly nowMs: number }
   | { readonly type: 'request'; readonly call: RequestedCall }
   | { readonly type: 'notify'; readonly notice: Notice }
   | { readonly type: 'approve' | 'reject'; readonly by: OperatorId; readonly comment: string; readonly nowMs: number }
@@ -59,6 +65,13 @@ const decideOn = (
   return accept<ApprovalEvent>(wanted === 'approved' ? ApprovalApproved(data) : ApprovalRejected(data));
 };
 
+const endAnswer = (nowMs: number, { call, answer }: ApprovalState): Decision<ApprovalEvent> => {
+  if (call === undefined || answer === null || answer.ended) return nothing('ended');
+  if (!answer.taken && nowMs < Date.parse(answer.expiresAt)) return nothing('not_yet');
+  const because = answer.taken ? 'taken' : 'expired';
+  return accept(AnswerEnded({ approval_id: call.approval_id, answer_subject: answer.subject, because }));
+};
+
 const decide = (command: ApprovalCommand, state: ApprovalState): Decision<ApprovalEvent> => {
   switch (command.type) {
     case 'request':
@@ -76,6 +89,10 @@ const decide = (command: ApprovalCommand, state: ApprovalState): Decision<Approv
     case 'complete':
       if (state.call === undefined || state.status !== 'approved') return nothing('not_approved');
       return accept(ApprovalCompleted({ approval_id: state.call.approval_id, ...command.completion }));
+    case 'take':
+      return takeAnswer(command, state);
+    case 'end_answer':
+      return endAnswer(command.nowMs, state);
     default:
       return assertNever(command);
   }
@@ -93,9 +110,15 @@ const evolve = (state: ApprovalState, event: ApprovalEvent): ApprovalState => {
     case 'system.approval.expired':
       return { ...state, status: 'expired' };
     case 'system.approval.completed': {
-      const { outcome, code, message, correlation_id } = event.data;
-      return { ...state, status: 'completed', completion: { outcome, code, message, correlation_id } };
+      const { outcome, code, message, correlation_id, answer_subject: subject, answer_expires_at: until } = event.data;
+      const answer =
+        subject === undefined || until === undefined ? null : { subject, expiresAt: until, taken: false, ended: false };
+      return { ...state, status: 'completed', completion: { outcome, code, message, correlation_id }, answer };
     }
+    case 'system.approval.answer_taken':
+      return { ...state, answer: state.answer === null ? null : { ...state.answer, taken: true } };
+    case 'system.approval.answer_ended':
+      return { ...state, answer: state.answer === null ? null : { ...state.answer, ended: true } };
     case 'system.approval.notified':
       return { ...state, status: 'notified' };
     default:
@@ -105,7 +128,7 @@ const evolve = (state: ApprovalState, event: ApprovalEvent): ApprovalState => {
 
 /** A call that waits for a human, from the wish to its end. One stream each. */
 export const approvalDecider: Decider<ApprovalState, ApprovalCommand, ApprovalEvent> = {
-  initial: { status: 'none', call: undefined, decidedBy: null, comment: null, completion: null },
+  initial: { status: 'none', call: undefined, decidedBy: null, comment: null, completion: null, answer: null },
   decide,
   evolve,
 };

@@ -64,8 +64,21 @@ export const ApprovalCompleted = defineEvent(
     code: z.string().nullable(),
     message: z.string().nullable(),
     correlation_id: z.string().nullable(),
+    /** Whose secret the answer is in the store. Absent where there is none, and in events of earlier builds. */
+    answer_subject: z.string().optional(),
+    /** Until then who asked may take it. */
+    answer_expires_at: z.iso.datetime().optional(),
   }),
   { ends: 'approval_id' },
+);
+/** Who asked for the call has been told its answer. */
+export const AnswerTaken = defineEvent('system.approval.answer_taken', 1, z.object({ approval_id, operator_id }));
+/** Taken, or never fetched: it is shredded. */
+export const AnswerEnded = defineEvent(
+  'system.approval.answer_ended',
+  1,
+  z.object({ approval_id, answer_subject: z.string(), because: z.enum(['taken', 'expired']) }),
+  { ends: 'answer_subject' },
 );
 /** A call was made that somebody wants to hear of. */
 export const CallNotified = defineEvent(
@@ -82,6 +95,8 @@ export const toolEvents = [
   ApprovalRejected,
   ApprovalExpired,
   ApprovalCompleted,
+  AnswerTaken,
+  AnswerEnded,
   CallNotified,
 ] as const;
 export type PolicyEvent = EventOf<typeof ToolPolicySet>;

@@ -1,10 +1,13 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { CLOCK, RefusedError, type Clock, type OperatorId } from '#kernel';
+import { canonicalJson, CLOCK, isoTime, RefusedError, type Clock, type OperatorId } from '#kernel';
 import { operatorDecider, presentAuthority, SECRET_STORE, type Principal, type SecretStore } from '#access';
 import { TRANSACTOR, type CommandContext, type CommandResult, type Transactor } from '#processing';
 import type { ToolAnswer } from '../tool-call.js';
 import { ToolRegistry } from '../tool-registry.js';
+import { ANSWER_KEPT_MS } from './answer.js';
+import { ANSWER, answerHandlers, answerRef, answerSubject } from './answer-handlers.js';
+import { callChance, SEED } from './call-chance.js';
 import { DecideApproval, ExpireApproval, PerformApproved, SetToolPolicy } from './commands.js';
 import { approvalDecider, type ApprovalCommand } from './decide.js';
 import type { Completion, RequestedCall } from './events.js';
@@ -72,10 +75,29 @@ export class PerformApprovedHandler implements ICommandHandler<PerformApproved> 
     const known = await this.transactor.read(approval_id, approvalDecider);
     const call = known?.state.call;
     if (known?.state.status !== 'approved' || call === undefined) return { kind: 'done', value: undefined };
+    const completion = (await this.sealedBefore(approval_id)) ?? (await this.make(call, context.accountId));
+    return transact(this.transactor, approval_id, { type: 'complete', completion }, context);
+  }
+
+  /** The platform died after the call was made and its answer sealed: making it again could answer less. */
+  private async sealedBefore(approvalId: string): Promise<Completion | undefined> {
+    const json = await this.secrets.get(answerRef(approvalId));
+    if (json === undefined) return undefined;
+    return this.kept(approvalId, completionOf({ kind: 'ok', data: JSON.parse(json) as Record<string, unknown> }));
+  }
+
+  private kept(approvalId: string, completion: Completion): Completion {
+    const answer_expires_at = isoTime(this.clock.wallMs() + ANSWER_KEPT_MS);
+    return { ...completion, answer_subject: answerSubject(approvalId), answer_expires_at };
+  }
+
+  private async make(call: RequestedCall, accountId: string): Promise<Completion> {
+    const { approval_id } = call;
     const given = await this.secrets.get(call.arguments_ref);
     if (given === undefined) throw new Error(`the arguments of ${approval_id} are gone before it was made`);
     const owner = await this.transactor.read(call.operator_id, operatorDecider);
     const asker = { tokenId: call.token_id, permissions: new Set(call.permissions) };
+    const seed = await this.secrets.get(`${approval_id}#${SEED}`);
     const authority = presentAuthority(owner?.state, asker, this.clock.wallMs());
     const answer: ToolAnswer =
       authority.kind === 'none'
@@ -83,13 +105,16 @@ export class PerformApprovedHandler implements ICommandHandler<PerformApproved> 
         : await this.registry.call({
             name: call.tool,
             arguments: JSON.parse(given) as unknown,
-            principal: principalOf(call, context.accountId, authority.permissions),
+            principal: principalOf(call, accountId, authority.permissions),
             approvalId: approval_id,
+            // Absent where an earlier build wrote the request down.
+            ...(seed === undefined ? {} : { chance: callChance(seed) }),
           });
     // An outage is not the call's end: the process manager sends this again.
     if (answer.kind === 'refused' && answer.refusal.status === 503) throw new RefusedError(answer.refusal);
-    const command = { type: 'complete', completion: completionOf(answer) } as const;
-    return transact(this.transactor, approval_id, command, context);
+    if (answer.kind !== 'ok') return completionOf(answer);
+    await this.secrets.put(answerSubject(approval_id), ANSWER, canonicalJson(answer.data));
+    return this.kept(approval_id, completionOf(answer));
   }
 }
 
@@ -123,4 +148,5 @@ export const approvalHandlers = [
   DecideApprovalHandler,
   ExpireApprovalHandler,
   PerformApprovedHandler,
+  ...answerHandlers,
 ];

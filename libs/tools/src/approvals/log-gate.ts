@@ -6,12 +6,14 @@ import {
   refusal,
   RefusedError,
   type OperatorId,
+  type Random,
 } from '#kernel';
 import type { Principal, SecretStore } from '#access';
 import type { ReadModels, ReadYourWrites, Transactor } from '#processing';
 import { argumentsInShort } from '../arguments-in-short.js';
 import type { ToolDefinition } from '../define-tool.js';
 import { approvalDecider } from './decide.js';
+import { SEED } from './call-chance.js';
 import type { ApprovalGate, GatedCall, ToolRule } from './gate.js';
 import { policyDecider, policyFor, policyStream, ruleFor } from './policy.js';
 import { toolApprovals } from './projection.js';
@@ -25,6 +27,7 @@ export interface GateParts {
   readonly secrets: Pick<SecretStore, 'put'>;
   readonly readModels: ReadModels;
   readonly readYourWrites: ReadYourWrites;
+  readonly random: Pick<Random, 'bytes'>;
 }
 
 /** Policies and approvals in the log. */
@@ -65,6 +68,8 @@ export class LogGate implements ApprovalGate {
     const policies = await transactor.read(policyStream(principal.accountId), policyDecider);
     const policy = policies === undefined ? undefined : policyFor(policies.state, tool, principal.guarded === true);
     const ttlMs = (policy?.ttl_seconds ?? DEFAULT_TTL_SECONDS) * 1_000;
+    if (known?.call === undefined)
+      await secrets.put(approvalId, SEED, Buffer.from(this.parts.random.bytes(32)).toString('hex'));
     const ref = known?.call?.arguments_ref ?? (await secrets.put(approvalId, 'arguments', canonicalJson(input))).ref;
     const call = {
       approval_id: approvalId,

@@ -74,6 +74,7 @@ const ROUTES: readonly (readonly [method: Method, path: string, tool: string])[]
   ['get', 'approvals/{approval_id}', 'get_approval'],
   ['post', 'approvals/{approval_id}/approve', 'approve_operation'],
   ['post', 'approvals/{approval_id}/reject', 'reject_operation'],
+  ['post', 'approvals/{approval_id}/take', 'take_approved_answer'],
 ];
 
 export const RESOURCE_ROUTES: readonly ResourceRoute[] = ROUTES.map(([method, path, tool]) => ({ method, path, tool }));

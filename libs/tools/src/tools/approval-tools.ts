@@ -1,7 +1,8 @@
-import { nearest, refusal, RefusedError, type Timers } from '#kernel';
+import { nearest, refusal, RefusedError, type Clock, type Timers } from '#kernel';
 import { permits } from '#access';
 import type { ReadModels, Transactor } from '#processing';
-import { DecideApproval, SetToolPolicy } from '../approvals/commands.js';
+import { takeCommand } from '../approvals/answer.js';
+import { DecideApproval, SetToolPolicy, TakeAnswer } from '../approvals/commands.js';
 import { approvalDecider } from '../approvals/decide.js';
 import { policyDecider, policyStream, POLICY_CLASSES } from '../approvals/policy.js';
 import { toolApprovals, type ApprovalDoc } from '../approvals/projection.js';
@@ -13,13 +14,14 @@ export interface ApprovalToolServices {
   readonly readModels: ReadModels;
   readonly transactor: Transactor;
   readonly timers: Timers;
+  readonly clock: Pick<Clock, 'wallMs'>;
   readonly registry: ToolRegistry;
 }
 
 const POLL_MS = 50;
 const WAIT_MS = 5_000;
 
-const view = ({ id, status, call, ...doc }: ApprovalDoc): tools.ApprovalOutput => {
+const view = ({ id, status, call, ...doc }: ApprovalDoc, nowMs: number): tools.ApprovalOutput => {
   if (call === undefined || status === 'none' || status === 'notified') throw new Error(`${id} holds no call`);
   const { completion } = doc;
   return {
@@ -36,7 +38,16 @@ const view = ({ id, status, call, ...doc }: ApprovalDoc): tools.ApprovalOutput =
     outcome: completion?.outcome ?? null,
     error: completion?.code == null ? null : { code: completion.code, message: completion.message ?? '' },
     correlation_id: completion?.correlation_id ?? null,
+    answer: answerView(id, doc, nowMs),
   };
+};
+
+const answerView = (id: string, { answer, taken_at }: Pick<ApprovalDoc, 'answer' | 'taken_at'>, nowMs: number) => {
+  if (answer === null) return null;
+  const isOver = answer.ended || nowMs >= Date.parse(answer.expiresAt);
+  const status = answer.taken ? ('taken' as const) : isOver ? ('expired' as const) : ('ready' as const);
+  const take = status === 'ready' ? `take_approved_answer, or ${takeCommand(id)}` : null;
+  return { status, expires_at: answer.expiresAt, taken_at, take };
 };
 
 const find = async (readModels: ReadModels, call: ToolCall, wanted: string): Promise<ApprovalDoc> => {
@@ -56,16 +67,17 @@ const find = async (readModels: ReadModels, call: ToolCall, wanted: string): Pro
 };
 
 export const registerApprovalTools = (services: ApprovalToolServices): void => {
-  const { registry, readModels, transactor } = services;
+  const { registry, readModels, transactor, clock } = services;
+  const shown = (doc: ApprovalDoc) => view(doc, clock.wallMs());
   registry.add(tools.listApprovalsTool, async ({ status, limit, cursor }, call) => {
     const where = { account: call.accountId, ...(status === undefined ? {} : { status }) };
     const after = cursor === undefined ? {} : { after: cursor };
     const docs = await readModels.find(toolApprovals, { where, limit: limit + 1, ...after });
     const page = docs.slice(0, limit);
-    return { approvals: page.map(view), next_cursor: docs.length > limit ? page.at(-1)!.id : null };
+    return { approvals: page.map(shown), next_cursor: docs.length > limit ? page.at(-1)!.id : null };
   });
   registry.add(tools.getApprovalTool, async ({ approval_id }, call) => ({
-    approval: view(await find(readModels, call, approval_id)),
+    approval: shown(await find(readModels, call, approval_id)),
   }));
   const decide =
     (decision: 'approve' | 'reject') => async (input: { approval_id: string; comment: string }, call: ToolCall) => {
@@ -74,10 +86,17 @@ export const registerApprovalTools = (services: ApprovalToolServices): void => {
       await call.run(DecideApproval, { approval_id: id, decision, comment: input.comment });
       if (decision === 'approve') await performed(services, id, call);
       await call.settle(toolApprovals);
-      return { approval: view(await find(readModels, call, id)) };
+      return { approval: shown(await find(readModels, call, id)) };
     };
   registry.add(tools.approveOperationTool, decide('approve'));
   registry.add(tools.rejectOperationTool, decide('reject'));
+  registry.add(tools.takeApprovedAnswerTool, async ({ approval_id }, call) => {
+    const { id, call: asked } = await find(readModels, call, approval_id);
+    if (asked !== undefined) requireToolPermission(registry, asked.tool, call, 'takes the answer of');
+    const { json } = await call.run(TakeAnswer, { approval_id: id, guarded: call.guarded });
+    await call.settle(toolApprovals);
+    return { approval_id: id, tool: asked!.tool, answer: JSON.parse(json) as Record<string, unknown> };
+  });
   registry.add(tools.setToolPolicyTool, async (input, call) => {
     checkPolicyTool(registry, input.tool);
     await call.run(SetToolPolicy, { policy: input });
@@ -90,12 +109,15 @@ export const registerApprovalTools = (services: ApprovalToolServices): void => {
 };
 
 /** Who may not make a call themselves cannot let another make it. */
-const requireToolPermission = (registry: ToolRegistry, tool: string, call: ToolCall): void => {
+const requireToolPermission = (registry: ToolRegistry, tool: string, call: ToolCall, does = 'approves'): void => {
   const wanted = registry.definition(tool)?.permission;
   if (wanted === undefined || permits(call.permissions, wanted)) return;
   throw new RefusedError(
-    refusal(403, 'permission_denied', `who approves ${tool} needs its permission ${wanted}`, {
-      hint: `somebody with ${wanted} and system.approvals.decide has to approve it; rejecting needs only the latter`,
+    refusal(403, 'permission_denied', `who ${does} ${tool} needs its permission ${wanted}`, {
+      hint:
+        does === 'approves'
+          ? `somebody with ${wanted} and system.approvals.decide has to approve it; rejecting needs only the latter`
+          : `take it with a token of yours that has ${wanted}`,
       candidates: [{ id: wanted }],
     }),
   );

@@ -22,6 +22,15 @@ const approval = z.object({
   outcome: z.enum(['done', 'nothing', 'refused', 'failed']).nullable().describe('Of the call, once it was made'),
   error: z.object({ code: text, message: text }).nullable(),
   correlation_id: text.nullable().describe('Of the call: explain and recent_events show what it did'),
+  answer: z
+    .object({
+      status: z.enum(['ready', 'taken', 'expired']),
+      expires_at: text,
+      taken_at: text.nullable(),
+      take: text.nullable().describe('How who asked is told it'),
+    })
+    .nullable()
+    .describe('What the call answered is kept for who asked, until it is taken or expires'),
 });
 export type ApprovalOutput = z.input<typeof approval>;
 
@@ -107,7 +116,8 @@ export const approveOperationTool = defineTool({
   name: 'approve_operation',
   summary: 'Let a waiting call happen',
   description:
-    'Approves a call that waits: it is made at once, as the operator who asked for it, and the answer says what came of it. Guarded ' +
+    'Approves a call that waits: it is made at once, as the operator who asked for it, and the answer says what came of it; what it ' +
+    'answered is told only to who asked (take_approved_answer). Guarded ' +
     'tokens cannot approve, and nobody approves a call of their own.',
   examples: [{ title: 'Let it happen', arguments: { approval_id: 'approval-1f0a3f6d-7b11-4c5d-8e6f-0a1b2c3d4e5f' } }],
   cli: ['approval', 'approve'],
@@ -125,6 +135,29 @@ export const rejectOperationTool = defineTool({
     },
   ],
   cli: ['approval', 'reject'],
+});
+
+export const takeApprovedAnswerTool = defineTool({
+  name: 'take_approved_answer',
+  group: 'platform',
+  summary: 'What your approved call answered, once',
+  description:
+    'The answer of a call that waited for an approval and was made since, with the secret in it, if there is one (an access grant’s URL, a ' +
+    'kubeconfig). Only the operator who asked for the call is told, with a token that may make it, once, within 24 hours after it was made; ' +
+    'then it is shredded. If the answer gets lost on its way, repeat under the same idempotency_key within a minute.',
+  input: z.object({ approval_id }),
+  output: z.object({
+    approval_id: text,
+    tool: text,
+    answer: z.record(text, z.unknown()).describe('As the tool itself answers'),
+  }),
+  permission: 'system.approvals.take',
+  danger: 'change',
+  aliases: { id: 'approval_id' },
+  examples: [
+    { title: 'The URL of a grant', arguments: { approval_id: 'approval-1f0a3f6d-7b11-4c5d-8e6f-0a1b2c3d4e5f' } },
+  ],
+  cli: ['approval', 'take'],
 });
 
 const policy = z.object({

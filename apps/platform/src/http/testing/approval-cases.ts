@@ -62,6 +62,30 @@ export const approvalCases = (platform: () => TestPlatform): void => {
     expect((await ok('reject_operation', { approval_id: other }, clerk.secret))['approval'].status).toBe('rejected');
   });
 
+  it('tells its answer, with the secret in it, to who asked and to nobody else, once', async () => {
+    const grants = { tool: 'system_sdwan_create_access_grant', applies_to: 'everyone' };
+    await ok('system_sdwan_create_network', { name: 'approved-net' });
+    await ok('system_set_tool_policy', { ...grants, rule: 'require_approval' });
+    const asker = await operator('guest', 'operator');
+    const other = await operator('onlooker', 'operator');
+    const asked = await ok(grants.tool, { network_id: 'approved-net', name: 'guest-laptop' }, asker.secret);
+    const approval_id = asked['approval_id'] as string;
+    expect(asked['warnings'].join()).toContain(`drover approval take ${approval_id}`);
+    const approved = await ok('approve_operation', { approval_id });
+    expect(approved['approval']).toMatchObject({ outcome: 'done', answer: { status: 'ready', taken_at: null } });
+    const take = (secret?: string) => rest('take_approved_answer', { approval_id }, secret);
+    for (const secret of [undefined, other.secret])
+      expect((await take(secret)).body.error).toMatchObject({ code: 'not_your_call' });
+    const { tool, answer } = (await take(asker.secret)).body.data as Answer;
+    expect([tool, answer.grant.name]).toEqual([grants.tool, 'guest-laptop']);
+    expect(answer.bootstrap_url).toContain(answer.token);
+    expect((await take(asker.secret)).body.error).toMatchObject({ code: 'answer_taken' });
+    const { events } = await ok('recent_events', { kind_prefix: 'system', limit: 500 });
+    expect(events.map(({ kind }: { kind: string }) => kind)).toContain('system.approval.answer_taken');
+    expect(JSON.stringify(events)).not.toContain(answer.token);
+    await ok('system_set_tool_policy', { ...grants, rule: 'allow' });
+  });
+
   it('is one call, whatever idempotency key somebody else makes of its id', async () => {
     const asker = await operator('first', 'operator');
     const approval_id = await waiting('mine', asker.secret);

@@ -13,10 +13,19 @@ export interface Grant {
   readonly ttlSeconds: number;
 }
 
+/** A token of a service account is a JSON web token of some 1,000 characters; it ends in a file on an operator's machine. */
+const BEARER = /^[\w.~+/=-]{1,16384}$/;
+
 const rbac = async ({ config }: KubeApi) => {
   const { RbacAuthorizationV1Api } = await import('@kubernetes/client-node');
   return config.makeApiClient(RbacAuthorizationV1Api);
 };
+
+/** There already: an approved call that is made again after a crash. */
+const made = (call: Promise<unknown>): Promise<unknown> =>
+  call.catch((error: unknown) => {
+    if ((error as { code?: unknown }).code !== 409) throw error;
+  });
 
 /** A service account of its own for each issue, so that one can be taken back without the others. */
 export const grantAccess = async (
@@ -24,20 +33,21 @@ export const grantAccess = async (
   { serviceAccount: name, role, ttlSeconds }: Grant,
 ): Promise<{ readonly bearer: string; readonly expiresAtMs: number }> => {
   const metadata = { name, labels: LABELS };
-  await api.core.createNamespacedServiceAccount({ namespace, body: { metadata, automountServiceAccountToken: false } });
-  await (
-    await rbac(api)
-  ).createClusterRoleBinding({
+  const account = { metadata, automountServiceAccountToken: false };
+  await made(api.core.createNamespacedServiceAccount({ namespace, body: account }));
+  const binding = (await rbac(api)).createClusterRoleBinding({
     body: {
       metadata,
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
       subjects: [{ kind: 'ServiceAccount', name, namespace }],
     },
   });
+  await made(binding);
   const spec = { audiences: [], expirationSeconds: ttlSeconds };
   const { status } = await api.core.createNamespacedServiceAccountToken({ namespace, name, body: { spec } });
   const { token: bearer, expirationTimestamp } = status ?? {};
   if (bearer === undefined || expirationTimestamp === undefined) throw new Error('the answer holds no token');
+  if (!BEARER.test(bearer)) throw new Error('what the answer holds as token cannot be one');
   return { bearer, expiresAtMs: new Date(expirationTimestamp).getTime() };
 };
 

@@ -15,6 +15,8 @@ export class IssueKubeconfig extends Command<
     readonly cluster_id: ClusterId;
     readonly role: KubeconfigRole;
     readonly ttl_seconds: number;
+    /** The platform may have died in the middle of this very call, and its answer is told to nobody yet: another token is made. */
+    readonly untold?: boolean;
   },
   ShownKubeconfig
 > {

@@ -1,9 +1,10 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { errorMessage, isoTime, LOG, refusal, RefusedError, uuidOf, type Log, type Refusal } from '#kernel';
+import { isoTime, LOG, refusal, RefusedError, uuidOf, type Log, type Refusal } from '#kernel';
 import { TRANSACTOR, type CommandContext, type CommandResult, type Transactor } from '#processing';
 import type { Cluster } from '../../domain/cluster/state.js';
 import { kubeconfigDecider, type RevokeReason } from '../../domain/kubeconfigs/decide.js';
+import { apiSaid } from '../api-said.js';
 import { Clusters } from '../clusters.js';
 import { derive } from '../derive.js';
 import { KubeApis, type KubeApi } from '../kube-api.js';
@@ -21,7 +22,7 @@ const openApi = (apis: KubeApis, cluster: Cluster): Promise<KubeApi> =>
 const apiRefusal = (name: string, error: unknown): Refusal => {
   if (error instanceof RefusedError) return error.refusal;
   const code = (error as { code?: unknown }).code;
-  const said = typeof code === 'number' ? `HTTP ${code}` : errorMessage(error).slice(0, 200);
+  const said = typeof code === 'number' ? `HTTP ${code}` : apiSaid(error, 200);
   const hint = 'call again; kubernetes_get_cluster says how the cluster is';
   return refusal(503, 'kubernetes_api_failed', `the Kubernetes API of ${name} did not do it: ${said}`, { hint });
 };
@@ -34,6 +35,11 @@ const notUsable = (cluster: Cluster | undefined): Refusal | undefined => {
   if (cluster.kubeconfigRef !== null && cluster.apiEndpoint !== null && cluster.caPem !== null) return undefined;
   const hint = 'call again when the cluster is active';
   return refusal(422, 'kubeconfig_not_yet_available', `${cluster.name} is ${cluster.status}`, { field, hint });
+};
+
+const failedBefore = (name: string): Refusal => {
+  const hint = 'call again under another idempotency_key';
+  return refusal(410, 'issue_failed', `the kubeconfig of ${name} was not issued: its Kubernetes API failed`, { hint });
 };
 
 @CommandHandler(IssueKubeconfig)
@@ -58,7 +64,9 @@ export class IssueKubeconfigHandler implements ICommandHandler<IssueKubeconfig> 
       const done = await this.transactor.transact(issueId, kubeconfigDecider, command, context);
       if (done.kind === 'refused') return done;
       const position = done.position === undefined ? {} : { position: done.position };
-      if (done.kind === 'nothing')
+      if (done.kind === 'nothing' && done.state?.revoked === 'issue_failed')
+        return { kind: 'refused', refusal: failedBefore(cluster!.name) };
+      if (done.kind === 'nothing' && !(payload.untold === true && done.state?.revoked === null))
         return {
           kind: 'done',
           value: { kubeconfig: null, expiresAt: done.state?.expiresAt ?? expiresAt },
@@ -85,7 +93,7 @@ export class IssueKubeconfigHandler implements ICommandHandler<IssueKubeconfig> 
       const revoke = { type: 'revoke', reason: 'issue_failed' } as const;
       await this.transactor.transact(issueId, kubeconfigDecider, revoke, derive(context, 'issue_failed'));
     } catch (error) {
-      this.log.warn({ issue: issueId, error: errorMessage(error) }, 'a kubeconfig that failed is not cleaned up yet');
+      this.log.warn({ issue: issueId, error: apiSaid(error) }, 'a kubeconfig that failed is not cleaned up yet');
     }
   }
 }

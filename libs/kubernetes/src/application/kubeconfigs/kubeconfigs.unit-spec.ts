@@ -48,6 +48,7 @@ class PaperApi {
       this.drop((one) => one.endsWith(name) && !one.startsWith('account')),
   };
   private async make(kind: string, name: string): Promise<object> {
+    if (this.there.has(`${kind} ${name}`)) throw Object.assign(new Error('already exists'), { code: 409 });
     this.there.add(`${kind} ${name}`);
     return {};
   }
@@ -93,8 +94,10 @@ const world = async () => {
     await onCluster({ type: 'bootstrap', instanceId: SERVER, ...refs });
     await onCluster({ type: 'mark_bootstrapped', apiEndpoint: 'https://[fd00::100]:6443', failover: 'none' });
   };
-  const issue = (ttl_seconds = 3_600, given = context()) =>
-    issuer.execute(new IssueKubeconfig({ issue_id: ISSUE, cluster_id: CLUSTER, role: 'edit', ttl_seconds }, given));
+  const issue = (ttl_seconds = 3_600, given = context(), untold = false) => {
+    const payload = { issue_id: ISSUE, cluster_id: CLUSTER, role: 'edit', ttl_seconds, untold } as const;
+    return issuer.execute(new IssueKubeconfig(payload, given));
+  };
   const revoke = () => revoker.execute(new RevokeKubeconfig({ issue_id: ISSUE, reason: 'revoked' }, context()));
   const after = async (seconds: number) => {
     await platform.drain();
@@ -132,6 +135,31 @@ describe('a kubeconfig that is issued', () => {
     const said = JSON.stringify(events.map(({ data, meta }) => ({ data, meta })));
     expect(said).toContain(ACCOUNT);
     expect(said).not.toContain(BEARER);
+  });
+
+  it('is told when an approved call is made again after a crash: nobody saw the token that it made first', async () => {
+    const w = await world();
+    await w.bootstrap();
+    const given = w.context();
+    await w.issue(900, given);
+    const again = await w.issue(900, given, true);
+    expect(again).toMatchObject({ kind: 'done', value: { kubeconfig: expect.stringContaining(BEARER) } });
+    expect([...w.api.there]).toEqual([`account ${ACCOUNT}`, `edit ${ACCOUNT}`]);
+    await w.revoke();
+    expect(await w.issue(900, given, true)).toMatchObject({ kind: 'done', value: { kubeconfig: null } });
+    expect(w.api.there.size).toBe(0);
+  });
+
+  it('is not called issued where its first try failed', async () => {
+    const w = await world();
+    await w.bootstrap();
+    w.api.refuses = 'token';
+    const given = w.context();
+    await w.issue(900, given);
+    w.api.refuses = undefined;
+    for (const untold of [false, true])
+      expect(await w.issue(900, given, untold)).toMatchObject({ refusal: { code: 'issue_failed' } });
+    expect(w.api.there.size).toBe(0);
   });
 
   it('is revoked at once, or not at all while the cluster cannot be reached', async () => {
