@@ -65,6 +65,5 @@ describe('failover under random schedules, with the agentsâ€™ and the platformâ€
       expect(found.failed).toBe(true);
       expect((await run(found.counterexample![0])).violations).toEqual([]);
     },
-    120_000,
   );
 });

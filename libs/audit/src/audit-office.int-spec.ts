@@ -40,7 +40,7 @@ it('two processes with a file each: taking over is no false alarm at any moment,
   try {
     await appendEvents(store, 25);
     const endA = lead(a, 1);
-    expect(await a.sealNow(20_000)).toBe(true);
+    expect(await a.sealNow(60_000)).toBe(true);
 
     // B leads from here on, and gets no further than asking for the head of the seals.
     const held = await pool.connect();
@@ -51,7 +51,7 @@ it('two processes with a file each: taking over is no false alarm at any moment,
     await held.query('COMMIT');
     held.release();
     await appendEvents(store, 5);
-    expect(await b.sealNow(20_000)).toBe(true);
+    expect(await b.sealNow(60_000)).toBe(true);
     expect((await b.verifier.verify()).findings).toEqual([]);
     // A does not know yet that it leads no more: seals that went to B's file are not missing from its own.
     expect((await a.verifier.verify()).findings).toEqual([]);

@@ -60,7 +60,8 @@ const consumeWithCuts = async (
         if (id !== undefined) ids.push(id);
         cursor = at;
       }).catch(() => undefined);
-      const lifeMs = random.unit() < 0.3 ? random.unit() * 10 : random.unit() * 250;
+      // Each a little longer: where a connection takes a second, some must live to carry something.
+      const lifeMs = random.unit() < 0.3 ? random.unit() * 10 : random.unit() * (250 + 10 * cuts);
       for (const end = performance.now() + lifeMs; performance.now() < end && !isEnough(ids);)
         await sleep(systemTimers, 2);
       if (isEnough(ids)) return { ids, cuts };

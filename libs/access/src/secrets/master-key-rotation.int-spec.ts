@@ -147,7 +147,6 @@ it.each(['master_key.begun', 'master_key.finished'])(
     expect(await second.rotation.settle(10_000)).toMatchObject({ status: 'rotated', fingerprint });
     expect(await recorded()).toHaveLength(2);
   },
-  30_000,
 );
 
 it('a request that is repeated starts no further rotation, another one does', async () => {

@@ -84,7 +84,7 @@ it('kill -9 of Postgres under racing appends and rollbacks: every acknowledged e
     if (pid !== undefined) process.kill(pid, 'SIGKILL');
   }
   const before = acknowledged.length;
-  while (acknowledged.length < before + 200) await sleep(systemTimers, 20);
+  while (acknowledged.length < before + 200 || refused.length === 0) await sleep(systemTimers, 20);
   stop.abort();
   await Promise.all(writers);
 
@@ -92,7 +92,6 @@ it('kill -9 of Postgres under racing appends and rollbacks: every acknowledged e
   expect(log.map((e) => e.position)).toEqual(log.map((_, index) => BigInt(index + 1)));
   expect(log.map((e) => e.id).sort()).toEqual([...acknowledged].sort());
   expect(log.some((e) => refused.includes(e.id))).toBe(false);
-  expect(refused.length).toBeGreaterThan(0);
   while (followed.length < log.length) await sleep(systemTimers, 20);
   following.abort();
   await follower;

@@ -36,8 +36,11 @@ export const doorHost = (parts: HostParts) => {
   return { host, transactor, handlers };
 };
 
+/** For what never comes: machines differ tenfold. */
+export const BOUND_MS = 60_000;
+
 /** Polls until the condition holds; fails loudly after `boundMs`. */
-export const until = async (what: string, condition: () => Promise<boolean> | boolean, boundMs = 60_000) => {
+export const until = async (what: string, condition: () => Promise<boolean> | boolean, boundMs = BOUND_MS) => {
   const deadline = systemClock.monotonicMs() + boundMs;
   while (!(await condition())) {
     if (systemClock.monotonicMs() > deadline) throw new Error(`still not after ${boundMs} ms: ${what}`);

@@ -5,7 +5,7 @@ import type { Projection } from '../projection.js';
 import { projectionOrders, projectionStream, readSkips, type OrderCommand } from '../projections/orders.js';
 import type { Transactor } from '../transactor.js';
 import { doors, openDoor, type Door } from './doors.js';
-import { doorHost, until } from './host-fixture.js';
+import { BOUND_MS, doorHost, until } from './host-fixture.js';
 import { InMemoryReadModels } from './in-memory-read-models.js';
 
 const NAME = 'touchy';
@@ -162,7 +162,7 @@ export const ordersSuite = (name: string, ground: () => Promise<OrdersGround>): 
       await made.host.start();
       for (const door of ['a', 'bad']) await open(made.transactor, door);
       const at = await open(made.transactor, 'b');
-      expect(await made.host.waitFor(at, ['doors'])).toBe('current');
+      expect(await made.host.waitFor(at, ['doors'], BOUND_MS)).toBe('current');
       await until('stands still', async () => (await made.host.poison(NAME))?.error === 'which one?');
       expect((await made.host.status()).role).toBe('leading');
       await order(made.transactor, skipOf((await made.host.poison(NAME))!.event));

@@ -115,7 +115,7 @@ it('works over TLS with credentials, on a cluster that is discovered, and on ser
 
 it('writes once and says so when the answer is lost, or never comes', async () => {
   const server = await serve();
-  const store = await open(server.url, { patienceMs: 10_000, deadlineMs: 500 });
+  const store = await open(server.url, { patienceMs: 60_000, deadlineMs: 500 });
   const stream = freshStream();
   server.faults.loseAnswers = 1;
   expect(await store.append(request(stream, 'no_stream', newEvents(2)))).toMatchObject({
@@ -140,7 +140,7 @@ it('two processes that send one append at the same time: it is there once, and o
 
 it('appends and subscriptions outlast a server that goes away: nothing lost, nothing twice', async () => {
   const server = await serve();
-  const store = await open(server.url, { patienceMs: 20_000 });
+  const store = await open(server.url, { patienceMs: 60_000 });
   const [all, nodes] = [takeEvents(store, START, 60), takeEvents(store, START, 30, { categories: ['node'] })];
   for (let n = 0; n < 60; n++) {
     if (n % 20 === 10) await server.kill();

@@ -7,6 +7,8 @@ import { until } from '../../testing/host-fixture.js';
 import { PostgresLeaderLock } from './postgres-leader-lock.js';
 
 const LEASE = { leaseMs: 500, beatMs: 50 };
+/** Long enough that who beats keeps it through a pause of the whole machine. */
+const LONG = { leaseMs: 2_500, beatMs: 50 };
 const closers: (() => Promise<unknown> | unknown)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
@@ -66,7 +68,7 @@ it('a leader whose network falls silent finds out by itself, and another one lea
 it('a process that stopped between the lock and the lease does not keep the lead, one that beats does', async () => {
   const { connection, drop } = await testDatabase();
   closers.push(drop);
-  const lock = new PostgresLeaderLock(poolOn(connection), 'test', LEASE);
+  const lock = new PostgresLeaderLock(poolOn(connection), 'test', LONG);
   const first = (await lock.tryLead())!;
   await first.release();
   // The lease still names the one before, as after a crash.
@@ -77,8 +79,8 @@ it('a process that stopped between the lock and the lease does not keep the lead
   let next: Awaited<ReturnType<typeof lock.tryLead>>;
   await until('another leads', async () => (next = await lock.tryLead()) !== undefined);
   stopped.release(true);
-  const waiting = new PostgresLeaderLock(poolOn(connection), 'test', LEASE);
-  for (let waitedMs = 0; waitedMs < 2 * LEASE.leaseMs; waitedMs += 50) {
+  const waiting = new PostgresLeaderLock(poolOn(connection), 'test', LONG);
+  for (let waitedMs = 0; waitedMs < LONG.leaseMs + 500; waitedMs += 50) {
     expect(await waiting.tryLead()).toBeUndefined();
     await sleep(systemTimers, 50);
   }
