@@ -96,7 +96,12 @@ export class Overlay {
   }
 
   /** A network section is new or has changed; answers why the node has not converged on it. */
-  async apply(name: string, items: ReadonlyMap<string, Uint8Array>, storeEpoch: string): Promise<string[]> {
+  async apply(
+    name: string,
+    items: ReadonlyMap<string, Uint8Array>,
+    storeEpoch: string,
+    generation: bigint,
+  ): Promise<string[]> {
     const section = parseNetworkSection(name, items);
     const { networkId } = section;
     const known = this.networks.get(networkId);
@@ -106,7 +111,7 @@ export class Overlay {
     network.section = section;
     this.networks.set(networkId, network);
     const problems = await this.haveKeys(network, isNew);
-    const before = this.vips.offerSection(networkId, section.vips, storeEpoch);
+    const before = this.vips.offerSection(networkId, section.vips, { storeEpoch, generation });
     const errors = await network.changed();
     await this.vips.settle(networkId, before);
     this.frr?.apply(section, storeEpoch);

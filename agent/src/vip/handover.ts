@@ -1,5 +1,5 @@
 import type { Cancel, Timers } from '#kernel';
-import type { VipItem, VipPreparation } from '#proto';
+import type { VipItem, VipPreparation, VipWord } from '#proto';
 import { canonicalAddress } from '../network/cidr.js';
 import type { HandoverMessage } from '../lease/wire.js';
 
@@ -30,9 +30,11 @@ export class Handover {
   }
 
   /** The new holder's word: what is to be done now, if this node was prepared for this very holder. */
-  due(vipId: string, epoch: number, from: string): VipItem | undefined {
+  due(vipId: string, epoch: number, from: string): VipWord | undefined {
     const known = this.prepared.get(vipId);
-    return known?.item.epoch === epoch && canonicalAddress(known.holder_address) === from ? known.item : undefined;
+    return known?.item.epoch === epoch && canonicalAddress(known.holder_address) === from
+      ? { ...known.item, read_to: known.read_to }
+      : undefined;
   }
 
   /** This node answers for the VIP now. */

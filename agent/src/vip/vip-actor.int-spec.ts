@@ -22,7 +22,7 @@ const vip = (epoch: number, holder: 'a' | 'b'): VipItem => ({
   lease: null,
 });
 
-const network = (generation: number, item: VipItem) =>
+const network = (generation: number, item?: VipItem) =>
   section(`network/${NET}`, generation, {
     interface: {
       network_id: NET,
@@ -46,7 +46,7 @@ const network = (generation: number, item: VipItem) =>
         },
       ]),
     ),
-    [`vip/${item.vip_id}`]: item,
+    ...(item === undefined ? {} : { [`vip/${item.vip_id}`]: item }),
   });
 
 const prepared = (v: VipItem): Buffer =>
@@ -79,8 +79,11 @@ describe('a VIP that moves while what came before is still being carried out', (
     platform.stop();
   });
 
-  const say = (v: VipItem) =>
-    platform.send({ $case: 'vip', value: { vipId: v.vip_id, epoch: BigInt(v.epoch), body: item(v) } });
+  const say = (v: VipItem, readTo?: string) =>
+    platform.send({
+      $case: 'vip',
+      value: { vipId: v.vip_id, epoch: BigInt(v.epoch), body: item({ ...v, read_to: readTo }) },
+    });
   const holder = async () => {
     const peers = (await running!.driver.read(DEVICE))?.peers ?? [];
     return peers.filter((peer) => peer.allowedIps.includes(`${ADDRESS}/128`)).map((peer) => peer.publicKey);
@@ -118,6 +121,25 @@ describe('a VIP that moves while what came before is still being carried out', (
     await eventually('the section is applied', () => platform.of('applied').some((a) => a.generation === 7n));
     expect(platform.of('vipAck').map((ack) => ack.epoch)).not.toContain(1n);
     expect(await holder()).toEqual([KEYS.b]);
+  });
+
+  it('stays when a section is applied that was made before there was the VIP, and goes with the next one', async () => {
+    const key = gate((path) => path.endsWith(`${NET}.key`));
+    const snapshot = (generation: number) => ({
+      $case: 'snapshot' as const,
+      value: { storeEpoch: 'e1', sections: [network(generation)], unchanged: [], complete: true },
+    });
+    platform.onHello = (_h, stream) => stream.write({ message: snapshot(7) });
+    running = await startAgent(platform, await temporaryFolder(), { ports: { files: key.files } });
+    await eventually('the key is being written', () => key.isWriting());
+    say(vip(2, 'b'), '9');
+    key.open();
+    await eventually('the section is applied', () => platform.of('applied').some((a) => a.generation === 7n));
+    await eventually('the part is carried out', () => platform.of('vipAck').some((ack) => ack.epoch === 2n));
+    expect(await holder()).toEqual([KEYS.b]);
+    platform.send(snapshot(10));
+    await eventually('the next section is applied', () => platform.of('applied').some((a) => a.generation === 10n));
+    expect(await holder()).toEqual([]);
   });
 
   it('is carried out once the epoch before is on disk', async () => {

@@ -1,20 +1,22 @@
 import { errorMessage, failpoint, Serial } from '#kernel';
-import { agentV1, vipItem, vipPreparation, type VipItem } from '#proto';
+import { agentV1, vipPreparation, vipWord, type VipItem, type VipWord } from '#proto';
 import type { KernelLease } from '../lease/kernel-lease.js';
 import type { LeaseRunner } from '../lease/lease-runner.js';
 import type { HandoverMessage } from '../lease/wire.js';
 import type { OverlayNetwork } from '../network/overlay-network.js';
 import type { AgentPorts } from '../ports.js';
 import { Handover } from './handover.js';
+import { VipWords } from './vip-words.js';
 import {
   current,
   emptyVipTable,
   offerSection,
-  offerVip,
+  offerWord,
   parseVips,
   same,
   serializeVips,
   withStoreEpoch,
+  withoutNetwork,
   type VipTable,
 } from './vip-table.js';
 
@@ -32,7 +34,7 @@ export interface VipDeps {
 /** Carries out what a VIP item asks of this node, and acknowledges it once it is true and on disk. */
 export class VipActor {
   private table: VipTable = emptyVipTable;
-  private readonly acks = new Map<string, agentV1.VipAck>();
+  private readonly words: VipWords;
   /** What is still to be carried out, by VIP: the part it had before. Another object each time it is asked for. */
   private readonly open = new Map<string, { readonly before: VipItem | undefined }>();
   private readonly perVip = new Map<string, Serial>();
@@ -41,6 +43,7 @@ export class VipActor {
   private readonly handover: Handover;
 
   constructor(private readonly deps: VipDeps) {
+    this.words = new VipWords((message) => deps.send(message), deps.ports.log);
     this.handover = new Handover({
       timers: deps.ports.timers,
       tell: (item, to, message) => {
@@ -81,7 +84,7 @@ export class VipActor {
 
   /** A message of the priority lane. */
   message(message: agentV1.Vip): void {
-    this.take(vipItem.parse(JSON.parse(message.body.toString('utf8'))));
+    this.take(vipWord.parse(JSON.parse(message.body.toString('utf8'))));
   }
 
   /** What will be this node's part once the new holder answers. Acknowledged when the holder's word can be heard. */
@@ -92,7 +95,7 @@ export class VipActor {
     if (own === undefined || (current(this.table, vipId)?.epoch ?? 0) > epoch) return;
     this.handover.prepare(preparation);
     this.deps.leases.listenOn(own);
-    this.say(preparation.item, Role.ROLE_PREPARED);
+    this.words.say(preparation.item, Role.ROLE_PREPARED);
   }
 
   /** Over the overlay, which vouches for the sender's address. */
@@ -107,13 +110,13 @@ export class VipActor {
     if (own !== undefined) this.deps.leases.tell(own, from, vipId, { kind: 'heard', epoch });
   }
 
-  private take(item: VipItem): void {
+  private take({ read_to: readTo, ...item }: VipWord): void {
     const before = this.table.items.get(item.vip_id);
-    const done = this.acks.get(item.vip_id);
+    const done = this.words.done(item.vip_id);
     const isKnown = done?.epoch === BigInt(item.epoch) && same(current(this.table, item.vip_id), item);
     // The same from the platform and by the new holder's own word: what is done is not done to open connections again.
-    if (isKnown && !this.open.has(item.vip_id)) return this.ack(done);
-    const offer = offerVip(this.table, item);
+    if (isKnown && !this.open.has(item.vip_id)) return this.words.ack(done);
+    const offer = offerWord(this.table, item, readTo === undefined ? undefined : BigInt(readTo));
     if (offer.kind === 'stale') {
       this.deps.ports.log.info(
         { vip: item.vip_id, epoch: item.epoch, known: offer.known },
@@ -128,15 +131,19 @@ export class VipActor {
   }
 
   /** Takes a section's items into the table; answers the items they replace. */
-  offerSection(networkId: string, items: readonly VipItem[], storeEpoch: string): Map<string, VipItem | undefined> {
+  offerSection(
+    networkId: string,
+    items: readonly VipItem[],
+    { storeEpoch, generation }: { readonly storeEpoch: string; readonly generation: bigint },
+  ): Map<string, VipItem | undefined> {
     const before = this.table;
     // Of a store epoch that is over: the section of the new one is on its way, and nothing is to go back to this.
     if (storeEpoch !== before.storeEpoch) return new Map();
-    this.table = offerSection(before, networkId, items);
+    this.table = offerSection(before, networkId, items, generation);
     const changed = new Map<string, VipItem | undefined>();
     for (const item of this.ofNetwork(networkId)) {
       const old = before.items.get(item.vip_id);
-      if (!same(old, item) || !this.acks.has(item.vip_id)) changed.set(item.vip_id, old);
+      if (!same(old, item) || this.words.done(item.vip_id) === undefined) changed.set(item.vip_id, old);
       this.configure(item);
     }
     for (const old of before.items.values())
@@ -153,11 +160,11 @@ export class VipActor {
 
   forgetNetwork(networkId: string): void {
     for (const item of this.ofNetwork(networkId)) this.forget(item);
-    this.table = offerSection(this.table, networkId, []);
+    this.table = withoutNetwork(this.table, networkId);
   }
 
   repeatAcks(): void {
-    for (const value of this.acks.values()) this.deps.send({ message: { $case: 'vipAck', value } });
+    this.words.repeat();
   }
 
   leaseHeld(vipId: string, epoch: number, forMs: number): void {
@@ -188,7 +195,7 @@ export class VipActor {
     try {
       await this.deps.network(item.network_id)?.release(item);
     } catch (error) {
-      this.failed(item, error);
+      this.words.failed(item, error);
     }
     const now = this.table.items.get(item.vip_id);
     if (now === undefined || !this.deps.leases.holds(now)) return;
@@ -205,7 +212,7 @@ export class VipActor {
   }
 
   private forget(item: VipItem): void {
-    this.acks.delete(item.vip_id);
+    this.words.forget(item.vip_id);
     this.open.delete(item.vip_id);
     this.handover.forget(item.vip_id);
     this.deps.leases.remove(item.vip_id);
@@ -234,9 +241,9 @@ export class VipActor {
         if (!same(this.table.items.get(vipId), item)) return;
         if (this.open.get(vipId) === asked) this.open.delete(vipId);
         else this.open.set(vipId, { before: item });
-        this.ack({ vipId, epoch: BigInt(item.epoch), role, error: '' });
+        this.words.ack({ vipId, epoch: BigInt(item.epoch), role, error: '' });
       } catch (error) {
-        this.failed(item, error);
+        this.words.failed(item, error);
       }
     });
   }
@@ -253,7 +260,7 @@ export class VipActor {
       await Promise.all([network.hold(item), ...(item.lease === null ? [] : [this.fenced(item, open)])]);
       this.handover.announce(item);
       // Devices are told by the platform, and need not wait until this is on disk.
-      this.say(item, Role.ROLE_ANSWERING);
+      this.words.say(item, Role.ROLE_ANSWERING);
       await network.route(item);
       return Role.ROLE_HOLDER;
     }
@@ -268,23 +275,6 @@ export class VipActor {
     if (held) await network.release(item);
     await network.resetConnections('dst', item);
     return held ? Role.ROLE_RELEASED : Role.ROLE_ROUTED;
-  }
-
-  /** Not an ack: nothing is on disk yet, and it is not repeated. */
-  private say({ vip_id: vipId, epoch }: VipItem, role: agentV1.VipAck_Role): void {
-    this.deps.send({ message: { $case: 'vipAck', value: { vipId, epoch: BigInt(epoch), role, error: '' } } });
-  }
-
-  private ack(value: agentV1.VipAck): void {
-    this.acks.set(value.vipId, value);
-    this.deps.send({ message: { $case: 'vipAck', value } });
-  }
-
-  private failed(item: VipItem, error: unknown): void {
-    const message = errorMessage(error);
-    this.deps.ports.log.warn({ vip: item.vip_id, epoch: item.epoch, error: message }, 'VIP not carried out yet');
-    const value = { vipId: item.vip_id, epoch: BigInt(item.epoch), role: Role.ROLE_UNSPECIFIED, error: message };
-    this.deps.send({ message: { $case: 'vipAck', value } });
   }
 
   /** A fence that cannot be set does not keep the VIP away; it is said once for each reason. */

@@ -2,11 +2,14 @@ import type { VipItem } from '#proto';
 import {
   current,
   emptyVipTable,
-  offerSection,
+  offerSection as offerSectionOf,
   offerVip,
+  offerWord,
   parseVips,
   serializeVips,
   withStoreEpoch,
+  withoutNetwork,
+  type VipTable,
 } from './vip-table.js';
 
 const vip = (epoch: number, more: Partial<VipItem> = {}): VipItem => ({
@@ -21,6 +24,8 @@ const vip = (epoch: number, more: Partial<VipItem> = {}): VipItem => ({
   lease: null,
   ...more,
 });
+const offerSection = (table: VipTable, networkId: string, items: readonly VipItem[], generation = 10n) =>
+  offerSectionOf(table, networkId, items, generation);
 const at = (...items: VipItem[]) => offerSection(emptyVipTable, 'n', items);
 
 describe('the VIPs a node knows', () => {
@@ -66,5 +71,28 @@ describe('the VIPs a node knows', () => {
   it('are read from the disk of an agent that knew of nothing outdated', () => {
     const text = JSON.stringify({ storeEpoch: 'e1', items: [vip(5)] });
     expect(offerVip(parseVips(text), vip(4))).toEqual({ kind: 'stale', known: 5 });
+  });
+
+  it('stay although a section does not name them that was made before they were heard of, also after a restart', () => {
+    const offer = offerWord(at(), vip(2), 12n);
+    if (offer.kind === 'stale') throw new Error('it was to be taken');
+    for (const table of [offer.table, parseVips(serializeVips(offer.table))]) {
+      expect(offerSection(table, 'n', [], 11n).items.get('v')?.epoch).toBe(2);
+      expect(offerSection(table, 'n', [], 12n).items.size).toBe(0);
+      const named = offerSection(table, 'n', [vip(1)], 11n);
+      expect([named.items.get('v')?.epoch, named.unnamed.size]).toEqual([2, 0]);
+      // Positions of another log say nothing about this one's.
+      expect(offerSection(withStoreEpoch(table, 'e2'), 'n', [], 1n).items.size).toBe(0);
+      expect(withoutNetwork(table, 'n')).toMatchObject({ items: new Map(), unnamed: new Map() });
+      expect(withoutNetwork(table, 'other')).toEqual(table);
+    }
+  });
+
+  it('go with a section that could name them, whatever was said of them after another one had', () => {
+    const named = offerWord(at(vip(1)), vip(2), 12n);
+    expect(named).toMatchObject({ kind: 'taken', table: { unnamed: new Map() } });
+    // A platform of before does not say how far it had read.
+    expect(offerWord(at(), vip(2), undefined)).toMatchObject({ kind: 'taken', table: { unnamed: new Map() } });
+    expect(offerWord(at(vip(3)), vip(2), 12n)).toEqual({ kind: 'stale', known: 3 });
   });
 });

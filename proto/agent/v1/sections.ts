@@ -90,6 +90,13 @@ export const vipItem = z.object({
 });
 export type VipItem = z.infer<typeof vipItem>;
 
+/** How far the platform had read its log when it said this: a section of an earlier generation may not know the VIP yet. */
+const readTo = z.string().regex(/^\d+$/).optional();
+
+/** The body of Vip. Agents of before heed only the item in it, platforms of before say no more. */
+export const vipWord = vipItem.extend({ read_to: readTo });
+export type VipWord = z.infer<typeof vipWord>;
+
 /** The body of VipPrepare. */
 export const vipPreparation = z.object({
   /** As it is to be carried out when the new holder answers. */
@@ -98,6 +105,7 @@ export const vipPreparation = z.object({
   holder_address: z.string(),
   /** For the new holder: overlay addresses of everybody to be told. */
   tell: z.array(z.string()),
+  read_to: readTo,
 });
 export type VipPreparation = z.infer<typeof vipPreparation>;
 

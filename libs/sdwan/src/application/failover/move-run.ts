@@ -131,7 +131,7 @@ export class MoveRun {
     failpointNow('vip.pushing');
     for (const member of effect.to) {
       const item = this.itemFor(member, effect, effect.releaseAfterMove);
-      if (item !== undefined) this.deps.link.sendVip(member.instance_id, item);
+      if (item !== undefined) this.deps.link.sendVip(member.instance_id, this.word(item));
     }
     failpointNow('vip.pushed');
   }
@@ -147,10 +147,15 @@ export class MoveRun {
       const item = this.itemFor(member, effect, member.instance_id === effect.leaving?.instance_id);
       if (item === undefined) continue;
       const tell = member.peer_id === holder.peerId ? addresses.filter((a) => a !== holder.addressV6) : [];
-      const body: VipPreparation = { item, holder_address: holder.addressV6, tell };
+      const body: VipPreparation = { ...this.word({ item }), holder_address: holder.addressV6, tell };
       const value = { vipId: this.vipId, epoch: BigInt(effect.epoch), body: Buffer.from(JSON.stringify(body)) };
       this.deps.link.sendPriority(member.instance_id, { message: { $case: 'vipPrepare', value } });
     }
+  }
+
+  /** It overtakes sections that were made before and may not know the VIP yet. */
+  private word<T extends object>(what: T): T & { read_to: string } {
+    return { ...what, read_to: String(this.deps.model.position) };
   }
 
   private itemFor(
