@@ -76,6 +76,17 @@ const inTime = async (one: ReturnType<typeof life>): Promise<void> => {
   if (late) await one.ended;
 };
 
+/** Until this life has promised something of each kind: without work under way a kill shows nothing. */
+const underWay = async (one: ReturnType<typeof life>, promised: Promised): Promise<void> => {
+  const [events, doors] = [promised.events.size + 10, promised.doors.size];
+  let ended = false;
+  void one.ended.finally(() => (ended = true)).catch(() => undefined);
+  for (let waited = 0; !ended && waited < READY_MS; waited += 10) {
+    if (promised.events.size >= events && promised.doors.size > doors) return;
+    await sleep(10);
+  }
+};
+
 const refusePoison = async (connection: pg.ClientConfig): Promise<void> => {
   const client = new pg.Client(connection);
   await client.connect();
@@ -135,6 +146,7 @@ export const crashRounds = async (root: string, rounds: number, seed: number) =>
         await sleep(random.unit() * 800);
       } else {
         await inTime(one);
+        await underWay(one, promised);
         await sleep(random.unit() * 500);
       }
       if (round % POSTGRES_EVERY === 0) await killPostgres(server);

@@ -54,7 +54,7 @@ const records = async (subject: string): Promise<RecordedEvent[]> => {
 };
 const until = async (what: string, condition: () => Promise<boolean>) => {
   for (let waited = 0; !(await condition()); waited += 20) {
-    if (waited > 20_000) throw new Error(`not after 20 s: ${what}`);
+    if (waited > 60_000) throw new Error(`not after a minute: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 };

@@ -1,17 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { deterministicId, isoTime, systemClock, systemIds, systemRandom } from '#kernel';
-import {
-  ADMIN_OPERATOR_ID,
-  createOperatorToken,
-  mintOperatorToken,
-  operatorDecider,
-  revokeOperatorToken,
-} from '#access';
+import { ADMIN_OPERATOR_ID, mintOperatorToken, operatorDecider, revokeOperatorToken } from '#access';
 import { connectGrpc, connectSse, type ConsumerEvent, type SseMessage } from '#consumers';
-import type { CommandContext } from '#processing';
 import { eventsV1 } from '#proto';
+import { contextOf, EventFollowers } from './testing/event-followers.js';
 import { startTestPlatform, type TestPlatform } from './testing/test-platform.js';
 
 let drover: TestPlatform;
@@ -28,43 +23,17 @@ beforeAll(async () => {
     operatorId,
     operatorDecider,
     { type: 'create_operator', operatorId, accountId: otherAccount, name: 'other', token },
-    context(otherAccount),
+    contextOf(otherAccount),
   );
 });
 afterAll(() => drover.stop());
 
 const account = deterministicId('account', 'default');
-const context = (accountId: string): CommandContext => ({
-  commandId: systemIds.uuid(),
-  correlationId: 'test',
-  causationId: 'test',
-  accountId,
-  actor: { kind: 'system', id: 'test' },
-  nowMs: systemClock.wallMs(),
-});
-const adminToken = (permissions: string[], expiresAt: string | null = null) =>
-  createOperatorToken(
-    { transactor: drover.platform.foundation.transactor, random: systemRandom },
-    { operatorId: ADMIN_OPERATOR_ID, permissions, expiresAt },
-    context(account),
-  );
-
-const sse = (query = '', token = drover.token, lastEventId?: string) =>
-  connectSse(`${drover.url}/events${query}`, { token, lastEventId });
-const grpc = (request: Partial<eventsV1.SubscribeRequest> = {}, token: string | undefined = drover.token) =>
-  connectGrpc(
-    {
-      address: drover.platform.enrollAddress,
-      caPem: readFileSync(join(drover.dataDir, 'ca/ca.pem'), 'utf8'),
-      ...(token === undefined ? {} : { token }),
-    },
-    request,
-  );
-const createTemplate = async (token = drover.token) => {
-  const name = `t-${systemIds.uuid().slice(0, 8)}`;
-  const { body } = await drover.rest('system_create_template', { name }, token);
-  return (body.data.template as { id: string }).id;
-};
+const followers = new EventFollowers(() => drover, account);
+const sse = followers.sse.bind(followers);
+const grpc = followers.grpc.bind(followers);
+const adminToken = followers.adminToken.bind(followers);
+const createTemplate = followers.createTemplate.bind(followers);
 const isLive = ({ event }: SseMessage) => event === 'checkpoint';
 const kindOf = ({ data }: SseMessage) => (JSON.parse(data) as ConsumerEvent).kind;
 const liveOf = ({ message }: eventsV1.SubscribeResponse) => message?.$case === 'checkpoint' && message.value.live;
@@ -266,7 +235,7 @@ describe('accounts', () => {
     streams[0]!.cut();
     for (let tries = 0; ; tries++) {
       const again = await sse('', otherToken).catch((error: unknown) =>
-        tries < 100 ? undefined : Promise.reject(error),
+        tries < 1_000 ? undefined : Promise.reject(error),
       );
       await new Promise((resolve) => setTimeout(resolve, 20));
       if (again === undefined) continue;
@@ -281,26 +250,30 @@ describe('a token that ends while its stream is open', () => {
     revokeOperatorToken(
       drover.platform.foundation.transactor,
       { operatorId: ADMIN_OPERATOR_ID, tokenId },
-      context(account),
+      contextOf(account),
     );
 
   it('cuts the streams at once when it is revoked, and says why', async () => {
     const { token, tokenId } = await adminToken(['system.events.read']);
     const [overHttp, overGrpc] = [await sse('', token), grpc({}, token)];
     await Promise.all([overHttp.until(isLive), overGrpc.until(liveOf)]);
-    const revoked = performance.now();
     await revoke(tokenId);
-    const [, error] = await Promise.all([overHttp.ended, overGrpc.ended]);
-    expect(performance.now() - revoked).toBeLessThan(2_000);
+    const ended = Promise.all([overHttp.ended, overGrpc.ended]);
+    // Well before the watch would look of itself.
+    const late = sleep(20_000, undefined, { ref: false }).then(() => Promise.reject(new Error('still open')));
+    const [, error] = await Promise.race([ended, late]);
     expect(overHttp.messages.at(-1)).toMatchObject({ event: 'end', data: expect.stringContaining('invalid_token') });
     expect([error!.code, error!.details]).toEqual([status.UNAUTHENTICATED, expect.stringContaining('revoked')]);
     await expect(sse('', token)).rejects.toMatchObject({ status: 401 });
   });
 
   it('cuts them when it expires', async () => {
-    const { token } = await adminToken(['system.events.read'], isoTime(systemClock.wallMs() + 1_500));
-    const stream = await sse('', token);
-    await stream.until(isLive);
+    const openFor = async (ms: number): Promise<Awaited<ReturnType<typeof sse>>> => {
+      const { token } = await adminToken(['system.events.read'], isoTime(systemClock.wallMs() + ms));
+      // A machine that stands still comes too late with it.
+      return sse('', token).catch((error: unknown) => (ms > 60_000 ? Promise.reject(error) : openFor(2 * ms)));
+    };
+    const stream = await openFor(1_500);
     await stream.ended;
     expect(stream.messages.at(-1)!.event).toBe('end');
   });

@@ -84,7 +84,6 @@ it.each(['DROVER_HTTP_ADDR', 'DROVER_AGENT_ADDR', 'DROVER_ENROLL_ADDR'])(
     expect(blocked.output()).toContain(`${setting}: ${address} is in use already`);
     await new Promise((resolve) => other.close(resolve));
   },
-  60_000,
 );
 
 it('says that the data directory cannot be used, without a stack', async () => {

@@ -90,17 +90,24 @@ const randomCalls = (seed: number, count: number): [string, object][] => {
   return [...first, ...Array.from({ length: count }, () => pick(make)())];
 };
 
+/** What is shown at a moment in which nothing happens: process managers that go on meanwhile make it a picture of no moment. */
+const picture = async (): Promise<{ time: string; docs: Documents }> => {
+  const { store } = drover.platform.foundation;
+  for (;;) {
+    const head = await store.head();
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    const taken = { docs: await live(), time: new Date().toISOString() };
+    // The clock goes on before the next call.
+    await new Promise((resolve) => setTimeout(resolve, 3));
+    if (head === (await store.head())) return taken;
+  }
+};
+
 it('shows the fleet at any moment of a random history as the read models in Postgres showed it then', async () => {
   const moments: { time: string; docs: Documents }[] = [];
   for (const [tool, args] of randomCalls(7, 45)) {
     await drover.rest(tool, args);
-    // The process managers come to rest before the picture is taken, and the clock goes on before the next call.
-    for (let head = -1n; head !== (await drover.platform.foundation.store.head());) {
-      head = await drover.platform.foundation.store.head();
-      await new Promise((resolve) => setTimeout(resolve, 15));
-    }
-    moments.push({ docs: await live(), time: new Date().toISOString() });
-    await new Promise((resolve) => setTimeout(resolve, 3));
+    moments.push(await picture());
   }
   const random = seededRandom(11);
   const asked = [...moments].sort(() => random.unit() - 0.5);
@@ -111,7 +118,7 @@ it('shows the fleet at any moment of a random history as the read models in Post
   }
   // Kinds that the history really held; clusters have a history of their own below.
   const seen = fleetKinds.filter((kind) => moments.some(({ docs }) => docs[kind].length > 0));
-  expect(seen).toEqual(['templates', 'nodes', 'instances', 'networks', 'peers', 'virtual_ips']);
+  expect(seen).toEqual(['templates', 'nodes', 'instances', 'networks', 'peers', 'virtual_ips', 'operators']);
 });
 
 it('is empty before the first event, refuses what is no moment, and cuts lists without lying about their length', async () => {
