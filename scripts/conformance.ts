@@ -2,18 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { apiChecks } from './conformance/api-checks.js';
-import type { Check, Target, Verdict } from './conformance/check.js';
+import type { Check, Column, Target, Verdict } from './conformance/check.js';
 import { k3sChecks } from './conformance/k3s-checks.js';
+import { onSql } from './conformance/on-sql.js';
 import { apiServerTarget, k3sTarget } from './conformance/targets.js';
 
 const CHECKS: readonly Check[] = [...apiChecks, ...k3sChecks];
 const INSIDE = 'DROVER_CONFORMANCE_INSIDE';
 const RESULT = 'conformance-result ';
-
-interface Column {
-  readonly target: string;
-  readonly verdicts: Readonly<Record<string, Verdict>>;
-}
 
 const runAll = async (target: Target): Promise<Column> => {
   const verdicts: Record<string, Verdict> = {};
@@ -78,10 +74,10 @@ const inside = async (): Promise<void> => {
   }
 };
 
-const print = (columns: readonly Column[]): void => {
-  const width = Math.max(...CHECKS.map((check) => check.name.length));
+const print = (checks: readonly { readonly name: string }[], columns: readonly Column[]): void => {
+  const width = Math.max(...checks.map((check) => check.name.length));
   process.stdout.write(`\n${'check'.padEnd(width)}  ${columns.map((c) => c.target).join('  |  ')}\n`);
-  for (const { name } of CHECKS) {
+  for (const { name } of checks) {
     const cells = columns.map(({ target, verdicts }) => verdicts[name]!.outcome.padEnd(target.length));
     process.stdout.write(`${name.padEnd(width)}  ${cells.join('  |  ')}\n`);
   }
@@ -90,7 +86,7 @@ const print = (columns: readonly Column[]): void => {
       if (verdict.outcome === 'FAIL') process.stdout.write(`\n${target}: ${name}\n  ${verdict.why}\n`);
 };
 
-/** `npm run conformance`: the same checks on a K3s (DROVER_K3S_BIN, else the stand-in) and on a kube-apiserver. */
+/** `npm run conformance`: the same checks on a K3s (DROVER_K3S_BIN, else the stand-in) and on a kube-apiserver; K3s on Postgres besides. */
 const main = async (): Promise<void> => {
   if (process.env[INSIDE] === '1') return inside();
   process.stderr.write('K3s:\n');
@@ -105,7 +101,17 @@ const main = async (): Promise<void> => {
     process.stderr.write(`kube-apiserver at ${url}:\n`);
     columns.push(await runAll(await apiServerTarget(url, kubeconfig)));
   }
-  print(columns);
+  print(CHECKS, columns);
+  process.stderr.write('K3s on an external SQL datastore:\n');
+  const sql = await onSql(`${k3sBinary().name} on Postgres`);
+  if (typeof sql === 'string') process.stdout.write(`\nNOT RUN on an external SQL datastore: ${sql}\n`);
+  else {
+    print(
+      Object.keys(sql.verdicts).map((name) => ({ name })),
+      [sql],
+    );
+    columns.push(sql);
+  }
   const outcomes = columns.flatMap((column) => Object.values(column.verdicts).map((verdict) => verdict.outcome));
   const count = (outcome: string) => outcomes.filter((o) => o === outcome).length;
   process.stdout.write(`\n${count('pass')} passed, ${count('FAIL')} failed, ${count('not there')} not there\n`);

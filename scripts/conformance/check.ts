@@ -46,6 +46,12 @@ export type Verdict =
   | { readonly outcome: 'FAIL'; readonly why: string }
   | { readonly outcome: 'not there'; readonly why: string };
 
+/** What one target said to each check. */
+export interface Column {
+  readonly target: string;
+  readonly verdicts: Readonly<Record<string, Verdict>>;
+}
+
 export const that = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(what);
 };
