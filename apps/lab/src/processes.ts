@@ -101,11 +101,11 @@ export const signal = (pid: number, name: NodeJS.Signals): boolean => {
 
 export const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
-/** Polls until a condition holds; the message says what was waited for. */
+/** Polls until a condition holds; the message says what was waited for. The bound is for what never comes: machines differ tenfold. */
 export const until = async (
   what: string,
   look: () => boolean | Promise<boolean>,
-  timeoutMs = 10_000,
+  timeoutMs = 120_000,
   everyMs = 20,
 ): Promise<void> => {
   const deadline = Date.now() + timeoutMs;

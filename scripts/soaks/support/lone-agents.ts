@@ -93,7 +93,7 @@ export class LoneAgents {
   async silence(how: 'SIGSTOP' | 'SIGKILL', boundMs = LEASE.ttlMs): Promise<Silence> {
     const streams = this.spawnProbe(CLIENT, 'follow', VIP, String(PORT));
     await firstLine(streams, 'the streams');
-    const ping = this.lab.spawn(CLIENT, ['ping', '-6', '-n', '-D', '-i', '0.005', VIP]);
+    const ping = this.lab.spawn(CLIENT, ['ping', '-6', '-n', '-D', '-i', '0.01', VIP]);
     const [heard, told] = [collect(ping), collect(streams)];
     // Any phase of the beat: the sleep is not a multiple of it.
     await sleep(300 + Math.random() * LEASE.beatMs);

@@ -92,7 +92,7 @@ export class OverlayRig {
     return until(
       `${count} peers of ${network} are connected`,
       async () => (await this.peers(network)).filter((peer) => peer.status === 'connected').length === count,
-      40_000,
+      120_000,
       100,
     );
   }

@@ -104,7 +104,7 @@ const announce = (): void => {
 
 /** A watch that is just being opened again gets a moment to tell what it missed. */
 const settled = async (): Promise<void> => {
-  const deadline = performance.now() + 2_000;
+  const deadline = performance.now() + 10_000;
   while ((since.watch > 0 || seen.watchEvents === 0) && performance.now() < deadline) await sleep(5);
 };
 

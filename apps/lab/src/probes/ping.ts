@@ -34,6 +34,11 @@ export class PingProbe {
     return new PingProbe(lab.spawn(host, ['ping', family, '-n', '-D', '-i', EVERY_S, address]));
   }
 
+  /** How many answers there have been. */
+  get answered(): number {
+    return [...this.text.matchAll(ANSWER)].length;
+  }
+
   async stop(): Promise<ProbeResult> {
     const endedAt = Date.now() / 1000;
     const inside = childrenOf(this.child.pid!)[0] ?? this.child.pid!;
