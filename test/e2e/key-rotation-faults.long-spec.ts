@@ -1,3 +1,4 @@
+import { underlayOf } from '../../apps/lab/src/namespace.js';
 import { OverlayRig } from '../../apps/lab/src/overlay/overlay-rig.js';
 import { PingProbe } from '../../apps/lab/src/probes/ping.js';
 import { until } from '../../apps/lab/src/processes.js';
@@ -13,7 +14,7 @@ interface Rotation {
   readonly public_key: string;
 }
 
-describeWithRealParts('a change of a WireGuard key that is disturbed, by real agents', {}, () => {
+describeWithRealParts('keys and addresses of nodes that change under difficulties, by real agents', {}, () => {
   let rig: OverlayRig;
 
   beforeAll(async () => {
@@ -82,5 +83,31 @@ describeWithRealParts('a change of a WireGuard key that is disturbed, by real ag
     const both = async () => (await rig.answers(AWAY, own)) === 3 && (await rig.answers(ONE, away.host_address)) === 3;
     await until('it reaches everybody again, and everybody it', both, 60_000, 100);
     await until('nobody knows the old key', () => isDone(ONE, before, [TWO, AWAY]), 60_000, 200);
+  });
+
+  it('follows a host name to a new address when the old one is dead and nobody else may speak first', async () => {
+    const one = await rig.peer('net', ONE);
+    const name = 'gate.example.net';
+    const [was, is] = [underlayOf(rig.lab.host(ONE).index).v4, '10.77.0.222'];
+    const says = (address: string) => rig.sh(TWO, `printf '127.0.0.1 localhost\\n${address} ${name}\\n' > /etc/hosts`);
+    await says(was);
+    await rig.operator.call('system_sdwan_update_peer', { peer_id: one.id, endpoint_host: name });
+    // As behind a NAT: what it has not asked for does not reach it.
+    await rig.sh(
+      TWO,
+      `nft 'add table inet nat; add chain inet nat in { type filter hook input priority -300; };
+            add rule inet nat in iifname eth0 meta l4proto udp ct state new drop'`,
+    );
+    expect(await rig.answers(TWO, one.host_address)).toBe(3);
+    await rig.sh(
+      ONE,
+      `ip -6 addr flush dev eth0 scope global && ip addr del ${was}/16 dev eth0 && ip addr add ${is}/16 dev eth0`,
+    );
+    const probe = PingProbe.start(rig.lab, TWO, one.host_address);
+    expect(await rig.answers(TWO, one.host_address)).toBe(0);
+    await says(is);
+    await until('it is found again', async () => (await rig.answers(TWO, one.host_address)) === 3, 120_000, 100);
+    told('another address under the same name', await probe.stop());
+    expect(await rig.sh(TWO, 'wg show all endpoints')).toContain(`${is}:`);
   });
 });

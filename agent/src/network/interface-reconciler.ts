@@ -85,22 +85,27 @@ export class InterfaceReconciler {
     const { standing } = this;
     if (standing === undefined || linkOf(desired) !== standing.link) return false;
     const changed = desired.peers.filter((peer) => standing.composed.get(peer.publicKey) !== peer);
-    const wanted = changed.length === 0 && desired.peers.length === standing.composed.size;
-    if (wanted) return true;
+    if (changed.length === 0 && desired.peers.length === standing.composed.size) return true;
     // A key that begins to carry prefixes has an endpoint that only WireGuard knows.
     if (changed.some((peer) => isIdle(standing.composed.get(peer.publicKey)) && !isIdle(peer))) return false;
+    // So has one that had none to be given, and by now may have spoken first.
+    if (changed.some((peer) => peer.endpoints.length > 0 && isUnplaced(standing.actual.get(peer.publicKey))))
+      return false;
     const present = new Set(desired.peers.map((peer) => peer.publicKey));
     const gone = [...standing.composed.keys()].filter((key) => !present.has(key));
     const actual = [...changed.map((peer) => peer.publicKey), ...gone].flatMap((key) => standing.actual.get(key) ?? []);
     const state = { publicKey: keys.publicKey, listenPort: desired.listenPort, peers: actual };
-    const change = wgDiff(this.desiredWg({ ...desired, peers: changed }, keys, state), state);
+    // What stands was read some time ago, and who answered where is not in it: nobody who is known is steered by that.
+    const isNew = (publicKey: string) => !standing.actual.has(publicKey);
+    const wanted = this.desiredWg({ ...desired, peers: changed }, keys, state, isNew);
+    const change = wgDiff(wanted, state);
     this.begin();
     if (change !== undefined) await this.driver.write(desired.name, change);
     for (const key of gone) {
       standing.composed.delete(key);
       standing.actual.delete(key);
     }
-    for (const peer of changed) remember(standing, peer);
+    for (const [n, peer] of changed.entries()) remember(standing, peer, wanted.peers[n]?.endpoint);
     this.standing = standing;
     return true;
   }
@@ -196,7 +201,12 @@ export class InterfaceReconciler {
     return ops.length;
   }
 
-  private desiredWg(desired: ComposedInterface, keys: InterfaceKeys, actual: WgState): DesiredWg {
+  private desiredWg(
+    desired: ComposedInterface,
+    keys: InterfaceKeys,
+    actual: WgState,
+    steers: (publicKey: string) => boolean = () => true,
+  ): DesiredWg {
     const byKey = new Map(actual.peers.map((peer) => [peer.publicKey, peer]));
     const now = this.clock.monotonicMs();
     const wall = this.clock.wallMs();
@@ -207,13 +217,16 @@ export class InterfaceReconciler {
         publicKey: peer.publicKey,
         allowedIps: peer.allowedIps,
         keepalive: peer.keepalive,
-        endpoint: this.endpoints.choose(peer.publicKey, peer.endpoints, byKey.get(peer.publicKey), now, wall),
+        endpoint: steers(peer.publicKey)
+          ? this.endpoints.choose(peer.publicKey, peer.endpoints, byKey.get(peer.publicKey), now, wall)
+          : undefined,
       })),
     };
   }
 }
 
 /** Another key of a peer that is not in use. */
+const isUnplaced = (peer: WgPeer | undefined): boolean => peer !== undefined && peer.endpoint === undefined;
 const isIdle = (peer: ComposedPeer | undefined): boolean => peer !== undefined && peer.allowedIps.length === 0;
 
 /**
@@ -244,9 +257,9 @@ const standingOf = (desired: ComposedInterface, state: WgState): Standing => ({
 });
 
 /** A prefix that one peer got, another has lost. */
-const remember = (standing: Standing, peer: ComposedPeer): void => {
+const remember = (standing: Standing, peer: ComposedPeer, endpoint: string | undefined): void => {
   const { publicKey, allowedIps, keepalive } = peer;
-  const known = standing.actual.get(publicKey) ?? { publicKey, endpoint: undefined, lastHandshakeMs: 0 };
+  const known = standing.actual.get(publicKey) ?? { publicKey, endpoint, lastHandshakeMs: 0 };
   standing.composed.set(publicKey, peer);
   standing.actual.set(publicKey, { ...known, allowedIps, keepalive });
 };

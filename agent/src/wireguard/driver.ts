@@ -6,6 +6,9 @@ export interface WgPeer {
   readonly keepalive: number;
   /** Milliseconds since the epoch; 0 when there was none. */
   readonly lastHandshakeMs: number;
+  /** What came from it and went to it, all that WireGuard itself says included. Undefined where nobody counts. */
+  readonly rxBytes?: number;
+  readonly txBytes?: number;
 }
 
 export interface WgState {

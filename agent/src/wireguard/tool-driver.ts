@@ -40,6 +40,8 @@ export class ToolDriver implements WireGuardDriver {
         endpoint: f[2] === '(none)' ? undefined : canonicalEndpoint(f[2]!),
         allowedIps: f[3] === '(none)' ? [] : f[3]!.split(',').map(canonicalPrefix),
         lastHandshakeMs: Number(f[4]) * 1000,
+        rxBytes: Number(f[5]),
+        txBytes: Number(f[6]),
         keepalive: f[7] === 'off' ? 0 : Number(f[7]),
       })),
     };

@@ -59,6 +59,8 @@ const peerLine = (peer: Mutable, key: string, value: string): void => {
   if (key === 'endpoint') peer.endpoint = canonicalEndpoint(value);
   else if (key === 'allowed_ip') peer.allowedIps.push(canonicalPrefix(value));
   else if (key === 'persistent_keepalive_interval') peer.keepalive = Number(value);
+  else if (key === 'rx_bytes') peer.rxBytes = Number(value);
+  else if (key === 'tx_bytes') peer.txBytes = Number(value);
   else if (key === 'last_handshake_time_sec') peer.lastHandshakeMs += Number(value) * 1000;
   else if (key === 'last_handshake_time_nsec') peer.lastHandshakeMs += Math.floor(Number(value) / 1e6);
 };
