@@ -9,6 +9,7 @@ export * from './event-chain.js';
 export * from './event-definition.js';
 export * from './failpoint-registry.js';
 export * from './failpoints.js';
+export * from './foreign-text.js';
 export * from './ids.js';
 export * from './log.js';
 export * from './login-rules.js';

@@ -2,7 +2,7 @@ import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
 import http from 'node:http';
 import https from 'node:https';
 import type { LookupFunction } from 'node:net';
-import { errorMessage, type Timers } from '#kernel';
+import { errorMessage, foreignText, type Timers } from '#kernel';
 import { isPublicAddress, literalAddress } from '../domain/webhook/target.js';
 
 export interface WebhookRequest {
@@ -65,7 +65,8 @@ export class HttpTransport implements WebhookTransport {
       });
       const cancel = this.options.timers.after(timeoutMs, () => failed(`no answer within ${timeoutMs / 1000} s`));
       signal.addEventListener('abort', stop, { once: true });
-      sent.on('error', (error) => failed(errorMessage(error) || error.name));
+      // Some of these hold what the other side said, as the names in its certificate.
+      sent.on('error', (error) => failed(foreignText(errorMessage(error) || error.name)));
       sent.on('response', (response) => done(outcomeOf(response)));
       if (signal.aborted) return stop();
       sent.end(body);

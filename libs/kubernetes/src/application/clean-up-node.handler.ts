@@ -1,10 +1,11 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { errorMessage, refusal, type DomainEvent } from '#kernel';
+import { refusal, type DomainEvent } from '#kernel';
 import { TRANSACTOR, type CommandContext, type CommandResult, type Transactor } from '#processing';
 import { nodeWorkDecider, nodeWorkStream, type NodeWorkEvent } from '../domain/node-work/decide.js';
 import { NodeLeaveFailed, NodeLeft } from '../domain/node-work/events.js';
 import type { Cluster } from '../domain/cluster/state.js';
+import { apiSaid } from './api-said.js';
 import { Clusters } from './clusters.js';
 import { CleanUpNode, RecordCleanUpFailed } from './commands.js';
 import { Departures } from './departures.js';
@@ -52,7 +53,7 @@ export class CleanUpNodeHandler implements ICommandHandler<CleanUpNode> {
       await tellNodeWork(this.transactor, NodeLeft(data, { links }), derive(context, 'left'));
       return done;
     } catch (error) {
-      return { kind: 'refused', refusal: refusal(503, 'kubernetes_api_away', errorMessage(error)) };
+      return { kind: 'refused', refusal: refusal(503, 'kubernetes_api_away', apiSaid(error)) };
     }
   }
 

@@ -1,11 +1,13 @@
 import type { V1Node } from '@kubernetes/client-node';
 import { NODE_GONE, problemOf } from './node-conditions.js';
-import type { NodeSink } from './node-watch.js';
+import { MOST_NODES, type NodeSink } from './node-watch.js';
 
 /** A node that was Ready and is so no more: a blink of kubelet is none of an operator's business. */
 export const BLINK_MS = 5_000;
 /** A member that has just joined may take this long until Kubernetes calls it Ready. */
 export const JOIN_MS = 60_000;
+
+const MOST_NAME = 253;
 
 interface Seen {
   readonly problem: string | undefined;
@@ -49,6 +51,9 @@ export class ClusterView implements NodeSink {
   }
 
   private note(name: string, problem: string | undefined): void {
+    // None that Kubernetes would take as a name; and of an endless row of names the first ones go.
+    if (typeof name !== 'string' || name.length > MOST_NAME) return;
+    if (!this.seen.has(name) && this.seen.size >= MOST_NODES) this.seen.delete(this.seen.keys().next().value!);
     const before = this.seen.get(name);
     if (before !== undefined && (before.problem === undefined) === (problem === undefined)) {
       if (before.problem !== problem) this.seen.set(name, { ...before, problem });

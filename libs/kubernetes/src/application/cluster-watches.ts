@@ -1,19 +1,9 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import {
-  CLOCK,
-  errorMessage,
-  LOG,
-  RANDOM,
-  TIMERS,
-  type Cancel,
-  type Clock,
-  type Log,
-  type Random,
-  type Timers,
-} from '#kernel';
+import { CLOCK, LOG, RANDOM, TIMERS, type Cancel, type Clock, type Log, type Random, type Timers } from '#kernel';
 import { AGENT_LINK, type AgentLink } from '#agent-gateway';
 import { TRANSACTOR, type Transactor } from '#processing';
 import type { Cluster } from '../domain/cluster/state.js';
+import { apiSaid } from './api-said.js';
 import { ClusterView } from './cluster-view.js';
 import { Clusters } from './clusters.js';
 import { KubernetesDirectory } from './directory.js';
@@ -73,7 +63,7 @@ export class ClusterWatches implements OnApplicationBootstrap, OnModuleDestroy {
         else await this.judge(cluster, this.followed.get(cluster.id) ?? this.follow(cluster));
       }
     } catch (error) {
-      this.log.warn({ error: errorMessage(error) }, 'the health of nodes was not recorded; trying again');
+      this.log.warn({ error: apiSaid(error) }, 'the health of nodes was not recorded; trying again');
     } finally {
       this.looking = false;
     }
@@ -102,8 +92,7 @@ export class ClusterWatches implements OnApplicationBootstrap, OnModuleDestroy {
       );
     };
     const failed = (error: unknown) => {
-      if (!followed.failed)
-        this.log.warn({ cluster: cluster.id, error: errorMessage(error) }, 'its nodes are not watched');
+      if (!followed.failed) this.log.warn({ cluster: cluster.id, error: apiSaid(error) }, 'its nodes are not watched');
       followed.failed = true;
     };
     const { timers, random } = this;

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, errorMessage, LOG, TIMERS, type Clock, type InstanceId, type Log, type Timers } from '#kernel';
+import { CLOCK, LOG, TIMERS, type Clock, type InstanceId, type Log, type Timers } from '#kernel';
 import {
   COMMAND_DISPATCHER,
   TRANSACTOR,
@@ -10,6 +10,7 @@ import {
 import { MoveVirtualIpAway } from '#sdwan';
 import type { Cluster } from '../domain/cluster/state.js';
 import { quorumAfterLeaving } from '../domain/quorum.js';
+import { apiSaid } from './api-said.js';
 import { Clusters } from './clusters.js';
 import { derive } from './derive.js';
 import { KubernetesDirectory } from './directory.js';
@@ -72,8 +73,8 @@ export class Departures {
       const left = await this.remove(cluster, instanceId, name);
       return left.etcdMember === 'still_there' ? [`the etcd member of ${name} is still there`] : [];
     } catch (error) {
-      this.log.warn({ cluster: cluster.id, node: name, error: errorMessage(error) }, 'a node could not leave first');
-      return [`${name} is still in Kubernetes: ${errorMessage(error)}`];
+      this.log.warn({ cluster: cluster.id, node: name, error: apiSaid(error) }, 'a node could not leave first');
+      return [`${name} is still in Kubernetes: ${apiSaid(error)}`];
     }
   }
 

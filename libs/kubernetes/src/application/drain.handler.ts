@@ -1,17 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import {
-  CLOCK,
-  errorMessage,
-  LOG,
-  sleep,
-  TIMERS,
-  type Clock,
-  type InstanceId,
-  type Log,
-  type Timers,
-  failpoint,
-} from '#kernel';
+import { CLOCK, LOG, sleep, TIMERS, type Clock, type InstanceId, type Log, type Timers, failpoint } from '#kernel';
 import { MarkDrained } from '#fleet';
 import {
   COMMAND_DISPATCHER,
@@ -24,6 +13,7 @@ import {
 import { MoveVirtualIpAway, type MoveAnswer } from '#sdwan';
 import type { Cluster } from '../domain/cluster/state.js';
 import { NodeDrainProgress } from '../domain/node-work/events.js';
+import { apiSaid } from './api-said.js';
 import { tellNodeWork } from './clean-up-node.handler.js';
 import { Clusters } from './clusters.js';
 import { DrainNode } from './commands.js';
@@ -128,11 +118,8 @@ export class DrainNodeHandler implements ICommandHandler<DrainNode> {
         await api.close();
       }
     } catch (error) {
-      this.log.warn(
-        { cluster: cluster.id, instance: instance_id, error: errorMessage(error) },
-        'pods were not evicted',
-      );
-      return { evicted: 0, warnings: [`pods were not evicted: ${errorMessage(error)}`] };
+      this.log.warn({ cluster: cluster.id, instance: instance_id, error: apiSaid(error) }, 'pods were not evicted');
+      return { evicted: 0, warnings: [`pods were not evicted: ${apiSaid(error)}`] };
     }
   }
 

@@ -1,5 +1,6 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import { sleep, type Clock, type Timers } from '#kernel';
+import { named } from './api-said.js';
 import { drainPlan, podName } from './drain-plan.js';
 import type { KubeApi } from './kube-api.js';
 
@@ -20,7 +21,7 @@ export const setUnschedulable = async (api: KubeApi, node: string, unschedulable
 export interface EvictProgress {
   readonly evicted: number;
   readonly remaining: number;
-  /** Pods that a disruption budget keeps for now. */
+  /** Pods that a disruption budget keeps for now; of many the first few, and how many more. */
   readonly blocked: readonly string[];
 }
 
@@ -53,7 +54,7 @@ export const evictPods = async (api: KubeApi, node: string, options: EvictOption
     if (told === '') fresh.forEach((note) => notes.add(note));
     if (leaving.length === 0) return { evicted: evicted.size, warnings: [...notes] };
     const blocked = leaving.map(podName).filter((name) => blockedUntil.has(name));
-    const progress = { evicted: evicted.size, remaining: leaving.length, blocked };
+    const progress = { evicted: evicted.size, remaining: leaving.length, blocked: named(blocked) };
     if (JSON.stringify(progress) !== told) await options.onProgress?.(progress);
     told = JSON.stringify(progress);
     const end = ended(options, deadline, leaving, blocked);
@@ -62,7 +63,9 @@ export const evictPods = async (api: KubeApi, node: string, options: EvictOption
       (pod) =>
         pod.metadata?.deletionTimestamp === undefined && (blockedUntil.get(podName(pod)) ?? 0) <= clock.monotonicMs(),
     );
-    await sideBySide(due, async (pod) => {
+    // One round of many pods may take longer than there is.
+    const late = () => clock.monotonicMs() >= deadline || options.cancelled?.() === true;
+    await sideBySide(due, late, async (pod) => {
       if (await evict(api, pod)) {
         evicted.add(podName(pod));
         blockedUntil.delete(podName(pod));
@@ -80,14 +83,18 @@ const ended = (
 ): string | undefined => {
   if (cancelled?.() === true) return 'the drain was called off';
   if (clock.monotonicMs() < deadline) return undefined;
-  const budget = blocked.length === 0 ? '' : `; kept by disruption budgets: ${blocked.join(', ')}`;
-  return `still running after ${Math.round(timeoutMs / 1_000)} s: ${leaving.map(podName).join(', ')}${budget}`;
+  const budget = blocked.length === 0 ? '' : `; kept by disruption budgets: ${named(blocked).join(', ')}`;
+  return `still running after ${Math.round(timeoutMs / 1_000)} s: ${named(leaving.map(podName)).join(', ')}${budget}`;
 };
 
-const sideBySide = async (pods: readonly V1Pod[], act: (pod: V1Pod) => Promise<void>): Promise<void> => {
+const sideBySide = async (
+  pods: readonly V1Pod[],
+  late: () => boolean,
+  act: (pod: V1Pod) => Promise<void>,
+): Promise<void> => {
   const queue = [...pods];
   const work = async () => {
-    for (let pod = queue.shift(); pod !== undefined; pod = queue.shift()) await act(pod);
+    for (let pod = queue.shift(); pod !== undefined && !late(); pod = queue.shift()) await act(pod);
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, work));
 };

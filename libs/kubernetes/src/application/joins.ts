@@ -1,4 +1,4 @@
-import { deterministicUuid, errorMessage, refusal, RefusedError, type Clock, type Log } from '#kernel';
+import { deterministicUuid, refusal, RefusedError, type Clock, type Log } from '#kernel';
 import type { AgentIdentity } from '#agent-gateway';
 import type { SecretStore } from '#access';
 import type { CommandContext, Transactor } from '#processing';
@@ -6,6 +6,7 @@ import { joinMismatch, networkProfile } from '../domain/cni.js';
 import { nobodyToJoin } from '../domain/cluster/nobody-to-join.js';
 import type { Cluster, NodeRole } from '../domain/cluster/state.js';
 import { noQuorum, waitsForQuorum } from '../domain/quorum.js';
+import { apiSaid } from './api-said.js';
 import { Clusters } from './clusters.js';
 import type { Departures } from './departures.js';
 import { derive } from './derive.js';
@@ -119,7 +120,7 @@ export class Joins {
       return true;
     } catch (error) {
       this.deps.log.warn(
-        { cluster: cluster.id, instance: instanceId, error: errorMessage(error) },
+        { cluster: cluster.id, instance: instanceId, error: apiSaid(error) },
         'its name is not free yet',
       );
       return false;
@@ -220,7 +221,7 @@ export class Joins {
       return { ack: { ...this.ack(cluster), agentToken: minted.token } };
     } catch (error) {
       this.deps.log.warn(
-        { cluster: cluster.id, instance: agent.instanceId, error: errorMessage(error) },
+        { cluster: cluster.id, instance: agent.instanceId, error: apiSaid(error) },
         'no worker token yet',
       );
       return { retryAfterMs: RETRY_MS };

@@ -1,14 +1,17 @@
 import { connect as tlsConnect } from 'node:tls';
 import type { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
-import { Agent } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import { RefusedError, refusal, type Timers } from '#kernel';
 import type { AgentLink } from '#agent-gateway';
 import type { SecretStore } from '#access';
+import { boundedAnswers } from './bounded-answers.js';
 
 const API_PORT = 6443;
 /** A node may open the tunnel and then say nothing; who waits for it (a drain, a join) must get an answer. */
 const HANDSHAKE_MS = 10_000;
 const ANSWER_MS = 20_000;
+/** For a whole answer, however steadily it comes: a list of 1,000 nodes takes a second. */
+const WHOLE_MS = 60_000;
 /** The API server is a tenant's; a list of 1,000 nodes is some 10 MiB. */
 export const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
@@ -64,7 +67,9 @@ export class KubeApis {
     const { CoreV1Api, KubeConfig } = await import('@kubernetes/client-node');
     const config = new KubeConfig();
     config.loadFromString(kubeconfig);
-    const dispatcher = this.dispatcher(server, config, options.quietMs ?? ANSWER_MS);
+    const agent = this.dispatcher(server, config, options.quietMs ?? ANSWER_MS);
+    // A watch goes on; what it may hold at once and how long it may be silent is bounded all the same.
+    const dispatcher = agent.compose(boundedAnswers(this.timers, options.quietMs === undefined ? WHOLE_MS : undefined));
     // The kubeconfig names the VIP, which is on the overlay; through the tunnel it is the node's own loopback.
     config.clusters = config.clusters.map((cluster) => ({ ...cluster, server: `https://127.0.0.1:${API_PORT}` }));
     config.applySecurityAuthentication = async (context) => context.setDispatcher(dispatcher as never);
@@ -77,7 +82,7 @@ export class KubeApis {
   }
 
   /** Connections to a server without its administrator's certificate, for those of K3s' own endpoints that ask for its token. */
-  async supervisor(target: KubeApiTarget, answerMs: number): Promise<Agent> {
+  async supervisor(target: KubeApiTarget, answerMs: number): Promise<Dispatcher> {
     const kubeconfig = await this.secrets.get(target.kubeconfigRef);
     const server = target.servers.find((id) => this.link.liveness(id).connected);
     if (kubeconfig === undefined || server === undefined)
@@ -88,7 +93,8 @@ export class KubeApis {
     const config = new KubeConfig();
     config.loadFromString(kubeconfig);
     config.users = [];
-    return this.dispatcher(server, config, answerMs, answerMs);
+    const agent = this.dispatcher(server, config, answerMs, answerMs);
+    return agent.compose(boundedAnswers(this.timers, Math.max(answerMs, WHOLE_MS)));
   }
 
   private dispatcher(instanceId: string, config: KubeConfig, quietMs: number, answerMs = ANSWER_MS): Agent {

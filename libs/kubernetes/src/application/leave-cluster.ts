@@ -34,7 +34,7 @@ export const leaveCluster = async (
   options: { readonly boundMs: number; readonly clock: Clock; readonly timers: Timers },
 ): Promise<Left> => {
   const node = await found(api.core.readNode({ name: nodeName }));
-  const etcdMember = node === undefined ? 'none' : await removeMember(api, node, options);
+  const etcdMember = node === undefined ? 'none' : await removeMember(api, nodeName, node, options);
   // Without the member gone the Node stays: K3s finds the member by the Node's annotations, and nobody else does.
   if (etcdMember === 'still_there') return { etcdMember, nodeObject: 'absent', nodePassword: 'absent' };
   const deleted = node === undefined ? undefined : await found(api.core.deleteNode({ name: nodeName }));
@@ -47,10 +47,10 @@ export const leaveCluster = async (
 
 const removeMember = async (
   api: KubeApi,
+  name: string,
   node: V1Node,
   { boundMs, clock, timers }: { readonly boundMs: number; readonly clock: Clock; readonly timers: Timers },
 ): Promise<Left['etcdMember']> => {
-  const name = node.metadata!.name!;
   if (node.metadata?.labels?.[ETCD_ROLE_LABEL] === undefined) return 'none';
   if (isRemoved(node)) return 'removed';
   await annotate(api, name, { [REMOVE_ANNOTATION]: 'true' });

@@ -1,4 +1,5 @@
 import type { V1Node } from '@kubernetes/client-node';
+import { foreignText } from '#kernel';
 
 const MAX_REASON = 300;
 
@@ -7,8 +8,8 @@ export const problemOf = (node: V1Node): string | undefined => {
   const ready = (node.status?.conditions ?? []).find((condition) => condition.type === 'Ready');
   if (ready === undefined) return 'kubelet has not reported its status';
   if (ready.status === 'True') return undefined;
-  const why = [ready.reason, ready.message].filter((text) => text !== undefined && text !== '').join(': ');
-  return `Ready is ${ready.status}${why === '' ? '' : ` (${why})`}`.slice(0, MAX_REASON);
+  const why = [ready.reason, ready.message].map((text) => foreignText(text, MAX_REASON)).filter((text) => text !== '');
+  return foreignText(`Ready is ${ready.status}${why.length === 0 ? '' : ` (${why.join(': ')})`}`, MAX_REASON);
 };
 
 /** Problems that the API reported start with this, so that only the API's word ends them. */

@@ -4,6 +4,9 @@ import type { KubeApi } from './kube-api.js';
 
 const PAGE = 500;
 const LEAST_PAUSE_MS = 500;
+/** Kubernetes itself ends at 5,000; an API server that a tenant owns may go on for ever. */
+export const MOST_NODES = 20_000;
+const MOST_PAGES = 2 * (MOST_NODES / PAGE);
 
 /** What a watch of a cluster's nodes tells: first everything there is, then every change. */
 export interface NodeSink {
@@ -32,7 +35,9 @@ export const followNodes = async (sink: NodeSink, options: Options): Promise<voi
     try {
       const api = await options.open();
       try {
+        // Ended because it was too old to resume from: a server that says so again and again is asked less and less.
         await listAndWatch(api, sink, signal, timers, () => (failures = 0));
+        failures++;
       } finally {
         await (api.destroy?.(new Error('the watch ended')) ?? api.close());
       }
@@ -53,12 +58,11 @@ const listAndWatch = async (
   worked: () => void,
 ): Promise<void> => {
   let version = await list(api, sink);
-  worked();
   while (!signal.aborted) {
     const next = await watch(api, version, sink, signal);
     if (next === undefined) return; // too old to resume from
-    // A server that ends every watch at once must not be asked a thousand times a second.
-    if (next === version) await sleep(timers, LEAST_PAUSE_MS, signal);
+    // A server that ends every watch at once must not be asked a thousand times a second, whatever version it names.
+    await sleep(timers, LEAST_PAUSE_MS, signal);
     version = next;
     worked();
   }
@@ -68,9 +72,11 @@ const list = async (api: KubeApi, sink: NodeSink): Promise<string> => {
   const nodes: V1Node[] = [];
   let token: string | undefined;
   let version = '';
+  let pages = 0;
   do {
     const page = await api.core.listNode({ limit: PAGE, ...(token === undefined ? {} : { _continue: token }) });
     nodes.push(...page.items);
+    if (nodes.length > MOST_NODES || ++pages > MOST_PAGES) throw new Error(`its list of nodes has no end`);
     token = page.metadata?._continue === '' ? undefined : page.metadata?._continue;
     version = page.metadata?.resourceVersion ?? '';
   } while (token !== undefined);

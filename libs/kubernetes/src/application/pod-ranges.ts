@@ -1,20 +1,11 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import type { V1Node } from '@kubernetes/client-node';
-import {
-  CLOCK,
-  deterministicUuid,
-  errorMessage,
-  LOG,
-  TIMERS,
-  type Cancel,
-  type Clock,
-  type Log,
-  type Timers,
-} from '#kernel';
+import { CLOCK, deterministicUuid, LOG, TIMERS, type Cancel, type Clock, type Log, type Timers } from '#kernel';
 import { AGENT_LINK, type AgentLink } from '#agent-gateway';
 import { COMMAND_DISPATCHER, type CommandContext, type CommandDispatcher } from '#processing';
 import { AssignPeerPodCidr, canonical, contains, mustCidr, parseCidr } from '#sdwan';
 import type { Cluster } from '../domain/cluster/state.js';
+import { apiSaid } from './api-said.js';
 import { KubernetesDirectory, type KnownPeer } from './directory.js';
 import { KubeApis } from './kube-api.js';
 
@@ -78,7 +69,7 @@ export class PodRanges implements OnApplicationBootstrap, OnModuleDestroy {
       await this.assign(cluster, prefix);
     } catch (error) {
       // The next round looks again; until then pods of a new node are not routed, which is worth knowing.
-      this.log.warn({ cluster: cluster.id, error: errorMessage(error) }, 'cannot read the pod ranges of nodes');
+      this.log.warn({ cluster: cluster.id, error: apiSaid(error) }, 'cannot read the pod ranges of nodes');
     }
   }
 

@@ -1,5 +1,6 @@
 import { MAX_ANSWER_BYTES, narrowBy, sizeOf, withinBudget } from './budget.js';
-import { plain, plainText } from './plain-text.js';
+import { plainText } from '#kernel';
+import { plain } from './plain-text.js';
 
 const items = (count: number, bytes: number) =>
   Array.from({ length: count }, (_, id) => ({ id, text: 'x'.repeat(bytes) }));

@@ -1,6 +1,5 @@
-import { nearest } from '#kernel';
+import { nearest, plainText } from '#kernel';
 import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
-import { plainText } from './plain-text.js';
 
 /** A runbook of docs/runbooks; part of the release, never of what nodes or tenants write. */
 export interface Runbook {

@@ -1,10 +1,10 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { errorMessage } from '#kernel';
 import { Command, READ_MODELS, type CommandResult, type ReadModels } from '#processing';
 import { policyDecider, policyStream } from '../../domain/snapshots/decide.js';
 import { SnapshotDeleted } from '../../domain/snapshots/events.js';
 import { snapshotsProjection, type SnapshotDoc } from '../../projections/snapshots.js';
+import { apiSaid } from '../api-said.js';
 import { derive } from '../derive.js';
 import { SnapshotWork } from './snapshot.handlers.js';
 
@@ -52,10 +52,7 @@ export class PruneSnapshotsHandler implements ICommandHandler<PruneSnapshots> {
       if (cluster === undefined || tokens.length === 0 || doc.instanceId === null || doc.fileName === null) return;
       await this.work.api(cluster, doc.instanceId, tokens).delete(doc.fileName);
     } catch (error) {
-      this.work.log.info(
-        { snapshot: doc.id, error: errorMessage(error) },
-        'the server keeps its file of this snapshot',
-      );
+      this.work.log.info({ snapshot: doc.id, error: apiSaid(error) }, 'the server keeps its file of this snapshot');
     }
   }
 }

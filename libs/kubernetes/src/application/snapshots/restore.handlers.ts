@@ -1,16 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import {
-  CLOCK,
-  errorMessage,
-  refusal,
-  RefusedError,
-  sleep,
-  TIMERS,
-  type Clock,
-  type Timers,
-  type InstanceId,
-} from '#kernel';
+import { CLOCK, refusal, RefusedError, sleep, TIMERS, type Clock, type Timers, type InstanceId } from '#kernel';
 import type { CommandContext, CommandResult, Transactor } from '#processing';
 import {
   restoreDecider,
@@ -22,6 +12,7 @@ import {
 import * as events from '../../domain/snapshots/events.js';
 import { firstTokenOf } from '../../domain/cluster/token-change.js';
 import type { Cluster } from '../../domain/cluster/state.js';
+import { apiSaid } from '../api-said.js';
 import { derive } from '../derive.js';
 import { problemOf } from '../node-conditions.js';
 import { endedByRestore, endRotation, lastRestore, refusedByRollout, rolloutUnderWay } from '../operations.js';
@@ -153,7 +144,7 @@ export class RunRestoreHandler implements ICommandHandler<RunRestore> {
       const completed = events.RestoreCompleted({ restore_id: id, cluster_id: request.cluster_id, warnings });
       return await record(this.work, id, completed, derive(context, 'completed'));
     } catch (error) {
-      return { kind: 'refused', refusal: refusal(503, 'restore_not_possible_now', errorMessage(error)) };
+      return { kind: 'refused', refusal: refusal(503, 'restore_not_possible_now', apiSaid(error)) };
     }
   }
 
@@ -220,7 +211,7 @@ export class RunRestoreHandler implements ICommandHandler<RunRestore> {
           await api.close();
         }
       } catch (error) {
-        last = errorMessage(error);
+        last = apiSaid(error);
       }
       if (this.clock.monotonicMs() >= deadline) throw new Error(`the API of ${name}: ${last}`);
       await sleep(this.timers, POLL_MS);
@@ -236,7 +227,7 @@ export class RunRestoreHandler implements ICommandHandler<RunRestore> {
         rejoining.push(server);
       } catch (error) {
         warnings.push(
-          `${server} still has data of before the restore (${errorMessage(error)}): system_forget_instance it, or it may come up with them`,
+          `${server} still has data of before the restore (${apiSaid(error)}): system_forget_instance it, or it may come up with them`,
         );
       }
     }

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { CONFIG, errorMessage, LOG, RANDOM, refusal, type Config, type Log, type Random } from '#kernel';
+import { CONFIG, LOG, RANDOM, refusal, TIMERS, type Config, type Log, type Random, type Timers } from '#kernel';
 import { SECRET_STORE, type SecretStore } from '#access';
 import { AGENT_LINK, type AgentLink } from '#agent-gateway';
 import { TRANSACTOR, type CommandContext, type CommandResult, type Transactor } from '#processing';
@@ -13,6 +13,7 @@ import {
 } from '../../domain/snapshots/decide.js';
 import * as events from '../../domain/snapshots/events.js';
 import type { Cluster } from '../../domain/cluster/state.js';
+import { apiSaid } from '../api-said.js';
 import { Clusters } from '../clusters.js';
 import { derive } from '../derive.js';
 import { KubernetesDirectory } from '../directory.js';
@@ -50,10 +51,11 @@ export class SnapshotWork {
     @Inject(LOG) readonly log: Log,
     @Inject(CONFIG) config: Config,
     @Inject(RANDOM) random: Random,
+    @Inject(TIMERS) timers: Timers,
   ) {
     this.clusters = new Clusters(transactor);
     this.copies = new SnapshotCopies(config.DROVER_DATA_DIR, secrets, random);
-    this.channel = new NodeChannel(link);
+    this.channel = new NodeChannel(link, timers);
   }
 
   async record(stream: string, event: SnapshotEvent, context: CommandContext): Promise<CommandResult<void>> {
@@ -139,7 +141,7 @@ export class SaveSnapshotHandler implements ICommandHandler<SaveSnapshot> {
       if (saved.status === 'saved') await this.store(snapshot_id, saved, context);
       return done;
     } catch (error) {
-      return later(errorMessage(error));
+      return later(apiSaid(error));
     }
   }
 

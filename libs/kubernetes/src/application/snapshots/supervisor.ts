@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { request } from 'undici';
+import { foreignText } from '#kernel';
 import type { KubeApis, KubeApiTarget } from '../kube-api.js';
+
+/** As K3s names them, and as agents take them (agent/src/tunnel/node-channel.ts): they become paths on other servers. */
+const FILE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,250}$/;
 
 const saved = z.object({ created: z.array(z.string()) });
 const listed = z.object({
@@ -10,6 +14,21 @@ const deleted = z.object({ deleted: z.array(z.string()).nullish() });
 
 /** etcd on a large cluster takes its time to write itself out. */
 const SAVE_MS = 180_000;
+
+/** Undefined where it is none: what is wrong with it would be the server's words again. */
+const json = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+const understood = <T>(schema: z.ZodType<T>, answer: unknown): T => {
+  const known = schema.safeParse(answer);
+  if (!known.success) throw new Error('K3s answered something else than was asked');
+  return known.data;
+};
 
 /** What `k3s etcd-snapshot` asks of a server, asked through its Tunnel with the server token. */
 export class SnapshotApi {
@@ -21,27 +40,29 @@ export class SnapshotApi {
   ) {}
 
   async save(name: string): Promise<string> {
-    const { created } = saved.parse(await this.ask({ operation: 'save', name: [name] }));
-    if (created[0] === undefined) throw new Error('K3s says that it saved a snapshot and does not name it');
-    return created[0];
+    const [file] = understood(saved, await this.ask({ operation: 'save', name: [name] })).created;
+    if (file === undefined) throw new Error('K3s says that it saved a snapshot and does not name it');
+    if (!FILE.test(file)) throw new Error(`K3s names a snapshot that cannot be one: ${foreignText(file, 100)}`);
+    return file;
   }
 
   /** Names of the snapshots in the server's own folder. */
   async list(): Promise<string[]> {
-    const { items } = listed.parse(await this.ask({ operation: 'list' }));
-    return (items ?? []).flatMap(({ spec }) => (spec.location.startsWith('file://') ? [spec.snapshotName] : []));
+    const { items } = understood(listed, await this.ask({ operation: 'list' }));
+    const here = (items ?? []).filter(({ spec }) => spec.location.startsWith('file://'));
+    return here.map(({ spec }) => spec.snapshotName).filter((name) => FILE.test(name));
   }
 
   async delete(name: string): Promise<void> {
-    deleted.parse(await this.ask({ operation: 'delete', name: [name] }));
+    understood(deleted, await this.ask({ operation: 'delete', name: [name] }));
   }
 
   private async ask(body: object): Promise<unknown> {
     for (const [n, token] of this.serverTokens.entries()) {
       const { status, text } = await this.askWith(token, body);
-      if (status === 200) return JSON.parse(text) as unknown;
+      if (status === 200) return json(text);
       if (status !== 401 || n === this.serverTokens.length - 1)
-        throw new Error(`K3s answers ${status}: ${text.trim().slice(0, 300)}`);
+        throw new Error(`K3s answers ${status}: ${foreignText(text)}`);
     }
     throw new Error('there is no server token to ask with');
   }

@@ -1,4 +1,5 @@
 import { request } from 'undici';
+import { foreignText } from '#kernel';
 import type { KubeApis, KubeApiTarget } from '../kube-api.js';
 
 const PUT_MS = 60_000;
@@ -59,7 +60,7 @@ export class ServerTokenApi {
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
-      return { status: answer.statusCode, text: (await answer.body.text()).trim().slice(0, 300) };
+      return { status: answer.statusCode, text: foreignText(await answer.body.text()) };
     } finally {
       await dispatcher.close();
     }

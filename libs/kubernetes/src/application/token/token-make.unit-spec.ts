@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { Duplex } from 'node:stream';
-import { seededRandom } from '#kernel';
+import { seededRandom, systemTimers } from '#kernel';
 import type { Cluster } from '../../domain/cluster/state.js';
 import type { Rollout } from '../../domain/upgrade/state.js';
 import { ServerTokenApi } from './server-token.js';
@@ -69,7 +69,9 @@ const make = async (servers: Record<string, Server>, chosen = true) => {
   };
   const secrets = { get: async (ref: string) => ref, put: async () => ({ ref: 'new' }) };
   const rotation = new TokenRotation(
-    ...([transactor, secrets, link, seededRandom(1), {}] as unknown as ConstructorParameters<typeof TokenRotation>),
+    ...([transactor, secrets, link, seededRandom(1), {}, systemTimers] as unknown as ConstructorParameters<
+      typeof TokenRotation
+    >),
   );
   const trouble = await rotation.prepare({ run: 3, nodes: [] } as unknown as Rollout, cluster(), {
     commandId: 'x',

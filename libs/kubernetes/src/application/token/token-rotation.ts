@@ -1,10 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { errorMessage, RANDOM, type Random } from '#kernel';
+import { RANDOM, TIMERS, type Random, type Timers } from '#kernel';
 import { SECRET_STORE, type SecretStore } from '#access';
 import { AGENT_LINK, type AgentLink } from '#agent-gateway';
 import { TRANSACTOR, type CommandContext, type Transactor } from '#processing';
 import type { Cluster } from '../../domain/cluster/state.js';
 import type { Rollout } from '../../domain/upgrade/state.js';
+import { apiSaid } from '../api-said.js';
 import { Clusters } from '../clusters.js';
 import { derive } from '../derive.js';
 import { KubeApis } from '../kube-api.js';
@@ -28,9 +29,10 @@ export class TokenRotation {
     @Inject(AGENT_LINK) private readonly link: AgentLink,
     @Inject(RANDOM) private readonly random: Random,
     @Inject(KubeApis) private readonly apis: KubeApis,
+    @Inject(TIMERS) timers: Timers,
   ) {
     this.clusters = new Clusters(transactor);
-    this.channel = new NodeChannel(link);
+    this.channel = new NodeChannel(link, timers);
   }
 
   /** Undefined when every server has the new token, else why not yet. */
@@ -47,7 +49,7 @@ export class TokenRotation {
       );
       return undefined;
     } catch (error) {
-      return errorMessage(error).slice(0, 500);
+      return apiSaid(error);
     }
   }
 
@@ -63,7 +65,7 @@ export class TokenRotation {
         ? { ok: false, detail: 'it still takes the former server token' }
         : { ok: true, detail: '' };
     } catch (error) {
-      return { ok: false, detail: errorMessage(error).slice(0, 300) };
+      return { ok: false, detail: apiSaid(error, 300) };
     }
   }
 
@@ -107,7 +109,7 @@ export class TokenRotation {
       try {
         await this.channel.ask(id, { op: 'token_pair_ready', id: cluster.id });
       } catch (error) {
-        const why = errorMessage(error);
+        const why = apiSaid(error);
         if (!/the request is none/.test(why)) throw error;
         throw new Error(`the agent of ${id} is too old to be given two tokens: update it first (${why})`, {
           cause: error,
@@ -128,7 +130,7 @@ export class TokenRotation {
       try {
         await this.channel.ask(server, { op: 'token_pair', id: cluster.id, generation, ...tokens });
       } catch (error) {
-        without.push(`${server}: ${errorMessage(error)}`);
+        without.push(`${server}: ${apiSaid(error)}`);
       }
     }
     return without;
@@ -163,7 +165,7 @@ export class TokenRotation {
       if (answer.status === 401) answer = await api.rotate(fresh, secretPart(fresh));
       return answer.status === 200 ? undefined : `${answer.status} ${answer.text}`;
     } catch (error) {
-      return errorMessage(error);
+      return apiSaid(error);
     }
   }
 
@@ -175,7 +177,7 @@ export class TokenRotation {
       try {
         await this.channel.ask(server, { op: 'token', id: cluster.id, generation, token });
       } catch (error) {
-        without.push(`${server}: ${errorMessage(error)}`);
+        without.push(`${server}: ${apiSaid(error)}`);
       }
     }
     if (without.length > 0) throw new Error(`the new server token has not reached ${without.join('; ')}`);

@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream';
-import { seededRandom, type DomainEvent } from '#kernel';
+import { seededRandom, systemTimers, type DomainEvent } from '#kernel';
 import { ServerTokenChanged, ServerTokenChanging } from '../../domain/cluster/events.js';
 import type { Cluster } from '../../domain/cluster/state.js';
 import * as rollouts from '../../domain/upgrade/events.js';
@@ -33,7 +33,7 @@ it('gives the new token to all servers that can be reached, also to those after 
   };
   const secrets = { get: async () => 'K10::server:new' };
   const nothing = undefined as never;
-  const rotation = new TokenRotation(nothing, secrets as never, link as never, seededRandom(1), nothing);
+  const rotation = new TokenRotation(nothing, secrets as never, link as never, seededRandom(1), nothing, systemTimers);
   const servers = ['s1', 's2', 's3'];
   const nodes = servers.map((instanceId) => ({ instanceId, reported: instanceId === 's1', phase: 'pending' }));
   const cluster = {

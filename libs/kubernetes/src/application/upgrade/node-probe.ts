@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { errorMessage, sleep, TIMERS, type Timers } from '#kernel';
+import { foreignText, sleep, TIMERS, type Timers } from '#kernel';
 import type { Cluster } from '../../domain/cluster/state.js';
+import { apiSaid } from '../api-said.js';
 import { Clusters } from '../clusters.js';
 import { KubeApis, type KubeApi } from '../kube-api.js';
 
@@ -51,7 +52,7 @@ export class NodeProbe {
       const { VersionApi } = await import('@kubernetes/client-node');
       return { version: (await api.config.makeApiClient(VersionApi).getCode()).gitVersion };
     });
-    return typeof answer === 'string' ? null : answer.version;
+    return typeof answer === 'string' ? null : versionOf(answer.version);
   }
 
   /** The answer, or why there is none. */
@@ -73,7 +74,7 @@ export class NodeProbe {
       late.abort();
       return answer;
     } catch (error) {
-      return errorMessage(error).slice(0, 300);
+      return apiSaid(error, 300);
     } finally {
       if (api !== undefined) await (api.destroy?.(new Error('looked')) ?? api.close()).catch(() => undefined);
     }
@@ -87,6 +88,9 @@ const missing = (detail: string): Omit<Probed, 'serverVersion'> => ({
   detail,
 });
 
+/** Compared with the wanted one and shown where they differ. */
+const versionOf = (said: string | undefined): string | null => (said === undefined ? null : foreignText(said, 64));
+
 const readNode = async (api: KubeApi, name: string): Promise<Omit<Probed, 'serverVersion'>> => {
   try {
     const node = await api.core.readNode({ name });
@@ -95,10 +99,10 @@ const readNode = async (api: KubeApi, name: string): Promise<Omit<Probed, 'serve
     return {
       ready,
       cordoned: node.spec?.unschedulable === true,
-      kubeletVersion: node.status?.nodeInfo?.kubeletVersion ?? null,
-      detail: ready ? '' : (condition?.message ?? condition?.reason ?? 'the node has no Ready condition').slice(0, 300),
+      kubeletVersion: versionOf(node.status?.nodeInfo?.kubeletVersion),
+      detail: ready ? '' : foreignText(condition?.message ?? condition?.reason ?? 'the node has no Ready condition'),
     };
   } catch (error) {
-    return missing(errorMessage(error).slice(0, 300));
+    return missing(apiSaid(error, 300));
   }
 };
