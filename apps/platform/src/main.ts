@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import { fstatSync } from 'node:fs';
 import {
   armFailpoints,
   ConfigError,
@@ -29,13 +28,7 @@ const fail = (message: string): never => {
   process.exit(1);
 };
 
-/** As systemd documents it: a terminal that was started by a unit inherits the variable but not the stream. */
-const isJournal = (): boolean => {
-  const { dev, ino } = fstatSync(1);
-  return process.env.JOURNAL_STREAM === `${dev}:${ino}`;
-};
-
-/** The first token does not go to the journal, which more people may read than the token's file. */
+/** The first token goes to terminals only: journals and containers keep what is written, and more people may read it there. */
 const announce = (log: Log, config: Config, platform: RunningPlatform): void => {
   const { tokenFile } = platform.foundation.access;
   log.info({ url: platform.httpUrl }, 'HTTP API');
@@ -44,7 +37,7 @@ const announce = (log: Log, config: Config, platform: RunningPlatform): void => 
   log.info({ address: platform.enrollAddress }, 'enrolment (gRPC)');
   log.info({ where: platform.foundation.opened.where }, 'event store');
   log.info({ dir: config.DROVER_DATA_DIR, token_file: tokenFile }, 'data');
-  if (platform.firstToken !== undefined && !isJournal()) {
+  if (platform.firstToken !== undefined && process.stdout.isTTY) {
     process.stdout.write(`\nFirst operator token (shown once, kept in ${tokenFile}):\n\n  ${platform.firstToken}\n\n`);
   }
   log.info({}, `ready in ${Math.round(performance.now())} ms`);
