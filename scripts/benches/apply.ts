@@ -117,7 +117,8 @@ const applyChanges = async (node: Node, first: DesiredState, peers: readonly Pee
     const result = applyDelta(desired, delta);
     if (result.kind !== 'applied') throw new Error(result.reason);
     desired = result.desired;
-    const errors = await node.overlay.apply(NETWORK, desired.sections.get(NETWORK)!.items, 'bench');
+    const { items: wanted, generation } = desired.sections.get(NETWORK)!;
+    const errors = await node.overlay.apply(NETWORK, wanted, 'bench', generation);
     took.push(performance.now() - since);
     if (errors.length > 0) throw new Error(errors.join('; '));
     if (round % 20 === 0 && !(await node.allowed(peer.public_key)).includes(peer.allowed_ips.at(-1)!))
@@ -190,7 +191,8 @@ export const run = async (args: readonly string[]): Promise<Readonly<Record<stri
     await node.overlay.start();
     const desired = snapshotOf(items);
     const from = performance.now();
-    const errors = await node.overlay.apply(NETWORK, desired.sections.get(NETWORK)!.items, 'bench');
+    const { items: wanted, generation } = desired.sections.get(NETWORK)!;
+    const errors = await node.overlay.apply(NETWORK, wanted, 'bench', generation);
     if (errors.length > 0) throw new Error(errors.join('; '));
     process.stderr.write(`${count} peers set up in ${Math.round(performance.now() - from)} ms\n`);
     const { ours, theirs } = await measure(node, desired, peers, rounds);

@@ -146,7 +146,7 @@ export class IbgpRig {
       ...(bgp === undefined ? [] : [['bgp', bgp] as [string, object]]),
     ];
     const bytes = new Map(items.map(([key, item]) => [key, Buffer.from(JSON.stringify(item))]));
-    const errors = await machine.overlay.apply(`network/${NETWORK}`, bytes, 'e');
+    const errors = await machine.overlay.apply(`network/${NETWORK}`, bytes, 'e', 1n);
     if (errors.length > 0) throw new Error(`${machine.peerId}: ${errors.join('; ')}`);
   }
   async tellAll(): Promise<void> {
