@@ -67,11 +67,11 @@ describeWithRealParts('three servers that are started at once', { tools: ['nft']
       const all = await nodes();
       return all.some(({ status }) => status === 'ready') ? all.filter(({ status }) => status === 'joining') : [];
     };
-    await until('one is the cluster, another joins it', async () => (await joining()).length > 0, 90_000, 50);
+    await until('one is the cluster, another joins it', async () => (await joining()).length > 0, 120_000, 50);
     const victim = (await joining())[0]!.instance_id;
     const machine = instances.get(victim)!;
     const k3sRuns = async () => (await lab.exec(machine, ['pgrep', '-f', 'k3s server'])).code === 0;
-    await until('its K3s has begun', k3sRuns, 60_000, 50);
+    await until('its K3s has begun', k3sRuns, 120_000, 50);
     await lab.kill9Host(machine);
     await Promise.all(MACHINES.filter((name) => name !== machine).map(openOthersApi));
     const others = async () =>

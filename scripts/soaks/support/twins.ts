@@ -52,7 +52,7 @@ export class Twins {
     }
   }
 
-  async leader(boundMs = 20_000): Promise<Twin> {
+  async leader(boundMs = 60_000): Promise<Twin> {
     const deadline = performance.now() + boundMs;
     for (;;) {
       for (const twin of this.twins) if (await leads(twin)) return twin;

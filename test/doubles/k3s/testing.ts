@@ -13,6 +13,7 @@ export interface Running {
   text(): string;
   /** Ends it as Ctrl-C would. */
   end(): void;
+  readonly ended: Promise<void>;
 }
 
 /** Machines s1, s2, s3 and w1 with a k3s each when told to, and a workstation with kubectl. */
@@ -53,7 +54,8 @@ export class Cluster {
     let text = '';
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    return { text: () => text, end: () => void signal(childrenOf(child.pid!)[0] ?? child.pid!, 'SIGINT') };
+    const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+    return { text: () => text, end: () => void signal(childrenOf(child.pid!)[0] ?? child.pid!, 'SIGINT'), ended };
   }
 
   k3s(machine: string, command: 'server' | 'agent', ...flags: string[]): Running {
