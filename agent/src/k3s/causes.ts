@@ -21,3 +21,30 @@ export const fullDisk = async (files: Pick<Files, 'space'>, path: string): Promi
   const [free, total] = [space.freeBytes, space.totalBytes].map((bytes) => Math.floor(bytes / MIB));
   return `the disk of ${path} is full (${free} of ${total} MiB free): make room, K3s goes on by itself then`;
 };
+
+/** How long a service must stay up before it counts as up again: one that ends again and again runs for moments in between. */
+const SETTLED_MS = 10_000;
+
+/** What is known of a service's being down, so that it is told once for as long as it lasts. */
+export class Downs {
+  private known: { readonly why: string; readonly seenMs: number } | undefined;
+
+  /** Why it counts as down, by what is seen now. Between two tries the first reason stays: systemd's words for it change. */
+  judge(seen: string | undefined, nowMs: number): string | undefined {
+    if (seen !== undefined) {
+      const why = this.known !== undefined && /activating/.test(seen) ? this.known.why : seen;
+      this.known = { why, seenMs: nowMs };
+    } else if (this.known !== undefined && nowMs - this.known.seenMs >= SETTLED_MS) this.known = undefined;
+    return this.known?.why;
+  }
+
+  /** Without a look: it may be that the agent itself has just stopped it. */
+  last(): string | undefined {
+    return this.known?.why;
+  }
+}
+
+/** It was started and does not run. Of a runtime that was ready before, its health tells. */
+export class RuntimeDown extends Error {
+  override readonly name = 'RuntimeDown';
+}

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { systemFiles } from '../adapters/files.js';
 import type { Processes } from '../ports.js';
 import { SystemdManager } from '../services/systemd-manager.js';
-import { fullDisk, whyDown } from './causes.js';
+import { Downs, fullDisk, whyDown } from './causes.js';
 
 const MIB = 1024 * 1024;
 const systemd = (shown: string) =>
@@ -39,4 +39,16 @@ it('asks the file system of the nearest folder that is there', async () => {
   expect(there!.totalBytes).toBeGreaterThan(0);
   const below = await systemFiles.space(join(tmpdir(), 'not/there/yet'));
   expect(below!.totalBytes).toBe(there!.totalBytes);
+});
+
+it('tells of a service that ends again and again once, with the first reason, until it has stayed up for a while', () => {
+  const downs = new Downs();
+  const [first, next] = ['down: failed (exit-code)', 'down: activating (auto-restart, exit-code)'];
+  expect([downs.judge(undefined, 0), downs.judge(first, 1_000), downs.judge(undefined, 3_000)]).toEqual([
+    ...[undefined, first, first],
+  ]);
+  expect([downs.judge(next, 6_000), downs.last(), downs.judge(undefined, 15_999)]).toEqual([first, first, first]);
+  expect([downs.judge('down: inactive (dead)', 16_000), downs.judge(undefined, 26_000), downs.last()]).toEqual([
+    ...['down: inactive (dead)', undefined, undefined],
+  ]);
 });

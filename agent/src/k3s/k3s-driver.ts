@@ -2,6 +2,7 @@ import { deterministicUuid, sha256Hex, failpoint } from '#kernel';
 import { agentV1, argsDigest } from '#proto';
 import type { AgentPorts } from '../ports.js';
 import type { ServiceManager, ServiceSpec } from '../services/service-manager.js';
+import { RuntimeDown, whyDown } from './causes.js';
 import { agentHealth, serverHealth, type Health } from './health.js';
 import { K3sData, stoppedState } from './k3s-data.js';
 import { installK3s, k3sVersion } from './install.js';
@@ -218,8 +219,8 @@ export class K3sDriver {
   private async notReady(spec: K3sSpec, health: Health): Promise<Round> {
     if (await this.rotation.otherToken(spec, serviceName(spec)))
       return { kind: 'again', afterMs: 0, why: 'k3s is started with the other server token' };
-    const status = await this.deps.services.status(serviceName(spec));
-    if (!status.running) throw new Error(`k3s does not run: ${status.detail}`);
+    const down = await whyDown(this.deps.services, serviceName(spec));
+    if (down !== undefined) throw new RuntimeDown(down);
     return { kind: 'again', afterMs: 500, why: health.detail };
   }
 

@@ -2,7 +2,7 @@ import { backoffMs, errorMessage, sleep, type Cancel } from '#kernel';
 import { agentV1, moduleItem } from '#proto';
 import type { AgentPorts, Loopback } from '../ports.js';
 import type { Fate, ServiceManager } from '../services/service-manager.js';
-import { fullDisk, whyDown } from './causes.js';
+import { Downs, fullDisk, RuntimeDown, whyDown } from './causes.js';
 import { serviceName } from './grant.js';
 import type { Health } from './health.js';
 import type { K3sDriver } from './k3s-driver.js';
@@ -29,6 +29,7 @@ interface Running {
   reported: string;
   health: string;
   sinceHealth: number;
+  readonly downs: Downs;
 }
 
 export interface ModulesDeps {
@@ -127,6 +128,7 @@ export class Modules {
       reported: '',
       health: '',
       sinceHealth: 0,
+      downs: new Downs(),
     };
     if (known !== undefined && JSON.stringify(known.spec) === JSON.stringify(spec)) return;
     if (spec.state === 'wait') this.deps.ports.log.info({ assignment: id, reason: spec.reason }, 'k3s waits');
@@ -170,9 +172,10 @@ export class Modules {
     const message = `${full === undefined ? '' : `${full}; `}${errorMessage(error)}`;
     const wait = backoffMs(entry.attempt++, () => ports.random.unit(), 1_000, 15_000);
     ports.log.warn({ assignment: spec.assignment_id, error: message, retry_in_ms: wait }, 'k3s is not there yet');
-    const tell =
-      !(error instanceof PhaseRefused) && entry.reported !== message && !/connected|UNAVAILABLE/.test(message);
-    if (tell) {
+    // Once it was ready its health says that it is down, and that it is back: a failure would outlast it.
+    const isTold = error instanceof RuntimeDown && this.deps.phases.get(spec.assignment_id).ready;
+    const unheard = error instanceof PhaseRefused || /connected|UNAVAILABLE/.test(message);
+    if (!isTold && !unheard && entry.reported !== message) {
       try {
         await driver.failed(spec, message);
         entry.reported = message;
@@ -202,9 +205,11 @@ export class Modules {
   }
 
   /** A service that is down or a full disk is the cause of all that is seen besides, and Kubernetes tells of it much later. */
-  private async look({ spec, busy }: Running): Promise<Health> {
+  private async look({ spec, busy, downs }: Running): Promise<Health> {
     const { ports, services, paths, driver } = this.deps;
-    const down = busy ? undefined : await whyDown(services, serviceName(spec));
+    const down = busy
+      ? downs.last()
+      : downs.judge(await whyDown(services, serviceName(spec)), ports.clock.monotonicMs());
     const health = down === undefined ? await driver.health(spec) : { ready: false, detail: down };
     if (health.ready) return health;
     const full = await fullDisk(ports.files, paths.dataDir);

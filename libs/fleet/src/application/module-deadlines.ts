@@ -19,10 +19,14 @@ interface State {
 const ASSIGNED = ['system.k3s.module.assigned', 'system.docker.module.assigned', 'system.module.assigned'];
 const INSTALLING = ['system.k3s.runtime.installing', 'system.docker.runtime.installing'];
 const READY = ['system.k3s.handshake.ready', 'system.docker.handshake.ready'];
+/** A failure of a K3s that had been ready is over with it, too. */
+const WELL_AGAIN = 'system.k3s.node.ready';
 const UP = ['system.instance.online', 'system.instance.returned'];
 const GONE = ['system.instance.lost', 'system.instance.terminated', 'system.instance.forgotten'];
 const OTHERS = ['system.module.removed', 'system.module.failed', 'system.module.generation_applied'];
-const TURNS: ReadonlySet<string> = new Set([...ASSIGNED, ...INSTALLING, ...READY, ...UP, ...GONE, ...OTHERS]);
+const TURNS: ReadonlySet<string> = new Set([
+  ...[...ASSIGNED, ...INSTALLING, ...READY, WELL_AGAIN, ...UP, ...GONE, ...OTHERS],
+]);
 
 /** Which module a runtime's readiness is about. */
 const readyName = (event: RecordedEvent): string =>
@@ -60,6 +64,8 @@ const evolve = (state: State, event: RecordedEvent): State => {
     const ready = readyName(event);
     return into(state, (m) => m.name === ready, { status: 'running', since });
   }
+  if (type === WELL_AGAIN)
+    return into(state, (m) => familyOf(m.name) === 'k3s' && m.status === 'failed', { status: 'running', since });
   if (type === 'system.module.generation_applied') {
     const taken = (data['modules'] ?? []) as readonly string[];
     const isTaken = (m: Module) => familyOf(m.name) === 'generic' && m.status === 'assigned' && taken.includes(m.name);

@@ -42,6 +42,8 @@ describe('a module that does not come to run', () => {
     expect(due(assigned, online, installing, failed(22, 'a'), failed(36, 'b'))).toBe(37);
     expect(due(assigned, online, installing, ready)).toBeNull();
     expect(due(assigned, online, installing, lost)).toBeNull();
+    const again = event('system.k3s.node.ready', 42);
+    expect(due(assigned, online, installing, ready, failed(41, 'a'), again)).toBeNull();
   });
 
   it('is told of once for each stay, with the reason and what comes next', () => {

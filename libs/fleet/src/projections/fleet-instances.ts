@@ -2,7 +2,7 @@ import { categoryOf, isoTime } from '#kernel';
 import type { RecordedEvent } from '#event-store';
 import { defineProjection } from '#processing';
 import { evolveInstance } from '../domain/instance/evolve.js';
-import { boundMs, nextAction, WIPE_STUCK_NEXT, type ModuleStage } from '../domain/instance/outlook.js';
+import { boundMs, moduleNext, nextAction, WIPE_STUCK_NEXT, type ModuleStage } from '../domain/instance/outlook.js';
 import { isFinal, noInstance, statusOf, type InstanceEvent, type KnownInstance } from '../domain/instance/state.js';
 import { familyOf } from '../domain/module-catalogue.js';
 import { fleetEvent, type FleetEvent } from './read-event.js';
@@ -93,8 +93,10 @@ const runtimeOf = (event: RecordedEvent): RuntimeNews | undefined => {
       const concerns = (m: ModuleDoc) => K3S.includes(m.module_name) && m.status === 'running';
       return { instance, concerns, now: { status: 'degraded', error: String(event.data['reason']) } };
     }
-    case 'system.k3s.node.ready':
-      return { instance, concerns: (m) => K3S.includes(m.module_name) && m.status === 'degraded', now: RUNNING };
+    case 'system.k3s.node.ready': {
+      const troubled: readonly ModuleStatus[] = ['degraded', 'failed'];
+      return { instance, concerns: (m) => K3S.includes(m.module_name) && troubled.includes(m.status), now: RUNNING };
+    }
     default:
       return undefined;
   }
@@ -119,6 +121,11 @@ const modulesAfter = (modules: readonly ModuleDoc[], event: RecordedEvent, state
   return [...kept, ...added];
 };
 
+/** What was last told was of a module that is well again, or gone. */
+const isOver = ({ last_error, modules: before }: InstanceDoc, modules: readonly ModuleDoc[]): boolean =>
+  before.some((m) => last_error === `${m.module_name}: ${m.error}`) &&
+  !modules.some((m) => last_error === `${m.module_name}: ${m.error}`);
+
 const slim = (state: KnownInstance): KnownInstance => ({
   ...state,
   tokens: {},
@@ -127,7 +134,7 @@ const slim = (state: KnownInstance): KnownInstance => ({
 
 export const fleetInstances = defineProjection<InstanceDoc>({
   name: 'fleet_instances',
-  version: 3,
+  version: 4,
   keys: (event) => {
     if (categoryOf(event.stream) === 'instance') return [event.stream];
     const ready = runtimeOf(event);
@@ -145,8 +152,10 @@ export const fleetInstances = defineProjection<InstanceDoc>({
       event.type === 'system.instance.drain_requested' ? event.data.timeout_seconds : (doc?.drain_timeout_seconds ?? 0);
     const bound = boundMs(status, drainTimeout);
     const stateSince = changed ? at : doc.state_since;
+    const modules = modulesAfter(doc?.modules ?? [], recorded, instance);
     const told = errorOf(event);
-    const error = told !== undefined ? told : changed ? null : doc.last_error;
+    const error = told !== undefined ? told : changed || isOver(doc, modules) ? null : doc.last_error;
+    const troubled = status === 'running' ? modules.find((m) => m.error !== null) : undefined;
     return {
       id: key,
       account: doc?.account ?? recorded.meta.accountId,
@@ -155,8 +164,13 @@ export const fleetInstances = defineProjection<InstanceDoc>({
       state_since: stateSince,
       deadline_at: bound === null ? null : isoTime(Date.parse(stateSince) + bound),
       last_error: error,
-      next_action: instance.wipeStuck === undefined ? nextAction(status, instance.driver) : WIPE_STUCK_NEXT,
-      modules: modulesAfter(doc?.modules ?? [], recorded, instance),
+      next_action:
+        instance.wipeStuck !== undefined
+          ? WIPE_STUCK_NEXT
+          : troubled === undefined
+            ? nextAction(status, instance.driver)
+            : moduleNext(troubled.status),
+      modules,
       drain_timeout_seconds: drainTimeout,
       wanted: wantedAfter(doc?.wanted ?? bareMachine, recorded),
       instance,

@@ -164,7 +164,7 @@ export const terminateInstance = defineTool({
     id: 'instance.id',
     state: 'instance.state',
     phases: ['stopping', 'terminated'],
-    done: ['terminated', 'stopped'],
+    done: ['terminated'],
     failed: ['error'],
     error: 'instance.last_error',
   },

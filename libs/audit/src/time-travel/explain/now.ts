@@ -11,6 +11,39 @@ const docSchema = z.object({
     .nullish(),
 });
 
+/** Where a module is as it should be, or on its way without trouble. */
+const WELL = new Set(['running', 'removed', 'ready']);
+
+/** A cluster keeps its own words, and those of its nodes. */
+const clusterSchema = z.object({
+  since: z.string().nullish(),
+  lastError: z.string().nullish(),
+  nodes: z.array(
+    z.object({
+      instanceId: z.string(),
+      nodeName: z.string().nullish(),
+      status: z.string(),
+      since: z.string().nullish(),
+      lastError: z.string().nullish(),
+    }),
+  ),
+});
+
+const ofCluster = (state: string, { since, lastError, nodes }: z.infer<typeof clusterSchema>): Now => {
+  const troubled = nodes.flatMap(({ instanceId, nodeName, status, since: from, lastError: why }) => {
+    if (WELL.has(status) || why == null) return [];
+    const name = nodeName ?? instanceId;
+    return [{ name, cause: `${name} ${status}${from == null ? '' : ` since ${from}`}: ${why}` }];
+  });
+  return {
+    state,
+    since: since ?? null,
+    causes: [...(lastError == null ? [] : [lastError]), ...troubled.map(({ cause }) => cause)],
+    next_action:
+      troubled.length === 0 ? null : `what is to be done: drover why ${troubled.map(({ name }) => name).join(', ')}`,
+  };
+};
+
 export interface Now {
   readonly state: string;
   readonly since: string | null;
@@ -19,11 +52,10 @@ export interface Now {
   readonly next_action: string | null;
 }
 
-/** Where a module is as it should be, or on its way without trouble. */
-const WELL = new Set(['running', 'removed']);
-
 /** What an operator asks first: how it stands, why, and what is to be done. Of what the read model says, not of the story. */
 export const nowOf = (state: string, doc: object): Now => {
+  const cluster = clusterSchema.safeParse(doc);
+  if (cluster.success) return ofCluster(state, cluster.data);
   const read = docSchema.safeParse(doc);
   if (!read.success) return { state, since: null, causes: [], next_action: null };
   const { state_since, last_error, next_action, modules } = read.data;
@@ -31,10 +63,11 @@ export const nowOf = (state: string, doc: object): Now => {
   const causes = troubled.map(
     ({ module_name, status, error, since }) => `${module_name} ${status} since ${since}: ${error}`,
   );
+  const said = new Set(troubled.map(({ module_name, error }) => `${module_name}: ${error}`));
   return {
     state,
     since: state_since ?? null,
-    causes: [...causes, ...(last_error == null ? [] : [last_error])],
+    causes: [...causes, ...(last_error == null || said.has(last_error) ? [] : [last_error])],
     next_action: next_action ?? null,
   };
 };

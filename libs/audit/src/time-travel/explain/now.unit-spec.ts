@@ -15,6 +15,23 @@ it('names the module that is in trouble with what its node says, and what to do 
   expect(nowOf('lost', lost)).toMatchObject({ causes: ['silent'], next_action: 'look at drover-agent' });
 });
 
+it('says a failure once, though module and machine both keep it', () => {
+  const modules = [{ module_name: 'k3s-agent', status: 'failed', error: 'no room', since }];
+  const doc = { state_since: since, modules, last_error: 'k3s-agent: no room' };
+  expect(nowOf('running', doc).causes).toEqual([`k3s-agent failed since ${since}: no room`]);
+});
+
+it('names the nodes that a cluster is degraded by, since when and why, and where to go on', () => {
+  const node = (name: string, status: string, lastError: string | null) => ({
+    ...{ instanceId: `instance-${name}`, nodeName: name, status, since, lastError },
+  });
+  const nodes = [node('s1', 'ready', null), node('w1', 'not_ready', 'k3s-agent does not run')];
+  expect(nowOf('degraded', { since, lastError: 'no worker is ready', nodes })).toEqual({
+    ...{ state: 'degraded', since, next_action: 'what is to be done: drover why w1' },
+    causes: ['no worker is ready', `w1 not_ready since ${since}: k3s-agent does not run`],
+  });
+});
+
 it('says no more than the state of what keeps none of this', () => {
   expect(nowOf('active', {})).toEqual({ state: 'active', since: null, causes: [], next_action: null });
   expect(nowOf('active', { modules: 'of another shape' })).toMatchObject({ causes: [] });

@@ -82,9 +82,9 @@ export const moduleNext = (stage: ModuleStage): string | null => {
     case 'installing':
       return 'the agent installs and starts it';
     case 'degraded':
-      return 'the agent goes on looking; error says what it sees';
+      return 'put right what its error names; the agent goes on looking, and it runs again by itself then';
     case 'failed':
-      return 'the agent goes on trying; error says why it failed';
+      return 'put right what its error names; the agent goes on trying by itself';
     default:
       return null;
   }
