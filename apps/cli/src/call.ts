@@ -2,7 +2,7 @@ import { toolArguments } from './arguments.js';
 import { callFlags } from './call-flags.js';
 import type { Tool } from './catalogue.js';
 import type { Cli } from './cli.js';
-import { callTool } from './client.js';
+import { callTool, type How } from './client.js';
 import { CliError } from './errors.js';
 import { renderStory, type Story } from './explain.js';
 import { render, shownAs, type Shown } from './output/format.js';
@@ -32,20 +32,38 @@ export const call = async (
   const { settings } = cli;
   const shown = shownAs(settings);
   const { flags, words: rest } = callFlags(tool, words);
-  const args = toolArguments(tool, rest);
+  const written = toolArguments(tool, rest);
   const reads = tool?.danger === 'read';
   if (flags.watch && !reads)
     throw noFlag('--watch', name, 'it follows what a list or get shows', '--wait follows a change');
+  const isTimed = reads && (flags.at !== undefined || 'at' in written || 'time' in written);
+  const args = isTimed ? (await import('./read-at.js')).momentsIn(tool, written) : written;
   if (flags.at !== undefined) {
     if (!reads) throw noFlag('--at', name, 'the past cannot be changed', '`drover what-if` tries a change');
     const { readAt } = await import('./read-at.js');
     return (await cli.out(await show(await readAt(cli, tool, args, flags.at), shown, name, tool.cli?.[0])), 0);
   }
   if (flags.watch) return (await import('./watch.js')).watchTool(cli, tool!, args, flags.after);
-  const data = await callTool(settings, name, args);
-  await cli.out(await show(data, shown, name, tool?.cli?.[0]));
+  const data = await callTool(settings, name, args, reads ? {} : ofChange(cli, args));
+  const told = name === 'explain' && !shown.asked ? await inCommandsOfHere(cli, data, args) : data;
+  await cli.out(await show(told, shown, name, tool?.cli?.[0]));
   if (!flags.wait) return 0;
   return (await import('./phases.js')).followOperation(cli, data, flags.timeoutMs);
+};
+
+/** What to do next, for who sits at a shell. */
+const inCommandsOfHere = async ({ settings }: Cli, data: Row, { subject }: Row): Promise<Row> => {
+  const now = data.now as { readonly next_action?: string | null } | undefined;
+  if (typeof now?.next_action !== 'string') return data;
+  const { advice } = await import('./hints.js');
+  return { ...data, now: { ...now, next_action: advice(settings, now.next_action, 'explain', { id: subject }) } };
+};
+
+/** What changes something bears a key that no other call has, so that it can be said again when no answer came. */
+const ofChange = (cli: Cli, args: Row): How => {
+  const given = args.idempotency_key ?? args.client_token;
+  const key = typeof given === 'string' ? {} : { idempotencyKey: crypto.randomUUID() };
+  return args.dry_run === true ? {} : { ...key, signal: cli.end };
 };
 
 const noFlag = (flag: string, name: string, why: string, hint: string): CliError =>

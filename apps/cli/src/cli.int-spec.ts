@@ -1,44 +1,23 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../platform/src/version.js';
-import { compiledCopy } from '../../platform/src/testing/compiled-copy.js';
-import { PaperFleet } from '../../platform/src/testing/paper-fleet.js';
-import { startTestPlatform, type TestPlatform } from '../../platform/src/testing/test-platform.js';
 import { EXIT_CODES, type ExitCode } from './errors.js';
-import { CliProcesses, until, type Answer } from './testing/cli-process.js';
+import { until, type Answer } from './testing/cli-process.js';
+import { wholeFleet } from './testing/fleet-files.js';
+import { paperDemo, type PaperDemo } from './testing/paper-demo.js';
 
-const SERVERS = ['k3s-server-1', 'k3s-server-2', 'k3s-server-3'];
 const CANARY = { environment: 'canary-environment-5f1', module: 'canary-module-9c2' };
-let drover: TestPlatform;
-let fleet: PaperFleet;
-let cli: CliProcesses;
+let demo: PaperDemo;
+let drover: PaperDemo['drover'];
+let fleet: PaperDemo['fleet'];
+let cli: PaperDemo['cli'];
 let home: string;
 
-/** The fleet of the demo on paper: what needs a machine is tested elsewhere, here it is the command line. */
 beforeAll(async () => {
-  const { root } = compiledCopy();
-  drover = await startTestPlatform();
-  home = mkdtempSync(join(tmpdir(), 'drover-cli-'));
-  const env = { HOME: home, DROVER_URL: drover.url, DROVER_TOKEN: drover.token };
-  cli = new CliProcesses(root, { ...env, DROVER_SECRET_OF_MINE: CANARY.environment });
-  fleet = new PaperFleet(drover);
-  await fleet.ok('system_sdwan_create_network', { name: 'k3s-prod-net' });
-  for (const name of ['k3s-servers', 'k3s-workers']) await fleet.ok('system_create_template', { name });
-  const ids = [];
-  for (const name of SERVERS) ids.push(await fleet.machine(name, 'k3s-servers', 'k3s-prod-net'));
-  for (const hostname of ['awaited', 'ended']) {
-    await fleet.ok('system_create_node', { hostname, node_template_id: 'k3s-workers' });
-    await fleet.ok('system_provision_instance', { node_id: hostname });
-  }
-  await fleet.ok('system_assign_module_to_template', { template_id: 'k3s-servers', module_name: 'k3s-server' });
-  await fleet.cluster(ids);
-});
-afterAll(async () => {
-  cli?.killAll();
-  await drover?.stop();
-  if (home !== undefined) rmSync(home, { recursive: true, force: true });
-});
+  demo = await paperDemo({ DROVER_SECRET_OF_MINE: CANARY.environment });
+  ({ drover, fleet, cli, home } = demo);
+}, 120_000);
+afterAll(() => demo?.stop(), 60_000);
 
 const file = (name: string, text: string): string => {
   writeFileSync(join(home, name), text);
@@ -185,36 +164,8 @@ it('event watch: one event a line, 130 at Ctrl-C, and the rest behind its cursor
   expect(json(next).id).toBe(two!.id);
 });
 
-const FLEET = `kind: Network
-name: prod
----
-kind: Template
-name: servers
-modules: [{module: docker-engine, config: {note: ${CANARY.module}}}]
----
-kind: Node
-name: s1
-template: servers
-provision: {driver: existing}
----
-kind: Peer
-network: prod
-node: s1
-tags: [ops]
----
-kind: FirewallRule
-network: prod
-name: closed
-action: drop
----
-kind: Grant
-network: prod
-name: laptop
-write_url_to: HOME/laptop.url
-`;
-
 it('apply and diff: 0 nothing, 1 something, more when it cannot be told; prune takes only what it made', async () => {
-  const path = file('fleet.yaml', FLEET.replace('HOME', home));
+  const path = file('fleet.yaml', wholeFleet(home, CANARY.module));
   expect(await cli.run(`diff -f ${path}`)).toMatchObject({ code: 1, out: expect.stringContaining('+ Network prod') });
   expect(await ok(`apply -f ${path} --dry-run`)).toContain('+ Node s1');
   expect(await ok('node list -o name')).not.toContain('node/s1');
@@ -224,7 +175,7 @@ it('apply and diff: 0 nothing, 1 something, more when it cannot be told; prune t
   expect(await cli.run(`diff --prune -f ${path}`)).toMatchObject({ code: 0, out: 'nothing to do' });
   expect(await ok(`apply -f ${path}`)).toBe('nothing to do');
 
-  file('fleet.yaml', FLEET.slice(0, FLEET.indexOf('---\nkind: FirewallRule')));
+  file('fleet.yaml', wholeFleet(home, CANARY.module).split('---\nkind: FirewallRule')[0]!);
   const less = await cli.run(`diff --prune -f ${path}`);
   expect([less.code, less.out.match(/^- .*(?= {2})/gm)]).toEqual([
     1,
@@ -253,7 +204,7 @@ it('why, explain and --at', async () => {
   expect(await ok('node list --at 2020-01-01T00:00:00Z')).toContain('no nodes');
   const now = new Date(Date.now()).toISOString();
   expect(await ok(`node get k3s-server-1 --at ${now} -o jsonpath={.node.name}`)).toBe('k3s-server-1');
-  expect((await cli.run(`webhook list --at ${now}`)).code).toBe(2);
+  expect((await cli.run(`platform health --at ${now}`)).code).toBe(2);
 });
 
 it('--dry-run: events, moves of virtual IPs and what WireGuard would be told, and nothing is changed', async () => {
@@ -335,23 +286,4 @@ it('a Tab gets names of the platform, and no word of an error', async () => {
   });
   const told = await cli.run(['__complete', 'node', ''], { env: { DROVER_TOKEN: '', DROVER_DEBUG: '1' } });
   expect(told.err).toContain('there is no token');
-});
-
-it('start-up loads what the command needs and no more', async () => {
-  const counter = file(
-    'count.mjs',
-    `import { registerHooks } from 'node:module';
-const own = [];
-registerHooks({ load: (url, context, next) => (own.push(url), next(url, context)) });
-process.on('exit', () => process.stderr.write(own.filter((one) => one.includes('/dist/')).map((one) => one.split('/dist/')[1]).join('\\n')));`,
-  );
-  const loaded = async (words: string) => (await cli.run(words, { node: ['--import', counter] })).err.split('\n');
-  const src = 'apps/cli/src';
-  const help = await loaded('--help');
-  expect(help).toContain(`${src}/help.js`);
-  expect(help.length).toBeLessThanOrEqual(8);
-  const tab = await loaded('__complete node get k3s-');
-  expect(tab.length).toBeLessThanOrEqual(20);
-  for (const part of ['commands', 'call', 'output', 'watch', 'apply/command'])
-    expect([...help, ...tab]).not.toContain(`${src}/${part}.js`);
 });

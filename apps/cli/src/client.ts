@@ -20,18 +20,61 @@ const causeOf = (error: unknown): string => {
 
 type Whom = Pick<Settings, 'url'> & Partial<Pick<Settings, 'token'>>;
 
-const request = async (settings: Whom, path: string, init: RequestInit): Promise<Record<string, unknown>> => {
+/** Nothing was sent: no connection came about. */
+const UNSENT = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+const codeOf = (error: unknown): unknown => {
+  const { cause } = error as { readonly cause?: { readonly code?: unknown } };
+  return cause?.code;
+};
+
+/** Of a change that was sent and whose answer did not come. */
+const once = (key: string): string =>
+  `whether it was done is not known: the same command with idempotency_key=${key} does it once, however often it is said`;
+
+const unanswered = (settings: Whom, error: unknown, { idempotencyKey: key, signal }: How): CliError => {
+  const isUnclear = key !== undefined && !UNSENT.has(String(codeOf(error)));
+  if (signal?.aborted === true) {
+    const hint = isUnclear ? once(key) : undefined;
+    return new CliError('interrupted', 'the platform had not answered yet', hint, 130);
+  }
+  const hint = 'drover doctor; another platform: --url, DROVER_URL or drover context use';
+  const message = `the platform at ${settings.url} does not answer`;
+  return new CliError(message, causeOf(error), isUnclear ? `${hint}; ${once(key)}` : hint, 3);
+};
+
+/** How a call is made beside its arguments. */
+export interface How {
+  /** Of a change: said again, it is the same change. */
+  readonly idempotencyKey?: string;
+  readonly signal?: AbortSignal;
+}
+
+const request = async (
+  settings: Whom,
+  path: string,
+  init: RequestInit,
+  how: How = {},
+): Promise<Record<string, unknown>> => {
   let response: Response;
   const { token } = settings;
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const keyed = how.idempotencyKey === undefined ? {} : { 'idempotency-key': how.idempotencyKey };
   try {
     response = await fetch(`${settings.url}${path}`, {
       ...init,
-      headers: { ...authorization, 'content-type': 'application/json' },
+      headers: { ...authorization, ...keyed, 'content-type': 'application/json' },
+      signal: how.signal ?? null,
     });
   } catch (error) {
-    const hint = 'drover doctor; another platform: --url, DROVER_URL or drover context use';
-    throw new CliError(`the platform at ${settings.url} does not answer`, causeOf(error), hint, 3);
+    throw unanswered(settings, error, how);
   }
   return unwrap(settings, response);
 };
@@ -45,7 +88,8 @@ const unwrap = async (settings: Whom, response: Response): Promise<Record<string
     throw new CliError(`${settings.url} does not answer like Drover`, why, 'check --url', 3);
   }
   if (envelope.success) return envelope.data;
-  const { error } = envelope;
+  const correlation_id = response.headers.get('drover-correlation-id');
+  const error = { ...envelope.error, ...(correlation_id === null ? {} : { correlation_id }) };
   const why = `${error.code}${error.field === undefined ? '' : `, field ${error.field}`} (HTTP ${response.status})`;
   const { meant, hint } = meantOf(tokenHint(error.code, error.hint));
   throw new CliError(error.message, why, tryNext({ ...error, hint }), exitCodeOf(response.status), error, meant);
@@ -66,15 +110,20 @@ const tryNext = (
   return known.length === 0 ? undefined : known.join('; ');
 };
 
-const callIt = (settings: Settings, name: string, args: Readonly<Record<string, unknown>>) =>
-  request(settings, `/api/v1/tools/${encodeURIComponent(name)}`, { method: 'POST', body: JSON.stringify(args) });
+const callIt = (settings: Settings, name: string, args: Readonly<Record<string, unknown>>, how: How) =>
+  request(settings, `/api/v1/tools/${encodeURIComponent(name)}`, { method: 'POST', body: JSON.stringify(args) }, how);
 
 /** A call of a tool. When it is refused, the advice is given in commands. */
-export const callTool = async (settings: Settings, name: string, args: Readonly<Record<string, unknown>>) => {
+export const callTool = async (
+  settings: Settings,
+  name: string,
+  args: Readonly<Record<string, unknown>>,
+  how: How = {},
+) => {
   if (settings.protectedContext !== undefined)
     await (await import('./contexts/protect.js')).confirmCall(settings, name, args, fetchCatalogue);
   try {
-    return await callIt(settings, name, args);
+    return await callIt(settings, name, args, how);
   } catch (error) {
     if (!(error instanceof CliError) || error.hint === undefined || !/[a-z]_[a-z]/.test(error.hint)) throw error;
     const { advice } = await import('./hints.js');

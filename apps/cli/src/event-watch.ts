@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { CliError } from './errors.js';
 import { EVENT_USAGE, eventFlags, type EventFlags, type EventFormat } from './event-flags.js';
 import { eventMessages, StreamBroken, type SseMessage } from './event-source.js';
+import { writeWhole } from './files.js';
 import { human } from './output.js';
 import { pause } from './pause.js';
 import { resolveSettings, type GlobalFlags, type Settings } from './settings.js';
@@ -106,8 +107,8 @@ class Watch {
     this.cursor = cursor;
     const { cursorFile } = this.flags;
     if (cursorFile === undefined) return;
-    writeFileSync(`${cursorFile}.new`, `${cursor}\n`, { mode: 0o600 });
-    renameSync(`${cursorFile}.new`, cursorFile);
+    const hint = `drover event watch --after ${cursor} goes on; --cursor-file FILE keeps the cursor elsewhere`;
+    writeWhole({ file: cursorFile, hint }, `${cursor}\n`);
   }
 }
 

@@ -14,6 +14,8 @@ interface Documented {
   readonly type: string;
   readonly shape: Parameter;
   readonly inputs: Readonly<Record<string, Parameter>>;
+  /** A list that can be cut by a field knows what may stand in it. */
+  readonly filters: Readonly<Record<string, Parameter>>;
   readonly describedBy: readonly string[];
 }
 
@@ -29,7 +31,13 @@ const documented = (tools: readonly Tool[], wanted: string): Documented | undefi
   if (subject === undefined) return undefined;
   const writers = own.filter((t) => ['create', 'update', 'attach', 'provision'].includes(t.cli![1]));
   const inputs = Object.assign({}, ...writers.map((t) => t.input_schema.properties ?? {})) as Record<string, Parameter>;
-  return { type: noun, shape: subject, inputs, describedBy: [reader.name, ...writers.map((t) => t.name)] };
+  const filters = own.find((t) => t.cli![1] === 'list')?.input_schema.properties ?? {};
+  return { type: noun, shape: subject, inputs, filters, describedBy: [reader.name, ...writers.map((t) => t.name)] };
+};
+
+const valuesOf = (filter: Parameter | undefined) => {
+  const known = filter === undefined ? undefined : shapeOf(filter).enum;
+  return known === undefined ? {} : { enum: known };
 };
 
 const line = (name: string, p: Parameter, width: number): string => {
@@ -61,10 +69,11 @@ export const fieldHelp = (tools: readonly Tool[], wanted: string): string | unde
   for (const name of path) {
     const next = shape.properties?.[name] ?? (at === found.type ? found.inputs[name] : undefined);
     if (next === undefined) throw missing(found.type, at, name, shape);
-    shape = shapeOf({ ...(at === found.type ? found.inputs[name] : {}), ...next });
+    const own = at === found.type ? { ...valuesOf(found.filters[name]), ...found.inputs[name] } : {};
+    shape = shapeOf({ ...own, ...next });
     at = `${at}.${name}`;
   }
-  const head = `${at}  <${path.length === 0 ? 'object' : typeName(shape)}>`;
+  const head = `${at}  <${path.length === 0 ? 'object' : (shape.type ?? typeName(shape))}>`;
   const values = shape.enum === undefined ? [] : ['', `one of ${shape.enum.map(String).join(', ')}`];
   const fields = listing(shape);
   const only =

@@ -33,7 +33,7 @@ Arguments are key=value, --key value, or --json '{"key":"value"}'.
   -o FORMAT       table, wide, json, yaml, name, ndjson, jsonpath=PATH, columns=A,B; also --fields A,B and --no-headers
   --json          answer as {"success":true,"data":{…}}
   --watch, -w     with a list or get: again and again; on a pipe one change a line (--after CURSOR goes on)
-  --at TIME       with a list or get: as it was then
+  --at TIME       with what reads: as it was then (2026-11-20T10:00Z, or how long ago: 10m, 2d)
   --dry-run       with what changes something: what would follow, and nothing is changed
   --wait          with what goes on after its answer: its phases until it has ended (--timeout 5m)
   --yes-i-mean N  in scripts, with what changes a protected context: its name (see context --help)

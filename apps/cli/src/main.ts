@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { parseCommandLine } from './arguments.js';
 import type { Command } from './builtins.js';
 import { CliError } from './errors.js';
@@ -24,7 +25,7 @@ const runLab = async (args: readonly string[]): Promise<number> => {
 
 /**
  * Runs one command line; answers the exit code. Whatever a command does not need is not loaded for it: `--help` takes the modules of this
- * file, the text, and nothing else (cli-start.int-spec.ts counts them).
+ * file, the text, and nothing else (start-up.int-spec.ts counts them).
  */
 export const run = async (argv: readonly string[]): Promise<number> => {
   if (argv[0] === 'lab') return runLab(argv.slice(1));
@@ -46,17 +47,19 @@ const print = (text: string, code: number): number => {
 };
 
 const fail = async (error: unknown, argv: readonly string[]): Promise<number> => {
-  if (!(error instanceof CliError)) throw error;
-  const { failure } = await import('./output.js');
+  const { asCliError, failure } = await import('./failure.js');
+  const told = error instanceof CliError ? error : asCliError(error, process.env.DROVER_DEBUG !== undefined);
   const json = wantsJson(argv);
-  (json ? process.stdout : process.stderr).write(`${failure(error, json)}\n`);
-  return error.exitCode;
+  (json ? process.stdout : process.stderr).write(`${failure(told, json)}\n`);
+  return told.exitCode;
 };
 
-/** `drover tools | head` is no failure. */
+/** `drover tools | head` is no failure; an answer that went to a full disk is, and nobody may take it for whole. */
 const mayEndEarly = (error: NodeJS.ErrnoException): void => {
   if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  const why = error.code === 'ENOSPC' ? 'the disk is full (ENOSPC)' : error.message;
+  writeSync(2, `error:   the answer could not be written\n  why:   ${why}\n  try:   write it elsewhere\n`);
+  process.exit(1);
 };
 
 /** Also when the command line itself is what is wrong. */

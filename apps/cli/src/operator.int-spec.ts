@@ -8,14 +8,15 @@ import { runApply } from './apply/command.js';
 import type { Cli } from './cli.js';
 import { runCommand } from './commands.js';
 import { CliError } from './errors.js';
-import { failure } from './output.js';
+import { failure } from './failure.js';
 import { runSchema } from './schema/schema.js';
+import { GOLDEN_CASES } from './testing/golden-cases.js';
 import { stable } from './testing/golden.js';
 import { runWait } from './wait.js';
 
 const GOLDEN_ERROR =
   '{"success":false,"error":{"code":"node_not_found","message":"there is no node \\"spar\\"","field":"node_id",' +
-  '"hint":"did you mean spare?","candidates":[{"id":"<node-1>","name":"spare"}]}}';
+  '"hint":"did you mean spare?","candidates":[{"id":"<node-1>","name":"spare"}],"correlation_id":"<uuid-1>","retryable":false}}';
 const GOLDEN = join(ROOT, 'test/golden/cli');
 let drover: TestPlatform;
 let fleet: PaperFleet;
@@ -69,12 +70,14 @@ beforeAll(async () => {
   await fleet.ok('system_sdwan_create_firewall_rule', { network_id: 'prod', name: 'closed', action: 'drop' });
   await fleet.ok('system_assign_module_to_template', { template_id: 'servers', module_name: 'k3s-server' });
   await fleet.cluster(ids);
+  await fleet.ok('system_sdwan_create_access_grant', { network_id: 'prod', name: 'laptop' });
   await later();
   whole = new Date().toISOString();
   await later();
   await fleet.ok('system_provision_instance', { node_id: 'spare' });
   await fleet.ok('system_terminate_instance', { id: 'spare', force: true });
   await fleet.ok('system_sdwan_delete_firewall_rule', { firewall_rule_id: 'closed' });
+  await fleet.ok('system_sdwan_revoke_access_grant', { grant_id: 'laptop' });
   await later();
   drained = new Date().toISOString();
 });
@@ -91,18 +94,7 @@ afterAll(async () => {
  */
 describe('what scripts read', () => {
   const FORMATS = ['table', 'wide', 'json', 'yaml', 'name', 'ndjson'];
-  const CASES: readonly (readonly [command: string, path: string, columns: string])[] = [
-    ['template list', '{range .templates[*]}{.name} {.node_count}{"\\n"}{end}', 'name,node_count'],
-    ['node list', '{.nodes[?(@.instance_id)].name}', 'name,description'],
-    ['node get spare', '{.node.description}', 'hostname'],
-    ['instance list', '{.instances[*].state}', 'name,state'],
-    ['instance get s1', '{.instance.conditions[?(@.type=="Ready")].status}', 'name,status'],
-    ['cluster get k3s-cluster-1', '{.cluster.conditions[0].type}', 'slug,status'],
-    ['vip list', '{.virtual_ips[0].purpose}', 'name,state'],
-    ['webhook list', '{.webhooks}', 'name'],
-  ];
-
-  it.each(CASES)('%s', async (command, path, columns) => {
+  it.each(GOLDEN_CASES)('%s', async (command, path, columns) => {
     const parts: string[] = [];
     for (const output of [...FORMATS, `jsonpath=${path}`, `columns=${columns}`])
       parts.push(`==== drover ${command} -o ${output}\n${await ok(command, { output, json: output === 'json' })}`);
@@ -117,9 +109,11 @@ describe('what scripts read', () => {
 
   it('an error, for people and for programs', async () => {
     const { error } = await run('node get spar');
-    expect(failure(error!, false)).toBe(
-      'error:   there is no node "spar"\n  why:   node_not_found, field node_id (HTTP 404)\n  did you mean: spare',
+    expect(stable(failure(error!, false))).toBe(
+      'error:  there is no node "spar"\n  why:  node_not_found, field node_id (HTTP 404)\n  did you mean: spare\n  correlation id: <uuid-1>',
     );
+    const away = await run('node list', { url: 'http://127.0.0.1:1' });
+    expect(JSON.parse(failure(away.error!, true))).toMatchObject({ error: { retryable: true } });
     expect(stable(failure(error!, true))).toBe(GOLDEN_ERROR);
   });
 });
@@ -152,10 +146,50 @@ describe('--at', () => {
     expect(await ok('why k3s-cluster-1 --at 10d')).not.toContain('cluster.claimed');
   });
 
+  it('shows grants, hosts, kubeconfigs, webhooks, operators and tokens of then, and tokens over by the clock of then', async () => {
+    expect(await rows(`grant list --at ${whole}`, 'grants')).toMatchObject([{ name: 'laptop', status: 'pending' }]);
+    expect(await rows(`grant list --at ${drained}`, 'grants')).toMatchObject([{ name: 'laptop', status: 'revoked' }]);
+    expect(await rows('grant list --at 10d', 'grants')).toEqual([]);
+    const fields = (all: readonly Record<string, unknown>[]) => Object.keys(all[0]!).sort();
+    for (const [noun, key] of [
+      ['grant', 'grants'],
+      ['operator', 'operators'],
+      ['token', 'tokens'],
+    ] as const)
+      expect(fields(await rows(`${noun} list --at ${whole}`, key))).toEqual(fields(await rows(`${noun} list`, key)));
+    expect(await rows(`token list operator=admin --at ${whole}`, 'tokens')).toMatchObject([{ status: 'active' }]);
+    expect(await rows(`docker list --at ${whole}`, 'hosts')).toEqual([]);
+    expect(await rows(`kubeconfig list --at ${whole} cluster_id=k3s-cluster-1`, 'kubeconfigs')).toEqual([]);
+    expect(await rows(`snapshot list k3s-cluster-1 --at ${whole}`, 'restores')).toEqual([]);
+    expect(await rows(`webhook list --at ${whole}`, 'webhooks')).toEqual([]);
+  });
+
+  it('shows who held a virtual IP, what happened, who reached whom and which way, as of then', async () => {
+    const held = await rows(`vip assignments k3s_api_endpoint --at ${whole}`, 'assignments');
+    expect(held.map((one) => Object.keys(one))).toEqual(
+      (await rows('vip assignments k3s_api_endpoint', 'assignments')).map((one) => Object.keys(one)),
+    );
+    const then = await rows(`recent-events system.sdwan.access_grant --at ${whole}`, 'events');
+    const now = await rows('recent-events system.sdwan.access_grant', 'events');
+    expect([then.length, now.length > then.length]).toEqual([1, true]);
+    expect(await rows(`network topology prod --at ${whole}`, 'peers')).toHaveLength(3);
+    expect(await rows(`network routes prod --at ${whole}`, 'virtual_ips')).toHaveLength(1);
+    expect((await run('network topology prod --at 10d')).error).toMatchObject({ exitCode: 5 });
+  });
+
+  it('a whole fleet is shown with a heading over each table', async () => {
+    const text = await ok(`fleet at ${whole}`);
+    expect(text).toMatch(/^templates:\nID /);
+    expect(text).toMatch(/\n\ngrants:\nID +NAME/);
+    expect(text).toMatch(/\n\nno docker hosts, snapshots, kubeconfigs, webhooks\n/);
+  });
+
   it.each([
-    ['webhook list', 'the past is kept of'],
-    ['recent-events', 'the past is kept of'],
-    ['network topology prod', 'the past is kept of'],
+    ['platform health', 'the past is kept of'],
+    ['agent list', 'the past is kept of'],
+    ['vpn list', 'a device is a grant and its peer'],
+    ['instance silent', 'measured, not logged'],
+    ['module versions', 'not folded for the past'],
     ['node list cursor=x', 'cannot be cut by that'],
     ['node create x', 'the past cannot be changed'],
   ])('%s refuses it', async (command, why) => {

@@ -1,5 +1,3 @@
-import { CliError } from './errors.js';
-
 type Row = Readonly<Record<string, unknown>>;
 
 const isObject = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -122,28 +120,22 @@ const block = (value: Row, indent = ''): string => {
     .join('\n');
 };
 
-/** Lists as tables, single things as blocks, and what belongs to the call itself last. */
+const words = (key: string): string => key.replaceAll('_', ' ');
+
+/** Lists as tables, each under its name where there are several, single things as blocks, and what belongs to the call itself last. */
 export const human = (data: Row): string => {
   const lists = Object.entries(data).filter(([, v]) => Array.isArray(v) && v.every(isObject)) as [string, Row[]][];
   const things = Object.entries(data).filter(([, v]) => isObject(v)) as [string, Row][];
   const rest = Object.entries(data).filter(([key, v]) => v !== null && ![...lists, ...things].some(([k]) => k === key));
+  const titled = (key: string, rows: Row[]) => (lists.length > 1 ? `${words(key)}:\n${list(rows)}` : list(rows));
+  const empty = lists.filter(([, rows]) => rows.length === 0).map(([key]) => words(key));
   const parts = [
-    ...lists.map(([key, rows]) => (rows.length === 0 ? `no ${key.replaceAll('_', ' ')}` : list(rows))),
+    ...lists.filter(([, rows]) => rows.length > 0).map(([key, rows]) => titled(key, rows)),
+    empty.length === 0 ? '' : `no ${empty.join(', ')}`,
     ...things.map(([key, thing]) =>
       things.length + lists.length > 1 ? `${key}:\n${block(thing, '  ')}` : block(thing),
     ),
     rest.length === 0 ? '' : block(Object.fromEntries(rest)),
   ];
   return parts.filter((part) => part !== '').join('\n\n');
-};
-
-export const failure = (error: CliError, json: boolean): string => {
-  if (json) {
-    const told = error.error ?? { code: 'cli_error', message: `${error.message}: ${error.why}`, hint: error.hint };
-    return JSON.stringify({ success: false, error: told });
-  }
-  const lines = [`error:   ${error.message}`, `  why:   ${error.why}`];
-  if (error.hint !== undefined) lines.push(`  try:   ${error.hint}`);
-  if (error.meant !== undefined) lines.push(`  did you mean: ${error.meant}`);
-  return lines.join('\n');
 };

@@ -43,7 +43,10 @@ export const followOperation = async (
     if (now.status !== 'running') return ended(cli, now, performance.now() - begun);
     if (seen?.state !== now.state) cli.progress(line(now, undefined, 'now'));
     seen = now;
-    if (cli.end.aborted) return 130;
+    if (cli.end.aborted) {
+      cli.progress(`interrupted: ${now.subject} goes on all the same; drover operation get ${id} tells how it stands`);
+      return 130;
+    }
     if (leftMs <= 0) throw late(now, timeoutMs);
   }
 };

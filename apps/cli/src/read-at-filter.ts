@@ -9,6 +9,10 @@ const GONE: Readonly<Record<string, { readonly flag: string; readonly states: re
   peer: { flag: 'include_removed', states: ['removed'] },
   vip: { flag: 'include_released', states: ['released'] },
   firewall: { flag: '', states: ['deleted'] },
+  docker: { flag: 'include_decommissioned', states: ['decommissioned'] },
+  snapshot: { flag: 'include_deleted', states: ['deleted'] },
+  kubeconfig: { flag: 'include_ended', states: ['expired', 'revoked'] },
+  webhook: { flag: '', states: ['deleted'] },
 };
 
 /** Filters of lists that are fields of what they list, by the field. */
@@ -17,6 +21,8 @@ const FIELDS: Readonly<Record<string, string>> = {
   status: 'status',
   node_id: 'node_id',
   network_id: 'network_id',
+  cluster_id: 'cluster_id',
+  operator: 'id',
   node_template_id: 'template_id',
   template_id: 'template_id',
 };

@@ -1,9 +1,11 @@
 import { existsSync, linkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { CliError } from './errors.js';
+import { troubleOf } from './files.js';
 
-const failed = (file: string, error: unknown): CliError =>
-  new CliError(`${file} cannot be written`, (error as Error).message, 'give another place with --out FILE');
+/** More than any of these files is long: a disk that is full says so before anything is spent. */
+const ROOM = ' '.repeat(8_192);
+const OUT = 'give another place with --out FILE';
 
 const taken = (file: string): CliError =>
   new CliError(
@@ -24,14 +26,16 @@ export class SecretFile {
   constructor(
     path: string,
     private readonly replace: boolean,
+    hint = OUT,
   ) {
     this.path = resolve(path);
     this.draft = `${this.path}.new-${process.pid}`;
     if (!replace && existsSync(this.path)) throw taken(path);
     try {
-      writeFileSync(this.draft, '', { mode: 0o600, flag: 'wx' });
+      writeFileSync(this.draft, ROOM, { mode: 0o600, flag: 'wx' });
     } catch (error) {
-      throw failed(path, error);
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') rmSync(this.draft, { force: true });
+      throw new CliError(`${path} cannot be written`, troubleOf(error), hint);
     }
   }
 
@@ -42,7 +46,7 @@ export class SecretFile {
       linkSync(this.draft, this.path);
     } catch (error) {
       this.isPrecious = true;
-      const why = `${(error as Error).message}; the configuration stands in ${this.draft}`;
+      const why = `${troubleOf(error)}; the configuration stands in ${this.draft}`;
       throw new CliError(`${this.path} cannot be written`, why, `mv ${this.draft} where you want it`);
     }
     this.discard();

@@ -5,3 +5,7 @@ export { clustersProjection, type ClusterDoc } from './projections/clusters.js';
 export { kubernetesProjections } from './projections/index.js';
 export { kubernetesTools } from './tools/definitions.js';
 export { clusterOutput, nodeOutput } from './tools/views.js';
+export { kubeconfigOutput } from './tools/kubeconfig-handlers.js';
+export { restoreOutput, snapshotOutput } from './tools/snapshot-handlers.js';
+export type { KubeconfigDoc } from './projections/kubeconfigs.js';
+export type { SnapshotDoc } from './projections/snapshots.js';

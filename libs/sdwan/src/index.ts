@@ -19,4 +19,4 @@ export type { VirtualIpDoc } from './projections/virtual-ips.js';
 export * from './tools/definitions.js';
 export * from './sdwan.module.js';
 export { ruleView } from './tools/firewall-tools.js';
-export { movesView, networkAtRest, peerAtRest, virtualIpView } from './tools/views.js';
+export { grantView, movesView, networkAtRest, peerAtRest, virtualIpView } from './tools/views.js';

@@ -28,4 +28,5 @@ export * from './tool-registry.js';
 export * from './tool-run.js';
 export * from './tool-schema.js';
 export * from './tools.module.js';
+export { operatorView, tokensView } from './tools/operator-tools.js';
 export * from './tools/operators.module.js';

@@ -1,20 +1,11 @@
+import { RULE_DOCUMENT, templateDocument } from '../testing/fleet-files.js';
 import type { Live, Thing } from './live.js';
 import { loadText } from './load.js';
 import { plan } from './plan.js';
 import { pruning } from './record.js';
 import { fleetSchema } from './schema.js';
 
-const FLEET = `kind: Template
-name: servers
-modules:
-  - {module: k3s-server, config: {a: 1}}
----
-kind: FirewallRule
-network: prod
-name: closed
-action: drop
----
-`;
+const FLEET = [templateDocument('k3s-server', '{a: 1}'), RULE_DOCUMENT].join('---\n');
 const live = (things: Record<string, Thing>): Live => ({
   things: new Map(Object.entries(things)),
   templateId: (wanted) => (wanted === 'servers' ? 'template-1' : undefined),

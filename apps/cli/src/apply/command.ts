@@ -1,9 +1,10 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import type { Cli } from '../cli.js';
-import { callTool, fetchCatalogue } from '../client.js';
+import { callTool, fetchCatalogue, type How } from '../client.js';
 import { confirmCall } from '../contexts/protect.js';
 import { CliError } from '../errors.js';
+import { SecretFile } from '../vpn-file.js';
 import { near } from '../near.js';
 import { paint } from '../text.js';
 import { loadFiles } from './load.js';
@@ -12,6 +13,7 @@ import { plan, type FieldChange, type Step } from './plan.js';
 import {
   pruning,
   readRecord,
+  recordMustBeWritable,
   recordFile,
   rekeyed,
   resolved,
@@ -130,16 +132,49 @@ const remembered = (record: ApplyRecord, step: Step, data: Thing): ApplyRecord =
 };
 
 /** There is none while the grant waits for an approval. */
-const keepSecret = (step: Step, data: Thing): void => {
-  if (step.secretTo === undefined || typeof data.bootstrap_url !== 'string') return;
-  writeFileSync(step.secretTo, `${data.bootstrap_url}\n`, { mode: 0o600, flag: 'wx' });
+const keepSecret = (place: SecretFile | undefined, data: Thing): void => {
+  if (typeof data.bootstrap_url === 'string') place?.write(`${data.bootstrap_url}\n`);
+  else place?.discard();
+};
+
+/** The place of a grant's URL is taken before there is one: it is told once. */
+const placeFor = ({ secretTo }: Step): SecretFile | undefined =>
+  secretTo === undefined ? undefined : new SecretFile(secretTo, false, 'name another file in write_url_to');
+
+/** One step with what has to be written down of it; answers the record with it. */
+const perform = async (cli: Cli, step: Step, record: ApplyRecord, file: string, how: How): Promise<ApplyRecord> => {
+  const place = placeFor(step);
+  try {
+    const data = await callTool(cli.settings, step.tool, step.arguments, how);
+    // The secret first: what is not in the record can be taken over, what is told once cannot be told again.
+    keepSecret(place, data);
+    if (data.pending === true) cli.progress(`${step.key} waits for approval ${String(data.approval_id)}`);
+    const next = remembered(record, step, data);
+    if (next !== record) keepRecord(file, next, step);
+    return next;
+  } finally {
+    place?.discard();
+  }
+};
+
+const keepRecord = (file: string, record: ApplyRecord, { key, change }: Step): void => {
+  try {
+    writeRecord(file, record);
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    const what = change === 'create' ? `${key} is made` : `${key} is done`;
+    const hint = `make room, and run it again with --take-over: until then --prune leaves ${key} alone`;
+    throw new CliError(`${what}, and could not be written down`, `${error.message}: ${error.why}`, hint, 9);
+  }
 };
 
 const failedAt = (step: Step, done: number, total: number, error: CliError): CliError => {
   const message = `${step.at}: ${step.key}: ${error.message}`;
-  const left = `${done} of ${total} steps are done, ${total - done} are not`;
-  const hint = `${error.hint === undefined ? '' : `${error.hint}; `}the same command goes on`;
-  return new CliError(message, `${error.why}; ${left}`, hint, done > 0 ? 9 : error.exitCode, error.error, error.meant);
+  const isUnknown = error.exitCode === 130 ? ', and of one it is not known' : '';
+  const left = `${done} of ${total} steps are done${isUnknown}, ${total - done - (isUnknown === '' ? 0 : 1)} are not`;
+  const hint = `${error.hint === undefined || isUnknown !== '' ? '' : `${error.hint}; `}the same command goes on`;
+  const code = error.exitCode === 130 || done === 0 ? error.exitCode : 9;
+  return new CliError(message, `${error.why}; ${left}`, hint, code, error.error, error.meant);
 };
 
 const execute = async (cli: Cli, steps: readonly Step[], before: ApplyRecord, file: string): Promise<void> => {
@@ -148,11 +183,7 @@ const execute = async (cli: Cli, steps: readonly Step[], before: ApplyRecord, fi
     if (cli.end.aborted)
       throw new CliError('interrupted', `${done} of ${steps.length} steps are done`, 'the same command goes on', 130);
     try {
-      const data = await callTool(cli.settings, step.tool, step.arguments);
-      record = remembered(record, step, data);
-      writeRecord(file, record);
-      keepSecret(step, data);
-      if (data.pending === true) cli.progress(`${step.key} waits for approval ${String(data.approval_id)}`);
+      record = await perform(cli, step, record, file, { signal: cli.end });
     } catch (error) {
       if (!(error instanceof CliError)) throw error;
       throw failedAt(step, done, steps.length, error);
@@ -175,8 +206,9 @@ const checkSecrets = (steps: readonly Step[]): void => {
 
 const sayTaken = (cli: Cli, taken: readonly Foreign[], owner: string, isPreview: boolean): void => {
   const what = isPreview ? 'would belong' : 'belongs';
+  const nobody = 'to no fleet of this machine (made by hand, or by an apply elsewhere)';
   for (const { wanted, by } of taken)
-    cli.progress(`${wanted.key} ${what} to ${owner}; until now ${by === undefined ? 'to no fleet' : `to ${by.owner}`}`);
+    cli.progress(`${wanted.key} ${what} to ${owner}; until now ${by === undefined ? nobody : `to ${by.owner}`}`);
 };
 
 /** Whose a thing is decides who may delete it: in a protected context that is asked before any record is written. */
@@ -215,6 +247,7 @@ export const runApply = async (
   if (isPreview || cli.settings.json || steps.length === 0) await show(cli, steps);
   if (verb === 'diff') return steps.length === 0 ? 0 : 1;
   if (isPreview) return 0;
+  if (steps.length > 0) recordMustBeWritable(file);
   if (!isDeepStrictEqual(record, found)) writeRecord(file, record);
   if (flags.takeOver) await confirmTaking(cli);
   await execute(cli, steps, flags.takeOver ? takeOver(others, named, record, file, records()) : record, file);

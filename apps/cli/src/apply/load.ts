@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isMap, LineCounter, parseAllDocuments, type Document } from 'yaml';
 import type { z } from 'zod';
 import { CliError } from '../errors.js';
+import { troubleOf } from '../files.js';
 import { near } from '../near.js';
 import { fleetDocument, keyOf, ORDER, type FleetDocument } from './schema.js';
 
@@ -90,7 +91,7 @@ const textOf = (file: string): string => {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
-    throw new CliError(`${file} cannot be read`, (error as Error).message, 'drover apply -f FILE', 2);
+    throw new CliError(`${file} cannot be read`, troubleOf(error), 'drover apply -f FILE', 2);
   }
 };
 

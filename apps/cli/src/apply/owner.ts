@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { CliError } from '../errors.js';
+import { troubleOf } from '../files.js';
 import type { Live } from './live.js';
 import type { Wanted } from './load.js';
 import { recordIn, writeRecord, type ApplyRecord } from './record.js';
@@ -17,7 +18,7 @@ const recordsIn = (folder: string): readonly string[] => {
       .map((name) => resolve(folder, name));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw new CliError(`${folder} cannot be read`, (error as Error).message, '--record FILE', 2);
+    throw new CliError(`${folder} cannot be read`, troubleOf(error), '--record FILE', 2);
   }
 };
 

@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { CliError } from '../errors.js';
+import { mustBeWritable, troubleOf, writeWhole, type Place } from '../files.js';
 import type { Live } from './live.js';
 import type { Wanted } from './load.js';
 import type { Step } from './plan.js';
@@ -47,7 +48,7 @@ export const readRecord = (file: string, platform: string, set: string): ApplyRe
     text = readFileSync(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { set, platform, made: [] };
-    throw new CliError(`${file} cannot be read`, (error as Error).message, '--record FILE', 2);
+    throw new CliError(`${file} cannot be read`, troubleOf(error), '--record FILE', 2);
   }
   const found = recordShape.safeParse(parsed(text));
   if (!found.success)
@@ -77,11 +78,13 @@ const parsed = (text: string): unknown => {
   }
 };
 
-export const writeRecord = (file: string, record: ApplyRecord): void => {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  writeFileSync(`${file}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
-};
+const place = (file: string): Place => ({ file, hint: '--record FILE keeps it elsewhere', exitCode: 2 });
+
+export const writeRecord = (file: string, record: ApplyRecord): void =>
+  writeWhole(place(file), `${JSON.stringify(record, null, 2)}\n`);
+
+/** What apply makes and cannot write down is nobody's: so it makes nothing then. */
+export const recordMustBeWritable = (file: string): void => mustBeWritable(place(file));
 
 const DELETES: Readonly<Record<Kind, readonly [tool: string, id: string]>> = {
   Network: ['system_sdwan_delete_network', 'network_id'],

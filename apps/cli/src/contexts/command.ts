@@ -1,9 +1,10 @@
 import type { GlobalFlags } from '../settings.js';
 import { CliError } from '../errors.js';
+import { readSecret } from '../secret-input.js';
 import { table } from '../output.js';
 import type { LoggedIn } from '../login/login.js';
 import { loginOptions, type LoginOptions } from './login-options.js';
-import { findContext, readContexts, writeContexts } from './file.js';
+import { contextsMustBeWritable, findContext, readContexts, writeContexts } from './file.js';
 import { runLogout } from './logout.js';
 
 export const CONTEXT_USAGE = `drover context list                       the platforms that this user knows
@@ -41,9 +42,12 @@ const usage = (message: string, why: string): CliError => new CliError(message, 
 
 const NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
 
-const readToken = async (stdin: ContextCommand['stdin']): Promise<string> => {
+const readToken = async (stdin: ContextCommand['stdin'], url: string): Promise<string> => {
   let text = '';
-  for await (const chunk of stdin) text += String(chunk);
+  const ask = (question: string) => void process.stderr.write(`${question}\n`);
+  if ((stdin as { readonly isTTY?: boolean }).isTTY === true)
+    text = await readSecret(stdin, `Token of ${url} (it is not shown):`, ask);
+  else for await (const chunk of stdin) text += String(chunk);
   const token = text.trim();
   if (token === '' || /\s/.test(token)) throw usage('stdin holds no token', 'one line with nothing but the token');
   return token;
@@ -111,7 +115,8 @@ const add = async (command: ContextCommand, verb: 'add' | 'login', words: readon
   const url = urlOf(command, verb, askedIn(command, verb, rest));
   if (flags.tokenFile !== undefined)
     throw usage('--token-file', 'a context keeps its token: pipe it in with --token-stdin');
-  const given = fromStdin ? await readToken(stdin) : undefined;
+  contextsMustBeWritable(env);
+  const given = fromStdin ? await readToken(stdin, url) : undefined;
   if (given !== undefined) await command.check(url, given);
   const who = verb === 'login' && given === undefined ? await command.obtain(url, how) : undefined;
   const token = given ?? who?.token;

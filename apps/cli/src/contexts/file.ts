@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { CliError } from '../errors.js';
+import { mustBeWritable, troubleOf, writeWhole, type Place } from '../files.js';
 import { near } from '../near.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -28,7 +29,9 @@ const isContexts = (value: unknown): value is Contexts =>
   typeof value === 'object' &&
   value !== null &&
   typeof (value as Contexts).contexts === 'object' &&
-  Object.values((value as Contexts).contexts).every((one) => typeof one?.url === 'string');
+  Object.values((value as Contexts).contexts).every(
+    (one) => typeof one?.url === 'string' && ['string', 'undefined'].includes(typeof one.token),
+  );
 
 /** undefined for what is no JSON: the caller says what is wrong with the file. */
 const parsed = (text: string): unknown => {
@@ -47,28 +50,30 @@ export const readContexts = (env: Environment): Contexts => {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { contexts: {} };
-    throw new CliError(`cannot read ${file}`, (error as Error).message, 'pass --url and --token-file');
+    const hint = '--url with --token-file works without it; XDG_CONFIG_HOME says where it is';
+    throw new CliError(`${file} cannot be read`, troubleOf(error), hint);
   }
   const value = parsed(text);
   if (isContexts(value)) return value;
-  throw new CliError(
-    `${file} holds no contexts`,
-    'it is not what drover writes',
-    'move it away and run drover login',
-    2,
-  );
+  const why =
+    value === undefined ? 'it is no JSON: somebody changed it, or it was cut off' : 'it is not what drover writes';
+  throw new CliError(`${file} holds no contexts`, why, `mv ${file} ${file}.broken, and drover login`, 2);
 };
 
-/** Whole or not at all, and for nobody else's eyes. */
-export const writeContexts = (env: Environment, contexts: Contexts): string => {
+const place = (env: Environment): Place => {
   const file = contextFile(env);
-  if (file === undefined)
-    throw new CliError('there is no place for contexts', 'neither XDG_CONFIG_HOME nor HOME is set', 'set one of them');
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  writeFileSync(`${file}.new`, `${JSON.stringify(contexts, null, 2)}\n`, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
-  return file;
+  if (file !== undefined) return { file, hint: 'XDG_CONFIG_HOME=FOLDER keeps contexts elsewhere' };
+  throw new CliError('there is no place for contexts', 'neither XDG_CONFIG_HOME nor HOME is set', 'set one of them');
 };
+
+export const writeContexts = (env: Environment, contexts: Contexts): string => {
+  const where = place(env);
+  writeWhole(where, `${JSON.stringify(contexts, null, 2)}\n`);
+  return where.file;
+};
+
+/** Before a login makes a token that could be kept nowhere. */
+export const contextsMustBeWritable = (env: Environment): void => mustBeWritable(place(env));
 
 /** Whether others may read it, though it holds tokens. */
 export const isExposed = (file: string): boolean => (statSync(file).mode & 0o077) !== 0;

@@ -19,6 +19,11 @@ const typed = async (name: string, url: string, { stdin, stderr }: Terminal): Pr
   const lines = createInterface({ input: stdin, output: stderr });
   try {
     return await lines.question(`This changes ${name} (${url}), which is protected. Type its name to go on: `);
+  } catch (error) {
+    // Ctrl-C and Ctrl-D: neither is a name.
+    if ((error as Error).name !== 'AbortError') throw error;
+    stderr.write('\n');
+    throw new CliError('interrupted', 'no name was typed, and nothing was changed', undefined, 130);
   } finally {
     lines.close();
   }

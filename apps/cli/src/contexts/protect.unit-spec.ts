@@ -66,6 +66,18 @@ const call = async (line: string, tool: string, args = {}, types?: string) => {
   return callTool(settings, tool, args);
 };
 
+it('takes Ctrl-C and Ctrl-D at the question for what they are', async () => {
+  const settings = resolveSettings({ json: false }, { HOME: home });
+  for (const key of ['\x03', '\x04']) {
+    const stdin = Object.assign(new PassThrough(), { isTTY: true });
+    const stderr = Object.assign(new PassThrough(), { isTTY: true });
+    stderr.once('data', () => stdin.write(key));
+    const asked = confirmCall(settings, 'system_delete_node', {}, fetchCatalogue, { stdin, stderr });
+    await expect(asked).rejects.toMatchObject({ exitCode: 130, why: expect.stringContaining('nothing was changed') });
+  }
+  expect(called).toEqual([]);
+});
+
 it('lets what reads, and what only tells what would be, pass', async () => {
   await call('x', 'system_list_nodes');
   await call('x', 'system_delete_node', { dry_run: true });

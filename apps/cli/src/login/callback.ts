@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CliError } from '../errors.js';
+import { troubleOf } from '../files.js';
 
 /** What the provider sent the browser back with. */
 export interface Came {
@@ -51,7 +52,9 @@ export class Callback {
     });
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) =>
-        reject(new CliError(`cannot listen on 127.0.0.1:${port}`, error.message, 'choose another --callback-port', 1)),
+        reject(
+          new CliError(`cannot listen on 127.0.0.1:${port}`, troubleOf(error), 'choose another --callback-port', 1),
+        ),
       );
       server.listen(port, '127.0.0.1', resolve);
     });

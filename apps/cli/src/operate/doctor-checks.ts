@@ -36,6 +36,14 @@ const contexts = ({ env }: Patient): readonly Finding[] => {
       { check: 'contexts', verdict: 'fail', evidence, repair: `chmod 600 ${file}`, fix: () => chmodSync(file, 0o600) },
     ];
   }
+  try {
+    return keptContexts(env);
+  } catch (error) {
+    return [failed('contexts', error)];
+  }
+};
+
+const keptContexts = (env: Patient['env']): readonly Finding[] => {
   const { current, contexts: all } = readContexts(env);
   return [ok('contexts', `${Object.keys(all).length} kept, current: ${current ?? 'none'}`)];
 };
@@ -113,10 +121,33 @@ const token = async (settings: Settings): Promise<readonly Finding[]> => {
   try {
     const tools = await fetchTools(settings);
     const where = settings.context === undefined ? '' : `, from context ${settings.context}`;
-    return [ok('token', `accepted${where}; ${tools.length} tools may be called`)];
+    return [ok('token', `accepted${where}; ${tools.length} tools may be called`), ...(await tokenEnd(settings))];
   } catch (error) {
     return [failed('token', error)];
   }
+};
+
+/** Less than this, and it ends in somebody's work. */
+const SOON_MS = 3_600_000;
+
+/** When it ends, where this token may see that. */
+const tokenEnd = async (settings: Settings): Promise<readonly Finding[]> => {
+  const id = settings.token.split('_')[1];
+  let tokens: readonly { readonly id: string; readonly expires_at: string | null }[];
+  try {
+    tokens = (await callTool(settings, 'system_list_tokens', { limit: 200 })).tokens as typeof tokens;
+  } catch (error) {
+    if (error instanceof CliError) return [];
+    throw error;
+  }
+  const end = tokens.find((one) => one.id === id)?.expires_at;
+  if (end === undefined) return [];
+  if (end === null) return [ok('token end', 'none: it opens until it is revoked')];
+  const leftMs = Date.parse(end) - (performance.timeOrigin + performance.now());
+  if (leftMs > SOON_MS) return [ok('token end', `${end}, in ${shortDuration(leftMs)}`)];
+  return [
+    { check: 'token end', verdict: 'warn', evidence: `${end}: soon`, repair: 'drover login, or drover token rotate' },
+  ];
 };
 
 interface Part {

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { hostname, platform, release } from 'node:os';
 import { CliError } from '../errors.js';
+import { troubleOf } from '../files.js';
 import { callTool } from '../client.js';
 import type { Settings } from '../settings.js';
 import { version } from '../version.js';
@@ -96,7 +97,7 @@ export const runSupport = async (
   try {
     writeFileSync(file, `${text}\n`, { mode: 0o600, flag: 'wx' });
   } catch (error) {
-    throw new CliError(`${file} cannot be written`, (error as Error).message, '--out FILE, one that is not there', 2);
+    throw new CliError(`${file} cannot be written`, troubleOf(error), '--out FILE, one that is not there', 2);
   }
   await io.out(
     `${file}: ${Object.keys(answers).length} answers and ${checks.length} checks, without secrets; read it before you hand it on`,

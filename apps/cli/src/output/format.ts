@@ -52,13 +52,13 @@ const isRow = (value: unknown): value is Row => typeof value === 'object' && val
 /** The list or the thing that the answer is about. */
 export const subjectOf = (data: Row): { readonly rows: readonly Row[]; readonly key: string } | undefined => {
   const entries = Object.entries(data);
-  const list = entries.find(([, value]) => Array.isArray(value) && value.every(isRow) && value.length > 0);
-  const empty = entries.find(([, value]) => Array.isArray(value) && value.length === 0);
+  const isList = (value: unknown): value is Row[] => Array.isArray(value) && value.every(isRow);
+  // Of several lists one that has something; a list that is empty is still what the answer is about.
+  const list = entries.find(([, value]) => isList(value) && value.length > 0) ?? entries.find(([, v]) => isList(v));
   const thing = entries.find(([key, value]) => isRow(value) && !['dry_run', 'operation', 'normalised'].includes(key));
   if (list !== undefined && (thing === undefined || entries.indexOf(list) < entries.indexOf(thing)))
     return { key: list[0], rows: list[1] as readonly Row[] };
-  if (thing !== undefined) return { key: thing[0], rows: [thing[1] as Row] };
-  return empty === undefined ? undefined : { key: empty[0], rows: [] };
+  return thing === undefined ? undefined : { key: thing[0], rows: [thing[1] as Row] };
 };
 
 const picked = (row: Row, fields: readonly string[] | undefined): Row =>

@@ -16,6 +16,9 @@ export const stable = (text: string): string => {
       .replaceAll(new RegExp(`([a-z_]+)-${UUID}`, 'g'), (found, kind: string) => numbered(kind, found))
       .replaceAll(new RegExp(UUID, 'g'), (found) => numbered('uuid', found))
       .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '<time>')
+      .replaceAll(/\b[0-9a-f]{40}\b/g, (found) => numbered('token', found))
+      .replaceAll(/(?<![\w/+])[A-Za-z0-9+/]{43}=/g, (found) => numbered('key', found))
+      .replaceAll(/\b100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.\d+\.\d+\b/g, '<address>')
       .replaceAll(/\bfd[0-9a-f]{2}(:[0-9a-f]*)+/g, '<address>')
       .replaceAll(/("?(?:outage_estimate_ms|acks_ms)"?:? *)\d+/g, '$1<ms>')
       // Columns are as wide as what is in them.

@@ -1,10 +1,11 @@
 import { Controller, Delete, Get, Inject, Patch, Post, Req, Res } from '@nestjs/common';
 import type { Response } from 'express';
-import { refusal, RefusedError } from '#kernel';
+import { IDS, LOG, refusal, RefusedError, type Ids, type Log } from '#kernel';
 import { openApiDocument, RESOURCE_ROUTES, restArguments, ToolRegistry, type ResourceRoute } from '#tools';
 import { VERSION } from '../version.js';
 import { sendAnswer } from './answer.js';
 import { watchOf } from './caller.js';
+import { correlated } from './correlated.js';
 import type { AuthenticatedRequest } from './principal.js';
 
 const VERBS = { get: Get, post: Post, patch: Patch, delete: Delete } as const;
@@ -22,7 +23,11 @@ const refusePrecondition = (request: AuthenticatedRequest): void => {
 /** Resources as people expect them of REST: each route is one tool, its arguments from path, query and body. */
 @Controller('api/v1')
 export class ResourcesController {
-  constructor(@Inject(ToolRegistry) private readonly registry: ToolRegistry) {}
+  constructor(
+    @Inject(ToolRegistry) private readonly registry: ToolRegistry,
+    @Inject(LOG) readonly log: Log,
+    @Inject(IDS) readonly ids: Ids,
+  ) {}
 
   @Get('openapi.json')
   document(): unknown {
@@ -42,6 +47,7 @@ export class ResourcesController {
     });
     const call = { name: route.tool, arguments: args, principal, watch: watchOf(response) };
     const answer = await this.registry.call(call);
+    correlated(answer, { tool: route.tool, principal }, this, response);
     sendAnswer(request, response, answer, { read: tool.danger === 'read', resource: true });
   }
 }

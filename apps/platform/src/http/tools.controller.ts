@@ -1,9 +1,11 @@
 import { Body, Controller, Get, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { IDS, LOG, type Ids, type Log } from '#kernel';
 import type { Principal } from '#access';
 import { catalogueDigest, restArguments, ToolRegistry, type Envelope } from '#tools';
 import { sendAnswer } from './answer.js';
 import { watchOf } from './caller.js';
+import { correlated } from './correlated.js';
 import { CallerPrincipal } from './principal.js';
 
 const ALL: ReadonlySet<string> = new Set(['*']);
@@ -11,7 +13,11 @@ const ALL: ReadonlySet<string> = new Set(['*']);
 /** Every operator tool over REST: the body is the arguments. */
 @Controller('api/v1/tools')
 export class ToolsController {
-  constructor(@Inject(ToolRegistry) private readonly registry: ToolRegistry) {}
+  constructor(
+    @Inject(ToolRegistry) private readonly registry: ToolRegistry,
+    @Inject(LOG) readonly log: Log,
+    @Inject(IDS) readonly ids: Ids,
+  ) {}
 
   @Get()
   list(@CallerPrincipal() principal: Principal): Envelope {
@@ -37,6 +43,7 @@ export class ToolsController {
         ? body
         : restArguments({ danger, input_schema: { type: 'object' } }, { path: {}, query: {}, body, idempotencyKey });
     const answer = await this.registry.call({ name, arguments: args, principal, watch: watchOf(response) });
+    correlated(answer, { tool: name, principal }, this, response);
     sendAnswer(request, response, answer, { read: danger === 'read', resource: false });
   }
 }

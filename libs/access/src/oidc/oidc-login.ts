@@ -24,7 +24,7 @@ import { operatorDecider, type OperatorEvent } from '../domain/operator/operator
 import type { FairTurns, Sender } from '../application/fair-turns.js';
 import type { OperatorDirectory } from '../application/operator-directory.js';
 import { mintOperatorToken } from '../tokens/operator-token.js';
-import { ProviderUnavailableError } from './http.js';
+import { ProviderBusyError, ProviderUnavailableError } from './http.js';
 import { LoginRefusals } from './login-refusals.js';
 import { DeviceLogin, type Polled } from './device-login.js';
 import { pendingLogins, type PendingLogin } from './pending-login.js';
@@ -248,10 +248,12 @@ export class OidcLogin {
     if (!(error instanceof ProviderUnavailableError)) throw error;
     const { issuer } = this.parts.client;
     this.parts.log.warn({ issuer, error: errorMessage(error) }, 'the identity provider does not answer');
-    const hint = 'try again in a moment; the platform’s log says what it answers';
-    throw new RefusedError(
-      refusal(503, 'oidc_unavailable', `the identity provider ${issuer} does not answer`, { hint }),
-    );
+    const isBusy = error instanceof ProviderBusyError;
+    const hint = isBusy
+      ? 'nobody is refused: log in again in a minute'
+      : 'try again in a moment; the platform’s log says what it answers';
+    const does = isBusy ? 'takes no more calls for the moment (HTTP 429)' : 'does not answer';
+    throw new RefusedError(refusal(503, 'oidc_unavailable', `the identity provider ${issuer} ${does}`, { hint }));
   }
 }
 

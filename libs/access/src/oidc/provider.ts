@@ -10,7 +10,7 @@ import {
   type DevicePoll,
   type Tokens,
 } from './device-answers.js';
-import { callProvider, ProviderUnavailableError, type ProviderAnswer } from './http.js';
+import { callProvider, ProviderBusyError, ProviderUnavailableError, type ProviderAnswer } from './http.js';
 import { keysOf, verifyIdToken } from './id-token.js';
 import { ProviderDiscovery, type ProviderMetadata } from './metadata.js';
 import type { PendingLogin } from './pending-login.js';
@@ -114,7 +114,7 @@ export class OidcProvider {
     if (why === 'authorization_pending') return { kind: 'pending', wait: { interval: POLL_S } };
     // The interval is for programs that know no slow_down.
     if (why === 'slow_down') return { kind: 'pending', wait: { interval: POLL_S * 2, slow_down: true } };
-    if (status === TOO_MANY) throw new ProviderUnavailableError('its token endpoint is asked too often');
+    if (status === TOO_MANY) throw new ProviderBusyError('its token endpoint is asked too often');
     const [code, message] = DEVICE_ENDS[why] ?? ['code_refused', `the provider does not take the device code (${why})`];
     return {
       kind: 'out',
@@ -138,6 +138,7 @@ export class OidcProvider {
     if (status >= 500) throw new ProviderUnavailableError(`its token endpoint answers HTTP ${status}`);
     const id_token = text(json['id_token']);
     if (status === 200 && id_token !== undefined) return { id_token, access_token: text(json['access_token']) };
+    if (status === TOO_MANY) throw new ProviderBusyError('its token endpoint is asked too often');
     const code_ = status === 200 ? 'id_token_missing' : 'code_refused';
     const why = whyOf(status, json);
     const message = status === 200 ? 'the provider gave no ID token' : `the provider does not take the code (${why})`;

@@ -17,9 +17,10 @@ const likeText = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
  * leaves few candidates for the exact test.
  */
 const query = (order: 'ASC' | 'DESC', after: boolean): string => `
-  SELECT h.position AS head, e.position, e.envelope FROM es.log_head h LEFT JOIN LATERAL (
+  SELECT h.position AS head, e.position, e.envelope
+    FROM (SELECT LEAST(position, $5::bigint) AS position FROM es.log_head) h LEFT JOIN LATERAL (
     SELECT position, envelope FROM es.events
-     WHERE position <= h.position ${after ? 'AND position > $5::bigint' : ''}
+     WHERE position <= h.position ${after ? 'AND position > $6::bigint' : ''}
        AND account = $1 AND category NOT LIKE 'pm\\_%'
        AND ($2 = '' OR starts_with(type, $2) OR (envelope LIKE $3 AND EXISTS (
          SELECT FROM jsonb_array_elements_text(envelope::jsonb #> '{meta,topics}') AS topic WHERE starts_with(topic, $2))))
@@ -32,8 +33,14 @@ export class PostgresRecentEvents implements RecentEvents {
     private readonly catalogue?: Pick<EventCatalogue, 'current'>,
   ) {}
 
-  async find({ accountId, kindPrefix, limit, after }: RecentQuery): Promise<RecentPage> {
-    const values: unknown[] = [accountId, kindPrefix, `%"${likeText(kindPrefix)}%`, limit];
+  async find({ accountId, kindPrefix, limit, after, until }: RecentQuery): Promise<RecentPage> {
+    const values: unknown[] = [
+      accountId,
+      kindPrefix,
+      `%"${likeText(kindPrefix)}%`,
+      limit,
+      until === undefined ? null : String(until),
+    ];
     if (after !== undefined) values.push(String(after));
     const { rows } = await this.db.query<Row>(query(after === undefined ? 'DESC' : 'ASC', after !== undefined), values);
     const found = rows.filter((row) => row.envelope !== null);

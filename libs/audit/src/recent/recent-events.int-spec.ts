@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { deterministicUuid, systemClock } from '#kernel';
-import { MemoryEventStore, testEventStore, type EventStore } from '#event-store';
+import { MemoryEventStore, testEventStore, type EventStore, type Position } from '#event-store';
 import { PostgresRecentEvents } from './postgres-recent-events.js';
 import { LogRecentEvents, type RecentEvents } from './recent-events.js';
 
@@ -92,6 +92,19 @@ describe.each(stores)('recent events %s', (_, open) => {
     expect(await kinds({ kindPrefix: 'system.sdwan' })).toEqual(['system.sdwan.virtual_ip.allocated']);
     expect(await kinds({ kindPrefix: 'system.k3s_' })).toEqual(['system.k3s_odd']);
     expect(await kinds({ kindPrefix: 'k3s' })).toEqual([]);
+  });
+
+  it('are those up to a position, where one is given', async () => {
+    const { through } = await opened.recent.find({ accountId: account('a'), kindPrefix: '', limit: 1 });
+    expect(await kinds({ until: (through - 1n) as Position, limit: 2 })).toEqual([
+      'system.sdwan.virtual_ip.allocated',
+      'system.k3s.cluster.bootstrapped',
+    ]);
+    expect(await kinds({ until: 2n as Position, after: 0n as Position })).toEqual([
+      'system.node.created',
+      'system.k3s.handshake.bootstrap',
+    ]);
+    expect(await kinds({ until: (through + 9n) as Position, limit: 1 })).toEqual(['system.k3s_odd']);
   });
 
   it('can be followed without a gap or a repetition', async () => {

@@ -8,6 +8,8 @@ export interface RecentQuery {
   readonly limit: number;
   /** Events after this position; without it, the newest. */
   readonly after?: Position;
+  /** None after this one. */
+  readonly until?: Position;
 }
 
 export interface RecentPage {
@@ -36,8 +38,13 @@ export class LogRecentEvents implements RecentEvents {
     return query.after === undefined ? this.newest(query) : this.following(query, query.after);
   }
 
-  private async newest(query: RecentQuery): Promise<RecentPage> {
+  private async end({ until }: RecentQuery): Promise<Position> {
     const head = await this.store.head();
+    return until !== undefined && until < head ? until : head;
+  }
+
+  private async newest(query: RecentQuery): Promise<RecentPage> {
+    const head = await this.end(query);
     if (this.store.readBackwards !== undefined) return { events: await this.backwards(query, head), through: head };
     const found: EventView[] = [];
     for (let end: bigint = head; end > 0n && found.length < query.limit; end -= WINDOW) {
@@ -63,10 +70,12 @@ export class LogRecentEvents implements RecentEvents {
 
   private async following(query: RecentQuery, after: Position): Promise<RecentPage> {
     const events: EventView[] = [];
+    const { until } = query;
     let through = after;
     for (;;) {
       const batch = await this.store.readAll(through, { limit: PAGE });
       for (const event of batch.events) {
+        if (until !== undefined && event.position > until) return { events, through };
         if (!wanted(query)(event)) continue;
         events.push(viewOf(event));
         if (events.length === query.limit) return { events, through: event.position };

@@ -10,9 +10,13 @@ type Tool = typeof fleetStateAtTool;
 
 /** The projections that the processing host runs, asked for when all contexts have registered theirs. */
 export type RegisteredProjections = () => readonly Projection[];
-/** A document as the get of its kind shows it, made by its context; `count` tells how many other documents refer to it. */
+/**
+ * A document as the get of its kind shows it, made by its context; `count` tells how many other documents refer to it, `atMs` what time
+ * it was: what has an end is over or not by that clock.
+ */
 export type PastViews = Readonly<Record<FleetKind, (doc: never, past: PastNeighbours) => object>>;
 export interface PastNeighbours {
+  readonly atMs: number;
   count(kind: FleetKind, column: string, value: string): number;
 }
 export const PAST_VIEWS = Symbol('PastViews');
@@ -48,8 +52,9 @@ export const fleetStateAt = (deps: FleetStateDeps): ToolHandler<Tool['input'], T
     };
     const count: PastNeighbours['count'] = (kind, column, value) =>
       docsOf(kind).entries.filter(([, doc]) => (doc as Record<string, unknown>)[column] === value).length;
+    const atMs = Date.parse(time ?? state.lastRecordedAt ?? isoTime(0));
     const viewed = (kind: FleetKind, doc: object) =>
-      input.views ? { view: { ...deps.views[kind](doc as never, { count }) } } : {};
+      input.views ? { view: { ...deps.views[kind](doc as never, { count, atMs }) } } : {};
     const all = wanted.flatMap((kind): [FleetKind, Thing[]][] => {
       const { projection, entries } = docsOf(kind);
       if (projection === undefined) return [];

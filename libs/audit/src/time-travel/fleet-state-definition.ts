@@ -11,6 +11,12 @@ export const FLEET_KINDS = {
   peers: 'sdwan_peers',
   virtual_ips: 'sdwan_virtual_ips',
   firewall_rules: 'sdwan_firewall_rules',
+  grants: 'sdwan_access_grants',
+  docker_hosts: 'docker_hosts',
+  snapshots: 'kubernetes_snapshots',
+  kubeconfigs: 'kubernetes_kubeconfigs',
+  webhooks: 'consumers_webhooks',
+  operators: 'access_operators',
 } as const;
 export type FleetKind = keyof typeof FLEET_KINDS;
 export const fleetKinds = Object.keys(FLEET_KINDS) as FleetKind[];
@@ -30,10 +36,11 @@ export const fleetStateAtTool = defineTool({
   group: 'events',
   summary: 'The fleet as it was at a time',
   description:
-    'Templates, nodes, instances, clusters, networks, peers, virtual IPs and firewall rules of the account as they were: rebuilt from the event ' +
-    'log with the same folds that keep the read models, up to the last event recorded by then. time is ISO 8601 with a zone and ' +
-    'not in the future; at is a position from an earlier answer instead; with neither it is now. Before the first event all ' +
-    'lists are empty. With views each thing also comes as its get would have shown it. counts has the full numbers when limit cut a list.',
+    'Templates, nodes, instances, clusters, networks, peers, virtual IPs, firewall rules, grants, Docker hosts, etcd snapshots with restores, ' +
+    'issued kubeconfigs, webhooks and operators of the account as they were: rebuilt from the event log with the same folds that keep the ' +
+    'read models, up to the last event recorded by then. time is ISO 8601 with a zone and not in the future; at is a position from an ' +
+    'earlier answer instead; with neither it is now. Before the first event all lists are empty. With views each thing also comes as its ' +
+    'get would have shown it. counts has the full numbers when limit cut a list.',
   input: z.object({
     time: z.string().max(60).optional().describe('e.g. 2026-11-20T10:00:00Z'),
     at: z.string().max(200).optional().describe('A position from an earlier answer, instead of a time'),
@@ -57,6 +64,12 @@ export const fleetStateAtTool = defineTool({
     peers: things,
     virtual_ips: things,
     firewall_rules: things,
+    grants: things,
+    docker_hosts: things,
+    snapshots: things,
+    kubeconfigs: things,
+    webhooks: things,
+    operators: things,
   }),
   permission: 'system.events.read',
   danger: 'read',

@@ -20,10 +20,11 @@ interface Frame extends PastState {
 
 const PAGE = 1_000;
 /**
- * Read models are about entities, whose streams bear these names, and two kinds beside them say how far an entity has come;
- * inboxes of process managers need not be read.
+ * Read models are about entities, whose streams bear these names, and some kinds beside them say how far an entity has come or are what
+ * a cluster leaves behind; inboxes of process managers need not be read.
  */
-const CATEGORIES: readonly string[] = [...ID_PREFIXES, 'instance_receipts', 'cluster_rollout'];
+const BESIDE = ['instance_receipts', 'cluster_rollout', 'etcd_snapshot', 'etcd_restore', 'kubeconfig'];
+const CATEGORIES: readonly string[] = [...ID_PREFIXES, ...BESIDE];
 const KEPT_FRAMES = 8;
 /** A state this near to a kept one is not worth keeping too. */
 const FRAME_EVENTS = 500;

@@ -35,3 +35,9 @@ export const webhooks = defineProjection<WebhookDoc>({
   columns: ({ account, name, status, health }) => ({ account, name, status, health }),
   columnTypes: { name: 'text', status: 'text', health: 'text' },
 });
+
+/** As the log knows it: its URL and what it delivered are kept beside the log, and are of now only. */
+export const webhookAtRest = ({ id, name, status, health, webhook, created_at }: WebhookDoc) => {
+  const { origin, kind_prefix, stream, subject, severity, max_attempts } = webhook;
+  return { id, name, origin, kind_prefix, stream, subject, severity, max_attempts, status, health, created_at };
+};

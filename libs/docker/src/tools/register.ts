@@ -25,7 +25,7 @@ const NEXT: Readonly<Record<DockerHost['status'], string | null>> = {
   decommissioned: 'system_provision_docker_runtime brings it back',
 };
 
-const hostView = (host: DockerHost, since: string, connected: boolean): tools.HostOutput => {
+export const hostView = (host: DockerHost, since: string, connected: boolean): tools.HostOutput => {
   const away = host.status === 'connected' && !connected;
   return {
     id: host.hostId,

@@ -216,7 +216,7 @@ export class SnapshotTools implements OnModuleInit {
   }
 }
 
-const snapshotOutput = (doc: SnapshotDoc): tools.SnapshotOutput => ({
+export const snapshotOutput = (doc: SnapshotDoc): tools.SnapshotOutput => ({
   id: doc.id,
   cluster_id: doc.clusterId,
   status: doc.status as tools.SnapshotOutput['status'],
@@ -237,7 +237,7 @@ const serversAway = (away: readonly string[]) =>
     candidates: away.map((id) => ({ id })),
   });
 
-const restoreOutput = (doc: SnapshotDoc): tools.RestoreOutput => ({
+export const restoreOutput = (doc: SnapshotDoc): tools.RestoreOutput => ({
   id: doc.id,
   cluster_id: doc.clusterId,
   snapshot_id: doc.snapshotId ?? '',

@@ -5,6 +5,10 @@ import { networkId, receipt } from './shapes.js';
 
 const read = 'system.sdwan.read';
 const aliases = { id: 'network_id', name: 'network_id' };
+const at = z.iso
+  .datetime()
+  .optional()
+  .describe('As it was then, ISO 8601; what nodes had applied or learned is not kept');
 const route = z.object({ prefix: z.string(), kind: z.enum(['device', 'unreachable']), dev: z.string().nullable() });
 
 export const getTopology = defineTool({
@@ -14,7 +18,7 @@ export const getTopology = defineTool({
   description:
     'Every pair is direct, via a hub, or unreachable with the reason (two peers behind NAT without a hub, a key not announced yet). Of the reachable ' +
     'pairs at most 2,000 are listed; all are counted.',
-  input: z.object({ network_id: networkId }),
+  input: z.object({ network_id: networkId, at }),
   output: z.object({
     network_id: z.string(),
     effective_mode: z.enum(['mesh', 'hub']),
@@ -55,7 +59,7 @@ export const getRoutingSummary = defineTool({
   summary: 'Prefixes of a network and who carries them',
   description:
     'The network, its peers, pods and virtual IPs, in an ibgp network with the sessions of the routing daemons and what they learned; never another network.',
-  input: z.object({ network_id: networkId }),
+  input: z.object({ network_id: networkId, at }),
   output: z.object({
     network_id: z.string(),
     routing_mode: z.enum(['mesh', 'hub', 'ibgp']).nullable(),

@@ -17,22 +17,27 @@ const MAX_LINKS = 2_000;
 
 export const registerInsightTools = (registrar: ToolRegistrar, services: SdwanToolServices): void => {
   const { readModels, failover } = services;
-  const networkOf = async (account: string, wanted: string): Promise<NetworkView> => {
+  const networkOf = async (account: string, wanted: string, at: string | undefined): Promise<NetworkView> => {
     const { id } = await findNetwork(readModels, account, wanted);
     await failover.caughtUp();
-    const network = failover.model.networks.get(id);
+    const model = at === undefined ? failover.model : await modelAt(services.store, at, services.config);
+    const network = model.networks.get(id);
+    if (network === undefined && at !== undefined)
+      throw new RefusedError(
+        refusal(404, 'network_not_found', `network ${wanted} was not there at ${at}`, { field: 'at' }),
+      );
     if (network === undefined)
       throw new RefusedError(refusal(503, 'model_behind', `network ${id} is not folded yet`, { hint: 'call again' }));
     return network;
   };
   registrar.add(tools.getTopology, async (input, call) =>
-    topology(await networkOf(call.accountId, input.network_id), services),
+    topology(await networkOf(call.accountId, input.network_id, input.at), services, input.at === undefined),
   );
-  registrar.add(tools.getRoutingSummary, async (input, call) =>
-    routingSummary(await networkOf(call.accountId, input.network_id), failover.coordinator.lastWord, (id) =>
-      services.routing.get(id),
-    ),
-  );
+  registrar.add(tools.getRoutingSummary, async (input, call) => {
+    const network = await networkOf(call.accountId, input.network_id, input.at);
+    if (input.at !== undefined) return routingSummary(network, new Map(), () => undefined);
+    return routingSummary(network, failover.coordinator.lastWord, (id) => services.routing.get(id));
+  });
   registrar.add(tools.previewPeerConfig, async (input, call) => {
     const network =
       input.network_id === undefined ? undefined : (await findNetwork(readModels, call.accountId, input.network_id)).id;
@@ -43,7 +48,10 @@ export const registerInsightTools = (registrar: ToolRegistrar, services: SdwanTo
   });
 };
 
-const topology = (network: NetworkView, services: SdwanToolServices) => {
+/** What nodes have applied is not in the log: of a time that is over it is not told. */
+const unheard = { applied_generation: null, behind: null, last_error: null };
+
+const topology = (network: NetworkView, services: SdwanToolServices, isNow: boolean) => {
   const mode = effectiveMode(network);
   const peers = [...network.peers.values()];
   const links: {
@@ -82,7 +90,7 @@ const topology = (network: NetworkView, services: SdwanToolServices) => {
       role: role(peer) as 'peer' | 'hub' | 'spoke',
       endpoints: endpointsOf(peer, network),
       lan_subnets: [...peer.lanSubnets],
-      ...receiptView(peer.instanceId, network.networkId, services),
+      ...(isNow ? receiptView(peer.instanceId, network.networkId, services) : unheard),
     })),
     links,
     unreachable,

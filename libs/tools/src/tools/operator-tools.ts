@@ -81,7 +81,7 @@ const tokenWish = (input: Wished, call: ToolCall): TokenWish => {
 const endOf = ({ expires_in_seconds: seconds }: { expires_in_seconds: number }, call: ToolCall): string =>
   isoTime(call.context.nowMs + seconds * 1_000);
 
-const view = (doc: OperatorDoc, nowMs: number) => ({
+export const operatorView = (doc: OperatorDoc, nowMs: number) => ({
   ...{ id: doc.id, name: doc.name, created_at: doc.created_at, disabled_reason: doc.disabled_reason },
   status: doc.disabled ? ('disabled' as const) : ('active' as const),
   active_tokens: doc.tokens.filter((t) => statusOf(doc, t, nowMs) === 'active').length,
@@ -92,6 +92,9 @@ const statusOf = (doc: OperatorDoc, token: OperatorDoc['tokens'][number], nowMs:
   if (token.expires_at !== null && Date.parse(token.expires_at) <= nowMs) return 'expired' as const;
   return doc.disabled ? ('disabled' as const) : ('active' as const);
 };
+
+export const tokensView = (doc: OperatorDoc, nowMs: number) =>
+  doc.tokens.map((t) => ({ ...t, scopes: [...t.scopes], operator_id: doc.id, status: statusOf(doc, t, nowMs) }));
 
 const show = ({ tokenId, token }: ShownToken, wish: TokenWish, call: ToolCall) => {
   if (token === null) call.warn('the token was shown when this call was made first, and is kept nowhere');
@@ -188,7 +191,7 @@ const registerAccounts = ({ registry, readModels }: OperatorToolServices): void 
 const registerOperators = ({ registry, readModels, clock }: OperatorToolServices, directory: Directory): void => {
   const shownAfter = async (id: string, call: ToolCall) => {
     await call.settle(operators);
-    return { operator: view((await readModels.get(operators, id))!, clock.wallMs()) };
+    return { operator: operatorView((await readModels.get(operators, id))!, clock.wallMs()) };
   };
   registry.add(tools.createOperatorTool, async (input, call) => {
     const accountId = call.accountId as AccountId;
@@ -203,7 +206,7 @@ const registerOperators = ({ registry, readModels, clock }: OperatorToolServices
     const docs = await readModels.find(operators, { where: { account: call.accountId }, limit: limit + 1, ...after });
     const page = docs.slice(0, limit);
     return {
-      operators: page.map((doc) => view(doc, clock.wallMs())),
+      operators: page.map((doc) => operatorView(doc, clock.wallMs())),
       next_cursor: docs.length > limit ? page.at(-1)!.id : null,
     };
   });
@@ -236,14 +239,7 @@ const registerTokens = ({ registry, clock }: OperatorToolServices, directory: Di
   registry.add(tools.listTokensTool, async ({ operator, limit, cursor }, call) => {
     const only = operator === undefined ? undefined : (await directory.operator(operator, call)).operatorId;
     const docs = (await directory.all(call)).filter(({ id }) => only === undefined || id === only);
-    const all = docs.flatMap((doc) =>
-      doc.tokens.map((t) => ({
-        ...t,
-        scopes: [...t.scopes],
-        operator_id: doc.id,
-        status: statusOf(doc, t, clock.wallMs()),
-      })),
-    );
+    const all = docs.flatMap((doc) => tokensView(doc, clock.wallMs()));
     const from = cursor === undefined ? 0 : all.findIndex(({ id }) => id === cursor) + 1;
     const page = all.slice(from, from + limit);
     return { tokens: page, next_cursor: from + limit < all.length ? page.at(-1)!.id : null };

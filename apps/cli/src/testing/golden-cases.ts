@@ -1,0 +1,21 @@
+/** What scripts read of each kind of thing: a command, a path into its answer, and columns of it. Each has a file in test/golden/cli. */
+export const GOLDEN_CASES: readonly (readonly [command: string, path: string, columns: string])[] = [
+  ['template list', '{range .templates[*]}{.name} {.node_count}{"\\n"}{end}', 'name,node_count'],
+  ['template get servers', '{.template.module_assignments[*].module_name}', 'name,node_count'],
+  ['node list', '{.nodes[?(@.instance_id)].name}', 'name,description'],
+  ['node get spare', '{.node.description}', 'hostname'],
+  ['instance list', '{.instances[*].state}', 'name,state'],
+  ['instance get s1', '{.instance.conditions[?(@.type=="Ready")].status}', 'name,status'],
+  ['cluster list', '{.clusters[*].slug}', 'slug,status'],
+  ['cluster get k3s-cluster-1', '{.cluster.conditions[0].type}', 'slug,status'],
+  ['vip list', '{.virtual_ips[0].purpose}', 'name,state'],
+  ['vip get k3s_api_endpoint', '{.virtual_ip.state}', 'name,state'],
+  ['firewall list', '{.firewall_rules[*].name}', 'name,action'],
+  ['grant list', '{.grants[*].name}', 'name,status'],
+  ['kubeconfig list', '{.kubeconfigs}', 'role,status'],
+  ['snapshot list k3s-cluster-1', '{.snapshots}', 'status,trigger'],
+  ['docker list', '{.hosts}', 'name,status'],
+  ['webhook list', '{.webhooks}', 'name'],
+  ['policy list', '{.policies}', 'tool,rule'],
+  ['approval list', '{.approvals}', 'tool,status'],
+];
