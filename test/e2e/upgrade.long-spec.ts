@@ -190,7 +190,7 @@ describeWithRealParts('a cluster goes on to another version, to new certificates
       });
       expect(host.api_endpoint).toMatch(/^tcp:\/\/\[fd[0-9a-f:]+\]:2376$/);
       const list = async () => (await read<{ hosts: DockerHost[] }>('system_list_managed_docker_hosts', {})).hosts;
-      await until('the host is connected', async () => (await list())[0]?.status === 'connected', 90_000, 200);
+      await until('the host is connected', async () => (await list())[0]?.status === 'connected', 120_000, 200);
       const { events } = await read<{ events: { kind: string }[] }>('recent_events', { kind_prefix: 'system.docker' });
       const kinds = [
         'module.assigned',
@@ -220,8 +220,7 @@ describeWithRealParts('a cluster goes on to another version, to new certificates
       const identity = ['--cert', join(programs, 'agent.crt'), '--key', join(programs, 'agent.key')];
       expect((await ask(SERVER, ...identity)).code).not.toBe(0);
       await call('system_decommission_docker_runtime', { host_id: host.id });
-      await until('the daemon is gone', async () => (await ask(SERVER, ...own)).code === 7, 60_000, 200);
+      await until('the daemon is gone', async () => (await ask(SERVER, ...own)).code === 7, 120_000, 200);
     },
-    150_000,
   );
 });
