@@ -28,6 +28,15 @@ export const resourceStatus = {
     .describe('What is wanted, as far as it is the case; below generation: on its way; null: nothing was observed yet'),
 };
 
+/** A further aspect, which only this kind of thing has. */
+export interface Aspect {
+  readonly type: string;
+  readonly holds: boolean | 'unknown';
+  readonly reason: string;
+  /** What the state says when not given. */
+  readonly message?: string;
+}
+
 export interface StateOf {
   readonly state: string;
   /** States in which the thing does what it is for. */
@@ -42,6 +51,7 @@ export interface StateOf {
   readonly error?: string | null;
   readonly generation?: number | null;
   readonly observedGeneration?: number | null;
+  readonly also?: readonly Aspect[];
 }
 
 const reasonOf = (state: string): string =>
@@ -59,11 +69,11 @@ export const statusOfState = (of: StateOf) => {
   const isMoving = behind || of.progressing.includes(state);
   const isAtWork = isReady || isMoving || of.resting?.includes(state) === true;
   const message = of.error ?? `it is ${state.replaceAll('_', ' ')}`;
-  const condition = (type: string, holds: boolean, reason = reasonOf(state)): Condition => ({
+  const condition = (type: string, holds: Aspect['holds'], reason = reasonOf(state), said = message): Condition => ({
     type,
-    status: holds ? 'true' : 'false',
+    status: holds === 'unknown' ? holds : holds ? 'true' : 'false',
     reason,
-    message,
+    message: said,
     ...shared,
   });
   return {
@@ -71,6 +81,7 @@ export const statusOfState = (of: StateOf) => {
       condition('Ready', isReady),
       condition('Progressing', isMoving, behind ? 'GenerationBehind' : undefined),
       condition('Degraded', of.error != null || of.degraded?.includes(state) === true || !isAtWork),
+      ...(of.also ?? []).map((one) => condition(one.type, one.holds, one.reason, one.message)),
     ],
     generation,
     observed_generation: observedGeneration,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineTool } from '#tools';
+import { defineTool, resourceStatus } from '#tools';
 
 const severity = z.enum(['info', 'warning', 'high', 'critical']);
 const oneOrMore = z.union([z.string().min(1).max(200), z.array(z.string().min(1).max(200)).max(50)]).default([]);
@@ -25,6 +25,7 @@ const webhook = z.object({
   last_error: z.string().nullable(),
   last_delivered_at: z.string().nullable(),
   created_at: z.string(),
+  ...resourceStatus,
 });
 
 export const createWebhookTool = defineTool({

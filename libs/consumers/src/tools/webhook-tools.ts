@@ -22,6 +22,7 @@ import { deliver } from '../webhooks/lane.js';
 import type { DeadLetter, WebhookRows } from '../webhooks/rows.js';
 import { signingSecret } from '../webhooks/signature.js';
 import type { WebhookTransport } from '../webhooks/transport.js';
+import { webhookConditions } from './webhook-conditions.js';
 import * as tools from './definitions.js';
 
 export interface WebhookToolServices {
@@ -87,6 +88,7 @@ const view = async ({ rows, secrets, clock }: WebhookToolServices, doc: WebhookD
     last_error: state?.lastError ?? null,
     last_delivered_at: time(state?.lastDeliveredMs),
     created_at,
+    ...webhookConditions(doc, state),
   };
 };
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineTool } from '#tools';
+import { defineTool, resourceStatus } from '#tools';
 import { VERSION_STATES } from '../domain/module/state.js';
 
 const read = 'system.modules.read';
@@ -24,6 +24,7 @@ const versionShape = z.object({
   notes: z.string(),
   created_at: z.string(),
   state_since: z.string(),
+  ...resourceStatus,
 });
 export type VersionOutput = z.input<typeof versionShape>;
 const answer = z.object({ module_version: versionShape, superseded: z.string().nullable() });

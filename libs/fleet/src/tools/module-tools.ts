@@ -1,5 +1,5 @@
 import { refusal, RefusedError } from '#kernel';
-import type { ToolCall, ToolRegistrar } from '#tools';
+import { statusOfState, type ToolCall, type ToolRegistrar } from '#tools';
 import { CreateModuleVersion, PromoteModuleVersion, RetireModuleVersion } from '../application/commands.js';
 import { moduleStream } from '../application/module-versions.js';
 import type { FleetServices } from '../application/services.js';
@@ -49,6 +49,23 @@ const view = (doc: ModuleVersionsDoc, v: ModuleVersion): tools.VersionOutput => 
   notes: v.notes,
   created_at: doc.times[v.versionId]!.created_at,
   state_since: doc.times[v.versionId]!.state_since,
+  ...statusOfState({
+    state: v.state,
+    // Templates may name it from blessed on; live is what they get that name none.
+    ready: ['blessed', 'live'],
+    progressing: [],
+    resting: ['built', 'staging', 'retired'],
+    since: doc.times[v.versionId]!.state_since,
+    also: [
+      {
+        type: 'Verified',
+        holds: v.sha256 !== null,
+        reason: v.sha256 === null ? 'NoDigest' : 'DigestKnown',
+        message:
+          v.sha256 === null ? 'the program is taken as it is on the node' : 'agents run nothing with another digest',
+      },
+    ],
+  }),
 });
 
 export const registerModuleTools = (registrar: ToolRegistrar, services: FleetServices): void => {

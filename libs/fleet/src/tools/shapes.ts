@@ -12,6 +12,7 @@ export const assignmentShape = z.object({
   enabled: z.boolean(),
   state: z.enum(['active', 'disabled', 'suspended']),
   suspended_reason: z.string().nullable(),
+  ...resourceStatus,
 });
 
 export const templateShape = z.object({

@@ -5,22 +5,44 @@ import { moduleBoundMs, moduleNext, type ModuleStage } from '../domain/instance/
 import { statusOf } from '../domain/instance/state.js';
 import type { InstanceDoc, NodeDoc, TemplateDoc } from '../projections/index.js';
 import type { JoinOffer } from '../provisioning/driver.js';
-import type { instanceShape, joinShape, nodeShape, templateShape } from './shapes.js';
+import type { assignmentShape, instanceShape, joinShape, nodeShape, templateShape } from './shapes.js';
+
+/** What becomes of it on the machines is told by each instance and its generations. */
+const assignmentView = (a: TemplateDoc['template']['assignments'][string]): z.input<typeof assignmentShape> => {
+  const state = a.suspended !== null ? ('suspended' as const) : a.enabled ? ('active' as const) : ('disabled' as const);
+  const why = { active: 'InForce', disabled: 'Disabled', suspended: 'Suspended' }[state];
+  return {
+    id: a.assignment_id,
+    module_name: a.module_name,
+    config: { ...a.config },
+    priority: a.priority,
+    enabled: a.enabled,
+    state,
+    suspended_reason: a.suspended,
+    ...statusOfState({
+      state,
+      ready: ['active'],
+      progressing: [],
+      resting: ['disabled', 'suspended'],
+      also: [
+        {
+          type: 'InForce',
+          holds: state === 'active',
+          reason: why,
+          message:
+            a.suspended ?? (state === 'active' ? 'every instance of the template gets it' : 'no instance gets it'),
+        },
+      ],
+    }),
+  };
+};
 
 export const templateView = (doc: TemplateDoc, nodeCount: number): z.input<typeof templateShape> => ({
   id: doc.id,
   name: doc.template.name,
   description: doc.template.description,
   driver: doc.template.driver,
-  module_assignments: Object.values(doc.template.assignments).map((a) => ({
-    id: a.assignment_id,
-    module_name: a.module_name,
-    config: { ...a.config },
-    priority: a.priority,
-    enabled: a.enabled,
-    state: a.suspended !== null ? ('suspended' as const) : a.enabled ? ('active' as const) : ('disabled' as const),
-    suspended_reason: a.suspended,
-  })),
+  module_assignments: Object.values(doc.template.assignments).map(assignmentView),
   node_count: nodeCount,
   created_at: doc.created_at,
   updated_at: doc.updated_at,
@@ -84,7 +106,7 @@ export const instanceView = (doc: InstanceDoc): z.input<typeof instanceShape> =>
       state: statusOf(instance),
       ready: ['running'],
       progressing: ['pending', 'provisioning', 'starting', 'draining', 'stopping'],
-      resting: ['drained', 'stopped', 'terminated', 'forgotten'],
+      resting: ['drained', 'terminated', 'forgotten'],
       since: doc.state_since,
       error: doc.last_error,
       generation: doc.wanted.generation,

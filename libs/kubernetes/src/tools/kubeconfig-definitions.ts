@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineTool } from '#tools';
+import { defineTool, resourceStatus } from '#tools';
 import { KUBECONFIG_ROLES } from '../domain/kubeconfigs/roles.js';
 
 const clusterId = z.string().min(1).max(200).describe('Cluster id, slug or name');
@@ -17,6 +17,7 @@ const issued = z.object({
   expires_at: z.string(),
   revoked_at: z.string().nullable().describe('Since when nothing of it is left in the cluster'),
   reason: z.enum(['revoked', 'expired', 'issue_failed', 'cluster_decommissioned']).nullable(),
+  ...resourceStatus,
 });
 export type IssuedOutput = z.input<typeof issued>;
 

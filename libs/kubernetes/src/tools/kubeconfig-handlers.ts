@@ -5,6 +5,7 @@ import { TOOL_REGISTRAR, type ToolCall, type ToolRegistrar } from '#tools';
 import { IssueKubeconfig, RevokeKubeconfig } from '../application/kubeconfigs/commands.js';
 import { KUBECONFIG, kubeconfigDecider } from '../domain/kubeconfigs/decide.js';
 import { kubeconfigsProjection, type KubeconfigDoc } from '../projections/kubeconfigs.js';
+import { kubeconfigConditions } from './conditions.js';
 import { findCluster } from './find-cluster.js';
 import * as tools from './kubeconfig-definitions.js';
 
@@ -86,5 +87,6 @@ export const kubeconfigOutput = (doc: KubeconfigDoc, nowMs: number): tools.Issue
     expires_at: doc.expiresAt,
     revoked_at: doc.revokedAt,
     reason: doc.revoked,
+    ...kubeconfigConditions(doc, nowMs),
   };
 };

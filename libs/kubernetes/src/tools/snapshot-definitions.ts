@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineTool } from '#tools';
+import { defineTool, resourceStatus } from '#tools';
 
 const clusterId = z.string().min(1).max(200).describe('Cluster id, slug or name');
 const byCluster = { id: 'cluster_id', name: 'cluster_id' };
@@ -16,6 +16,7 @@ const snapshot = z.object({
   error: z.string().nullable(),
   created_at: z.string(),
   updated_at: z.string(),
+  ...resourceStatus,
 });
 const restore = z.object({
   id: z.string(),
@@ -29,6 +30,7 @@ const restore = z.object({
   error: z.string().nullable(),
   created_at: z.string(),
   updated_at: z.string(),
+  ...resourceStatus,
 });
 const policy = z.object({
   cron: z.string().nullable(),

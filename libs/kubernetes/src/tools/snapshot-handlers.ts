@@ -23,6 +23,7 @@ import { policyDecider, policyStream, RESTORE, restoreIsRunning, SNAPSHOT } from
 import type { ClusterDoc } from '../projections/clusters.js';
 import { snapshotsProjection, type SnapshotDoc } from '../projections/snapshots.js';
 import { findCluster } from './find-cluster.js';
+import { restoreConditions, snapshotConditions } from './conditions.js';
 import * as tools from './snapshot-definitions.js';
 
 const STEPS = 5;
@@ -228,6 +229,7 @@ export const snapshotOutput = (doc: SnapshotDoc): tools.SnapshotOutput => ({
   error: doc.error,
   created_at: doc.createdAt,
   updated_at: doc.updatedAt,
+  ...snapshotConditions(doc),
 });
 
 const serversAway = (away: readonly string[]) =>
@@ -249,4 +251,5 @@ export const restoreOutput = (doc: SnapshotDoc): tools.RestoreOutput => ({
   error: doc.error,
   created_at: doc.createdAt,
   updated_at: doc.updatedAt,
+  ...restoreConditions(doc),
 });

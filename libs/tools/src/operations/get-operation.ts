@@ -1,4 +1,5 @@
 import { refusal, RefusedError, type Timers } from '#kernel';
+import { statusOfState } from '../conditions.js';
 import type { ToolCall, ToolFollow, ToolHandler } from '../define-tool.js';
 import type { getOperationTool } from '../tools/definitions.js';
 import type { ToolRegistry } from '../tool-registry.js';
@@ -12,6 +13,9 @@ interface Seen {
   readonly phase: number;
   readonly error: string | null;
 }
+
+const completeReason = (status: Seen['status']): string =>
+  ({ running: 'GoesOn', succeeded: 'Succeeded', failed: 'Failed' })[status];
 
 const notFound = (): RefusedError =>
   new RefusedError(refusal(404, 'operation_not_found', 'there is no such operation', { field: 'operation_id' }));
@@ -69,6 +73,23 @@ export const getOperation =
         state,
         progress: { phase, phases: follow.phases.length, names: [...follow.phases] },
         error,
+        ...statusOfState({
+          state: status,
+          ready: ['succeeded'],
+          progressing: ['running'],
+          error: status === 'failed' ? (error ?? `it ended as ${state}`) : null,
+          // What the call began; it is the case once it has succeeded.
+          generation: 1,
+          observedGeneration: status === 'succeeded' ? 1 : null,
+          also: [
+            {
+              type: 'Complete',
+              holds: status !== 'running',
+              reason: completeReason(status),
+              message: `phase ${state}`,
+            },
+          ],
+        }),
       },
     };
   };

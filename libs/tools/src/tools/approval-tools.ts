@@ -4,6 +4,7 @@ import type { ReadModels, Transactor } from '#processing';
 import { takeCommand } from '../approvals/answer.js';
 import { DecideApproval, SetToolPolicy, TakeAnswer } from '../approvals/commands.js';
 import { approvalDecider } from '../approvals/decide.js';
+import { approvalConditions } from '../approvals/status.js';
 import { policyDecider, policyStream, POLICY_CLASSES } from '../approvals/policy.js';
 import { toolApprovals, type ApprovalDoc } from '../approvals/projection.js';
 import type { ToolCall } from '../define-tool.js';
@@ -21,9 +22,11 @@ export interface ApprovalToolServices {
 const POLL_MS = 50;
 const WAIT_MS = 5_000;
 
-const view = ({ id, status, call, ...doc }: ApprovalDoc, nowMs: number): tools.ApprovalOutput => {
+const view = (whole: ApprovalDoc, nowMs: number): tools.ApprovalOutput => {
+  const { id, status, call, ...doc } = whole;
   if (call === undefined || status === 'none' || status === 'notified') throw new Error(`${id} holds no call`);
   const { completion } = doc;
+  const answer = answerView(id, doc, nowMs);
   return {
     id,
     status,
@@ -38,7 +41,8 @@ const view = ({ id, status, call, ...doc }: ApprovalDoc, nowMs: number): tools.A
     outcome: completion?.outcome ?? null,
     error: completion?.code == null ? null : { code: completion.code, message: completion.message ?? '' },
     correlation_id: completion?.correlation_id ?? null,
-    answer: answerView(id, doc, nowMs),
+    answer,
+    ...approvalConditions(whole, answer?.status ?? null),
   };
 };
 

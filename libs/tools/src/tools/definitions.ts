@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { resourceStatus } from '../conditions.js';
 import { defineTool } from '../define-tool.js';
 
 export * from './operator-definitions.js';
@@ -31,6 +32,7 @@ const approval = z.object({
     })
     .nullable()
     .describe('What the call answered is kept for who asked, until it is taken or expires'),
+  ...resourceStatus,
 });
 export type ApprovalOutput = z.input<typeof approval>;
 
@@ -55,6 +57,7 @@ export const getOperationTool = defineTool({
       state: text,
       progress: z.object({ phase: z.number().int(), phases: z.number().int(), names: z.array(text) }),
       error: text.nullable(),
+      ...resourceStatus,
     }),
   }),
   permission: 'system.operations.read',

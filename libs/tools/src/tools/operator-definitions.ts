@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { resourceStatus } from '../conditions.js';
 import { defineTool } from '../define-tool.js';
 
 const READ = 'system.operators.read';
@@ -37,6 +38,7 @@ const token = z.object({
   created_at: text,
   expires_at: text.nullable(),
   revoked_at: text.nullable(),
+  ...resourceStatus,
 });
 const operator = z.object({
   id: text,
@@ -45,6 +47,7 @@ const operator = z.object({
   disabled_reason: text.nullable(),
   created_at: text,
   active_tokens: z.number().int(),
+  ...resourceStatus,
 });
 /** The only answer that ever holds it. */
 const shownToken = z.object({

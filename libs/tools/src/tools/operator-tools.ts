@@ -28,6 +28,7 @@ import {
 } from '#access';
 import type { ReadModels, Transactor } from '#processing';
 import type { ToolCall, ToolRegistrar } from '../define-tool.js';
+import { operatorConditions, tokenConditions } from './operator-conditions.js';
 import * as tools from './operator-definitions.js';
 
 export interface OperatorToolServices {
@@ -81,11 +82,15 @@ const tokenWish = (input: Wished, call: ToolCall): TokenWish => {
 const endOf = ({ expires_in_seconds: seconds }: { expires_in_seconds: number }, call: ToolCall): string =>
   isoTime(call.context.nowMs + seconds * 1_000);
 
-export const operatorView = (doc: OperatorDoc, nowMs: number) => ({
-  ...{ id: doc.id, name: doc.name, created_at: doc.created_at, disabled_reason: doc.disabled_reason },
-  status: doc.disabled ? ('disabled' as const) : ('active' as const),
-  active_tokens: doc.tokens.filter((t) => statusOf(doc, t, nowMs) === 'active').length,
-});
+export const operatorView = (doc: OperatorDoc, nowMs: number) => {
+  const active_tokens = doc.tokens.filter((t) => statusOf(doc, t, nowMs) === 'active').length;
+  return {
+    ...{ id: doc.id, name: doc.name, created_at: doc.created_at, disabled_reason: doc.disabled_reason },
+    status: doc.disabled ? ('disabled' as const) : ('active' as const),
+    active_tokens,
+    ...operatorConditions(doc, active_tokens),
+  };
+};
 
 const statusOf = (doc: OperatorDoc, token: OperatorDoc['tokens'][number], nowMs: number) => {
   if (token.revoked_at !== null) return 'revoked' as const;
@@ -94,7 +99,10 @@ const statusOf = (doc: OperatorDoc, token: OperatorDoc['tokens'][number], nowMs:
 };
 
 export const tokensView = (doc: OperatorDoc, nowMs: number) =>
-  doc.tokens.map((t) => ({ ...t, scopes: [...t.scopes], operator_id: doc.id, status: statusOf(doc, t, nowMs) }));
+  doc.tokens.map((t) => {
+    const status = statusOf(doc, t, nowMs);
+    return { ...t, scopes: [...t.scopes], operator_id: doc.id, status, ...tokenConditions(t, status, nowMs) };
+  });
 
 const show = ({ tokenId, token }: ShownToken, wish: TokenWish, call: ToolCall) => {
   if (token === null) call.warn('the token was shown when this call was made first, and is kept nowhere');
