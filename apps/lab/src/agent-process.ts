@@ -20,6 +20,7 @@ export interface JoinOffer {
 export class AgentProcess {
   private child: ChildProcess | undefined;
   private wanted = false;
+  private over = false;
 
   constructor(
     private readonly host: Host,
@@ -89,6 +90,10 @@ export class AgentProcess {
   private wakeWrapper(): void {
     if (this.child?.pid !== undefined) signal(this.child.pid, 'SIGCONT');
   }
+  /** Waits for an agent that ends by itself, as one does whose instance is over; for no longer than that. */
+  async leaves(graceMs: number): Promise<void> {
+    for (const end = performance.now() + graceMs; !this.over && performance.now() < end;) await sleep(100);
+  }
   forget(): void {
     this.wanted = false;
   }
@@ -97,6 +102,7 @@ export class AgentProcess {
   private async onExit(child: ChildProcess, code: number | null): Promise<void> {
     if (child !== this.child) return;
     await sleep(500);
-    if (this.wanted && this.host.up && ![0, 2, 4].includes(code ?? -1)) await this.start();
+    this.over = [0, 2, 4].includes(code ?? -1);
+    if (this.wanted && this.host.up && !this.over) await this.start();
   }
 }

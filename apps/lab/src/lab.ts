@@ -29,6 +29,8 @@ export interface LabOptions {
   readonly k3sBin?: string;
   /** Environment of the agents and so of their k3s, e.g. the stand-in's knobs. */
   readonly agentEnv?: Readonly<Record<string, string>>;
+  /** How long a machine whose instance is over is kept for its agent to leave it clean. */
+  readonly graceMs?: number;
 }
 
 const WORKSTATION = 'workstation';
@@ -173,7 +175,15 @@ export class Lab {
 
   /** The machine goes away with its disk, as a cloud's would. */
   private async terminate(instanceId: string): Promise<void> {
-    for (const [name, agent] of this.agents) if (agent.instanceId === instanceId) await this.reinstall(name);
+    for (const [name, agent] of this.agents) {
+      if (agent.instanceId !== instanceId) continue;
+      if (this.options.graceMs !== undefined) await agent.leaves(this.options.graceMs);
+      // Who asked may have asked again meanwhile.
+      if (this.agents.get(name) !== agent) continue;
+      agent.forget();
+      this.agents.delete(name);
+      await this.reinstall(name);
+    }
   }
 
   private agentOptions(): AgentOptions {

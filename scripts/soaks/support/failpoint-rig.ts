@@ -51,6 +51,9 @@ const spec = (names: readonly FailpointName[], { action, stalls = [] }: Armed): 
 
 const allOf = ({ failpoints, stalls = [] }: Armed): readonly FailpointName[] => [...failpoints, ...stalls];
 
+/** An agent that is told to leave dies twice meanwhile. */
+const WIPE_MS = 20_000;
+
 /** A lab, a platform that is started again when it dies, an operator who repeats calls; failpoints are armed in all of it. */
 export class FailpointRig {
   private readonly kept: KeptPlatform;
@@ -79,7 +82,13 @@ export class FailpointRig {
     });
     const ports = await choosePorts({ http: 0, agents: 0, enroll: 0 });
     const agentEnv = env(allOf(armed).filter(isOfAgent));
-    const lab = await Lab.create({ hosts: SHORT_SERVERS, platformPorts: Object.values(ports), root, agentEnv });
+    const lab = await Lab.create({
+      hosts: SHORT_SERVERS,
+      platformPorts: Object.values(ports),
+      root,
+      agentEnv,
+      graceMs: WIPE_MS,
+    });
     const platform = new PlatformProcess({
       root,
       dataDir,

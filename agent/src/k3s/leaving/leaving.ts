@@ -9,6 +9,7 @@ import { knownIds, type PhaseStore } from '../phase-state.js';
 import { foreignKubernetes } from './foreign.js';
 import { mountsAt, removeAround, straight, unmount } from './mounts.js';
 import { PodNetwork } from './pod-network.js';
+import { removePodLogs } from './pod-logs.js';
 import { endPods, k3sProcesses } from './pods.js';
 
 const SERVICES = ['k3s', 'k3s-agent'] as const;
@@ -104,6 +105,10 @@ export class K3sLeaving {
       await outcome.step('packet filter rules', async () => {
         if (await pods.removeRules()) outcome.removed.push('packet filter rules of kube-proxy and the CNI');
       });
+      await outcome.step('address sets', async () => {
+        const gone = await pods.removeSets();
+        if (gone > 0) outcome.removed.push(`${gone} address sets of kube-proxy and network policies`);
+      });
     }
     await outcome.step('/var/lib/cni', async () => void outcome.left.push(...(await pods.removeNotes())));
   }
@@ -150,6 +155,12 @@ export class K3sLeaving {
         outcome.left.push(...left);
         if (left.length === 0) outcome.removed.push(path);
       });
+    // While kubelet's folder says which pods there were.
+    await outcome.step('logs of pods', async () => {
+      const { pods, left } = await removePodLogs(files, paths.root);
+      outcome.left.push(...left);
+      if (pods > 0) outcome.removed.push(`logs of ${pods} pods`);
+    });
     for (const name of ['run/k3s', 'run/flannel', 'var/lib/kubelet']) await tree(join(paths.root, name));
     const aside = `${basename(paths.dataDir)}.set-aside`;
     for (const name of (await files.list(dirname(paths.dataDir))).filter((n) => n.startsWith(aside))) {

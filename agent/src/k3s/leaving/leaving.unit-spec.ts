@@ -182,3 +182,51 @@ it('ends the shims of this K3s and what runs below them, and no other containerd
   ];
   expect([...podProcesses(all, '/var/lib/rancher/k3s')].sort()).toEqual([10, 11, 12]);
 });
+
+describe('logs of pods', () => {
+  it('go with their pods, and with the links to them; those of others and an operator’s stay', async () => {
+    const { leaving, phases } = await leavingMachine(root, { network: false });
+    await worker(phases);
+    await put('var/log/pods/default_web_p1/web/0.log');
+    await put('var/log/pods/default_old_of-before/web/0.log');
+    await put('var/log/app.log');
+    await mkdir(join(root, 'var/log/containers'));
+    const link = (name: string, to: string) => symlink(join(root, to), join(root, 'var/log/containers', name));
+    await link('web.log', 'var/log/pods/default_web_p1/web/0.log');
+    await link('old.log', 'var/log/pods/default_old_of-before/web/0.log');
+    await link('app.log', 'var/log/app.log');
+    const told = await leaving.remove(false);
+    expect((await left()).filter((path) => path.startsWith('var/log'))).toEqual([
+      'var/log/app.log',
+      'var/log/containers/app.log',
+      'var/log/containers/old.log',
+      'var/log/pods/default_old_of-before/web/0.log',
+    ]);
+    expect(told.removed).toContain('logs of 1 pods');
+    expect(told.left).toEqual([`${join(root, 'var/log/pods')}: 1 of no pod that is here, as default_old_of-before`]);
+  });
+
+  it('stay where the data stay, and where a link leads elsewhere', async () => {
+    const { leaving, phases } = await leavingMachine(root, { network: false });
+    await worker(phases);
+    await put('disk/default_web_p1/web/0.log');
+    await mkdir(join(root, 'var/log'));
+    await symlink(join(root, 'disk'), join(root, 'var/log/pods'));
+    await leaving.remove(true);
+    const told = await leaving.remove(false);
+    expect(await left()).toContain('disk/default_web_p1/web/0.log');
+    expect(told.left.join()).toMatch(/logs of pods: a link leads to/);
+  });
+});
+
+it('destroys the address sets of Kubernetes, the inner ones after the outer, and names one that is in use', async () => {
+  const says = { ...NETWORK, 'ipset list -n': 'KUBE-SRC-1\ninet6:KUBE-DST-2\nmine\n' };
+  const { leaving, phases, ran } = await leavingMachine(root, { says });
+  await worker(phases);
+  expect((await leaving.remove(false)).removed).toContain('2 address sets of kube-proxy and network policies');
+  const destroyed = ran.filter((line) => line.startsWith('ipset destroy'));
+  expect(destroyed).toEqual(['ipset destroy KUBE-SRC-1', 'ipset destroy inet6:KUBE-DST-2']);
+  const busy = await leavingMachine(root, { says, fails: /^ipset destroy KUBE/ });
+  await worker(busy.phases);
+  expect((await busy.leaving.remove(false)).left).toContain('address sets: in use: KUBE-SRC-1');
+});

@@ -7,6 +7,8 @@ import { withoutK3s } from './packet-rules.js';
 /** What flannel and kube-proxy make, as k3s-killall.sh lists it. */
 const LINKS = ['cni0', 'flannel.1', 'flannel-v6.1', 'kube-ipvs0', 'flannel-wg', 'flannel-wg-v6'];
 const TABLES = ['ip kube-proxy', 'ip6 kube-proxy', 'ip flannel-ipv4', 'ip6 flannel-ipv6'];
+/** Of kube-proxy and of K3s's network policies. */
+const SETS = /^(inet6:)?KUBE-/;
 const linksSchema = z.array(
   z.object({
     ifname: z.string().optional(),
@@ -85,6 +87,27 @@ export class PodNetwork {
       await this.tell('nft', 'delete', 'table', ...table.split(' '));
     }
     return found;
+  }
+
+  /** After the rules that ask them; one that is in another goes once that one is gone. */
+  async removeSets(): Promise<number> {
+    const own = join(this.paths.dataDir, 'data/current/bin/aux/ipset');
+    for (const program of ['ipset', own]) {
+      const { code, stdout } = await this.ports.processes.run(program, ['list', '-n']);
+      if (code !== 0) continue;
+      const found = stdout.split('\n').filter((name) => SETS.test(name));
+      let left = found;
+      for (let before = Infinity; left.length > 0 && left.length < before;) {
+        before = left.length;
+        const still: string[] = [];
+        for (const name of left)
+          if ((await this.ports.processes.run(program, ['destroy', name])).code !== 0) still.push(name);
+        left = still;
+      }
+      if (left.length > 0) throw new Error(`in use: ${left.join(', ')}`);
+      return found.length;
+    }
+    return 0;
   }
 
   /** What the CNI's plugins wrote down of K3s's network, and of no other. */
