@@ -67,7 +67,7 @@ export const buildAgent = (a: AgentAssembly): Agent => {
           network,
           report,
         });
-        const modules = new Modules({ ports, services, phases, driver: k3s, paths, send });
+        const modules = new Modules({ ports, services, phases, driver: k3s, paths, stateDir, send });
         const server = () => modules.server();
         const restore = { ports, services, phases, paths, files: systemSnapshotFiles, driver: k3s, server };
         modules.channel = nodeChannel(new K3sRestore(restore));

@@ -7,7 +7,7 @@ import { DockerState } from './docker/docker-state.js';
 import { IdentityStore } from './identity/identity-store.js';
 import { PhaseStore } from './k3s/phase-state.js';
 import type { Files, Processes } from './ports.js';
-import { rememberPid } from './services/pid-file.js';
+import { forgetPid, livePid, rememberPid } from './services/pid-file.js';
 import { emptyDesired } from './session/desired-state.js';
 import { DesiredStore } from './session/desired-store.js';
 
@@ -90,12 +90,16 @@ describe('what an agent noted on a full disk', () => {
     expect(due).toEqual([]);
   });
 
-  it('ends a program whose pid cannot be written down: it would be started beside itself', async () => {
-    const killed: number[] = [];
-    const processes = { startTime: async () => '1', kill: (pid: number) => killed.push(pid) > 0 };
-    const ports = { files, processes: processes as unknown as Processes, timers: undefined as never };
+  it('is the pid of a program all the same: it is not started beside itself, and is written down later', async () => {
+    const processes = { startTime: async () => '1' } as unknown as Processes;
+    const ports = { files, processes, timers: undefined as never };
+    const path = join(folder, 'k3s.pid');
     full = true;
-    await expect(rememberPid(ports, join(folder, 'k3s.pid'), 7)).rejects.toThrow(/ENOSPC/);
-    expect(killed).toEqual([7]);
+    await rememberPid(ports, path, 7);
+    expect([await livePid(ports, path), await readdir(folder)]).toEqual([7, []]);
+    full = false;
+    expect([await livePid(ports, path), await readdir(folder)]).toEqual([7, ['k3s.pid']]);
+    await forgetPid(ports, path);
+    expect(await livePid(ports, path)).toBeUndefined();
   });
 });

@@ -14,12 +14,25 @@ export const whyDown = async (services: ServiceManager, name: string): Promise<s
   return `${name} does not run: ${detail}${look}; it is started again by itself`;
 };
 
-/** In words, when the file system that K3s writes to has no room left. */
-export const fullDisk = async (files: Pick<Files, 'space'>, path: string): Promise<string | undefined> => {
-  const space = await files.space(path);
-  if (space === undefined || space.freeBytes >= FULL_BYTES) return undefined;
-  const [free, total] = [space.freeBytes, space.totalBytes].map((bytes) => Math.floor(bytes / MIB));
-  return `the disk of ${path} is full (${free} of ${total} MiB free): make room, K3s goes on by itself then`;
+/**
+ * In words, when a file system that K3s or the agent writes to has no room left. `before`: it was so a moment ago, and what
+ * kubelet cleans up is soon filled again.
+ */
+export const fullDisk = async (
+  files: Pick<Files, 'space'>,
+  paths: readonly string[],
+  before = false,
+): Promise<string | undefined> => {
+  for (const path of paths) {
+    const space = await files.space(path);
+    if (space === undefined) continue;
+    // Of a small disk of its own a tenth is enough.
+    const limit = Math.min(FULL_BYTES, space.totalBytes / 10) * (before ? 2 : 1);
+    if (space.freeBytes >= limit) continue;
+    const [free, total] = [space.freeBytes, space.totalBytes].map((bytes) => Math.floor(bytes / MIB));
+    return `the disk of ${path} is full (${free} of ${total} MiB free): make room, K3s and the agent go on by themselves then`;
+  }
+  return undefined;
 };
 
 /** How long a service must stay up before it counts as up again: one that ends again and again runs for moments in between. */

@@ -26,12 +26,21 @@ it('says nothing of a unit that runs, or is about to', async () => {
   expect(await whyDown(show('activating', 'start', 'success'), 'k3s')).toBeUndefined();
 });
 
-it('names the disk that is full, how full, and what to do', async () => {
-  const disk = (freeBytes: number) => ({ space: async () => ({ freeBytes, totalBytes: 20_000 * MIB }) });
-  expect(await fullDisk(disk(3 * MIB), '/var/lib/rancher/k3s')).toBe(
-    'the disk of /var/lib/rancher/k3s is full (3 of 20000 MiB free): make room, K3s goes on by itself then',
+it('names the disk that is full, how full, and what to do, until there is more room than a moment’s', async () => {
+  const disk = (freeBytes: number, totalBytes = 20_000 * MIB) => ({ space: async () => ({ freeBytes, totalBytes }) });
+  const paths = ['/var/lib/rancher/k3s', '/var/lib/drover-agent'];
+  expect(await fullDisk(disk(3 * MIB), paths)).toBe(
+    'the disk of /var/lib/rancher/k3s is full (3 of 20000 MiB free): make room, K3s and the agent go on by themselves then',
   );
-  expect(await fullDisk(disk(900 * MIB), '/var/lib/rancher/k3s')).toBeUndefined();
+  expect(await fullDisk(disk(900 * MIB), paths, true)).toBeUndefined();
+  expect([await fullDisk(disk(100 * MIB), paths), await fullDisk(disk(100 * MIB), paths, true)]).toEqual([
+    ...[undefined, expect.stringContaining('100 of 20000')],
+  ]);
+  expect(await fullDisk(disk(20 * MIB, 100 * MIB), paths)).toBeUndefined();
+  const own = {
+    space: async (path: string) => ({ freeBytes: path === paths[1] ? 0 : 900 * MIB, totalBytes: 900 * MIB }),
+  };
+  expect(await fullDisk(own, paths)).toContain('the disk of /var/lib/drover-agent is full');
 });
 
 it('asks the file system of the nearest folder that is there', async () => {

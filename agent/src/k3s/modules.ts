@@ -30,6 +30,7 @@ interface Running {
   health: string;
   sinceHealth: number;
   readonly downs: Downs;
+  full: string | undefined;
 }
 
 export interface ModulesDeps {
@@ -38,6 +39,7 @@ export interface ModulesDeps {
   readonly phases: PhaseStore;
   readonly driver: K3sDriver;
   readonly paths: K3sPaths;
+  readonly stateDir: string;
   send(message: agentV1.SyncRequest): void;
 }
 
@@ -129,6 +131,7 @@ export class Modules {
       health: '',
       sinceHealth: 0,
       downs: new Downs(),
+      full: undefined,
     };
     if (known !== undefined && JSON.stringify(known.spec) === JSON.stringify(spec)) return;
     if (spec.state === 'wait') this.deps.ports.log.info({ assignment: id, reason: spec.reason }, 'k3s waits');
@@ -168,7 +171,7 @@ export class Modules {
 
   private async trouble(entry: Running, spec: K3sSpec, error: unknown): Promise<number> {
     const { ports, driver } = this.deps;
-    const full = await fullDisk(ports.files, this.deps.paths.dataDir);
+    const full = await this.full(entry);
     const message = `${full === undefined ? '' : `${full}; `}${errorMessage(error)}`;
     const wait = backoffMs(entry.attempt++, () => ports.random.unit(), 1_000, 15_000);
     ports.log.warn({ assignment: spec.assignment_id, error: message, retry_in_ms: wait }, 'k3s is not there yet');
@@ -204,16 +207,26 @@ export class Modules {
     }
   }
 
-  /** A service that is down or a full disk is the cause of all that is seen besides, and Kubernetes tells of it much later. */
-  private async look({ spec, busy, downs }: Running): Promise<Health> {
-    const { ports, services, paths, driver } = this.deps;
+  /**
+   * A service that is down or a full disk is the cause of all that is seen besides, and Kubernetes tells of it much later. On
+   * a full disk K3s may run for a while; it starts no pod, and etcd ends with the next write.
+   */
+  private async look(entry: Running): Promise<Health> {
+    const { ports, services, driver } = this.deps;
+    const { spec, busy, downs } = entry;
     const down = busy
       ? downs.last()
       : downs.judge(await whyDown(services, serviceName(spec)), ports.clock.monotonicMs());
     const health = down === undefined ? await driver.health(spec) : { ready: false, detail: down };
-    if (health.ready) return health;
-    const full = await fullDisk(ports.files, paths.dataDir);
-    return full === undefined ? health : { ready: false, detail: `${full}; ${health.detail}` };
+    const full = await this.full(entry);
+    if (full === undefined) return health;
+    return { ready: false, detail: health.ready ? `K3s runs, but ${full}` : `${full}; ${health.detail}` };
+  }
+
+  private async full(entry: Running): Promise<string | undefined> {
+    const { ports, paths, stateDir } = this.deps;
+    entry.full = await fullDisk(ports.files, [paths.dataDir, stateDir], entry.full !== undefined);
+    return entry.full;
   }
 }
 

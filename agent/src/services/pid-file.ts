@@ -10,20 +10,26 @@ interface Ports {
 const STOP_MS = 10_000;
 const POLL_MS = 50;
 
+/** What there was no room for on disk, by its path: a process that nobody knew of would be started again, beside itself. */
+const unwritten = new Map<string, string>();
+
+const save = async ({ files }: Pick<Ports, 'files'>, path: string, text: string): Promise<void> => {
+  unwritten.set(path, text);
+  await files.write(path, text, 0o600);
+  unwritten.delete(path);
+};
+
 /** A pid file holds the pid and the process's start time: a pid alone may by now belong to somebody else. */
 export const rememberPid = async (ports: Ports, path: string, pid: number): Promise<void> => {
-  const started = await ports.processes.startTime(pid);
-  try {
-    await ports.files.write(path, `${pid} ${started ?? ''}\n`, 0o600);
-  } catch (error) {
-    // On a full disk: what is not written down would be started again, and again, beside itself.
-    ports.processes.kill(pid, 'SIGKILL');
-    throw error;
-  }
+  const text = `${pid} ${(await ports.processes.startTime(pid)) ?? ''}\n`;
+  // On a full disk too it goes on: this life of the agent knows it, and the next one as soon as there is room.
+  await save(ports, path, text).catch(() => undefined);
 };
 
 export const livePid = async (ports: Ports, path: string): Promise<number | undefined> => {
-  const text = (await ports.files.read(path))?.toString('utf8').trim() ?? '';
+  const known = unwritten.get(path);
+  if (known !== undefined) await save(ports, path, known).catch(() => undefined);
+  const text = (known ?? (await ports.files.read(path))?.toString('utf8') ?? '').trim();
   const [pid, startTime] = text.split(' ');
   if (pid === undefined || startTime === undefined) return undefined;
   return (await ports.processes.startTime(Number(pid))) === startTime ? Number(pid) : undefined;
@@ -43,4 +49,7 @@ export const stopPid = async (ports: Ports, path: string, graceMs = STOP_MS): Pr
   return true;
 };
 
-export const forgetPid = (ports: Ports, path: string): Promise<void> => ports.files.remove(path);
+export const forgetPid = async (ports: Ports, path: string): Promise<void> => {
+  unwritten.delete(path);
+  await ports.files.remove(path);
+};

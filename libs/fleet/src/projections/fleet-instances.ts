@@ -90,7 +90,7 @@ const runtimeOf = (event: RecordedEvent): RuntimeNews | undefined => {
       return { instance, concerns: (m) => isTaken(m) && m.status === 'assigned', now: RUNNING };
     }
     case 'system.k3s.node.not_ready': {
-      const concerns = (m: ModuleDoc) => K3S.includes(m.module_name) && m.status === 'running';
+      const concerns = (m: ModuleDoc) => K3S.includes(m.module_name) && ['running', 'degraded'].includes(m.status);
       return { instance, concerns, now: { status: 'degraded', error: String(event.data['reason']) } };
     }
     case 'system.k3s.node.ready': {

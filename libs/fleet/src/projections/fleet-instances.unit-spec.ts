@@ -18,9 +18,9 @@ const after = (...events: RecordedEvent[]) => {
   let doc: InstanceDoc | undefined;
   for (const one of [...alive, ...events]) doc = fleetInstances.fold(doc, one, id) as InstanceDoc | undefined;
   const { last_error, next_action, modules } = doc!;
-  return { last_error, next_action, module: modules[0]!.status };
+  return { last_error, next_action, module: modules[0]!.status, error: modules[0]!.error };
 };
-const well = { last_error: null, next_action: null, module: 'running' };
+const well = { last_error: null, next_action: null, module: 'running', error: null };
 const notReady = event('k3s.node.not_ready', { reason: 'it does not run' }, 'cluster-1');
 const failed = event('module.failed', { module_name: 'k3s-agent', reason: 'no room' });
 const ready = event('k3s.node.ready', {}, 'cluster-1');
@@ -29,13 +29,20 @@ describe('what is said of a machine whose module is in trouble', () => {
   it('is what to do, for as long as it lasts', () => {
     expect(after()).toEqual(well);
     const next_action = expect.stringContaining('by itself');
-    expect(after(notReady)).toEqual({ last_error: null, next_action, module: 'degraded' });
+    expect(after(notReady)).toEqual({ last_error: null, next_action, module: 'degraded', error: 'it does not run' });
     expect(after(notReady, ready)).toEqual(well);
+    const silent = event('k3s.node.not_ready', { reason: 'no sign of life for 3000 ms' }, 'cluster-1');
+    expect(after(silent, notReady).error).toBe('it does not run');
   });
 
   it('is over with the trouble, also where it had counted as failed', () => {
     const next_action = expect.stringContaining('by itself');
-    expect(after(notReady, failed)).toEqual({ last_error: 'k3s-agent: no room', next_action, module: 'failed' });
+    expect(after(notReady, failed)).toEqual({
+      last_error: 'k3s-agent: no room',
+      next_action,
+      module: 'failed',
+      error: 'no room',
+    });
     expect(after(notReady, failed, ready)).toEqual(well);
     const gone = event('module.removed', { module_name: 'k3s-agent', assignment_id: 'm1', reason: 'unassigned' });
     expect(after(failed, gone)).toMatchObject({ last_error: null, next_action: null });

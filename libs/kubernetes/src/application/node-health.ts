@@ -4,6 +4,7 @@ import type { CommandContext } from '#processing';
 import type { agentV1 } from '#proto';
 import type { Clusters } from './clusters.js';
 import type { KubernetesDirectory } from './directory.js';
+import { saysMore, SILENT_PREFIX } from '../domain/cluster/node-trouble.js';
 import { API_PREFIX } from './node-conditions.js';
 
 /**
@@ -23,7 +24,7 @@ export class NodeHealth implements AgentObserver {
   }
 
   onLost(agent: AgentIdentity, silentMs: number): Promise<void> {
-    return this.record(agent.instanceId, `no sign of life for ${Math.round(silentMs)} ms`, 'agent');
+    return this.record(agent.instanceId, `${SILENT_PREFIX}${Math.round(silentMs)} ms`, 'agent');
   }
 
   /** What Kubernetes says of a member; undefined when it says that it is Ready. */
@@ -36,7 +37,8 @@ export class NodeHealth implements AgentObserver {
     const cluster = this.directory.clusterOfMember(instanceId);
     const node = cluster?.nodes.get(instanceId);
     if (cluster === undefined || node === undefined) return;
-    if (problem === undefined ? node.status !== 'not_ready' : node.status !== 'ready') return;
+    const isNews = node.status === 'ready' || saysMore(node, problem);
+    if (problem === undefined ? node.status !== 'not_ready' : !isNews) return;
     const saidByApi = node.lastError?.startsWith(API_PREFIX) ?? false;
     if (problem === undefined && saidByApi !== (by === 'api')) return;
     await this.clusters.apply(

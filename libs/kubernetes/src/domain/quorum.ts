@@ -11,7 +11,7 @@ export const serversNeeded = ({ nodes, datastore }: Pick<Cluster, 'nodes' | 'dat
     : quorumOf([...nodes.values()].filter((n) => n.role === 'server' && n.status !== 'joining').length);
 
 /** What is said of a node whose etcd member may well be alive: kubelet's troubles, and whatever its API itself answers. */
-const SPEAKS = /^(Kubernetes: |its kubelet has not shown itself|\d{3} )/;
+const SPEAKS = /^(Kubernetes: |K3s runs, but |its kubelet has not shown itself|\d{3} )/;
 /** K3s is one process, kubelet and etcd; but of two members the API could not have written this without both. */
 const SILENT = /^Kubernetes: Ready is Unknown/;
 

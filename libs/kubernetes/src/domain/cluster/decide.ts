@@ -19,6 +19,7 @@ import {
   PodSubnetPrefixIgnored,
 } from './events.js';
 import { decideCare, decideMigration, type CareCommand, type MigrationCommand } from './decide-care.js';
+import { saysMore } from './node-trouble.js';
 import { nobodyToJoin } from './nobody-to-join.js';
 import { decideToken, isTokenCommand, type TokenCommand } from './decide-token.js';
 import { absent, evolveCluster, type Cluster, type ClusterEvent, type ClusterState, type NodeRole } from './state.js';
@@ -184,7 +185,7 @@ const decideNode = (c: NodeCommand, state: Cluster): Decision<ClusterEvent> => {
     case 'ready_again':
       return node.status === 'not_ready' ? accept(NodeReadyAgain(data, links)) : nothing('not_not_ready');
     case 'not_ready':
-      return node.status === 'ready'
+      return node.status === 'ready' || saysMore(node, c.reason)
         ? accept(NodeNotReady({ ...data, reason: c.reason }, links))
         : nothing('not_ready_before');
     case 'remove_node':

@@ -1,0 +1,18 @@
+import type { ClusterNode } from './state.js';
+
+export const SILENT_PREFIX = 'no sign of life for ';
+const OF_KUBERNETES = 'Kubernetes: ';
+const FULL = /the disk of .* is full/;
+
+/**
+ * Whether a node that is not ready is so for a reason that has to be told instead of the one that was: its agent is there
+ * again and says why, or its disk is full, which is the cause of all else. Both are told once; other words for it are no news.
+ */
+export const saysMore = ({ status, lastError }: ClusterNode, problem: string | undefined): boolean => {
+  const before = lastError ?? '';
+  // What Kubernetes says is Kubernetes's to take back, and its word of a machine that is silent is no more than that.
+  if (status !== 'not_ready' || [before, problem ?? OF_KUBERNETES].some((text) => text.startsWith(OF_KUBERNETES)))
+    return false;
+  if (before.startsWith(SILENT_PREFIX)) return problem?.startsWith(SILENT_PREFIX) === false;
+  return FULL.test(problem ?? '') && !FULL.test(before);
+};
