@@ -145,10 +145,16 @@ describe('two nodes over real wireguard-go', () => {
         listenPort: 51820,
         mtu: 1420,
         forwarding: true,
-        addresses: [`100.64.0.${i + 1}/32`, `fd00:abcd:1::1:${i + 1}/128`],
+        // The second and third are what a CNI would have on a bridge of its own.
+        addresses: [
+          `100.64.0.${i + 1}/32`,
+          `10.42.${i}.7/32`,
+          `fd42:0:0:${i + 1}::7/128`,
+          `fd00:abcd:1::1:${i + 1}/128`,
+        ],
         vipAddresses: i === 0 ? [VIP] : [],
         keepAddresses: [],
-        deviceRoutes: ['100.64.0.0/20', 'fd00:abcd:1::/64'],
+        deviceRoutes: ['100.64.0.0/20', 'fd00:abcd:1::/64', `10.42.${other}.0/24`, `fd42:0:0:${other + 1}::/64`],
         unreachable: ['fd00:abcd:1::200/128'],
         peers: [
           {
@@ -158,6 +164,8 @@ describe('two nodes over real wireguard-go', () => {
             keepalive: 25,
             allowedIps: [
               `100.64.0.${other + 1}/32`,
+              `10.42.${other}.0/24`,
+              `fd42:0:0:${other + 1}::/64`,
               ...(other === 0 ? [VIP] : []),
               `fd00:abcd:1::1:${other + 1}/128`,
             ].sort(),
@@ -171,6 +179,17 @@ describe('two nodes over real wireguard-go', () => {
       expect(await Promise.all(apply.map((run) => run()))).toEqual([[], []]);
       for (const to of ['fd00:abcd:1::1:1', '100.64.0.1', 'fd00:abcd:1::100'])
         await eventually(`${to} to answer`, () => ping(to));
+      // From pod to pod, in both families, and through the tunnel: WireGuard counts what passes through it.
+      for (const [from, to] of [
+        ['10.42.1.7', '10.42.0.7'],
+        ['fd42:0:0:2::7', 'fd42:0:0:1::7'],
+      ] as const) {
+        const counted = async () => (await new UapiDriver(daemons[0]!).read(names[0]!))!.peers[0]!.rxBytes!;
+        const before = await counted();
+        const args = ['-n', '-c2', '-i', '0.1', '-W2', '-s', '500', '-I', from, to];
+        expect([to, (await nodes[1]!.processes.run('ping', args)).code]).toEqual([to, 0]);
+        expect((await counted()) - before).toBeGreaterThan(1_000);
+      }
       const blocked = await nodes[1]!.processes.run('ping', ['-n', '-c1', '-W2', 'fd00:abcd:1::200']);
       expect(blocked.code).not.toBe(0);
       nodes[1]!.processes.kill((await daemons[1]!.pid(names[1]!))!, 'SIGKILL');
