@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -38,24 +38,48 @@ const call = async (url: string, name: string, args: object) => {
   return ((await response.json()) as { data: Record<string, never> }).data;
 };
 
-it('shows the first token once, keeps it in a private file, and logs it nowhere', async () => {
-  const first = start();
-  const url = await first.ready();
+/** In a terminal, by script(1); answers with its output and exit code once it was ready and has been stopped. */
+const runInTerminal = async (): Promise<{ text: string; code: number | null }> => {
+  const env = { PATH: process.env.PATH, DROVER_AGENT_ADDR: '127.0.0.1:0', DROVER_ENROLL_ADDR: '127.0.0.1:0' };
+  const main = `exec ${process.execPath} ${join(root, 'dist/apps/platform/src/main.js')}`;
+  const terminal = spawn('script', ['-qefc', main, '/dev/null'], {
+    env: { ...env, DROVER_DATA_DIR: dataDir, DROVER_HTTP_ADDR: '127.0.0.1:0' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let text = '';
+  terminal.stdout.on('data', (chunk: Buffer) => {
+    if (text.includes('ready in ')) return void (text += chunk.toString());
+    text += chunk.toString();
+    if (!text.includes('ready in ')) return;
+    const [platform] = readFileSync(`/proc/${terminal.pid}/task/${terminal.pid}/children`, 'utf8').trim().split(' ');
+    process.kill(Number(platform), 'SIGTERM');
+  });
+  const code = await new Promise<number | null>((resolve) => terminal.once('close', resolve));
+  return { text, code };
+};
+
+it('shows the first token once, to a terminal, keeps it in a private file, and logs it nowhere', async () => {
+  const { text, code } = await runInTerminal();
   const token = adminToken();
-  expect(first.output().split(token)).toHaveLength(2);
+  expect(code).toBe(0);
+  expect(text.split(token)).toHaveLength(2);
   expect(statSync(join(dataDir, 'admin.token')).mode & 0o777).toBe(0o600);
-  await call(url, 'recent_events', {});
-  first.child.kill('SIGTERM');
-  expect(await first.exited).toEqual({ code: 0, signal: null });
-  const logged = first
-    .output()
-    .split('\n')
-    .filter((line) => line.startsWith('{'));
+  const logged = text.split('\n').filter((line) => line.startsWith('{'));
   expect(logged.join('\n')).not.toContain(token);
 
   const second = start({ DROVER_LOG_LEVEL: 'debug' });
   await call(await second.ready(), 'recent_events', {});
   expect(second.output()).not.toContain(token);
+});
+
+it('writes the first token to nothing that is kept: a journal, a container’s log, a file', async () => {
+  const other = mkdtempSync(join(tmpdir(), 'drover-process-'));
+  const first = start({ DROVER_DATA_DIR: other });
+  await first.ready();
+  expect(first.output()).not.toContain(readFileSync(join(other, 'admin.token'), 'utf8').trim());
+  first.child.kill('SIGTERM');
+  expect(await first.exited).toEqual({ code: 0, signal: null });
+  rmSync(other, { recursive: true, force: true });
 });
 
 it('is killed and comes back: nothing lost, nothing doubled, Postgres adopted or recovered', async () => {
