@@ -1,34 +1,12 @@
 import { describeUnless } from '../e2e/support/with-real-parts.js';
+import { LEFT, OPERATORS, PODS } from './support/leftovers.js';
 import { Machine, missingForMachines, until } from './support/machine.js';
+import { Nights } from './support/nights.js';
 import { packagesOfSources } from './support/packages.js';
 import { commandsOf } from './support/runbook.js';
 import { Units } from './support/units.js';
 
 const INSTALL = 'apt-get install -y --no-install-recommends';
-const LEFT = `
-ls -d /etc/drover /var/lib/drover* /usr/lib/drover* /usr/bin/drover* /etc/systemd/system/k3s* 2>/dev/null
-ls -d /var/lib/rancher* /etc/rancher* /run/k3s /run/flannel /var/lib/kubelet /var/lib/cni 2>/dev/null
-ip netns list; grep -E " /(run/k3s|var/lib/kubelet)" /proc/mounts
-getent passwd drover; getent group drover
-systemctl list-units --all --plain --no-legend "drover*" "k3s*"
-ip -o link show | grep -vE "lo:|eth0[:@]"
-nft list tables
-ps -e -o comm= | grep -E "^(node|MainThread|drover|postgres|wireguard|k3s)" || true`;
-
-/** What a K3s with pods has on a machine and the stand-in has not; and two files of an operator's, one beside each of ours. */
-const PODS = `
-shim=/var/lib/rancher/k3s/data/0ab/bin/containerd-shim-runc-v2
-mkdir -p "\${shim%/*}" /run/k3s/containerd /run/flannel /var/lib/kubelet/pods/p1/token /var/lib/cni/networks/cbr0
-cp /bin/sleep "$shim" && (setsid "$shim" 36000 </dev/null >/dev/null 2>&1 &)
-mount -t tmpfs tmpfs /run/k3s/containerd && touch /run/k3s/containerd/busy
-mount -t tmpfs tmpfs /var/lib/kubelet/pods/p1/token
-ip link add cni0 type bridge; ip link add flannel.1 type bridge; ip netns add cni-1; ip netns add operators
-ip link add veth1 type veth peer name eth0 netns cni-1; ip link set veth1 master cni0
-nft add table ip kube-proxy; nft add table ip operators
-printf '[Service]\\nEnvironment=HTTPS_PROXY=x\\n' >/etc/systemd/system/k3s-agent.service.d/proxy.conf
-echo 'mirrors: {}' >/etc/rancher/k3s/registries.yaml`;
-const OPERATORS = ['/etc/systemd/system/k3s-agent.service.d/proxy.conf', '/etc/rancher/k3s/registries.yaml'];
-
 /** One story, told in order: a platform with a server of K3s on one host, a worker on the other. */
 describeUnless(missingForMachines(), 'the Debian packages on two hosts with systemd', () => {
   let one: Machine;
@@ -216,6 +194,17 @@ describeUnless(missingForMachines(), 'the Debian packages on two hosts with syst
       }
       const isRemembered = () => isState('s1', 'running')() && isState('w1', 'running')() && nodes('worker')();
       await until('the platform sees both', isRemembered, second.told('drover-agent', 'k3s-agent'));
+    },
+    900_000,
+  );
+
+  step(
+    'says of an agent that is masked, a full disk and a K3s that stays dead what it is and what to do, once, until it is over',
+    async () => {
+      const nights = new Nights(one, second, 'w1');
+      await nights.agentIsMasked();
+      await nights.diskIsFull();
+      await nights.k3sStaysDead();
     },
     900_000,
   );
