@@ -89,6 +89,7 @@ export abstract class Stage {
     let next = 0;
     for (const event of events) if (event.kind === kinds[next]) next++;
     for (const event of events.slice(0, 12)) this.say.line(`  ${event.kind}`);
+    if (events.length > 12) this.say.line(`  … and ${events.length - 12} more`);
     if (next < kinds.length)
       throw new Error(
         `the events do not follow the tutorial: ${kinds[next]} is missing after ${kinds[next - 1] ?? 'the start'}`,

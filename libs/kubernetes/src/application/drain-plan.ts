@@ -9,11 +9,12 @@ export interface DrainPlan {
   readonly notes: readonly string[];
 }
 
-/** As Kubernetes bounds names. */
+/** As Kubernetes bounds them. */
+const MOST_NAMESPACE = 63;
 const MOST_NAME = 253;
 
 export const podName = ({ metadata }: V1Pod): string =>
-  `${foreignText(metadata?.namespace, MOST_NAME)}/${foreignText(metadata?.name, MOST_NAME)}`;
+  `${foreignText(metadata?.namespace, MOST_NAMESPACE)}/${foreignText(metadata?.name, MOST_NAME)}`;
 
 /** Without both there is nothing that could be evicted; the API server is a tenant's and may say anything. */
 const isNamed = ({ metadata }: V1Pod): boolean =>
