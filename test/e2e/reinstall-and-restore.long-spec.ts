@@ -2,7 +2,8 @@ import { until } from '../../apps/lab/src/processes.js';
 import { LabRig } from './support/lab-rig.js';
 import { describeWithRealParts } from './support/with-real-parts.js';
 
-const SERVERS = ['s1', 's2'] as const;
+const SERVERS = ['s1', 's2', 's3'] as const;
+const ALL = 4;
 const WORKER = 'w1';
 const BOUND_MS = 180_000;
 
@@ -49,13 +50,13 @@ describeWithRealParts('machines that come back', {}, () => {
     cluster_id = clusters[0]!.id;
     const { nodes } = await call<{ nodes: Node[] }>('kubernetes_list_nodes', { cluster_id });
     return (
-      nodes.length === 3 &&
+      nodes.length === ALL &&
       nodes.every(({ status, instance_id }) => status === 'ready' && [...instances.values()].includes(instance_id))
     );
   };
 
   it(
-    'restores a snapshot while both servers live: the other one is halted, sets its data aside and joins again',
+    'are a cluster of three servers and a worker first',
     async () => {
       await call('system_sdwan_create_network', { name: 'net' });
       for (const [name, hosts] of [
@@ -69,7 +70,14 @@ describeWithRealParts('machines that come back', {}, () => {
           await provision(hostname);
         }
       }
-      await eventually('all three are ready', allReady);
+      await eventually('all are ready', allReady);
+    },
+    BOUND_MS,
+  );
+
+  it(
+    'restores a snapshot while all servers live: the others are halted, set their data aside and join again',
+    async () => {
       await kubectl('s1', 'create configmap before --from-literal=a=b');
       const { snapshot } = await call<{ snapshot: { id: string } }>('kubernetes_create_snapshot', { cluster_id });
       const list = () => call<Snapshots>('kubernetes_list_snapshots', { cluster_id });
@@ -82,12 +90,12 @@ describeWithRealParts('machines that come back', {}, () => {
         return restore?.status === 'completed';
       });
       expect((await list()).restores).toMatchObject([{ warnings: [] }]);
-      await eventually('all three are ready again', allReady);
+      await eventually('all are ready again', allReady);
       for (const host of SERVERS) {
         const maps = await kubectl(host, 'get configmaps -o name');
         expect([maps.includes('configmap/before'), maps.includes('configmap/after')]).toEqual([true, false]);
       }
-      // Both are members of one etcd: what one writes the other has.
+      // All are members of one etcd: what one writes the others have.
       await kubectl('s1', 'create configmap both --from-literal=a=b');
       expect(await kubectl('s2', 'get configmaps -o name')).toContain('configmap/both');
     },
@@ -95,23 +103,43 @@ describeWithRealParts('machines that come back', {}, () => {
   );
 
   it(
-    'takes a worker back under its old name after its machine was installed anew, with another node password',
+    'makes certificates anew: a server whose machine dies in the middle stops that, and when it is back it goes on by itself',
     async () => {
-      const hash = () =>
-        kubectl('s1', `get secret -n kube-system ${WORKER}.node-password.k3s -o jsonpath={.data.hash}`);
+      type Upgrade = {
+        upgrade: { state: string; next_action: string | null; nodes: { name: string; phase: string }[] };
+      };
+      const upgrade = async () => (await call<Upgrade>('kubernetes_get_upgrade', { cluster_id })).upgrade;
+      await call('kubernetes_rotate_certificates', { cluster_id, drain: false, node_timeout_seconds: 30 });
+      let dead = '';
+      await eventually('a server has begun', async () => {
+        const { nodes } = await upgrade();
+        dead = nodes.find(({ phase }) => phase === 'changing' || phase === 'verifying')?.name ?? '';
+        return dead !== '';
+      });
+      await rig.lab.kill9Host(dead);
+      await eventually('it is missed', async () => (await upgrade()).state === 'stopped');
+      expect((await upgrade()).next_action).toMatch(/^it goes on by itself when all servers are ready again/);
+      await rig.lab.addHost(dead);
+      await eventually('all have new certificates', async () => (await upgrade()).state === 'completed');
+      expect((await upgrade()).nodes.map(({ phase }) => phase)).toEqual(Array.from({ length: ALL }, () => 'done'));
+      await eventually('all are ready', allReady);
+    },
+    2 * BOUND_MS,
+  );
+
+  it.each([WORKER, 's3'])(
+    'takes %s back under its old name after its machine was installed anew, with another node password',
+    async (host) => {
+      const hash = () => kubectl('s1', `get secret -n kube-system ${host}.node-password.k3s -o jsonpath={.data.hash}`);
       const before = await hash();
-      await rig.lab.reinstall(WORKER);
-      const state = async () =>
-        (
-          await call<{ instance: { presence?: string; state: string } }>('system_get_instance', {
-            id: instances.get(WORKER),
-          })
-        ).instance;
-      await eventually('it is missed', async () => JSON.stringify(await state()).includes('lost'));
-      await call('system_forget_instance', { id: instances.get(WORKER) });
-      await provision(WORKER);
+      await rig.lab.reinstall(host);
+      const id = instances.get(host);
+      const state = async () => (await call<{ instance: { state: string } }>('system_get_instance', { id })).instance;
+      await eventually('it is missed', async () => (await state()).state === 'lost');
+      await call('system_forget_instance', { id });
+      await provision(host);
       await eventually('it is a member again', allReady);
-      expect(await kubectl('s1', 'get nodes --no-headers')).toMatch(/^w1 +Ready /m);
+      expect(await kubectl('s1', 'get nodes --no-headers')).toMatch(new RegExp(`^${host} +Ready `, 'm'));
       expect(await hash()).not.toBe(before);
     },
     2 * BOUND_MS,

@@ -75,6 +75,11 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
       case 'uncordon':
         await this.dispatcher.dispatch(new Uncordon({ instance_id: action.node.instanceId as InstanceId }, context));
         return;
+      case 'resume': {
+        const command = { kind: 'resume', atMs: this.clock.wallMs(), byItself: true } as const;
+        await applyRollout(this.transactor, state.clusterId, command, context);
+        return;
+      }
       case 'phase':
       case 'fail':
       case 'finish': {

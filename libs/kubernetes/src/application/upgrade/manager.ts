@@ -7,10 +7,10 @@ import {
   labelOf,
   noRollout,
   progressOf,
-  type Rollout,
   type RolloutEvent,
   type RolloutState,
 } from '../../domain/upgrade/state.js';
+import { goesOnAlone } from '../../domain/upgrade/advice.js';
 import { AdvanceRollout } from './commands.js';
 
 interface State {
@@ -30,6 +30,8 @@ const TIMER = 'look';
 const QUICK_MS = 1_000;
 const PATIENT_MS = 5_000;
 const QUICK_LOOKS = 15;
+/** For two minutes after something was heard of a server: it may take that long until all of it answers. */
+const HOPEFUL_LOOKS = 36;
 
 const look = (state: State): { state: State; outputs: ProcessOutput[] } => {
   const { rollout } = state;
@@ -43,11 +45,16 @@ const look = (state: State): { state: State; outputs: ProcessOutput[] } => {
 };
 
 const GONE = 'system.k3s.cluster.decommissioned';
+/** What a rollout that stopped for a server may have waited for. */
+const BACK: readonly string[] = ['system.k3s.node.ready', 'system.k3s.node.removed'];
 const isRollout = (event: { readonly type: string }): boolean => event.type.startsWith('system.k3s.rollout.');
 
 /** Nothing is under way, and nothing begins before an operator says so: that word is an event, and it is looked at then. */
-const waits = (rollout: Rollout): boolean =>
-  (rollout.status === 'paused' || rollout.status === 'stopped') && !rollout.nodes.some(isActive);
+const waits = ({ rollout, idle }: State): boolean => {
+  if (!isKnown(rollout) || isFinished(rollout)) return true;
+  if (goesOnAlone(rollout) && idle < HOPEFUL_LOOKS) return false;
+  return (rollout.status === 'paused' || rollout.status === 'stopped') && !rollout.nodes.some(isActive);
+};
 
 const noteOf = (rollout: RolloutState): ProcessOutput[] => {
   if (!isKnown(rollout)) return [];
@@ -64,14 +71,15 @@ const noteOf = (rollout: RolloutState): ProcessOutput[] => {
 export const rolloutManager = defineProcessManager<State>({
   name: 'kubernetes_rollouts',
   agentId: 'kubernetes_upgrade_agent',
-  correlate: (event) => (isRollout(event) || event.type === GONE ? String(event.data['cluster_id']) : undefined),
+  correlate: (event) =>
+    isRollout(event) || event.type === GONE || BACK.includes(event.type) ? String(event.data['cluster_id']) : undefined,
   initial: { rollout: noRollout, asked: false, again: false, nowMs: 0, idle: 0 },
   react: (state, input) => {
     switch (input.kind) {
       case 'event': {
-        if (!isRollout(input.event)) return look({ ...state, idle: 0 });
-        const fact = { type: input.event.type, data: input.event.data } as unknown as RolloutEvent;
         const nowMs = Math.max(state.nowMs, Date.parse(input.event.meta.occurredAt));
+        if (!isRollout(input.event)) return look({ ...state, nowMs, idle: 0 });
+        const fact = { type: input.event.type, data: input.event.data } as unknown as RolloutEvent;
         const next = look({ ...state, rollout: evolveRollout(state.rollout, fact), nowMs, idle: 0 });
         return { ...next, outputs: [...noteOf(next.state.rollout), ...next.outputs] };
       }
@@ -80,8 +88,7 @@ export const rolloutManager = defineProcessManager<State>({
       case 'command_result': {
         const answered = { ...state, asked: false };
         if (state.again) return look(answered);
-        if (!isKnown(state.rollout) || isFinished(state.rollout) || waits(state.rollout))
-          return { state: answered, outputs: [] };
+        if (waits(state)) return { state: answered, outputs: [] };
         const dueMs = state.nowMs + (state.idle < QUICK_LOOKS ? QUICK_MS : PATIENT_MS);
         return {
           state: { ...answered, idle: state.idle + 1 },

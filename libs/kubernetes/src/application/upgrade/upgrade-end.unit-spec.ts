@@ -1,7 +1,7 @@
 import type { DomainEvent } from '#kernel';
 import type { RecordedEvent } from '#event-store';
 import type { ProcessInput, ProcessOutput } from '#processing';
-import { ClusterDecommissioned } from '../../domain/cluster/events.js';
+import { ClusterDecommissioned, NodeReadyAgain } from '../../domain/cluster/events.js';
 import * as events from '../../domain/upgrade/events.js';
 import { cluster_id, clusterClaimed, emptyLog, instance_id } from '../../testing/one-server.js';
 import { KubernetesDirectory } from '../directory.js';
@@ -63,6 +63,30 @@ describe('the process of a rollout', () => {
         input(events.RolloutResumed({ cluster_id, run: 1, retried: [] })),
       ),
     ).toEqual(['command']);
+  });
+
+  it('looks a while when a server is back that a rollout of certificates stopped for, and then waits for the next word', () => {
+    const failed = events.RolloutNodeFailed({
+      ...{ cluster_id, run: 1, instance_id, direction: 'forward', reason: 'away', percent: 40, done: 0, total: 1 },
+    });
+    const back = NodeReadyAgain({ cluster_id, instance_id });
+    expect(rolloutManager.correlate({ type: back.type, data: back.data } as never)).toBe(cluster_id);
+    const hour = '2026-01-01T01:00:00.000Z';
+    const later = { ...(input(back) as object), event: { ...back, meta: { occurredAt: hour } } } as never;
+    const all = [input(started), answered, input(changing), answered, input(failed), answered, later, answered];
+    let state = rolloutManager.initial;
+    let looks = 0;
+    for (const one of all) state = rolloutManager.react(state, one).state;
+    for (; looks < 100; looks++) {
+      const { state: next, outputs } = rolloutManager.react(state, answered);
+      state = next;
+      const timer = outputs.find((o) => o.kind === 'timer');
+      if (timer === undefined) break;
+      // Paced by the time of what it heard, not by that of its last rollout.
+      expect((timer as { dueMs: number }).dueMs).toBeGreaterThan(Date.parse(hour));
+    }
+    expect(looks).toBeGreaterThan(10);
+    expect(looks).toBeLessThan(100);
   });
 
   it('hears of the end of its cluster, also while it waits', () => {

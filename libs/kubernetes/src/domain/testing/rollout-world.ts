@@ -99,7 +99,8 @@ export class RolloutWorld {
         const machine = this.machine(action.node.instanceId);
         machine.drain = 'none';
         machine.cordoned = false;
-      } else this.do({ kind: 'step', run: state.run, action, atMs: this.nowMs });
+      } else if (action.kind === 'resume') this.do({ kind: 'resume', byItself: true });
+      else this.do({ kind: 'step', run: state.run, action, atMs: this.nowMs });
       this.check();
     }
   }

@@ -53,11 +53,20 @@ const TOOL: Readonly<Record<Control, string>> = {
   rollback: 'kubernetes_rollback_upgrade',
 };
 
+/** A server that flaps is restarted by this; after so many times somebody should look. */
+const MOST_ALONE = 3;
+
+/** Renewed certificates hurt nobody: a rollout that stopped for a server that was away goes on by itself when it is back. */
+export const goesOnAlone = (state: Rollout): boolean =>
+  state.change.kind === 'certificates' && state.status === 'stopped' && (state.wentOn ?? 0) < MOST_ALONE;
+
 /** For one that waits for an operator; null while it goes on by itself, or is over. */
 export const nextActionOf = (state: Rollout, token?: TokenChange | null): string | null => {
   if (state.status !== 'paused' && state.status !== 'stopped') return null;
   const tools = list(acceptedNow(state, token).map((control) => TOOL[control]));
   // A restore brings its own token, and so ends a rotation that cannot go on.
   const other = state.change.kind === 'server_token' ? '; or kubernetes_restore_snapshot, which ends it' : '';
+  if (goesOnAlone(state))
+    return `it goes on by itself when all servers are ready again (kubernetes_list_nodes says which is not; one that is gone for good: system_forget_instance); or ${tools}`;
   return `${state.status === 'stopped' ? 'look at last_error, then ' : ''}${tools}${other}`;
 };

@@ -12,7 +12,7 @@ import {
   RolloutStarted,
   type PlannedNode,
 } from './events.js';
-import { nextFor } from './advice.js';
+import { goesOnAlone, nextFor } from './advice.js';
 import type { Action } from './next.js';
 import { mayBegin } from './order.js';
 import {
@@ -29,13 +29,13 @@ import {
 } from './state.js';
 
 type Started = Parameters<typeof RolloutStarted>[0];
-type Doing = Exclude<Action, { kind: 'drain' | 'uncordon' }>;
+type Doing = Exclude<Action, { kind: 'drain' | 'uncordon' | 'resume' }>;
 
 export type RolloutCommand =
   | { readonly kind: 'start'; readonly plan: Omit<Started, 'run'> }
   | { readonly kind: 'add_nodes'; readonly run: number; readonly nodes: readonly PlannedNode[] }
   | { readonly kind: 'pause' | 'abort' }
-  | { readonly kind: 'resume'; readonly atMs?: number }
+  | { readonly kind: 'resume'; readonly atMs?: number; readonly byItself?: boolean }
   /** `late`: members that run the version without this rollout having changed them, and what they are to run instead. */
   | { readonly kind: 'rollback'; readonly late: readonly PlannedNode[] }
   | {
@@ -114,8 +114,13 @@ const control = (c: Control, state: Rollout): Decision<RolloutEvent> => {
     case 'resume': {
       if (state.status === 'running') return nothing('running_already');
       if (state.status === 'aborting') return wrong(state, 'resumed', nextFor(state));
+      if (c.byItself === true && !goesOnAlone(state)) return nothing('waits_for_an_operator');
       const retried = state.nodes.filter((n) => n.phase === 'failed').map((n) => n.instanceId as never);
-      return accept(RolloutResumed({ ...data, retried, ...(c.atMs === undefined ? {} : { at_ms: c.atMs }) }, links));
+      const how = {
+        ...(c.atMs === undefined ? {} : { at_ms: c.atMs }),
+        ...(c.byItself === true && { by_itself: true }),
+      };
+      return accept(RolloutResumed({ ...data, retried, ...how }, links));
     }
     case 'abort':
       return state.status === 'aborting' ? nothing('aborting_already') : accept(RolloutAbortRequested(data, links));

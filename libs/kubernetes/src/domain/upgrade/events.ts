@@ -96,6 +96,8 @@ export const RolloutResumed = defineEvent(
     retried: z.array(instance_id),
     /** Absent in older events. */
     at_ms: z.number().int().optional(),
+    /** Nobody asked for it: what it had waited for was there again. */
+    by_itself: z.boolean().optional(),
   }),
 );
 export const RolloutAbortRequested = defineEvent('system.k3s.rollout.abort_requested', 1, z.object(about), {

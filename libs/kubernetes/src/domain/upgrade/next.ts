@@ -1,4 +1,5 @@
 import { assertNever } from '#kernel';
+import { goesOnAlone } from './advice.js';
 import { mayBegin, watchedCanaries } from './order.js';
 import { isActive, isFinished, type Rollout, type RolloutNode } from './state.js';
 
@@ -29,6 +30,7 @@ export type Action =
       readonly detail: string;
     }
   | { readonly kind: 'fail'; readonly node: RolloutNode; readonly reason: string }
+  | { readonly kind: 'resume' }
   | { readonly kind: 'finish'; readonly outcome: 'completed' | 'aborted' | 'rolled_back' };
 
 /** An agent tries again by itself; what it reports counts when it has had the time for that. */
@@ -38,7 +40,9 @@ const DRAIN_GRACE_MS = 90_000;
 
 /** Whose facts `nextActions` wants to know. */
 export const needsFacts = (state: Rollout): readonly RolloutNode[] =>
-  isFinished(state) ? [] : state.nodes.filter((n) => isActive(n) || n.role === 'server' || n.phase === 'done');
+  isFinished(state)
+    ? []
+    : state.nodes.filter((n) => isActive(n) || n.role === 'server' || n.phase === 'done' || n.phase === 'failed');
 
 const phase = (
   node: RolloutNode,
@@ -91,15 +95,56 @@ const finish = (state: Rollout): readonly Action[] => {
   return [{ kind: 'finish', outcome: state.direction === 'forward' ? 'completed' : 'rolled_back' }];
 };
 
+/** Of its own servers, and of those that it leaves as they are. */
+const serverFacts = (state: Rollout, facts: Facts): readonly NodeFacts[] =>
+  [...facts].flatMap(([id, f]) => (state.nodes.find((n) => n.instanceId === id)?.role === 'agent' ? [] : [f]));
+const livingServers = (state: Rollout, facts: Facts): number =>
+  serverFacts(state, facts).filter((f) => f.member && f.healthy).length;
+
 /**
  * Whether certificates may be made anew on these nodes though a server that the rollout leaves out is away: workers are given
  * theirs by the servers that are left, and a server may be restarted as long as the others have a quorum without it.
  */
 const canSpare = (state: Rollout, able: readonly RolloutNode[], facts: Facts, quorum: number): boolean => {
   if (state.change.kind !== 'certificates') return false;
-  const isServer = (id: string) => state.nodes.find((n) => n.instanceId === id)?.role !== 'agent';
-  const living = [...facts].filter(([id, f]) => f.member && f.healthy && isServer(id)).length;
+  const living = livingServers(state, facts);
   return able.every((n) => (n.role === 'agent' ? living > 0 : living - 1 >= quorum));
+};
+
+/**
+ * A node that does not come back while its certificates are made anew holds up nobody where the control plane can spare it: it
+ * was told, and makes them anew when it is back. Not one that answers, or says why it cannot: that is an operator's.
+ */
+const leftOut = (
+  state: Rollout,
+  { node, reason }: Extract<Action, { kind: 'fail' }>,
+  facts: Facts,
+  nowMs: number,
+  quorum: number,
+): readonly Action[] | undefined => {
+  const known = facts.get(node.instanceId);
+  const told = node.phase === 'changing' || node.phase === 'verifying';
+  if (state.change.kind !== 'certificates' || !told || known === undefined) return undefined;
+  if (known.healthy || known.failure !== null) return undefined;
+  const living = livingServers(state, facts);
+  const next = state.nodes.some((n) => n.role === 'server' && n.phase === 'pending') ? 1 : 0;
+  if (living - next < quorum) return undefined;
+  const stays = known.drain !== 'none' || known.cordoned;
+  const patienceMs = 2 * state.options.node_timeout_seconds * 1_000;
+  if (state.options.drain && !node.wasDrained && stays)
+    return nowMs - node.sinceMs > patienceMs ? undefined : [{ kind: 'uncordon', node }];
+  return [phase(node, 'skipped', `left out: ${reason}; it makes its certificates anew when it is back`)];
+};
+
+/** What a rollout that stopped for a server that was away waits for: all servers, and what failed has done it meanwhile. */
+const isBack = (state: Rollout, facts: Facts): boolean => {
+  const servers = serverFacts(state, facts).filter((f) => f.member);
+  if (servers.length === 0 || !servers.every((f) => f.healthy)) return false;
+  return state.nodes.every((n) => {
+    const known = n.phase === 'failed' ? facts.get(n.instanceId) : undefined;
+    if (n.phase !== 'failed' || known?.member === false) return true;
+    return known?.healthy === true && known.failure === null && (known.changed || !n.touched);
+  });
 };
 
 /** Begins further nodes unless something that was changed already does badly: the gate between the nodes. */
@@ -117,12 +162,13 @@ const begin = (state: Rollout, facts: Facts, nowMs: number, quorum: number): rea
     facts.get(n.instanceId)?.healthy === false && facts.get(n.instanceId)?.member === true;
   const unwell = state.nodes.filter((n) => away(n) && (n.role === 'server' || n.phase === 'done'));
   const able = mayBegin(state, unwell.filter((n) => n.role === 'agent').length);
-  const server = unwell.find((n) => n.role === 'server' && !able.includes(n));
+  const spared = canSpare(state, able, facts, quorum);
+  const holdsUp = (n: RolloutNode) => n.role === 'server' && !able.includes(n) && !(spared && n.phase === 'skipped');
+  const server = unwell.find(holdsUp);
   // A control plane that already lacks a server must not lose another. Forward only: a rollback is the cure.
   if (state.direction === 'forward' && server !== undefined && able.length > 0)
     return stalled(state, able[0]!, server, facts.get(server.instanceId)!.detail, nowMs);
   const others = [...facts].filter(([id, f]) => f.member && !state.nodes.some((n) => n.instanceId === id));
-  const spared = canSpare(state, able, facts, quorum);
   const other = spared ? undefined : others.find(([, f]) => !f.healthy);
   if (state.direction === 'forward' && other !== undefined && able.length > 0)
     return stalled(state, able[0]!, { name: other[0] }, other[1].detail, nowMs);
@@ -153,9 +199,13 @@ export const nextActions = (
   quorum = Number.POSITIVE_INFINITY,
 ): readonly Action[] => {
   if (isFinished(state)) return [];
+  if (goesOnAlone(state) && isBack(state, facts)) return [{ kind: 'resume' }];
   const active = state.nodes.filter(isActive).flatMap((node) => {
     const known = facts.get(node.instanceId);
-    return known === undefined ? [] : onActive(state, node, known, nowMs);
+    const actions = known === undefined ? [] : onActive(state, node, known, nowMs);
+    return actions.flatMap((action) =>
+      action.kind === 'fail' ? (leftOut(state, action, facts, nowMs, quorum) ?? [action]) : [action],
+    );
   });
   if (active.length > 0) return active;
   const begun = begin(state, facts, nowMs, quorum);

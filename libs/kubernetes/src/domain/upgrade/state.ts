@@ -34,6 +34,8 @@ export interface Rollout {
   readonly status: RolloutStatus;
   /** When it was started, or went on last: what happened before keeps nobody from waiting again. */
   readonly startedMs: number;
+  /** How often it went on without having been told to, since an operator last told it to; absent in states of older builds. */
+  readonly wentOn?: number;
   /** In the order in which they are changed; a rollback goes from the end to the beginning. */
   readonly nodes: readonly RolloutNode[];
 }
@@ -77,7 +79,7 @@ export const evolveRollout = (state: RolloutState, event: RolloutEvent): Rollout
   if (event.type === 'system.k3s.rollout.started') {
     const { run, cluster_id: clusterId, at_ms: startedMs, change, options } = event.data;
     const nodes = inOrder(event.data.nodes).map(fresh);
-    return { run, clusterId, change, options, direction: 'forward', status: 'running', startedMs, nodes };
+    return { run, clusterId, change, options, direction: 'forward', status: 'running', startedMs, wentOn: 0, nodes };
   }
   if (!isKnown(state)) return state;
   switch (event.type) {
@@ -89,7 +91,8 @@ export const evolveRollout = (state: RolloutState, event: RolloutEvent): Rollout
         ...node,
         phase,
         sinceMs,
-        error: null,
+        // Why it was left out is what an operator looks for.
+        error: phase === 'skipped' && event.data.detail !== '' ? event.data.detail : null,
         touched: node.touched || phase === 'changing',
       }));
     }
@@ -110,6 +113,7 @@ export const evolveRollout = (state: RolloutState, event: RolloutEvent): Rollout
         ...state,
         status: 'running',
         startedMs: event.data.at_ms ?? state.startedMs,
+        wentOn: event.data.by_itself === true ? (state.wentOn ?? 0) + 1 : 0,
         nodes: state.nodes.map((n) => (n.phase === 'failed' ? again(n) : n)),
       };
     case 'system.k3s.rollout.abort_requested':
