@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { contains, mustCidr, mustIp, type Ip } from '../ip.js';
 import type { Rotation } from '../peer/key-rotation.js';
 import type { LiveVirtualIp, Member } from '../virtual-ip/state.js';
@@ -24,26 +23,6 @@ export interface Shape {
   readonly podsV6?: boolean;
   readonly vips: readonly { holder: number; moving: number | null }[];
 }
-
-/** Any network of up to seven peers. */
-export const shape = fc.record({
-  peers: fc.array(
-    fc.record({
-      hub: fc.boolean(),
-      keyed: fc.boolean(),
-      device: fc.boolean(),
-      pods: fc.boolean(),
-      silent: fc.boolean(),
-      endpoint: fc.boolean(),
-      lan: fc.boolean(),
-      changing: fc.constantFrom('requested' as const, 'ordered' as const, 'switched' as const, null),
-    }),
-    { minLength: 2, maxLength: 7 },
-  ),
-  mode: fc.constantFrom('mesh' as const, 'hub' as const, 'ibgp' as const, null),
-  podsV6: fc.boolean(),
-  vips: fc.array(fc.record({ holder: fc.nat(6), moving: fc.option(fc.nat(6)) }), { maxLength: 3 }),
-});
 
 const rotationOf = (phase: Shape['peers'][number]['changing'], n: number): Rotation | null => {
   const start = { number: 1, reason: 'operator' as const };

@@ -1,9 +1,29 @@
 import fc from 'fast-check';
 import { contains, mustCidr } from '../ip.js';
-import { boot, build, LEASE, shape, walk, type Shape } from '../testing/paper-network.js';
+import { boot, build, LEASE, walk, type Shape } from '../testing/paper-network.js';
 import { compileNetwork } from './compile.js';
 import type { NetworkView, PeerView } from './model.js';
 import { effectiveMode, reachOf } from './topology.js';
+
+/** Any network of up to seven peers. */
+const shape = fc.record({
+  peers: fc.array(
+    fc.record({
+      hub: fc.boolean(),
+      keyed: fc.boolean(),
+      device: fc.boolean(),
+      pods: fc.boolean(),
+      silent: fc.boolean(),
+      endpoint: fc.boolean(),
+      lan: fc.boolean(),
+      changing: fc.constantFrom('requested' as const, 'ordered' as const, 'switched' as const, null),
+    }),
+    { minLength: 2, maxLength: 7 },
+  ),
+  mode: fc.constantFrom('mesh' as const, 'hub' as const, 'ibgp' as const, null),
+  podsV6: fc.boolean(),
+  vips: fc.array(fc.record({ holder: fc.nat(6), moving: fc.option(fc.nat(6)) }), { maxLength: 3 }),
+});
 
 const hostIn = (cidr: string, host: number) => cidr.replace(/0\/24$|\/64$/, String(host));
 const podIn = (cidr: string, host: number) => cidr.replace(/0\/24$|\/64$/, String(host));
