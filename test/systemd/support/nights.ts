@@ -32,7 +32,7 @@ export class Nights {
     await this.isWell();
     this.same(this.notReady() - count, 1);
     this.same(this.units.property('drover-agent', 'MainPID'), agent);
-    this.sh(`systemctl stop drover-agent && cd /var/lib && cp -a drover-agent/. kept/ && umount drover-agent
+    this.sh(`systemctl stop drover-agent && cd /var/lib && cp -a drover-agent/. kept/ && umount -l drover-agent
       rm -r drover-agent && mv kept drover-agent && systemctl start drover-agent`);
     await this.isWell();
   }
