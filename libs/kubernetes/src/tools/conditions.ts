@@ -53,7 +53,8 @@ export const restoreConditions = ({ status, updatedAt, error, steps, warnings }:
   });
 
 /** 1: that it be in force in its cluster; 2: that it be over, which is observed once nothing of it is left there. */
-export const kubeconfigConditions = ({ expiresAt, revoked, revokedAt, issuedAt }: KubeconfigDoc, nowMs: number) => {
+export const kubeconfigConditions = (doc: KubeconfigDoc, nowMs: number) => {
+  const { expiresAt, revoked, revokedAt, issuedAt, ordered = false } = doc;
   const over = Date.parse(expiresAt) <= nowMs;
   const state =
     revoked === null && !over ? 'active' : revoked === 'expired' || revoked === null ? 'expired' : 'revoked';
@@ -63,19 +64,21 @@ export const kubeconfigConditions = ({ expiresAt, revoked, revokedAt, issuedAt }
     progressing: [],
     resting: ['expired', 'revoked'],
     since: revokedAt ?? (over ? expiresAt : issuedAt),
-    generation: revoked !== null || over ? 2 : 1,
+    generation: revoked !== null || over || ordered ? 2 : 1,
     observedGeneration: revoked !== null ? 2 : 1,
     also: [
       {
         type: 'Withdrawn',
         holds: revoked !== null,
-        reason: revoked === null ? (over ? 'ClusterNotReached' : 'InForce') : 'NothingLeft',
+        reason: revoked === null ? (over || ordered ? 'ClusterNotReached' : 'InForce') : 'NothingLeft',
         message:
           revoked !== null
             ? 'its binding and its service account are gone from the cluster'
             : over
               ? 'its token has expired; its service account is still in the cluster'
-              : `it is in force until ${expiresAt}`,
+              : ordered
+                ? `its operator is disabled, but its cluster was not reached yet: it is in force until ${expiresAt} at the latest`
+                : `it is in force until ${expiresAt}`,
       },
     ],
   });

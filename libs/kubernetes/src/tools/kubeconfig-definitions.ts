@@ -16,7 +16,7 @@ const issued = z.object({
   issued_at: z.string(),
   expires_at: z.string(),
   revoked_at: z.string().nullable().describe('Since when nothing of it is left in the cluster'),
-  reason: z.enum(['revoked', 'expired', 'issue_failed', 'cluster_decommissioned']).nullable(),
+  reason: z.enum(['revoked', 'expired', 'issue_failed', 'cluster_decommissioned', 'operator_disabled']).nullable(),
   ...resourceStatus,
 });
 export type IssuedOutput = z.input<typeof issued>;
@@ -29,7 +29,7 @@ export const issueKubeconfig = defineTool({
     'A service account of its own in the cluster, bound to one of Kubernetes’ roles for all namespaces, and a token of it that ends ' +
     'after ttl_seconds (600 to 86400). The server is the cluster’s virtual IP: kubectl needs SDWAN access. The kubeconfig is shown ' +
     'once and kept nowhere; it is null when the same call is repeated. kubernetes_revoke_kubeconfig takes it back at once. ' +
-    'With edit and more, Kubernetes lets its holder make tokens of service accounts that may do more.',
+    'It is taken back, too, when its operator is disabled. With edit and more, Kubernetes lets its holder make tokens of service accounts that may do more.',
   input: z.object({
     cluster_id: clusterId,
     ttl_seconds: z.number().int().min(600).max(86_400).default(3_600),

@@ -130,7 +130,8 @@ export const disableOperatorTool = defineTool({
   name: 'system_disable_operator',
   summary: 'Let nothing of an operator in any more',
   description:
-    'From the answer on none of its tokens opens anything, and its open streams are cut. Nobody disables themselves, nor whoever may do more ' +
+    'From the answer on none of its tokens opens anything, and its open streams are cut; whom they let into networks and kubeconfigs issued to ' +
+    'them are taken back. Nobody disables themselves, nor whoever may do more ' +
     'than they. system_enable_operator takes it back.',
   input: z.object({ operator: ref('operator'), reason: z.string().max(500).default('') }),
   output: z.object({ operator }),

@@ -46,6 +46,11 @@ interface Wished {
   readonly label: string;
 }
 
+const OF_THE_CLUSTER =
+  'kubeconfigs issued to them (kubernetes_issue_kubeconfig) are taken back as soon as their clusters can be reached; one that they read ' +
+  'with kubernetes_get_kubeconfig holds a client certificate of the cluster, which Kubernetes cannot revoke: it opens the cluster until it ' +
+  'expires, from where its API can be reached, unless the cluster’s CA is replaced (k3s certificate rotate-ca)';
+
 const MAX_OPERATORS = 1_000;
 
 const refused = (...args: Parameters<typeof refusal>) => new RefusedError(refusal(...args));
@@ -226,6 +231,9 @@ const registerOperators = ({ registry, readModels, clock }: OperatorToolServices
     }
     requireNotAbove(call, state.tokens);
     await call.run(ChangeOperator, { operatorId, change: { type: 'disable', reason } });
+    // Reading one leaves no event: who could is who may have.
+    if (state.tokens.some((t) => permits(expandScopes(t.permissions), 'system.kubernetes_provision')))
+      call.warn(OF_THE_CLUSTER);
     return shownAfter(operatorId, call);
   });
   registry.add(tools.enableOperatorTool, async ({ operator }, call) => {

@@ -22,6 +22,13 @@ export class IssueKubeconfig extends Command<
 > {
   static readonly type = 'kubernetes.issue_kubeconfig';
 }
+/** Sent by the process manager kubeconfig_owners: who asked for them is disabled. */
+export class WithdrawKubeconfigsOf extends Command<
+  { readonly operator_id: string; /** Of the event that says so. */ readonly position: string },
+  void
+> {
+  static readonly type = 'kubernetes.withdraw_kubeconfigs_of';
+}
 /** Safe to repeat. Refused, and so tried again, while the cluster's API cannot be reached. */
 export class RevokeKubeconfig extends Command<{ readonly issue_id: string; readonly reason: RevokeReason }, void> {
   static readonly type = 'kubernetes.revoke_kubeconfig';

@@ -1,20 +1,23 @@
 import { parse } from 'yaml';
 import { isoTime, ManualClock, refusal, RefusedError, silentLog, type ClusterId } from '#kernel';
+import { accessEvents, operatorDecider, type OperatorCommand } from '#access';
 import type { Position } from '#event-store';
 import { createInMemoryPlatform } from '#processing';
 import { clusterDecider, type ClusterCommand } from '../../domain/cluster/decide.js';
 import { kubernetesEvents } from '../../domain/events.js';
 import { kubeconfigsProjection } from '../../projections/kubeconfigs.js';
 import type { KubeApis } from '../kube-api.js';
-import { IssueKubeconfig, RevokeKubeconfig } from './commands.js';
+import { IssueKubeconfig, RevokeKubeconfig, WithdrawKubeconfigsOf } from './commands.js';
 import { IssueKubeconfigHandler, RevokeKubeconfigHandler } from './handlers.js';
 import { kubeconfigManager } from './manager.js';
+import { kubeconfigOwners, WithdrawKubeconfigsOfHandler } from './owners.js';
 
 const uuid = (n: number) => `00000000-0000-4000-8000-00000000000${n}`;
 const CLUSTER = `cluster-${uuid(1)}` as ClusterId;
 const SERVER = `instance-${uuid(1)}`;
 const ISSUE = `kubeconfig-${uuid(7)}`;
 const ACCOUNT = `drover-kubeconfig-${uuid(7)}`;
+const OPERATOR = `operator-${uuid(3)}` as const;
 const BEARER = 'eyJ.a-credential.of-somebody';
 
 /** A Kubernetes API as far as kubeconfigs need it: what there is, and what it is to refuse. */
@@ -65,20 +68,24 @@ interface Named {
 
 const world = async () => {
   const clock = new ManualClock();
-  const platform = createInMemoryPlatform({ definitions: kubernetesEvents, clock });
+  const platform = createInMemoryPlatform({ definitions: [...kubernetesEvents, ...accessEvents], clock });
   const { transactor, processing } = platform;
   const api = new PaperApi(clock);
   const issuer = new IssueKubeconfigHandler(transactor, silentLog, api.apis());
   const revoker = new RevokeKubeconfigHandler(transactor, api.apis());
   platform.handle(IssueKubeconfig, (command) => issuer.execute(command as IssueKubeconfig));
   platform.handle(RevokeKubeconfig, (command) => revoker.execute(command as RevokeKubeconfig));
-  for (const command of [IssueKubeconfig, RevokeKubeconfig]) processing.addCommand(command as never);
+  const withdrawer = new WithdrawKubeconfigsOfHandler(transactor, platform.readModels, platform.readYourWrites);
+  platform.handle(WithdrawKubeconfigsOf, (command) => withdrawer.execute(command as WithdrawKubeconfigsOf));
+  for (const command of [IssueKubeconfig, RevokeKubeconfig, WithdrawKubeconfigsOf])
+    processing.addCommand(command as never);
   processing.addProcessManager(kubeconfigManager);
+  processing.addProcessManager(kubeconfigOwners);
   processing.addProjection(kubeconfigsProjection);
   let count = 0;
   const context = () => {
     const id = uuid(0).replace(/.$/, '') + String(count++);
-    const actor = { kind: 'operator', id: 'operator-1' } as const;
+    const actor = { kind: 'operator', id: OPERATOR } as const;
     const ids = { commandId: id, correlationId: id, causationId: id };
     return { ...ids, accountId: `account-${uuid(1)}`, actor, nowMs: clock.wallMs() };
   };
@@ -94,6 +101,10 @@ const world = async () => {
     await onCluster({ type: 'bootstrap', instanceId: SERVER, ...refs });
     await onCluster({ type: 'mark_bootstrapped', apiEndpoint: 'https://[fd00::100]:6443', failover: 'none' });
   };
+  const operator = (command: OperatorCommand) => transactor.transact(OPERATOR, operatorDecider, command, context());
+  const token = { token_id: 't', token_digest: 'd', permissions: ['role:operator'], expires_at: null };
+  const accountId = `account-${uuid(1)}` as const;
+  await operator({ type: 'create_operator', operatorId: OPERATOR, accountId, name: 'maria', token });
   const issue = (ttl_seconds = 3_600, given = context(), untold = false) => {
     const payload = { issue_id: ISSUE, cluster_id: CLUSTER, role: 'edit', ttl_seconds, untold } as const;
     return issuer.execute(new IssueKubeconfig(payload, given));
@@ -105,7 +116,7 @@ const world = async () => {
     await platform.drain();
     return platform.readModels.get(kubeconfigsProjection, ISSUE);
   };
-  return { api, bootstrap, issue, revoke, after, context, onCluster, platform, clock };
+  return { operator, api, bootstrap, issue, revoke, after, context, onCluster, platform, clock };
 };
 
 describe('a kubeconfig that is issued', () => {
@@ -130,7 +141,7 @@ describe('a kubeconfig that is issued', () => {
     expect([...w.api.there]).toEqual([`account ${ACCOUNT}`, `edit ${ACCOUNT}`]);
     expect(await w.issue(3_600, given)).toMatchObject({ kind: 'done', value: { kubeconfig: null } });
     const doc = await w.after(0);
-    expect(doc).toMatchObject({ operator: 'operator-1', role: 'edit', serviceAccount: ACCOUNT, revoked: null });
+    expect(doc).toMatchObject({ operator: OPERATOR, role: 'edit', serviceAccount: ACCOUNT, revoked: null });
     const { events } = await w.platform.store.readAll(0n as Position, { limit: 100 });
     const said = JSON.stringify(events.map(({ data, meta }) => ({ data, meta })));
     expect(said).toContain(ACCOUNT);
@@ -174,6 +185,44 @@ describe('a kubeconfig that is issued', () => {
     expect([...w.api.there]).toEqual([]);
     expect(await w.revoke()).toEqual({ kind: 'done', value: undefined });
     expect(await w.after(7_200)).toMatchObject({ revoked: 'revoked' });
+  });
+
+  it('goes when its operator is disabled, as soon as its cluster can be reached', async () => {
+    const w = await world();
+    await w.bootstrap();
+    await w.issue();
+    await w.operator({ type: 'disable', reason: 'left' });
+    expect(await w.after(1)).toMatchObject({ revoked: 'operator_disabled' });
+    expect([...w.api.there]).toEqual([]);
+
+    const away = await world();
+    await away.bootstrap();
+    await away.issue();
+    away.api.reachable = false;
+    await away.operator({ type: 'disable', reason: 'left' });
+    expect(await away.after(30)).toMatchObject({ revoked: null, ordered: true });
+    away.api.reachable = true;
+    expect(await away.after(600)).toMatchObject({ revoked: 'operator_disabled' });
+    expect(away.api.there.size).toBe(0);
+  });
+
+  it('goes also when a call that was let in before its operator was disabled issues it after', async () => {
+    const w = await world();
+    await w.bootstrap();
+    await w.operator({ type: 'disable', reason: 'left' });
+    await w.after(1);
+    await w.issue();
+    expect(await w.after(61)).toMatchObject({ revoked: 'operator_disabled' });
+  });
+
+  it('stays where its operator is enabled again before anybody heard', async () => {
+    const w = await world();
+    await w.bootstrap();
+    await w.issue();
+    await w.operator({ type: 'disable', reason: 'a slip' });
+    await w.operator({ type: 'enable' });
+    expect(await w.after(120)).toMatchObject({ revoked: null });
+    expect(w.api.there.size).toBe(2);
   });
 
   it('is cleaned up when it has expired, however long the cluster is away', async () => {

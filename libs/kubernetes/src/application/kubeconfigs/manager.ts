@@ -11,27 +11,33 @@ const CLEAN_UP = 'clean_up';
 interface Waiting {
   readonly issueId: string;
   readonly attempt: number;
+  readonly reason: 'expired' | 'operator_disabled';
 }
 
-/** Takes the service account of an expired kubeconfig out of its cluster, however long that cannot be reached. */
+/** Takes the service account of a kubeconfig that is over, or has to go before its time, out of its cluster, however long that cannot be reached. */
 export const kubeconfigManager = defineProcessManager<Waiting>({
   name: 'kubernetes_kubeconfigs',
   agentId: KUBERNETES_MANAGER_AGENT,
   correlate: (event) => (categoryOf(event.stream) === KUBECONFIG ? event.stream : undefined),
-  initial: { issueId: '', attempt: 0 },
+  initial: { issueId: '', attempt: 0, reason: 'expired' },
   react: (state, input) => {
     if (input.kind === 'event') {
+      if (input.event.type === 'system.k3s.kubeconfig.withdrawal_ordered')
+        return {
+          state: { issueId: input.event.stream, attempt: 0, reason: 'operator_disabled' },
+          outputs: [{ kind: 'timer', name: CLEAN_UP, dueMs: Date.parse(input.event.meta.occurredAt) }],
+        };
       if (input.event.type !== 'system.k3s.kubeconfig.issued')
         return { state, outputs: [{ kind: 'cancel_timer', name: CLEAN_UP }] };
       const dueMs = Date.parse(String(input.event.data['expires_at']));
       return {
-        state: { issueId: input.event.stream, attempt: 0 },
+        state: { issueId: input.event.stream, attempt: 0, reason: 'expired' },
         outputs: [{ kind: 'timer', name: CLEAN_UP, dueMs }],
       };
     }
     if (input.kind === 'timer') {
       const dueMs = input.dueMs + Math.min(MAX_WAIT_MS, FIRST_RETRY_MS * 2 ** Math.min(state.attempt, 20));
-      const payload = { issue_id: state.issueId, reason: 'expired' };
+      const payload = { issue_id: state.issueId, reason: state.reason };
       return {
         state: { ...state, attempt: state.attempt + 1 },
         outputs: [

@@ -1,5 +1,5 @@
 import { accept, nothing, type ClusterId, type Decider, type EventOf } from '#kernel';
-import { KubeconfigIssued, KubeconfigRevoked, type kubeconfigEvents } from './events.js';
+import { KubeconfigIssued, KubeconfigRevoked, KubeconfigWithdrawalOrdered, type kubeconfigEvents } from './events.js';
 import type { KubeconfigRole } from './roles.js';
 
 export const KUBECONFIG = 'kubeconfig';
@@ -15,21 +15,26 @@ export interface IssuedKubeconfig {
   readonly serviceAccount: string;
   readonly expiresAt: string;
   readonly revoked: RevokeReason | null;
+  /** It has to go before its time. Absent in read models of earlier builds. */
+  readonly ordered?: boolean;
 }
 
 export type KubeconfigCommand =
-  | ({ readonly type: 'issue' } & Omit<IssuedKubeconfig, 'revoked'>)
-  | { readonly type: 'revoke'; readonly reason: RevokeReason };
+  | ({ readonly type: 'issue' } & Omit<IssuedKubeconfig, 'revoked' | 'ordered'>)
+  | { readonly type: 'revoke'; readonly reason: RevokeReason }
+  | { readonly type: 'order_withdrawal'; readonly reason: 'operator_disabled' };
 
 export const evolveKubeconfig = (state: IssuedKubeconfig | null, event: KubeconfigEvent): IssuedKubeconfig | null => {
   if (event.type === 'system.k3s.kubeconfig.revoked')
     return state === null ? null : { ...state, revoked: event.data.reason };
+  if (event.type === 'system.k3s.kubeconfig.withdrawal_ordered')
+    return state === null ? null : { ...state, ordered: true };
   const { issue_id, cluster_id, operator, role, service_account, expires_at } = event.data;
   const names = { issueId: issue_id, clusterId: cluster_id, serviceAccount: service_account, expiresAt: expires_at };
   return { ...names, operator, role, revoked: null };
 };
 
-/** A kubeconfig is issued once and revoked once. */
+/** A kubeconfig is issued once and revoked once; that it has to go is said once before. */
 export const kubeconfigDecider: Decider<IssuedKubeconfig | null, KubeconfigCommand, KubeconfigEvent> = {
   initial: null,
   evolve: evolveKubeconfig,
@@ -43,7 +48,10 @@ export const kubeconfigDecider: Decider<IssuedKubeconfig | null, KubeconfigComma
     }
     if (state === null || state.revoked !== null) return nothing('not_in_force');
     const { issueId: issue_id, clusterId: cluster_id, operator, role } = state;
-    const data = { issue_id, cluster_id, operator, role, reason: command.reason };
-    return accept(KubeconfigRevoked(data, { links: { cluster: cluster_id } }));
+    const about = { issue_id, cluster_id, operator, role };
+    const links = { links: { cluster: cluster_id } };
+    if (command.type === 'revoke') return accept(KubeconfigRevoked({ ...about, reason: command.reason }, links));
+    if (state.ordered === true) return nothing('ordered_before');
+    return accept(KubeconfigWithdrawalOrdered({ ...about, reason: command.reason }, links));
   },
 };

@@ -19,7 +19,17 @@ export const KubeconfigIssued = defineEvent(
 export const KubeconfigRevoked = defineEvent(
   'system.k3s.kubeconfig.revoked',
   1,
-  z.object({ ...about, reason: z.enum(['revoked', 'expired', 'issue_failed', 'cluster_decommissioned']) }),
+  z.object({
+    ...about,
+    reason: z.enum(['revoked', 'expired', 'issue_failed', 'cluster_decommissioned', 'operator_disabled']),
+  }),
+);
+/** Who asked for it works here no more: it has to go before its time, as soon as the cluster can be reached. */
+export const KubeconfigWithdrawalOrdered = defineEvent(
+  'system.k3s.kubeconfig.withdrawal_ordered',
+  1,
+  z.object({ ...about, reason: z.enum(['operator_disabled']) }),
+  { severity: 'warning' },
 );
 
-export const kubeconfigEvents = [KubeconfigIssued, KubeconfigRevoked] as const;
+export const kubeconfigEvents = [KubeconfigIssued, KubeconfigRevoked, KubeconfigWithdrawalOrdered] as const;
