@@ -40,6 +40,7 @@ export const call = async (
   const args = isTimed ? (await import('./read-at.js')).momentsIn(tool, written) : written;
   if (flags.at !== undefined) {
     if (!reads) throw noFlag('--at', name, 'the past cannot be changed', '`drover what-if` tries a change');
+    if (flags.watch) throw noFlag('--watch with --at', name, 'what is over changes no more', 'leave one of them out');
     const { readAt } = await import('./read-at.js');
     return (await cli.out(await show(await readAt(cli, tool, args, flags.at), shown, name, tool.cli?.[0])), 0);
   }

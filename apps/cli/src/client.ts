@@ -76,14 +76,15 @@ const request = async (
   } catch (error) {
     throw unanswered(settings, error, how);
   }
-  return unwrap(settings, response);
+  return unwrap(settings, response, how);
 };
 
-const unwrap = async (settings: Whom, response: Response): Promise<Record<string, unknown>> => {
+const unwrap = async (settings: Whom, response: Response, how: How): Promise<Record<string, unknown>> => {
   let envelope: Envelope;
   try {
     envelope = (await response.json()) as Envelope;
   } catch (error) {
+    if (how.signal?.aborted === true) throw unanswered(settings, error, how);
     const why = `HTTP ${response.status}, and the body is not JSON (${causeOf(error)})`;
     throw new CliError(`${settings.url} does not answer like Drover`, why, 'check --url', 3);
   }

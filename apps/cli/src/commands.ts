@@ -72,7 +72,10 @@ const nounVerb = async (cli: Cli, catalogue: Catalogue, words: readonly string[]
   const known = await catalogue.known();
   const nouns = new Set(known.flatMap((t) => (t.cli === undefined ? [] : [t.cli[0]])));
   const [noun = '', verb, ...rest] = alias(words, nouns);
-  const tool = await catalogue.find((t) => t.cli?.[0] === noun && t.cli[1] === verb);
+  const isIt = (t: Tool) => t.cli?.[0] === noun && t.cli[1] === verb;
+  // What has a past is more with every release of the platform: what it once said is not held against it.
+  const isTimed = rest.some((word) => /^--?at(=|$)/.test(word));
+  const tool = isTimed ? (await catalogue.all()).find(isIt) : await catalogue.find(isIt);
   if (tool !== undefined) return help ? (await cli.out(toolHelp(tool)), 0) : call(cli, tool, tool.name, rest);
   const tools = await catalogue.all();
   const verbs = tools.filter((t) => t.cli?.[0] === noun);

@@ -181,6 +181,8 @@ describe('--at', () => {
     const text = await ok(`fleet at ${whole}`);
     expect(text).toMatch(/^templates:\nID /);
     expect(text).toMatch(/\n\ngrants:\nID +NAME/);
+    expect(await ok('fleet at 10d')).toMatch(/^no templates, nodes, /);
+    expect((await run('node list --watch --at 10m')).error).toMatchObject({ exitCode: 2 });
     expect(text).toMatch(/\n\nno docker hosts, snapshots, kubeconfigs, webhooks\n/);
   });
 

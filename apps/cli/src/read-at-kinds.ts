@@ -77,12 +77,15 @@ const INSTEAD: Readonly<Record<string, readonly [why: string, hint: string]>> = 
 
 const logged = (noun: string, prefix: string): readonly [string, string] => [
   `what ${noun}s were is not folded for the past`,
-  `drover event list ${prefix} --at TIME lists what happened to them by then`,
+  `drover recent-events ${prefix} --at TIME lists what happened to them by then`,
 ];
 const BY_NOUN: Readonly<Record<string, readonly [string, string]>> = {
   module: logged('module', 'system.module'),
   approval: logged('approval', 'system.approval'),
-  policy: ['rules are kept as they are', 'drover event list system.tool_policy --at TIME lists their changes by then'],
+  policy: [
+    'rules are kept as they are',
+    'drover recent-events system.tool_policy --at TIME lists their changes by then',
+  ],
   operation: ['an operation is the subject’s own state', 'drover why SUBJECT --at TIME'],
   audit: ['it is about the log itself, which never changes', 'leave --at out'],
 };
