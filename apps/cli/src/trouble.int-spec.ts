@@ -44,10 +44,18 @@ describe('what is wrong with files is said in words, before anything is done tha
   it('a file of contexts that is cut off', async () => {
     const config = folder('broken');
     mkdirSync(join(config, 'drover'));
-    writeFileSync(join(config, 'drover/contexts.json'), '{"contexts": {"prod"');
+    writeFileSync(join(config, 'drover/contexts.json'), '{"contexts": {"prod"', { mode: 0o600 });
     const { code, err } = await cli.run('node list', elsewhere(config));
     expect([code, err]).toEqual([2, said('.*contexts.json holds no contexts', 'it is no JSON')]);
     expect(err).toMatch(/try: {3}mv (\S+) \1.broken, and drover login/);
+  });
+
+  it('which doctor finds as well, beside what else there is to find', async () => {
+    const { code, out } = await cli.run('doctor', elsewhere(join(home, 'broken')));
+    expect([code, out]).toEqual([
+      1,
+      expect.stringMatching(/^fail +contexts +.*it is no JSON[^]*^\w+ +\/dev\/net\/tun/m),
+    ]);
   });
 
   it('a configuration folder that is none: no login is begun', async () => {
