@@ -138,6 +138,20 @@ describe('overlay commands', () => {
     expect(await assign(b, '10.42.9.0/24')).toBe('peer_not_found');
   });
 
+  it('give ranges of an IPv6 pod prefix as well', async () => {
+    const world = new OverlayWorld();
+    const { network_id, members } = await world.cluster('a', 'b');
+    await world.ok(UpdateNetwork, { network_id, pod_subnet_prefix: 'fd42::/56' });
+    const [a, b] = members.map((m) => m.peer_id) as [string, string];
+    await world.ok(AssignPeerPodCidr, { peer_id: a, pod_cidr: 'fd42:0:0:1::/64' });
+    expect(code(await world.run(AssignPeerPodCidr, { peer_id: b, pod_cidr: 'fd42:0:0:1:8000::/65' }))).toBe(
+      'pod_cidr_overlaps',
+    );
+    expect(code(await world.run(AssignPeerPodCidr, { peer_id: b, pod_cidr: '10.42.1.0/24' }))).toBe('pod_cidr_invalid');
+    await world.ok(AssignPeerPodCidr, { peer_id: b, pod_cidr: 'fd42:0:0:2::/64' });
+    expect([a, b].map((id) => world.model.peer(id)?.podCidrs)).toEqual([['fd42:0:0:1::/64'], ['fd42:0:0:2::/64']]);
+  });
+
   it('leave a pod range with at most one peer when its taking was killed after any of its appends', async () => {
     for (let survive = 0; survive < 3; survive++) {
       const world = new OverlayWorld();

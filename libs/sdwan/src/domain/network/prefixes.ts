@@ -241,9 +241,15 @@ const checkPodPrefix = (text: string | null, used: readonly Named[]): Checked =>
   };
 };
 
+/** Of prefixes that the world routes only what is around the wanted one can be the operator's as well. */
+const privateBlockOf = (wanted: Cidr): Cidr => {
+  const block = mustCidr(wanted.family === 4 ? '10.0.0.0/8' : 'fd00::/8');
+  return wanted.family === 4 || contains(block, wanted) ? block : { ...wanted, length: Math.min(wanted.length, 48) };
+};
+
 /** The free prefix of the same length that is closest after the wanted one, inside the same private block. */
 const nearestFree = (wanted: Cidr, used: readonly Named[]): string => {
-  const block = wanted.family === 4 ? mustCidr('10.0.0.0/8') : { ...wanted, length: Math.min(wanted.length, 48) };
+  const block = privateBlockOf(wanted);
   const from: Cidr = contains(block, wanted)
     ? wanted
     : { ...mustCidr('10.42.0.0/16'), length: Math.max(wanted.length, 8) };

@@ -24,20 +24,29 @@ describe('prefixes of an account', () => {
     expect(new Set([...state.claims.values()].map((c) => c.handle)).size).toBe(state.claims.size);
   });
 
-  it('refuse a pod prefix that overlaps another, naming the conflict and a free choice', () => {
-    const { answers } = drive(prefixDecider, [claim(1, '10.42.0.0/16'), claim(2, '10.42.128.0/17')]);
+  it.each([
+    ['10.42.0.0/16', '10.42.128.0/17'],
+    ['fd42::/48', 'fd42:0:0:8000::/49'],
+  ])('refuse a pod prefix that overlaps another, naming the conflict and a free choice: %s', (first, second) => {
+    const { answers } = drive(prefixDecider, [claim(1, first), claim(2, second)]);
     expect(answers[1]).toMatchObject({ code: 'pod_subnet_prefix_overlap', field: 'pod_subnet_prefix', status: 409 });
-    expect((answers[1] as Refusal).message).toContain('10.42.0.0/16');
+    expect((answers[1] as Refusal).message).toContain(first);
     const free = (answers[1] as Refusal).hint!.replace(' is free', '');
-    expect(drive(prefixDecider, [claim(1, '10.42.0.0/16'), claim(2, free)]).answers).toEqual(['accept', 'accept']);
+    expect(drive(prefixDecider, [claim(1, first), claim(2, free)]).answers).toEqual(['accept', 'accept']);
   });
 
-  it.each(['10.43.0.0/16', '100.64.0.0/10', '10.42.0.1/16', '10.42.0.0', '10.42.0.0/24', 'pods'])(
-    'refuse the pod prefix %s',
-    (prefix) => {
-      expect(code(drive(prefixDecider, [claim(1, prefix)]).answers[0])).toMatch(/^pod_subnet_prefix_/);
-    },
-  );
+  it.each([
+    '10.43.0.0/16',
+    '100.64.0.0/10',
+    '10.42.0.1/16',
+    '10.42.0.0',
+    '10.42.0.0/24',
+    'pods',
+    'fd42::/64',
+    'fd42::1/56',
+  ])('refuse the pod prefix %s', (prefix) => {
+    expect(code(drive(prefixDecider, [claim(1, prefix)]).answers[0])).toMatch(/^pod_subnet_prefix_/);
+  });
 
   it('are free again after a release, and a claim again changes nothing', () => {
     const { answers } = drive(prefixDecider, [
