@@ -1,3 +1,4 @@
+import { HIDDEN_TEXT, HOSTILE_TEXTS } from '../../../test/doubles/hostile-texts.js';
 import { hostileCases } from './http/testing/hostile-cases.js';
 import { makeExamplesWorld } from './http/testing/examples-world.js';
 import { startTestPlatform, type TestPlatform } from './testing/test-platform.js';
@@ -10,4 +11,4 @@ beforeAll(async () => {
 });
 afterAll(() => drover.stop());
 
-describe('what nodes write', () => hostileCases(() => drover));
+describe('what nodes write', () => hostileCases(() => drover, { texts: HOSTILE_TEXTS, hidden: HIDDEN_TEXT }));

@@ -116,5 +116,7 @@ export const NODE_WRITES: Readonly<Record<string, Write>> = {
   'VipAck.error': (t, w) => up('vipAck', agentV1.VipAck.fromPartial({ vipId: w.vip, epoch: 1n, error: t })),
   'VipAck.vip_id': (t) => up('vipAck', agentV1.VipAck.fromPartial({ vipId: t, epoch: 1n })),
   'VipEpoch.vip_id': (t) => hello({ vipEpochs: [{ vipId: t, epoch: 1n }] }),
+  'VotePromise.question': (t, w) =>
+    up('votePromise', agentV1.VotePromise.fromPartial({ vipId: w.vip, epoch: 1n, question: t })),
   'VotePromise.vip_id': (t) => up('votePromise', agentV1.VotePromise.fromPartial({ vipId: t, epoch: 1n })),
 };
