@@ -1,16 +1,6 @@
 import { accept, reject, refusal, type Decision, type OperatorId, type Refusal } from '#kernel';
-import type { ApprovalState } from './decide.js';
 import { AnswerTaken, type ApprovalEvent } from './events.js';
-
-/** The answer of a call that was made after its approval, sealed in the secret store. */
-export interface KeptAnswer {
-  /** Its subject there, for itself alone: it ends with the answer. */
-  readonly subject: string;
-  readonly expiresAt: string;
-  readonly taken: boolean;
-  /** Shredded. */
-  readonly ended: boolean;
-}
+import type { ApprovalState } from './state.js';
 
 export interface TakeCommand {
   readonly type: 'take';

@@ -1,5 +1,5 @@
 import { accept, assertNever, nothing, refusal, reject, type Decider, type Decision, type OperatorId } from '#kernel';
-import { takeAnswer, type KeptAnswer, type TakeCommand } from './answer.js';
+import { takeAnswer, type TakeCommand } from './answer.js';
 import {
   AnswerEnded,
   ApprovalApproved,
@@ -12,18 +12,9 @@ import {
   type Completion,
   type RequestedCall,
 } from './events.js';
+import type { ApprovalState, ApprovalStatus } from './state.js';
 
-export type ApprovalStatus = 'pending' | 'approved' | 'rejected' | 'expired' | 'completed' | 'notified';
-
-export interface ApprovalState {
-  readonly status: ApprovalStatus | 'none';
-  readonly call: RequestedCall | undefined;
-  readonly decidedBy: OperatorId | null;
-  readonly comment: string | null;
-  readonly completion: Completion | null;
-  /** Null before the call was made, and where it answered nothing that is kept. */
-  readonly answer: KeptAnswer | null;
-}
+export type { ApprovalState, ApprovalStatus };
 
 type Notice = ReturnType<typeof CallNotified>['data'];
 
