@@ -92,13 +92,17 @@ describe('what an agent noted on a full disk', () => {
 
   it('is the pid of a program all the same: it is not started beside itself, and is written down later', async () => {
     const processes = { startTime: async () => '1' } as unknown as Processes;
-    const ports = { files, processes, timers: undefined as never };
+    const due: (() => void)[] = [];
+    const timers = { after: (_: number, run: () => void) => (due.push(run), () => undefined) } as never;
+    const ports = { files, processes, timers };
     const path = join(folder, 'k3s.pid');
     full = true;
     await rememberPid(ports, path, 7);
     expect([await livePid(ports, path), await readdir(folder)]).toEqual([7, []]);
     full = false;
-    expect([await livePid(ports, path), await readdir(folder)]).toEqual([7, ['k3s.pid']]);
+    due.shift()!();
+    while (!(await readdir(folder)).includes('k3s.pid')) await new Promise((resolve) => setImmediate(resolve));
+    expect([await livePid(ports, path), due]).toEqual([7, []]);
     await forgetPid(ports, path);
     expect(await livePid(ports, path)).toBeUndefined();
   });

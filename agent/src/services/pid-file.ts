@@ -9,6 +9,7 @@ interface Ports {
 
 const STOP_MS = 10_000;
 const POLL_MS = 50;
+const RETRY_MS = 5_000;
 
 /** What there was no room for on disk, by its path: a process that nobody knew of would be started again, beside itself. */
 const unwritten = new Map<string, string>();
@@ -19,17 +20,21 @@ const save = async ({ files }: Pick<Ports, 'files'>, path: string, text: string)
   unwritten.delete(path);
 };
 
+const saveLater = (ports: Ports, path: string): void =>
+  void ports.timers.after(RETRY_MS, () => {
+    const text = unwritten.get(path);
+    if (text !== undefined) void save(ports, path, text).catch(() => saveLater(ports, path));
+  });
+
 /** A pid file holds the pid and the process's start time: a pid alone may by now belong to somebody else. */
 export const rememberPid = async (ports: Ports, path: string, pid: number): Promise<void> => {
   const text = `${pid} ${(await ports.processes.startTime(pid)) ?? ''}\n`;
   // On a full disk too it goes on: this life of the agent knows it, and the next one as soon as there is room.
-  await save(ports, path, text).catch(() => undefined);
+  await save(ports, path, text).catch(() => saveLater(ports, path));
 };
 
 export const livePid = async (ports: Ports, path: string): Promise<number | undefined> => {
-  const known = unwritten.get(path);
-  if (known !== undefined) await save(ports, path, known).catch(() => undefined);
-  const text = (known ?? (await ports.files.read(path))?.toString('utf8') ?? '').trim();
+  const text = (unwritten.get(path) ?? (await ports.files.read(path))?.toString('utf8') ?? '').trim();
   const [pid, startTime] = text.split(' ');
   if (pid === undefined || startTime === undefined) return undefined;
   return (await ports.processes.startTime(Number(pid))) === startTime ? Number(pid) : undefined;

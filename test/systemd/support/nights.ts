@@ -32,6 +32,10 @@ export class Nights {
     await this.isWell();
     this.same(this.notReady() - count, 1);
     this.same(this.units.property('drover-agent', 'MainPID'), agent);
+    // It was started while there was no room for its pid; an agent that did not know it could not end it.
+    const isKnown = () =>
+      this.units.machine.run('sh', '-c', 'kill -0 $(cut -d" " -f1 /var/lib/drover-agent/wireguard/*.pid)').code === 0;
+    await until('the pid of wireguard-go is written down', isKnown, this.units.told('drover-agent'));
     this.sh(`systemctl stop drover-agent && cd /var/lib && cp -a drover-agent/. kept/ && umount -l drover-agent
       rm -r drover-agent && mv kept drover-agent && systemctl start drover-agent`);
     await this.isWell();
