@@ -39,7 +39,7 @@ export const fleetStateAtTool = defineTool({
     'Templates, nodes, instances, clusters, networks, peers, virtual IPs, firewall rules, grants, Docker hosts, etcd snapshots with restores, ' +
     'issued kubeconfigs, webhooks and operators of the account as they were: rebuilt from the event log with the same folds that keep the ' +
     'read models, up to the last event recorded by then. time is ISO 8601 with a zone and not in the future; at is a position from an ' +
-    'earlier answer instead; with neither it is now. Before the first event all lists are empty. With views each thing also comes as its ' +
+    'earlier answer instead; with neither it is now. With views each thing also comes as its ' +
     'get would have shown it. counts has the full numbers when limit cut a list.',
   input: z.object({
     time: z.string().max(60).optional().describe('e.g. 2026-11-20T10:00:00Z'),
