@@ -2,7 +2,18 @@ import fc from 'fast-check';
 import { found } from './found.js';
 import type { Mutant } from './mutants.js';
 import { play } from './run-schedule.js';
-import { estranged, jittery, laden, mumbled, schedules, unseen, type Schedule } from './schedules.js';
+import {
+  calm,
+  estranged,
+  firstborn,
+  frozen,
+  jittery,
+  laden,
+  mumbled,
+  schedules,
+  unseen,
+  type Schedule,
+} from './schedules.js';
 import { makeTemplate, type Template } from './template.js';
 
 /** Long: `npm run soak -- failover-sim --schedules 10000`. */
@@ -53,6 +64,10 @@ describe('failover under random schedules, with the agentsâ€™ and the platformâ€
     ['delta_without_base', mumbled, /not settled .* routes/],
     ['last_update_dropped', schedules, /not settled .* routes/],
     ['witnesses_ignored', unseen, /was given up though it had answered/],
+    ['token_not_checked', frozen, /outside its lease/],
+    ['devices_told_early', calm, /before it answered/],
+    ['devices_not_waited_for', calm, /a device gets no answer/],
+    ['words_undated', firstborn, /forgot the VIP/],
   ];
   it.each(faults)(
     'finds the planted fault %s, by a schedule that does no harm without it',

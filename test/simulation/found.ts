@@ -106,4 +106,23 @@ export const found: readonly (readonly [string, Schedule])[] = [
       ],
     },
   ],
+  [
+    'a new holder whose nft hangs while it is paused: it said that it answers after it had lost the lease and the address',
+    {
+      candidates: 3,
+      seed: 26,
+      loss: 0,
+      maxDelayMs: 2,
+      nftMs: 1,
+      nftDeaths: 0,
+      events: [
+        { kind: 'hang_nft', at: 2685, node: 0, skip: 1, forMs: 796 },
+        { kind: 'pause', at: 2868, node: 0, forMs: 2163 },
+        { kind: 'hang_nft', at: 3579, node: 2, skip: 1, forMs: 1212 },
+        { kind: 'pause', at: 3842, node: 2, forMs: 1295 },
+        { kind: 'hang_nft', at: 3203, node: 1, skip: 0, forMs: 2971 },
+        { kind: 'pause', at: 3841, node: 1, forMs: 1667 },
+      ],
+    },
+  ],
 ];

@@ -3,6 +3,7 @@ import { safeRules, type LeaseRules } from '../../agent/src/lease/lease.js';
 import type { WgChange, WireGuardDriver } from '../../agent/src/wireguard/driver.js';
 import type { AgentIdentity, AgentObserver } from '../../libs/agent-gateway/src/ports.js';
 import { SessionHub } from '../../libs/agent-gateway/src/session/hub.js';
+import type { SdwanModel } from '../../libs/sdwan/src/application/sdwan-model.js';
 import type { SdwanObserver } from '../../libs/sdwan/src/application/agent-observer.js';
 
 /** Faults that the simulation must find; each changes one thing of an otherwise healthy system. */
@@ -12,7 +13,11 @@ export type Mutant =
   | 'removed_before_added'
   | 'delta_without_base'
   | 'last_update_dropped'
-  | 'witnesses_ignored';
+  | 'witnesses_ignored'
+  | 'token_not_checked'
+  | 'devices_told_early'
+  | 'devices_not_waited_for'
+  | 'words_undated';
 
 export const leaseRules = (mutant: Mutant | undefined): LeaseRules =>
   mutant === 'lease_from_arrival' ? { leaseEnd: (_sentAt, ttlMs, confirmedAt) => confirmedAt + ttlMs } : safeRules;
@@ -70,3 +75,22 @@ export class ForgetfulHub extends SessionHub {
     if (!this.busy(instanceId)) super.refresh(instanceId, changedAtMs);
   }
 }
+
+/** A platform that knows of no device when it moves a VIP, so that nobody lingers for them. */
+export const withoutDevices = (model: SdwanModel): SdwanModel =>
+  Object.assign(Object.create(model) as SdwanModel, {
+    virtualIp: (vipId: string) => {
+      const known = model.virtualIp(vipId);
+      if (known === undefined) return undefined;
+      const peers = new Map([...known.network.peers].filter(([, peer]) => peer.instanceId !== null));
+      return { ...known, network: { ...known.network, peers } };
+    },
+  });
+
+/** As a platform of before said it: not how far it had read its log. */
+export const undated = (message: agentV1.SyncResponse): agentV1.SyncResponse => {
+  const { message: said } = message;
+  if (said?.$case !== 'vip' && said?.$case !== 'vipPrepare') return message;
+  const body = { ...(JSON.parse(said.value.body.toString('utf8')) as object), read_to: undefined };
+  return { message: { ...said, value: { ...said.value, body: Buffer.from(JSON.stringify(body)) } } };
+};

@@ -10,6 +10,8 @@ import type { Template } from './template.js';
 import { SimWorld } from './world.js';
 
 const WARM_UP_MS = 1_500;
+/** Where the VIP is to come while nodes are still at their first sections. */
+const SHORT_WARM_UP_MS = 200;
 const SETTLE_MS = 25_000;
 /** Where the way to the platform stays as bad as 1.2 s each way (the longest that was seen is 6 s). */
 const SETTLE_SLOWLY_MS = 12_000;
@@ -30,9 +32,10 @@ export const play = async (schedule: Schedule, template: Template, mutant?: Muta
   const world = new SimWorld(schedule, template, mutant);
   const drive = new Driver(world);
   await world.start();
-  await world.run(WARM_UP_MS);
-  for (const event of schedule.events) world.clock.schedule(WARM_UP_MS + event.at, () => drive.happen(event));
-  await world.run(WARM_UP_MS + FAULTS_MS);
+  const warmUpMs = schedule.unallocated === true ? SHORT_WARM_UP_MS : WARM_UP_MS;
+  await world.run(warmUpMs);
+  for (const event of schedule.events) world.clock.schedule(warmUpMs + event.at, () => drive.happen(event));
+  await world.run(warmUpMs + FAULTS_MS);
   await drive.heal();
   const bound = schedule.lasting === true ? SETTLE_SLOWLY_MS : SETTLE_MS;
   const end = world.clock.now + bound;
@@ -86,6 +89,10 @@ class Driver {
         return void clock.schedule(clock.now + event.forMs, () => void world.startPlatform());
       case 'refuse':
         return world.refuse(machine.instanceId, event.times);
+      case 'hang_nft':
+        return machine.nft.hang(event.skip, event.forMs);
+      case 'allocate':
+        return void world.allocate();
       default:
         this.order(event, machine.instanceId);
     }
@@ -97,6 +104,7 @@ class Driver {
     world.healed = true;
     world.network.healed = true;
     await world.startPlatform();
+    await world.allocate();
     for (const machine of world.machines) machine.start();
     // Of two peers, so that it concerns everybody, and always the same: what was lost of the others before must still show.
     for (let n = 0; n < 4; n++) {

@@ -14,6 +14,10 @@ export type SimEvent = { readonly at: number; readonly node: number } & (
   | { readonly kind: 'drain' }
   | { readonly kind: 'health' }
   | { readonly kind: 'change' }
+  /** The VIP gets its first holder, where it has none from the start. */
+  | { readonly kind: 'allocate' }
+  /** A line of nft hangs, and those behind it: the first after `skip` others. */
+  | { readonly kind: 'hang_nft'; readonly skip: number; readonly forMs: number }
   | { readonly kind: 'refuse'; readonly times: number }
 );
 
@@ -25,6 +29,13 @@ export interface Schedule {
   /** At most, where it is not as usual: what a write to a disk takes, and a message between an agent and the platform. */
   readonly diskMs?: number;
   readonly controlMs?: number;
+  /** A line of nft takes that long at most, and nft dies that often after one; where it is not as usual. */
+  readonly nftMs?: number;
+  readonly nftDeaths?: number;
+  /** The VIP has no holder from the start: it is allocated by an event. */
+  readonly unallocated?: boolean;
+  /** Nothing but planned moves happens, and nobody is slow: devices are answered all the time. */
+  readonly calm?: boolean;
   /** The way between agents and platform stays like that when all else is whole again. */
   readonly lasting?: boolean;
   readonly events: readonly SimEvent[];
@@ -51,6 +62,7 @@ const weighted = [
   { weight: 1, arbitrary: of('drain') },
   { weight: 1, arbitrary: of('health') },
   { weight: 3, arbitrary: of('change') },
+  { weight: 2, arbitrary: of('hang_nft', { skip: fc.nat(3), forMs }) },
   { weight: 1, arbitrary: of('refuse', { times: fc.integer({ min: 1, max: 3 }) }) },
 ];
 
@@ -145,6 +157,85 @@ export const jittery: fc.Arbitrary<Schedule> = fc
   .record({ schedule: anything, controlMs: fc.constantFrom(300, 1_200) })
   .map(({ schedule, controlMs }) => ({ ...schedule, controlMs, lasting: true }));
 
+/** A holder is paused while a line of its nft hangs: what it was to do must not be done when it wakes up, past the lease. */
+export const frozen: fc.Arbitrary<Schedule> = fc
+  .record({
+    candidates: fc.constantFrom(2 as const, 3 as const, 5 as const),
+    seed: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+    loss: fc.constantFrom(0, 0.02),
+    maxDelayMs: fc.constantFrom(2, 40),
+    nftMs: fc.constantFrom(1, 30, 150),
+    nftDeaths: fc.constantFrom(0, 0.02),
+    hangs: fc.array(
+      fc.record({
+        at: fc.integer({ min: 50, max: 4_000 }),
+        node: fc.nat(2),
+        skip: fc.nat(3),
+        forMs: fc.integer({ min: 100, max: 3_000 }),
+        pauseAfter: fc.integer({ min: 100, max: 700 }),
+        pauseMs: fc.integer({ min: 500, max: 4_000 }),
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
+    more: fc.array(fc.oneof(...weighted), { maxLength: 3 }),
+  })
+  .map(({ hangs, more, ...rest }) => ({
+    ...rest,
+    events: [
+      ...hangs.flatMap(({ at: when, node: who, skip, forMs: hungMs, pauseAfter, pauseMs }) => [
+        { kind: 'hang_nft' as const, at: when, node: who, skip, forMs: hungMs },
+        { kind: 'pause' as const, at: when + pauseAfter, node: who, forMs: pauseMs },
+      ]),
+      ...more,
+    ],
+  }));
+
+/** Planned moves of healthy nodes, with some way between them. */
+export const calm: fc.Arbitrary<Schedule> = fc
+  .record({
+    candidates: fc.constantFrom(2 as const, 3 as const, 5 as const),
+    seed: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+    moves: fc.array(fc.nat(4), { minLength: 1, maxLength: 3 }),
+    changes: fc.array(fc.record({ at, node }), { maxLength: 4 }),
+    drainsAt: fc.option(fc.integer({ min: 5_000, max: FAULTS_MS }), { nil: undefined }),
+  })
+  .map(({ moves, changes, drainsAt, ...rest }) => ({
+    ...rest,
+    loss: 0,
+    maxDelayMs: 2,
+    calm: true,
+    events: [
+      ...moves.map((to, n) => ({ kind: 'move' as const, at: 100 + n * 1_600, node: to })),
+      ...changes.map((change) => ({ kind: 'change' as const, ...change })),
+      ...(drainsAt === undefined ? [] : [{ kind: 'drain' as const, at: drainsAt, node: 0 }]),
+    ],
+  }));
+
+/** The VIP is allocated and moves while nodes are still busy with sections from before. */
+export const firstborn: fc.Arbitrary<Schedule> = fc
+  .record({
+    candidates: fc.constantFrom(2 as const, 3 as const),
+    seed: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+    loss: fc.constantFrom(0, 0.02),
+    maxDelayMs: fc.constantFrom(2, 40),
+    diskMs: fc.constantFrom(15, 600, 2_000),
+    controlMs: fc.constantFrom(30, 300),
+    allocateAt: fc.nat(600),
+    moveAfter: fc.integer({ min: 5, max: 400 }),
+    changes: fc.array(fc.record({ at: fc.nat(900), node }), { maxLength: 6 }),
+    more: fc.array(fc.oneof(...weighted), { maxLength: 2 }),
+  })
+  .map(({ allocateAt, moveAfter, changes, more, ...rest }) => ({
+    ...rest,
+    unallocated: true,
+    events: [
+      { kind: 'allocate' as const, at: allocateAt, node: 0 },
+      { kind: 'move' as const, at: allocateAt + moveAfter, node: 1 },
+      ...changes.map((change) => ({ kind: 'change' as const, ...change })),
+      ...more,
+    ],
+  }));
+
 /** Beats, losses, doubles, reorders, pauses of up to 4 s, restarts, clock steps, cuts, moves, and a platform that dies. */
 export const schedules: fc.Arbitrary<Schedule> = fc.oneof(
   { weight: 6, arbitrary: anything },
@@ -153,4 +244,7 @@ export const schedules: fc.Arbitrary<Schedule> = fc.oneof(
   { weight: 1, arbitrary: laden },
   { weight: 1, arbitrary: jittery },
   { weight: 1, arbitrary: unseen },
+  { weight: 1, arbitrary: frozen },
+  { weight: 1, arbitrary: calm },
+  { weight: 1, arbitrary: firstborn },
 );

@@ -1,19 +1,22 @@
-import { silentLog, seededRandom, type Random } from '#kernel';
+import { silentLog, type Random } from '#kernel';
 import { agentV1 } from '#proto';
 import { Agent } from '../../agent/src/agent.js';
 import { IdentityStore, type Identity } from '../../agent/src/identity/identity-store.js';
 import type { Docker } from '../../agent/src/docker/docker.js';
 import type { Modules } from '../../agent/src/k3s/modules.js';
 import type { KernelLease } from '../../agent/src/lease/kernel-lease.js';
+import { NftLease } from '../../agent/src/lease/nft-lease.js';
 import type { LinkOps } from '../../agent/src/network/link-ops.js';
 import { MemoryLinkOps } from '../../agent/src/network/memory-link-ops.js';
 import { Overlay } from '../../agent/src/network/overlay.js';
-import type { AgentPorts, Files, SyncHandlers, SyncStream } from '../../agent/src/ports.js';
+import type { SyncHandlers, SyncStream } from '../../agent/src/ports.js';
 import type { WgState, WireGuardDriver } from '../../agent/src/wireguard/driver.js';
 import { MemoryWireGuardDriver } from '../../agent/src/wireguard/memory-driver.js';
 import { leaseRules, takenFirst, type Mutant } from './mutants.js';
 import { Zone, type SimClock } from './sim-clock.js';
 import type { SimNetwork } from './sim-network.js';
+import { SimNft } from './sim-nft.js';
+import { portsFor, STATE } from './sim-ports.js';
 
 export interface MachineDeps {
   readonly clock: SimClock;
@@ -22,13 +25,12 @@ export interface MachineDeps {
   readonly mutant: Mutant | undefined;
   readonly identity: Identity;
   diskMs(): number;
+  /** What a line of nft takes at most, and how often nft dies after one. */
+  nftMs(): number;
+  nftDeaths(): number;
   connect(machine: SimMachine, zone: Zone, handlers: SyncHandlers): SyncStream;
   wrote(machine: SimMachine): void;
 }
-
-const STATE = '/state';
-/** nft and the margin that NftLease leaves. */
-const FENCE_MARGIN_MS = 25;
 
 interface Life {
   readonly zone: Zone;
@@ -42,12 +44,15 @@ export class SimMachine {
   readonly wall = { offset: 0 };
   readonly links = new MemoryLinkOps();
   readonly driver = new MemoryWireGuardDriver();
-  /** Until when the kernel lets each fenced address pass. */
-  readonly fence = new Map<string, number>();
+  readonly nft: SimNft;
   wg: WgState | undefined;
   /** Of the lease that the kernel holds. */
   heldEpoch = 0;
   ackedEpoch = 0;
+  /** The highest epoch at which it has answered for the VIP. */
+  answeredEpoch = 0;
+  /** The agent that runs now has known the VIP. */
+  hasKnown = false;
   /** Without an interruption; Infinity while it does not. */
   answersSince = Infinity;
   /** Since its last write that ended with a way to the VIP it was told to have none: it was the holder, or nobody was. */
@@ -60,7 +65,11 @@ export class SimMachine {
     readonly address: string,
     private readonly index: number,
     private readonly deps: MachineDeps,
-  ) {}
+  ) {
+    const { clock, random, mutant } = deps;
+    const careless = mutant === 'token_not_checked';
+    this.nft = new SimNft({ clock, random, careless, lineMs: () => deps.nftMs(), deaths: () => deps.nftDeaths() });
+  }
 
   get up(): boolean {
     return this.life !== undefined;
@@ -80,7 +89,7 @@ export class SimMachine {
   /** Whether a packet to the address would be answered here, whatever the agent is doing. */
   answers(address: string): boolean {
     const on = this.wg !== undefined && this.links.addresses(this.device).includes(`${address}/128`);
-    return on && (this.fence.get(address) ?? Infinity) > this.deps.clock.now;
+    return on && this.nft.passes(address);
   }
 
   device = '';
@@ -97,7 +106,11 @@ export class SimMachine {
     if (this.life !== undefined) return;
     const { deps } = this;
     const zone = new Zone(deps.clock, this.index * 1e7 + Math.floor(deps.random.unit() * 1e6), this.wall);
-    const ports = this.ports(zone);
+    const ports = portsFor(
+      { ...deps, instanceId: this.instanceId, files: this.files, connect: (h) => deps.connect(this, zone, h) },
+      zone,
+    );
+    this.hasKnown = false;
     let overlay: Overlay | undefined;
     const agent = new Agent(
       {
@@ -157,74 +170,6 @@ export class SimMachine {
     this.ackedEpoch = Math.max(this.ackedEpoch, Number(epoch));
   }
 
-  private ports(zone: Zone): AgentPorts {
-    const { deps } = this;
-    const random = seededRandom(Math.floor(deps.random.unit() * 2 ** 31));
-    /** As where a command is not installed: the agent goes on without nftables. */
-    const nothingRuns = async () => ({ code: null, stdout: '', stderr: 'not installed' });
-    const absent = (): never => {
-      throw new Error('there is no such thing in the simulation');
-    };
-    return {
-      clock: zone,
-      timers: zone,
-      random,
-      log: silentLog,
-      files: this.filesFor(zone),
-      processes: { run: nothingRuns, spawnDetached: absent, openPipe: absent, startTime: absent, kill: absent },
-      datagrams: deps.network.portFor(zone),
-      names: { lookup: async () => [] },
-      host: {
-        hostname: this.instanceId,
-        architecture: 'sim',
-        bootId: `boot-${this.instanceId}`,
-        machineId: this.instanceId,
-        memoryBytes: 1,
-        load1m: () => 0,
-        memoryFreeBytes: () => 1,
-        uptimeMs: () => Math.round(zone.monotonicMs()),
-        underlayAddresses: () => [],
-      },
-      transport: {
-        enroll: absent,
-        connect: () => ({
-          sync: (handlers) => deps.connect(this, zone, handlers),
-          reportPhase: absent,
-          renew: absent,
-          tunnel: absent,
-          close: () => undefined,
-        }),
-      },
-      loopback: { connect: absent },
-      http: { get: absent, getLocal: absent, download: absent },
-    };
-  }
-
-  /** A write takes its time, and is whole or not there at all. */
-  private filesFor(zone: Zone): Files {
-    const { files, deps } = this;
-    return {
-      read: async (path) => files.get(path),
-      write: async (path, data) => {
-        await zone.sleep(deps.random.unit() ** 3 * deps.diskMs());
-        if (deps.mutant === 'promise_not_persisted' && path.endsWith('promises.json')) return;
-        files.set(path, Buffer.from(data as string));
-      },
-      remove: async (path) => void files.delete(path),
-      removeTree: async () => undefined,
-      resolved: async () => undefined,
-      removeWithin: async () => [],
-      move: async () => undefined,
-      installExecutable: async () => undefined,
-      digest: async () => undefined,
-      link: async () => undefined,
-      linkTarget: async () => undefined,
-      list: async () => [],
-      space: async () => undefined,
-      removeIfEmpty: async () => undefined,
-    };
-  }
-
   private driverFor(zone: Zone): WireGuardDriver {
     const { driver, deps } = this;
     const write = async (name: string, change: Parameters<WireGuardDriver['write']>[1]): Promise<void> => {
@@ -270,29 +215,18 @@ export class SimMachine {
     };
   }
 
+  /** The agent's own, on a modelled nft. */
   private fenceFor(zone: Zone): KernelLease {
-    const { fence, deps } = this;
-    const set = async (address: string, until: number | undefined): Promise<void> => {
-      await zone.sleep(deps.random.unit() ** 2 * 3);
-      if (until === undefined) fence.delete(address);
-      else fence.set(address, until);
+    const held = (address: string): void => {
+      const item = this.vips().find((vip) => vip.address === address);
+      if (item?.role === 'holder') this.heldEpoch = item.epoch;
     };
-    return {
-      kind: 'nft',
-      start: async (addresses) => {
-        for (const address of addresses) await set(address, -Infinity);
-      },
-      watch: async (address) => {
-        if (!fence.has(address)) fence.set(address, -Infinity);
-      },
-      allow: async (address, forMs) => {
-        const item = this.vips().find((vip) => vip.address === address);
-        if (item?.role === 'holder') this.heldEpoch = item.epoch;
-        await set(address, deps.clock.now + forMs - FENCE_MARGIN_MS);
-      },
-      deny: (address) => set(address, -Infinity),
-      forget: (address) => set(address, undefined),
-      close: () => undefined,
-    };
+    class Watched extends NftLease {
+      override allow(address: string, forMs: number): Promise<void> {
+        held(address);
+        return super.allow(address, forMs);
+      }
+    }
+    return new Watched({ clock: zone, timers: zone, log: silentLog, processes: this.nft.portFor(zone) }, 'lease');
   }
 }

@@ -9,10 +9,11 @@ import { DesiredState } from '../../libs/agent-gateway/src/desired/desired-state
 import { Refresher } from '../../libs/agent-gateway/src/desired/refresher.js';
 import { SessionHub, type HubDeps } from '../../libs/agent-gateway/src/session/hub.js';
 import { SdwanObserver } from '../../libs/sdwan/src/application/agent-observer.js';
+import { DeviceFeed } from '../../libs/sdwan/src/application/device-feed.js';
 import { FailoverCoordinator } from '../../libs/sdwan/src/application/failover/coordinator.js';
 import { SdwanModel } from '../../libs/sdwan/src/application/sdwan-model.js';
 import { sdwanEvents } from '../../libs/sdwan/src/domain/events.js';
-import { deafToWitnesses, ForgetfulHub, type Mutant } from './mutants.js';
+import { deafToWitnesses, ForgetfulHub, undated, withoutDevices, type Mutant } from './mutants.js';
 import type { SimChannel } from './sim-channel.js';
 import type { Zone } from './sim-clock.js';
 
@@ -29,6 +30,7 @@ export class SimPlatform {
   readonly model = new SdwanModel(LEASE);
   readonly coordinator: FailoverCoordinator;
   readonly observer: SdwanObserver;
+  readonly feed = new DeviceFeed(this.model);
   readonly channels = new Map<string, SimChannel>();
   ready = false;
   private readonly desired = new DesiredState(silentLog);
@@ -39,9 +41,11 @@ export class SimPlatform {
     readonly zone: Zone,
     private readonly log: MemoryEventStore,
     private readonly random: Random,
-    mutant: Mutant | undefined,
+    private readonly mutant: Mutant | undefined,
     /** Told of each event at the moment it is in the log. */
     private readonly recorded: (event: { readonly type: string; readonly data: unknown }) => void = () => undefined,
+    /** Devices are sent to a holder. */
+    private readonly readied: (epoch: number, instanceId: string) => void = () => undefined,
   ) {
     this.desired.addSource(this.model);
     const deps: HubDeps = {
@@ -71,7 +75,7 @@ export class SimPlatform {
     );
     const ids = { uuid: () => `00000000-0000-4000-8000-${(++serial).toString(16).padStart(12, '0')}` };
     this.coordinator = new FailoverCoordinator({
-      model: this.model,
+      model: mutant === 'devices_not_waited_for' ? withoutDevices(this.model) : this.model,
       transactor: new Transactor(this.slowStore(), catalogue),
       link: this.link(),
       clock: zone,
@@ -79,7 +83,10 @@ export class SimPlatform {
       ids,
       log: silentLog,
       lease: LEASE,
-      holderReady: () => undefined,
+      holderReady: (vipId, epoch, holder) => {
+        this.readied(epoch, holder.instance_id);
+        this.feed.holderReady(vipId, epoch, holder);
+      },
     });
     const dispatcher: CommandDispatcher = { dispatch: async () => ({ kind: 'done', value: undefined as never }) };
     this.observer = new SdwanObserver({
@@ -152,13 +159,14 @@ export class SimPlatform {
   private link(): AgentLink {
     const send: AgentLink['sendPriority'] = (instanceId, message) => {
       const session = this.hub.records.get(instanceId)?.session;
-      session?.priority(message);
+      session?.priority(this.mutant === 'words_undated' ? undated(message) : message);
       return session?.state === 'live';
     };
     return {
       liveness: (id) => this.hub.liveness(id),
       sendPriority: send,
       sendVip: (id, item) => {
+        if (item.role === 'holder' && this.mutant === 'devices_told_early') this.readied(item.epoch, id);
         const body = Buffer.from(JSON.stringify(item));
         return send(id, { message: { $case: 'vip', value: { vipId: item.vip_id, epoch: BigInt(item.epoch), body } } });
       },

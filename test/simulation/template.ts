@@ -1,8 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { deterministicUuid, sha256Hex } from '#kernel';
 import { START, type NewEvent } from '#event-store';
 import { certificateRequest } from '../../agent/src/identity/csr.js';
 import { certificatePem, type Identity } from '../../agent/src/identity/identity-store.js';
 import { makeTestCa } from '../../agent/src/testing/test-ca.js';
+import { CreateAccessGrant, RedeemAccessGrant } from '../../libs/sdwan/src/application/commands.js';
 import { OverlayWorld } from '../../libs/sdwan/src/testing/overlay-world.js';
 
 export interface TemplateNode {
@@ -20,6 +22,8 @@ export interface Template {
   /** Candidates first, the worker last. */
   readonly nodes: readonly TemplateNode[];
   readonly identity: Identity;
+  /** An operator's device. */
+  readonly devicePeerId: string;
 }
 
 export const makeTemplate = async (candidates: number): Promise<Template> => {
@@ -27,6 +31,7 @@ export const makeTemplate = async (candidates: number): Promise<Template> => {
   const names = Array.from({ length: candidates }, (_, i) => `s${i}`);
   const { network_id, members } = await world.cluster(...names, 'worker');
   const { virtual_ip_id } = await world.virtualIp(network_id, members.slice(0, -1));
+  const devicePeerId = await addDevice(world, network_id);
   const { events } = await world.platform.store.readAll(START, { limit: 10_000 });
   const network = world.model.networks.get(network_id)!;
   world.service.onModuleDestroy();
@@ -42,7 +47,19 @@ export const makeTemplate = async (candidates: number): Promise<Template> => {
       address: network.peers.get(peer_id)!.addressV6,
     })),
     identity: await makeIdentity(),
+    devicePeerId,
   };
+};
+
+const addDevice = async (world: OverlayWorld, network_id: string): Promise<string> => {
+  const grant_id = `access_grant-${deterministicUuid('device')}`;
+  const [token_digest, device_token_digest] = [sha256Hex('bootstrap'), sha256Hex('device')];
+  const expires_at_ms = world.clock.wallMs() + 60_000;
+  await world.ok(CreateAccessGrant, { network_id, grant_id, name: 'laptop', tags: [], token_digest, expires_at_ms });
+  const public_key = Buffer.alloc(32, 77).toString('base64');
+  const wanted = { grant_id, token_digest, device_token_digest, public_key, device_name: null };
+  const { peer_id } = await world.ok(RedeemAccessGrant, wanted);
+  return peer_id;
 };
 
 const makeIdentity = async (): Promise<Identity> => {

@@ -6,6 +6,7 @@ import { Credulous, type Mutant } from './mutants.js';
 import { LeaseOracle } from './oracle.js';
 import { SimChannel } from './sim-channel.js';
 import { settle, SimClock, Zone } from './sim-clock.js';
+import { SimDevice } from './sim-device.js';
 import { SimMachine } from './sim-machine.js';
 import { SimNetwork } from './sim-network.js';
 import { LEASE, SimPlatform } from './sim-platform.js';
@@ -16,6 +17,10 @@ import type { Template } from './template.js';
 const TOLERANCE_MS = 1;
 /** Longer than a lease and all that is asked before a move. */
 const STEADY_MS = 2_000;
+/** The first holder has the VIP. */
+const CALM_AFTER_MS = 1_500;
+
+const isAllocation = ({ type }: { readonly type: string }): boolean => type === 'system.sdwan.virtual_ip.allocated';
 
 /** One schedule's world: machines with real agents, a platform with the real failover, and what must always hold. */
 export class SimWorld {
@@ -26,6 +31,8 @@ export class SimWorld {
   readonly violations: string[] = [];
   readonly log: MemoryEventStore;
   platform: SimPlatform | undefined;
+  private readonly device: SimDevice;
+  private isAllocated = false;
   healed = false;
   private votedEpoch = 0;
   private readonly oracle: LeaseOracle;
@@ -47,14 +54,27 @@ export class SimWorld {
     this.network = new SimNetwork(clock, this.random, schedule, (from, to, message) =>
       this.oracle.overlay(clock.now, from, to, message),
     );
+    this.device = new SimDevice(template.devicePeerId, template.vipId, () => this.random.unit());
     this.machines = template.nodes.map((node, i) => this.machine(node, i));
   }
 
   async start(): Promise<void> {
-    for (const { stream, version, ...event } of this.template.events)
-      await this.log.append({ stream, expected: version === 1 ? 'no_stream' : version - 1, events: [event] });
+    for (const event of this.template.events) if (!isAllocation(event)) await this.append(event);
+    if (this.schedule.unallocated !== true) await this.allocate();
     await this.startPlatform();
     for (const machine of this.machines) machine.start();
+  }
+
+  /** The VIP gets its first holder: once. */
+  async allocate(): Promise<void> {
+    if (this.isAllocated) return;
+    this.isAllocated = true;
+    await this.append(this.template.events.find(isAllocation)!);
+    this.platform?.appended();
+  }
+
+  private async append({ stream, version, ...event }: Template['events'][number]): Promise<void> {
+    await this.log.append({ stream, expected: version === 1 ? 'no_stream' : version - 1, events: [event] });
   }
 
   /** Virtual time goes on; after each thing that happens, what must always hold is looked at. */
@@ -69,9 +89,17 @@ export class SimWorld {
   async startPlatform(): Promise<void> {
     if (this.platform !== undefined) return;
     const zone = new Zone(this.clock, Math.floor(this.random.unit() * 1e6));
-    const platform = new SimPlatform(zone, this.log, this.random, this.mutant, (event) => this.checkNeed(event));
+    const platform = new SimPlatform(
+      zone,
+      this.log,
+      this.random,
+      this.mutant,
+      (event) => this.checkNeed(event),
+      (epoch, instanceId) => this.checkReady(epoch, instanceId),
+    );
     this.platform = platform;
     await platform.start(this.machines.map((machine) => machine.instanceId));
+    this.device.follow(platform.feed, zone);
   }
 
   killPlatform(): void {
@@ -100,6 +128,8 @@ export class SimWorld {
       mutant,
       identity: template.identity,
       diskMs: () => (this.healed ? undefined : this.schedule.diskMs) ?? 15,
+      nftMs: () => (this.healed ? undefined : this.schedule.nftMs) ?? 1,
+      nftDeaths: () => (this.healed ? undefined : this.schedule.nftDeaths) ?? 0,
       connect: (m, zone, handlers) => this.connect(m, zone, handlers),
       wrote: (m) => this.checkRoutes(m),
     });
@@ -170,6 +200,8 @@ export class SimWorld {
       if (!machine.answers(this.template.vipAddress)) machine.answersSince = Infinity;
       else if (machine.answersSince === Infinity) machine.answersSince = now;
     const holders = this.machines.filter((machine) => machine.answersSince < Infinity);
+    for (const holder of holders) holder.answeredEpoch = Math.max(holder.answeredEpoch, holder.heldEpoch);
+    this.checkDevice();
     for (const { instanceId, heldEpoch } of holders)
       if (now > this.oracle.untilOf(instanceId) + TOLERANCE_MS)
         this.violation(`${this.nick(instanceId)} answers at epoch ${heldEpoch} outside its lease`);
@@ -182,11 +214,29 @@ export class SimWorld {
     for (const machine of this.machines) {
       machine.observe();
       const epoch = machine.vips()[0]?.epoch;
+      if (epoch !== undefined) machine.hasKnown = true;
+      else if (machine.hasKnown && machine.up) this.violation(`${this.nick(machine.instanceId)} forgot the VIP`);
       if (epoch !== undefined && epoch < machine.ackedEpoch)
         this.violation(
           `${this.nick(machine.instanceId)} went back to epoch ${epoch} after it had acknowledged ${machine.ackedEpoch}`,
         );
     }
+  }
+
+  /** Devices are sent to nobody who has not answered yet. */
+  private checkReady(epoch: number, instanceId: string): void {
+    const holder = this.machines.find((machine) => machine.instanceId === instanceId);
+    if (holder === undefined || holder.answeredEpoch < epoch)
+      this.violation(`devices were sent to ${this.nick(instanceId)} before it answered at epoch ${epoch}`);
+  }
+
+  /** Where all is well a device is answered at every moment: it is told of the new holder while the old one still answers. */
+  private checkDevice(): void {
+    const { route } = this.device;
+    if (this.schedule.calm !== true || this.healed || route === null || this.clock.now < CALM_AFTER_MS) return;
+    const holder = this.machines.find((machine) => machine.peerId === route);
+    if (holder === undefined || holder.answersSince === Infinity)
+      this.violation(`a device gets no answer from ${this.nick(holder?.instanceId ?? '')}`);
   }
 
   /** A holder that has answered all the time, by a beat of just now, is not given up, unless somebody wants it gone: its voters know better. */

@@ -7,6 +7,8 @@ export interface KernelLease {
   watch(address: string): Promise<void>;
   /** Lets the address pass for `forMs` from now; called on each extension. */
   allow(address: string, forMs: number): Promise<void>;
+  /** False where there are rules for the address and nothing lets it pass now. */
+  isOpen(address: string): boolean;
   /** Blocks the address at once. */
   deny(address: string): Promise<void>;
   /** The address has no lease here any more: it is no business of the fence. */
@@ -21,6 +23,7 @@ export const noKernelLease: KernelLease = {
   start: async () => undefined,
   watch: async () => undefined,
   allow: async () => undefined,
+  isOpen: () => true,
   deny: async () => undefined,
   forget: async () => undefined,
   close: () => undefined,

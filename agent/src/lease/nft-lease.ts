@@ -31,6 +31,8 @@ export class NftLease implements KernelLease {
   private readonly until = new Map<string, number>();
   /** Until when at most the kernel lets it pass by what it was told. */
   private readonly passes = new Map<string, number>();
+  /** Until when it does, as the kernel has said. */
+  private readonly opened = new Map<string, number>();
   /** What the kernel has rules for. */
   private built: ReadonlySet<string> = new Set();
   private readonly shell: NftShell;
@@ -71,10 +73,16 @@ export class NftLease implements KernelLease {
     this.mend();
   }
 
+  isOpen(given: string): boolean {
+    const address = canonicalAddress(given);
+    return !this.built.has(address) || (this.opened.get(address) ?? -Infinity) > this.now();
+  }
+
   async deny(given: string): Promise<void> {
     const address = canonicalAddress(given);
     if (!this.until.has(address)) return;
     this.until.set(address, -Infinity);
+    this.opened.delete(address);
     await this.ensureBuilt(address);
     await this.refresh(address);
   }
@@ -121,6 +129,7 @@ export class NftLease implements KernelLease {
       this.passes.set(address, Math.max(this.passes.get(address) ?? until, until));
       try {
         await carry(openLine(this.table, token, { address, forMs }));
+        this.opened.set(address, until);
         // Given up meanwhile: another process may have carried that out before this.
         return (this.until.get(address) ?? until) < until ? carry(blockLine(this.table, address)) : undefined;
       } catch (error) {

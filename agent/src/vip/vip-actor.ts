@@ -1,4 +1,4 @@
-import { errorMessage, failpoint, Serial } from '#kernel';
+import { failpoint, Serial } from '#kernel';
 import { agentV1, vipPreparation, vipWord, type VipItem, type VipWord } from '#proto';
 import type { KernelLease } from '../lease/kernel-lease.js';
 import type { LeaseRunner } from '../lease/lease-runner.js';
@@ -6,6 +6,7 @@ import type { HandoverMessage } from '../lease/wire.js';
 import type { OverlayNetwork } from '../network/overlay-network.js';
 import type { AgentPorts } from '../ports.js';
 import { Handover } from './handover.js';
+import { VipFence } from './vip-fence.js';
 import { VipWords } from './vip-words.js';
 import {
   current,
@@ -39,10 +40,13 @@ export class VipActor {
   private readonly open = new Map<string, { readonly before: VipItem | undefined }>();
   private readonly perVip = new Map<string, Serial>();
   private readonly disk = new Serial();
-  private fenceProblem = '';
+  private readonly fence: VipFence;
+  /** How often a lease was lost here, by VIP. */
+  private readonly losses = new Map<string, number>();
   private readonly handover: Handover;
 
   constructor(private readonly deps: VipDeps) {
+    this.fence = new VipFence(deps.fence, deps.ports.log);
     this.words = new VipWords((message) => deps.send(message), deps.ports.log);
     this.handover = new Handover({
       timers: deps.ports.timers,
@@ -62,7 +66,7 @@ export class VipActor {
     if (bytes !== undefined) this.table = parseVips(bytes.toString('utf8'));
     // Addresses may still be on from an earlier life, whose leases are over.
     const leased = [...this.table.items.values()].filter((item) => item.lease !== null);
-    await this.fenced(undefined, () => this.deps.fence.start(leased.map((item) => item.address)));
+    await this.fence.set(undefined, (fence) => fence.start(leased.map((item) => item.address)));
   }
 
   /** Whose word counts from now on; said before anything is heard of it, for its first section may be applied much later. */
@@ -171,14 +175,15 @@ export class VipActor {
     const item = this.table.items.get(vipId);
     if (item === undefined || item.epoch !== epoch) return;
     this.deps.ports.log.info({ vip: vipId, epoch }, 'lease held');
-    if (item.lease !== null) void this.fenced(item, () => this.deps.fence.allow(item.address, forMs));
+    if (item.lease !== null) void this.fence.extend(item, forMs);
     this.ask(vipId);
     void this.carryOut(vipId);
   }
 
   leaseExtended(vipId: string, forMs: number): void {
     const item = this.table.items.get(vipId);
-    if (item !== undefined) void this.fenced(item, () => this.deps.fence.allow(item.address, forMs));
+    if (item === undefined) return;
+    void this.fence.extend(item, forMs).then((isAwaited) => (isAwaited ? this.carryOut(vipId) : undefined));
   }
 
   leaseLost(vipId: string, epoch: number, reason: string): void {
@@ -186,7 +191,8 @@ export class VipActor {
     this.deps.ports.log.warn({ vip: vipId, epoch, reason }, 'lease lost, address dropped');
     if (item === undefined) return;
     this.handover.stop(vipId);
-    void this.fenced(item, () => this.deps.fence.deny(item.address));
+    this.losses.set(vipId, (this.losses.get(vipId) ?? 0) + 1);
+    void this.fence.set(item, (fence) => fence.deny(item.address));
     void this.dropAddress(item);
   }
 
@@ -207,16 +213,18 @@ export class VipActor {
     const network = this.deps.network(item.network_id);
     if (network !== undefined && network.self !== '') this.deps.leases.configure(item, network.self);
     // Without a lease there is nothing to fence; a single candidate has none.
-    const { fence } = this.deps;
-    void this.fenced(item, () => (item.lease === null ? fence.forget(item.address) : fence.watch(item.address)));
+    void this.fence.set(item, (fence) =>
+      item.lease === null ? fence.forget(item.address) : fence.watch(item.address),
+    );
   }
 
   private forget(item: VipItem): void {
     this.words.forget(item.vip_id);
+    this.losses.delete(item.vip_id);
     this.open.delete(item.vip_id);
     this.handover.forget(item.vip_id);
     this.deps.leases.remove(item.vip_id);
-    void this.fenced(item, () => this.deps.fence.forget(item.address));
+    this.fence.forget(item);
   }
 
   private ask(vipId: string, before?: VipItem): void {
@@ -253,11 +261,16 @@ export class VipActor {
     const network = this.deps.network(item.network_id);
     if (network === undefined) throw new Error(`network ${item.network_id} is not known here yet`);
     if (item.role === 'holder') {
-      const { leases, fence } = this.deps;
+      const { leases } = this.deps;
       if (!leases.holds(item)) return undefined;
+      const losses = this.losses.get(item.vip_id);
       // The fence stands already and blocks (watch); it opens while the address goes on, and neither waits for the other.
-      const open = () => fence.allow(item.address, leases.remainingMs(item));
-      await Promise.all([network.hold(item), ...(item.lease === null ? [] : [this.fenced(item, open)])]);
+      await Promise.all([
+        network.hold(item),
+        ...(item.lease === null ? [] : [this.fence.open(item, leases.remainingMs(item))]),
+      ]);
+      // It took so long that the lease was lost, and the address with it: with the next one this begins anew.
+      if (!leases.holds(item) || this.losses.get(item.vip_id) !== losses) return undefined;
       this.handover.announce(item);
       // Devices are told by the platform, and need not wait until this is on disk.
       this.words.say(item, Role.ROLE_ANSWERING);
@@ -275,16 +288,5 @@ export class VipActor {
     if (held) await network.release(item);
     await network.resetConnections('dst', item);
     return held ? Role.ROLE_RELEASED : Role.ROLE_ROUTED;
-  }
-
-  /** A fence that cannot be set does not keep the VIP away; it is said once for each reason. */
-  private async fenced(item: VipItem | undefined, change: () => Promise<void>): Promise<void> {
-    const problem = await change().then(
-      () => '',
-      (error: unknown) => errorMessage(error),
-    );
-    if (problem !== '' && problem !== this.fenceProblem)
-      this.deps.ports.log.error({ vip: item?.vip_id, error: problem }, 'the kernel does not enforce the lease');
-    this.fenceProblem = problem;
   }
 }
