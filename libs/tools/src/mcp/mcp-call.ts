@@ -97,6 +97,8 @@ const watchOf = ({ mcpReq }: ServerContext, cancelled: AbortSignal): CallWatch =
   return { signal, progress };
 };
 
+const SHORTER_TRIES = 4;
+
 type Ok = Extract<ToolAnswer, { kind: 'ok' }>;
 
 /** A page that is too large is asked for again, shorter: its cursor then goes on right behind what is shown. */
@@ -108,11 +110,14 @@ const smaller = async (call: McpCall, answer: Ok, watch: CallWatch): Promise<Ok>
   const narrow = narrowBy(tool);
   if (tool.danger === 'read' && limit !== undefined) {
     const asked = Number(call.arguments['limit'] ?? limit.default ?? 50);
-    const fewer = Math.max(1, Math.floor((asked * MAX_ANSWER_BYTES * 0.8) / size));
-    const args = { ...call.arguments, limit: fewer };
-    const again = await call.registry.call({ name: call.name, arguments: args, principal: call.principal, watch });
-    if (again.kind === 'ok' && sizeOf(again.data) < MAX_ANSWER_BYTES - 500) {
-      return { kind: 'ok', data: { ...again.data, truncated: true, narrow_by: narrow } };
+    // There may be fewer than were asked for; and those that come first may be the long ones.
+    const there = Math.max(...Object.values(answer.data).map((list) => (Array.isArray(list) ? list.length : 0)));
+    let fewer = Math.floor((Math.min(asked, there) * MAX_ANSWER_BYTES * 0.8) / size);
+    for (let tries = 0; tries < SHORTER_TRIES && fewer >= 1; tries++, fewer = Math.floor(fewer / 2)) {
+      const args = { ...call.arguments, limit: fewer };
+      const again = await call.registry.call({ name: call.name, arguments: args, principal: call.principal, watch });
+      if (again.kind === 'ok' && sizeOf(again.data) < MAX_ANSWER_BYTES - 500)
+        return { kind: 'ok', data: { ...again.data, truncated: true, narrow_by: narrow } };
     }
   }
   return { kind: 'ok', data: withinBudget(answer.data, narrow) };
