@@ -20,6 +20,7 @@ import { compileBgp } from '../../../libs/sdwan/src/domain/ibgp/compile.js';
 import type { LiveVirtualIp, Member } from '../../../libs/sdwan/src/domain/virtual-ip/state.js';
 import { compileNetwork } from '../../../libs/sdwan/src/domain/wireguard-compiler/compile.js';
 import type { NetworkView, PeerView } from '../../../libs/sdwan/src/domain/wireguard-compiler/model.js';
+import { asAsked, viewOf, type IbgpOptions } from './ibgp-node.js';
 
 const NETWORK = 'sdwan_network-soak';
 const VIP = 'fd00:5:5:5::100';
@@ -56,11 +57,12 @@ export class IbgpRig {
   private constructor(
     private readonly dir: string,
     private readonly remove: () => Promise<void>,
+    private readonly options: IbgpOptions,
   ) {}
 
-  static async create(count: number): Promise<IbgpRig> {
+  static async create(count: number, options: IbgpOptions = {}): Promise<IbgpRig> {
     const { nodes, remove } = await makeNetwork(count);
-    const rig = new IbgpRig(mkdtempSync(join(tmpdir(), 'drover-ibgp-')), remove);
+    const rig = new IbgpRig(mkdtempSync(join(tmpdir(), 'drover-ibgp-')), remove, options);
     for (const [n, netns] of nodes.entries()) {
       await netns.processes.run('ip', ['address', 'add', `${rig.pod(n)}/32`, 'dev', 'lo']);
       const ports = { ...realPorts(silentLog), processes: netns.processes };
@@ -74,7 +76,8 @@ export class IbgpRig {
         routing: undefined,
       };
       rig.machines.push({ ...machine, ...parts });
-      rig.peers.set(machine.peerId, viewOf(n, machine.peerId));
+      const more = Array.from({ length: (options.ranges ?? 1) - 1 }, (_, k) => `10.42.${count + n + k * count}.0/24`);
+      rig.peers.set(machine.peerId, viewOf(n, machine.peerId, more));
       await rig.boot(n);
     }
     // Each node makes its key with its first section, and is in the others' with their next one.
@@ -88,9 +91,6 @@ export class IbgpRig {
   }
   pod(n: number): string {
     return `10.42.${n}.7`;
-  }
-  session(n: number): agentV1.Routing | undefined {
-    return this.machines[n]!.routing;
   }
   view(): NetworkView {
     return {
@@ -136,7 +136,7 @@ export class IbgpRig {
     const network = this.view();
     const self = this.peers.get(machine.peerId)!;
     const compiled = compileNetwork(network, self, { beatMs: 200, ttlMs: 600 });
-    const bgp = compileBgp(network, self);
+    const bgp = asAsked(compileBgp(network, self), this.options);
     const items: [string, object][] = [
       ['interface', { ...compiled.interface, name: machine.device }],
       ...compiled.peers.map((item): [string, object] => [`peer/${item.peer_id}`, item]),
@@ -196,6 +196,19 @@ export class IbgpRig {
       .trim()
       .split('\n')
       .filter((line) => line !== '');
+  }
+  stateDir(n: number): string {
+    return this.machines[n]!.stateDir;
+  }
+  /** A node has one more range, and only it hears of that: the others have to learn it. */
+  async gain(n: number, prefix: string): Promise<void> {
+    const { peerId } = this.machines[n]!;
+    const peer = this.peers.get(peerId)!;
+    this.peers.set(peerId, { ...peer, podCidrs: [...peer.podCidrs, prefix] });
+    await this.tell(n);
+  }
+  isReflector(n: number): boolean {
+    return compileBgp(this.view(), this.peers.get(this.machines[n]!.peerId)!)!.role === 'reflector';
   }
   /** Kills a node's daemon by its pid. */
   async killDaemon(n: number, name: string): Promise<void> {
@@ -272,24 +285,3 @@ export class IbgpRig {
 
 /** Pid and name of the routing daemons and tunnels in the namespace. */
 const PIDS = `for p in $(ip netns pids "$0"); do c=$(cat /proc/$p/comm 2>/dev/null); case "$c" in zebra|bfdd|bgpd|wireguard-go) echo "$p $c";; esac; done`;
-
-const viewOf = (n: number, peerId: string): PeerView => ({
-  peerId,
-  instanceId: `instance-${n}`,
-  kind: 'node',
-  name: `n${n}`,
-  addressV6: `fd00:5:5:5::1:${n.toString(16)}`,
-  addressV4: `100.64.16.${16 + n}`,
-  publiclyReachable: false,
-  endpointHost: null,
-  endpointPort: null,
-  listenPort: 51_820,
-  publicKey: null,
-  keys: { rotation: null, rotations: 0, at: 0n, atMs: 0, sinceMs: 0 },
-  underlay: [`fd99::${n + 1}`],
-  podCidrs: [`10.42.${n}.0/24`],
-  lanSubnets: [],
-  lanMasquerade: false,
-  tags: [],
-  silent: false,
-});
