@@ -125,6 +125,24 @@ export const mcpCases = (platform: () => TestPlatform): void => {
       }
     });
 
+    it('that answers with too much goes on where it was cut, until nothing is left out', async () => {
+      const description = 'y'.repeat(150);
+      for (let i = 0; i < 100; i++) await platform().rest('system_create_template', { name: `many-${i}`, description });
+      const client = await connect();
+      const seen: string[] = [];
+      let pages = 0;
+      for (let cursor: string | undefined | null; cursor !== null; pages++) {
+        const args = { limit: 200, ...(cursor === undefined ? {} : { cursor }) };
+        const { structuredContent } = await client.callTool({ name: 'system_list_templates', arguments: args });
+        const page = structuredContent as { templates: { name: string }[]; next_cursor: string | null };
+        seen.push(...page.templates.map(({ name }) => name));
+        cursor = page.next_cursor;
+      }
+      expect(pages).toBeGreaterThan(1);
+      expect(seen.filter((name) => name.startsWith('many-')).length).toBe(100);
+      expect(new Set(seen).size).toBe(seen.length);
+    });
+
     it('gets the runbooks as prompts and resources, and one thing as a resource', async () => {
       const client = await connect('/mcp', {}, 'auto');
       const { prompts } = await client.listPrompts();
