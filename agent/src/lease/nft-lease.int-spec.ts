@@ -1,4 +1,4 @@
-import { silentLog, systemClock, systemTimers, type Log } from '#kernel';
+import { silentLog, systemClock, systemRandom, systemTimers, type Log } from '#kernel';
 import { systemProcesses } from '../adapters/processes.js';
 import type { Processes } from '../ports.js';
 import { eventually } from '../testing/harness.js';
@@ -204,7 +204,13 @@ describe('where nftables does not work', () => {
   ])('because it %s, the agent goes on without and says why', async (_, code, stderr) => {
     const said: object[] = [];
     const log = { ...silentLog, warn: (fields: object) => void said.push(fields) };
-    const ports = { clock: systemClock, timers: systemTimers, processes: refusing(code, stderr), log };
+    const ports = {
+      clock: systemClock,
+      timers: systemTimers,
+      random: systemRandom,
+      processes: refusing(code, stderr),
+      log,
+    };
     const lease = await chooseKernelLease(ports, '/somewhere');
     expect(lease.kind).toBe('none');
     expect(said).toEqual([{ reason: stderr.split('\n')[0] }]);

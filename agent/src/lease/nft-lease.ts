@@ -1,4 +1,4 @@
-import { type Clock, errorMessage, type Log, Serial, type Timers } from '#kernel';
+import { type Clock, errorMessage, type Log, type Random, Serial, type Timers } from '#kernel';
 import { canonicalAddress } from '../network/cidr.js';
 import type { Processes } from '../ports.js';
 import { noKernelLease, type KernelLease } from './kernel-lease.js';
@@ -38,11 +38,12 @@ export class NftLease implements KernelLease {
   private readonly shell: NftShell;
   private readonly building = new Serial();
   private next: Promise<void> | undefined;
-  private token = 0;
 
+  /** `token`: where the count begins; not where a former life's did, whose lines may hang somewhere still. */
   constructor(
     private readonly ports: Ports,
     private readonly table: string,
+    private token = 0,
   ) {
     this.shell = new NftShell(ports.processes, ports.timers);
   }
@@ -202,13 +203,16 @@ export class NftLease implements KernelLease {
 }
 
 /** nftables where it works here, shown by a table of its own that goes again; else a word why the kernel cannot help. */
-export const chooseKernelLease = async (ports: Ports, stateDir: string): Promise<KernelLease> => {
+export const chooseKernelLease = async (
+  ports: Ports & { readonly random: Random },
+  stateDir: string,
+): Promise<KernelLease> => {
   const table = leaseTable(stateDir);
   const probe = `${table}_probe`;
   const lines = [armLine(probe, 1, 1_000), openLine(probe, 1, { address: 'fd00::1', forMs: 1_000 })];
   const script = `${freshScript(probe, ['fd00::1'])}${lines.join('\n')}\ndelete table inet ${probe}\n`;
   const result = await ports.processes.run('nft', ['-f', '-'], script);
-  if (result.code === 0) return new NftLease(ports, table);
+  if (result.code === 0) return new NftLease(ports, table, Math.floor(ports.random.unit() * 2 ** 31));
   const reason = result.stderr.trim().split('\n')[0];
   ports.log.warn({ reason }, 'leases are not enforced by the kernel here: a paused agent could answer past its lease');
   return noKernelLease;

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { fstatSync } from 'node:fs';
 import {
   armFailpoints,
   ConfigError,
@@ -28,7 +29,17 @@ const fail = (message: string): never => {
   process.exit(1);
 };
 
-/** The first token goes to terminals only: journals and containers keep what is written, and more people may read it there. */
+/**
+ * Whether what is written here is kept for more people than may read the token's file: in a journal (as systemd documents it: a
+ * terminal that was started by a unit inherits the variable but not the stream), or as the log of a container, whose first process
+ * this is or was started by.
+ */
+const isKeptForOthers = (): boolean => {
+  if (process.stdout.isTTY) return false;
+  const { dev, ino } = fstatSync(1);
+  return process.env.JOURNAL_STREAM === `${dev}:${ino}` || process.pid === 1 || process.ppid === 1;
+};
+
 const announce = (log: Log, config: Config, platform: RunningPlatform): void => {
   const { tokenFile } = platform.foundation.access;
   log.info({ url: platform.httpUrl }, 'HTTP API');
@@ -37,7 +48,7 @@ const announce = (log: Log, config: Config, platform: RunningPlatform): void => 
   log.info({ address: platform.enrollAddress }, 'enrolment (gRPC)');
   log.info({ where: platform.foundation.opened.where }, 'event store');
   log.info({ dir: config.DROVER_DATA_DIR, token_file: tokenFile }, 'data');
-  if (platform.firstToken !== undefined && process.stdout.isTTY) {
+  if (platform.firstToken !== undefined && !isKeptForOthers()) {
     process.stdout.write(`\nFirst operator token (shown once, kept in ${tokenFile}):\n\n  ${platform.firstToken}\n\n`);
   }
   log.info({}, `ready in ${Math.round(performance.now())} ms`);

@@ -145,8 +145,15 @@ const closeHttp = async (app: NestExpressApplication): Promise<void> => {
   cancel();
 };
 
+/**
+ * A client that calls again in the moment at which its idle connection is ended here has its call reset. Node's own 5 s are less than
+ * the pauses between an assistant's calls, and less than what reverse proxies keep theirs for (60 s).
+ */
+const IDLE_CONNECTION_MS = 75_000;
+
 const listen = async (app: NestExpressApplication, config: Config): Promise<string> => {
   const { host, port } = parseAddress(config.DROVER_HTTP_ADDR);
+  app.getHttpServer().keepAliveTimeout = IDLE_CONNECTION_MS;
   try {
     await app.listen(port, host);
   } catch (error) {

@@ -1,8 +1,9 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { compiledCopy } from './testing/compiled-copy.js';
 import { startProcess, type PlatformProcess } from './testing/platform-process.js';
 
@@ -38,33 +39,19 @@ const call = async (url: string, name: string, args: object) => {
   return ((await response.json()) as { data: Record<string, never> }).data;
 };
 
-/** In a terminal, by script(1); answers with its output and exit code once it was ready and has been stopped. */
-const runInTerminal = async (): Promise<{ text: string; code: number | null }> => {
-  const env = { PATH: process.env.PATH, DROVER_AGENT_ADDR: '127.0.0.1:0', DROVER_ENROLL_ADDR: '127.0.0.1:0' };
-  const main = `exec ${process.execPath} ${join(root, 'dist/apps/platform/src/main.js')}`;
-  const terminal = spawn('script', ['-qefc', main, '/dev/null'], {
-    env: { ...env, DROVER_DATA_DIR: dataDir, DROVER_HTTP_ADDR: '127.0.0.1:0' },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  let text = '';
-  terminal.stdout.on('data', (chunk: Buffer) => {
-    if (text.includes('ready in ')) return void (text += chunk.toString());
-    text += chunk.toString();
-    if (!text.includes('ready in ')) return;
-    const [platform] = readFileSync(`/proc/${terminal.pid}/task/${terminal.pid}/children`, 'utf8').trim().split(' ');
-    process.kill(Number(platform), 'SIGTERM');
-  });
-  const code = await new Promise<number | null>((resolve) => terminal.once('close', resolve));
-  return { text, code };
-};
-
-it('shows the first token once, to a terminal, keeps it in a private file, and logs it nowhere', async () => {
-  const { text, code } = await runInTerminal();
+it('shows the first token once, keeps it in a private file, and logs it nowhere', async () => {
+  const first = start();
+  const url = await first.ready();
   const token = adminToken();
-  expect(code).toBe(0);
-  expect(text.split(token)).toHaveLength(2);
+  expect(first.output().split(token)).toHaveLength(2);
   expect(statSync(join(dataDir, 'admin.token')).mode & 0o777).toBe(0o600);
-  const logged = text.split('\n').filter((line) => line.startsWith('{'));
+  await call(url, 'recent_events', {});
+  first.child.kill('SIGTERM');
+  expect(await first.exited).toEqual({ code: 0, signal: null });
+  const logged = first
+    .output()
+    .split('\n')
+    .filter((line) => line.startsWith('{'));
   expect(logged.join('\n')).not.toContain(token);
 
   const second = start({ DROVER_LOG_LEVEL: 'debug' });
@@ -72,11 +59,21 @@ it('shows the first token once, to a terminal, keeps it in a private file, and l
   expect(second.output()).not.toContain(token);
 });
 
-it('writes the first token to nothing that is kept: a journal, a container’s log, a file', async () => {
+it('writes the first token to no journal', async () => {
   const other = mkdtempSync(join(tmpdir(), 'drover-process-'));
-  const first = start({ DROVER_DATA_DIR: other });
-  await first.ready();
-  expect(first.output()).not.toContain(readFileSync(join(other, 'admin.token'), 'utf8').trim());
+  const journal = openSync(join(other, 'journal'), 'w');
+  const { dev, ino } = fstatSync(journal);
+  const env = {
+    DROVER_DATA_DIR: join(other, 'data'),
+    DROVER_HTTP_ADDR: '127.0.0.1:0',
+    JOURNAL_STREAM: `${dev}:${ino}`,
+  };
+  const first = startProcess(root, env, journal);
+  closeSync(journal);
+  const written = () => readFileSync(join(other, 'journal'), 'utf8');
+  while (first.child.exitCode === null && !written().includes('ready in ')) await sleep(50);
+  expect(written()).toContain('ready in ');
+  expect(written()).not.toContain(readFileSync(join(other, 'data', 'admin.token'), 'utf8').trim());
   first.child.kill('SIGTERM');
   expect(await first.exited).toEqual({ code: 0, signal: null });
   rmSync(other, { recursive: true, force: true });

@@ -35,5 +35,5 @@ export const describeWithRealParts = (title: string, needs: Needs, tests: () => 
   describeUnless(missingOf(needs), title, tests);
 
 /** The same for one test among others that need less. */
-export const itWithRealParts = (title: string, needs: Needs, test: () => Promise<void>, ms: number): void =>
-  (canRun(title, missingOf(needs)) ? it : it.skip)(title, test, ms);
+export const itWithRealParts = (title: string, needs: Needs, test: () => Promise<void>): void =>
+  (canRun(title, missingOf(needs)) ? it : it.skip)(title, test);

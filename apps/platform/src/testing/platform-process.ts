@@ -11,16 +11,21 @@ export interface PlatformProcess {
   exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
-/** `node dist/apps/platform/src/main.js` with a clean environment. */
-export const startProcess = (root: string, env: Readonly<Record<string, string>>): PlatformProcess => {
+/** `node dist/apps/platform/src/main.js` with a clean environment. What it writes to a file of the caller's is not in its output. */
+export const startProcess = (
+  root: string,
+  env: Readonly<Record<string, string>>,
+  stdout: 'pipe' | number = 'pipe',
+): PlatformProcess => {
   const child = spawn(process.execPath, [join(root, 'dist/apps/platform/src/main.js')], {
     cwd: root,
     env: { PATH: process.env.PATH, DROVER_AGENT_ADDR: '127.0.0.1:0', DROVER_ENROLL_ADDR: '127.0.0.1:0', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', stdout, 'pipe'],
   });
   let text = '';
   const listeners = new Set<() => void>();
-  for (const stream of [child.stdout, child.stderr]) {
+  const streams = [child.stdout, child.stderr].filter((stream) => stream !== null);
+  for (const stream of streams) {
     stream.on('data', (chunk: Buffer) => {
       text += chunk.toString();
       for (const listener of listeners) listener();
@@ -30,7 +35,7 @@ export const startProcess = (root: string, env: Readonly<Record<string, string>>
     // Not 'close': a Postgres that outlives its killed parent would keep it from coming.
     child.on('exit', (code, signal) => setTimeout(() => resolve({ code, signal }), 50)),
   );
-  void exited.then(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()));
+  void exited.then(() => streams.forEach((stream) => stream.destroy()));
   const ready = () =>
     new Promise<string>((resolve, reject) => {
       const look = () => {
