@@ -135,12 +135,10 @@ const receipts = (network: NetworkView, peer: PeerView, facts: RotationFacts) =>
   const holders = holdersOf(network, peer);
   const absent = holders.filter((holder) => facts.isAbsent(holder) || (lags(holder) && facts.nowMs >= untilMs));
   const there = holders.filter((holder) => !absent.includes(holder));
-  const missing = there
-    .filter(lags)
-    .map(({ peerId, name }) => ({
-      peerId,
-      why: `${name} has not applied it yet; waited for until ${isoTime(untilMs)}`,
-    }));
+  const missing = there.filter(lags).map(({ peerId, name }) => ({
+    peerId,
+    why: `${name} has not applied it yet; waited for until ${isoTime(untilMs)}`,
+  }));
   return { missing, there, absent: absent.map(({ peerId }) => peerId) };
 };
 
