@@ -123,9 +123,10 @@ export class FailpointRig {
     const repeated = await this.operator.repeatAll();
     await story.end();
     await this.operator.close();
+    const stoppedMs = Date.now();
     await this.kept.stop();
     const reached = readdirSync(join(this.dataDir, 'reached'));
-    const { events, problems } = await this.judge();
+    const { events, problems } = await this.judge(stoppedMs);
     const missed = allOf(this.armed).filter((name) => !reached.includes(name));
     return {
       reached,
@@ -158,9 +159,9 @@ export class FailpointRig {
     });
   }
 
-  private async judge(): Promise<{ events: number; problems: string[] }> {
+  private async judge(stoppedMs: number): Promise<{ events: number; problems: string[] }> {
     const log = await readLogOf(this.place);
-    const readModels = await this.withPool((pool) => problemsOfReadModels(pool, log.events));
+    const readModels = await this.withPool((pool) => problemsOfReadModels(pool, log.events, stoppedMs));
     const problems = [
       ...problemsOfLog(log),
       ...readModels,
