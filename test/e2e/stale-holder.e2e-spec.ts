@@ -4,11 +4,12 @@ import { problemsOf } from '../../scripts/soaks/stale-holder.js';
 import { LoneAgents } from '../../scripts/soaks/support/lone-agents.js';
 
 /**
- * On a machine that stands still for moments answers arrive late that were given in time, and leases run out early; a holder
- * that nothing fences goes on answering each time. A hundred times, each within 50 ms: `npm run soak -- stale-holder`.
+ * On a machine that stands still for moments answers arrive late that were given in time, and leases run out early: two looks of
+ * five have to be good. A holder that nothing fences goes on answering each time. A hundred times, each within 50 ms: `npm run soak -- stale-holder`.
  */
 const MARGIN_MS = 400;
-const MOST_TRIES = 5;
+const GOOD_LOOKS = 2;
+const MOST_LOOKS = 5;
 
 describeWithRealParts('a holder whose agent is gone or frozen, with a client that still routes to it', {}, () => {
   let rig: LoneAgents;
@@ -23,14 +24,15 @@ describeWithRealParts('a holder whose agent is gone or frozen, with a client tha
   it.each(['SIGSTOP', 'SIGKILL'] as const)(
     'falls silent with its lease after %s: pings, an echoed connection and one that is only pushed to',
     async (how) => {
-      let problems: readonly string[] = [];
-      for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const looks: (readonly string[])[] = [];
+      const good = () => looks.filter((problems) => problems.length === 0).length;
+      while (looks.length < MOST_LOOKS && good() < GOOD_LOOKS) {
         const silence = await rig.silence(how);
         process.stderr.write(`  ${how}: ${JSON.stringify(silence)}\n`);
-        problems = problemsOf(silence, MARGIN_MS);
-        if (problems.length === 0) break;
+        looks.push(problemsOf(silence, MARGIN_MS));
       }
-      expect(problems).toEqual([]);
+      // Shown, where it is not so, with what was wrong at each look.
+      expect(good() >= GOOD_LOOKS ? [] : looks).toEqual([]);
     },
   );
 });

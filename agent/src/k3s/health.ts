@@ -7,6 +7,8 @@ import type { K3sPaths } from './paths.js';
 export interface Health {
   readonly ready: boolean;
   readonly detail: string;
+  /** Of the API server alone, where that is another matter. */
+  readonly apiReady?: boolean;
 }
 
 const field = (kubeconfig: string, name: string): string | undefined => {

@@ -220,7 +220,8 @@ export class Modules {
     const health = down === undefined ? await driver.health(spec) : { ready: false, detail: down };
     const full = await this.full(entry);
     if (full === undefined) return health;
-    return { ready: false, detail: health.ready ? `K3s runs, but ${full}` : `${full}; ${health.detail}` };
+    const detail = health.ready ? `K3s runs, but ${full}` : `${full}; ${health.detail}`;
+    return { ready: false, apiReady: health.ready, detail };
   }
 
   private async full(entry: Running): Promise<string | undefined> {

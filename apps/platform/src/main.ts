@@ -35,9 +35,9 @@ const fail = (message: string): never => {
  * this is or was started by.
  */
 const isKeptForOthers = (): boolean => {
-  if (process.stdout.isTTY) return false;
+  if (process.pid === 1 || process.ppid === 1) return true;
   const { dev, ino } = fstatSync(1);
-  return process.env.JOURNAL_STREAM === `${dev}:${ino}` || process.pid === 1 || process.ppid === 1;
+  return process.env.JOURNAL_STREAM === `${dev}:${ino}`;
 };
 
 const announce = (log: Log, config: Config, platform: RunningPlatform): void => {

@@ -126,8 +126,9 @@ export class SdwanObserver implements AgentObserver {
 
   onRuntimeHealth(agent: AgentIdentity, message: agentV1.RuntimeHealth): void {
     if (message.runtime !== agentV1.Runtime.RUNTIME_K3S_SERVER) return;
-    this.deps.coordinator.facts.health(agent.instanceId, message.ready);
-    if (!message.ready) this.deps.coordinator.onInstance(agent.instanceId);
+    const ready = message.apiReady ?? message.ready;
+    this.deps.coordinator.facts.health(agent.instanceId, ready);
+    if (!ready) this.deps.coordinator.onInstance(agent.instanceId);
   }
 
   onApplied(agent: AgentIdentity, message: agentV1.Applied): void {

@@ -321,7 +321,11 @@ export interface RuntimeHealth {
   /** Of the arguments that the running service was started with (proto/agent/v1/sections.ts, argsDigest). */
   argsDigest: string;
   /** When the first of the runtime's own certificates ends, milliseconds since the epoch. */
-  certificatesEndMs?: number | undefined;
+  certificatesEndMs?:
+    | number
+    | undefined;
+  /** Whether the API server answers, where that is not what `ready` says: a node with a full disk is not ready while its API still is. */
+  apiReady?: boolean | undefined;
 }
 
 /** The holder's lease beat for VIPs on which the platform votes (an even number of candidates). */
@@ -3318,7 +3322,7 @@ export const LogLine: MessageFns<LogLine> = {
 };
 
 function createBaseRuntimeHealth(): RuntimeHealth {
-  return { runtime: 0, ready: false, detail: "", argsDigest: "", certificatesEndMs: undefined };
+  return { runtime: 0, ready: false, detail: "", argsDigest: "", certificatesEndMs: undefined, apiReady: undefined };
 }
 
 export const RuntimeHealth: MessageFns<RuntimeHealth> = {
@@ -3337,6 +3341,9 @@ export const RuntimeHealth: MessageFns<RuntimeHealth> = {
     }
     if (message.certificatesEndMs !== undefined) {
       writer.uint32(241).double(message.certificatesEndMs);
+    }
+    if (message.apiReady !== undefined) {
+      writer.uint32(248).bool(message.apiReady);
     }
     return writer;
   },
@@ -3394,6 +3401,14 @@ export const RuntimeHealth: MessageFns<RuntimeHealth> = {
             message.certificatesEndMs = reader.double();
             continue;
           }
+          case 31: {
+            if (tag !== 248) {
+              break;
+            }
+
+            message.apiReady = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3416,6 +3431,7 @@ export const RuntimeHealth: MessageFns<RuntimeHealth> = {
     message.detail = object.detail ?? "";
     message.argsDigest = object.argsDigest ?? "";
     message.certificatesEndMs = object.certificatesEndMs ?? undefined;
+    message.apiReady = object.apiReady ?? undefined;
     return message;
   },
 };

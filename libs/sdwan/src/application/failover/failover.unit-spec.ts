@@ -266,6 +266,19 @@ describe('failover of a virtual IP', () => {
     expect(state().holder?.instance_id).toBe(a);
   });
 
+  it('stays, and may be taken, where the disk is full and the API server answers', async () => {
+    const { world, a, b, state } = await setUp('a', 'b');
+    const full = { runtime: RUNTIME, ready: false, apiReady: true, detail: '', argsDigest: '' };
+    for (let n = 0; n < 3; n++) for (const id of [a, b]) world.observer.onRuntimeHealth(world.identity(id), full);
+    await world.clock.advance(5_000);
+    expect(state().holder?.instance_id).toBe(a);
+    expect(await world.run(MoveVirtualIpAway, { instance_id: a, reason: 'drain' })).toMatchObject({
+      kind: 'done',
+      value: { moves: [{ outcome: 'moved' }] },
+    });
+    expect(state().holder?.instance_id).toBe(b);
+  });
+
   it('goes to the next candidate under a new epoch when the first does not take it', async () => {
     const { world, a, b, c, state, types } = await setUp('a', 'b', 'c');
     world.agent(b).deaf = true;
