@@ -17,7 +17,7 @@ export interface KubeconfigDoc extends IssuedKubeconfig {
 /** Kubeconfigs that were issued, one row each; none of their secrets. */
 export const kubeconfigsProjection = defineProjection<KubeconfigDoc>({
   name: 'kubernetes_kubeconfigs',
-  version: 1,
+  version: 2,
   keys: (event) => (categoryOf(event.stream) === KUBECONFIG ? [event.stream] : []),
   fold: (doc, recorded, id) => {
     const event = { type: recorded.type, data: recorded.data } as unknown as KubeconfigEvent;

@@ -1,9 +1,15 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import type { Position } from '#event-store';
 import { isoTime, LOG, refusal, RefusedError, uuidOf, type Log, type Refusal } from '#kernel';
-import { TRANSACTOR, type CommandContext, type CommandResult, type Transactor } from '#processing';
+import { TRANSACTOR, type CommandContext, type CommandResult, type Transacted, type Transactor } from '#processing';
 import type { Cluster } from '../../domain/cluster/state.js';
-import { kubeconfigDecider, type RevokeReason } from '../../domain/kubeconfigs/decide.js';
+import {
+  kubeconfigDecider,
+  type IssuedKubeconfig,
+  type KubeconfigEvent,
+  type RevokeReason,
+} from '../../domain/kubeconfigs/decide.js';
 import { apiSaid } from '../api-said.js';
 import { Clusters } from '../clusters.js';
 import { derive } from '../derive.js';
@@ -37,9 +43,31 @@ const notUsable = (cluster: Cluster | undefined): Refusal | undefined => {
   return refusal(422, 'kubeconfig_not_yet_available', `${cluster.name} is ${cluster.status}`, { field, hint });
 };
 
-const failedBefore = (name: string): Refusal => {
+const notIssued = (name: string, why: string): CommandResult<never> => {
   const hint = 'call again under another idempotency_key';
-  return refusal(410, 'issue_failed', `the kubeconfig of ${name} was not issued: its Kubernetes API failed`, { hint });
+  const message = `the kubeconfig of ${name} was not issued: ${why}`;
+  return { kind: 'refused', refusal: refusal(410, 'issue_failed', message, { hint }) };
+};
+
+const saidNo = (name: string, error: unknown): CommandResult<never> => ({
+  kind: 'refused',
+  refusal: apiRefusal(name, error),
+});
+
+const accountOf = (issueId: string): string => `drover-kubeconfig-${uuidOf(issueId)}`;
+
+type Wish = IssueKubeconfig['payload'];
+type Issued = CommandResult<ShownKubeconfig>;
+type Recorded = Transacted<IssuedKubeconfig | null, KubeconfigEvent>;
+
+const positionOf = ({ position }: { readonly position?: Position }) => (position === undefined ? {} : { position });
+
+const TAKEN_BACK = 'it was taken back before anybody was told';
+
+const whyOver = (state: IssuedKubeconfig | null, nowMs: number): string | undefined => {
+  if (state === null || nowMs >= Date.parse(state.expiresAt))
+    return 'its Kubernetes API did not do it before it would have expired';
+  return state.revoked !== null || state.ordered === true ? TAKEN_BACK : undefined;
 };
 
 @CommandHandler(IssueKubeconfig)
@@ -50,46 +78,77 @@ export class IssueKubeconfigHandler implements ICommandHandler<IssueKubeconfig> 
     private readonly apis: KubeApis,
   ) {}
 
-  async execute({ payload, context }: IssueKubeconfig): Promise<CommandResult<ShownKubeconfig>> {
-    const { issue_id: issueId, cluster_id: clusterId, role, ttl_seconds: ttlSeconds } = payload;
-    const cluster = await new Clusters(this.transactor).read(clusterId);
+  async execute({ payload, context }: IssueKubeconfig): Promise<Issued> {
+    const cluster = await new Clusters(this.transactor).read(payload.cluster_id);
     const no = notUsable(cluster);
     if (no !== undefined) return { kind: 'refused', refusal: no };
-    const serviceAccount = `drover-kubeconfig-${uuidOf(issueId)}`;
-    const api = await openApi(this.apis, cluster!);
+    return payload.untold === true ? this.untold(cluster!, payload, context) : this.atOnce(cluster!, payload, context);
+  }
+
+  /** Told now, or taken back. */
+  private async atOnce(cluster: Cluster, wish: Wish, context: CommandContext): Promise<Issued> {
+    const api = await openApi(this.apis, cluster);
     try {
-      const expiresAt = isoTime(context.nowMs + ttlSeconds * 1_000);
-      const issue = { type: 'issue', issueId, clusterId, operator: context.actor.id, role } as const;
-      const command = { ...issue, serviceAccount, expiresAt };
-      const done = await this.transactor.transact(issueId, kubeconfigDecider, command, context);
+      const done = await this.record(wish, context);
       if (done.kind === 'refused') return done;
-      const position = done.position === undefined ? {} : { position: done.position };
-      if (done.kind === 'nothing' && done.state?.revoked === 'issue_failed')
-        return { kind: 'refused', refusal: failedBefore(cluster!.name) };
-      if (done.kind === 'nothing' && !(payload.untold === true && done.state?.revoked === null))
-        return {
-          kind: 'done',
-          value: { kubeconfig: null, expiresAt: done.state?.expiresAt ?? expiresAt },
-          ...position,
-        };
-      const granted = await grantAccess(api, { serviceAccount, role, ttlSeconds });
-      const { name, caPem, apiEndpoint } = cluster!;
-      const kubeconfig = kubeconfigWith({ name, caPem: caPem!, server: apiEndpoint! }, granted.bearer);
-      // The API server may grant less than was asked for.
-      const until = Math.min(granted.expiresAtMs, Date.parse(expiresAt));
-      return { kind: 'done', value: { kubeconfig, expiresAt: isoTime(until) }, ...position };
+      if (done.kind === 'accepted') return await this.grant(api, cluster, wish, done);
+      if (done.state?.revoked === 'issue_failed') return notIssued(cluster.name, 'its Kubernetes API failed');
+      const expiresAt = done.state?.expiresAt ?? isoTime(context.nowMs);
+      return { kind: 'done', value: { kubeconfig: null, expiresAt }, ...positionOf(done) };
     } catch (error) {
-      await this.takeBack(api, issueId, serviceAccount, context);
-      return { kind: 'refused', refusal: apiRefusal(cluster!.name, error) };
+      await this.takeBack(api, wish.issue_id, context);
+      return saidNo(cluster.name, error);
     } finally {
       await api.close();
     }
   }
 
-  /** What cannot be taken back now is taken back when it expires; its token was told to nobody. */
-  private async takeBack(api: KubeApi, issueId: string, account: string, context: CommandContext): Promise<void> {
+  /**
+   * Of an approved call, which is made again and again until its answer is sealed: a trouble of the API takes nothing back. It is recorded
+   * before the API is looked for, so that it has an end, and is cleaned up then, however long the cluster is away.
+   */
+  private async untold(cluster: Cluster, wish: Wish, context: CommandContext): Promise<Issued> {
+    const done = await this.record(wish, context);
+    if (done.kind === 'refused') return done;
+    const why = whyOver(done.state, context.nowMs);
+    if (why !== undefined) return notIssued(cluster.name, why);
+    const api = await openApi(this.apis, cluster);
     try {
-      await withdrawAccess(api, account);
+      const granted = await this.grant(api, cluster, wish, done);
+      // Whoever cleaned up meanwhile may have done so before there was anything to clean up.
+      const now = (await this.transactor.read(wish.issue_id, kubeconfigDecider))?.state ?? null;
+      if (now?.revoked === null) return granted;
+      await withdrawAccess(api, accountOf(wish.issue_id));
+      return notIssued(cluster.name, TAKEN_BACK);
+    } catch (error) {
+      return saidNo(cluster.name, error);
+    } finally {
+      await api.close();
+    }
+  }
+
+  private record(wish: Wish, context: CommandContext): Promise<Recorded> {
+    const { issue_id: issueId, cluster_id: clusterId, role, ttl_seconds } = wish;
+    const expiresAt = isoTime(context.nowMs + ttl_seconds * 1_000);
+    const issue = { type: 'issue', issueId, clusterId, operator: context.actor.id, role } as const;
+    const command = { ...issue, serviceAccount: accountOf(issueId), expiresAt };
+    return this.transactor.transact(issueId, kubeconfigDecider, command, context);
+  }
+
+  private async grant(api: KubeApi, cluster: Cluster, wish: Wish, done: Exclude<Recorded, { kind: 'refused' }>) {
+    const { issue_id, role, ttl_seconds: ttlSeconds } = wish;
+    const granted = await grantAccess(api, { serviceAccount: accountOf(issue_id), role, ttlSeconds });
+    const { name, caPem, apiEndpoint } = cluster;
+    const kubeconfig = kubeconfigWith({ name, caPem: caPem!, server: apiEndpoint! }, granted.bearer);
+    // The API server may grant less than was asked for.
+    const until = Math.min(granted.expiresAtMs, Date.parse(done.state!.expiresAt));
+    return { kind: 'done', value: { kubeconfig, expiresAt: isoTime(until) }, ...positionOf(done) } as const;
+  }
+
+  /** What cannot be taken back now is taken back when it expires; its token was told to nobody. */
+  private async takeBack(api: KubeApi, issueId: string, context: CommandContext): Promise<void> {
+    try {
+      await withdrawAccess(api, accountOf(issueId));
       const revoke = { type: 'revoke', reason: 'issue_failed' } as const;
       await this.transactor.transact(issueId, kubeconfigDecider, revoke, derive(context, 'issue_failed'));
     } catch (error) {

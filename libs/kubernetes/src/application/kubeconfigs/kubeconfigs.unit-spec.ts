@@ -26,6 +26,7 @@ class PaperApi {
   refuses: string | undefined;
   reachable = true;
   grantedSeconds = 900;
+  beforeAccount: (() => Promise<void>) | undefined;
 
   constructor(private readonly clock: ManualClock) {}
 
@@ -38,7 +39,10 @@ class PaperApi {
   }
 
   private readonly client = {
-    createNamespacedServiceAccount: ({ body }: Named) => this.make('account', body.metadata.name),
+    createNamespacedServiceAccount: async ({ body }: Named) => {
+      await this.beforeAccount?.();
+      return this.make('account', body.metadata.name);
+    },
     createClusterRoleBinding: ({ body }: Named & { body: { roleRef: { name: string } } }) =>
       this.make(body.roleRef.name, body.metadata.name),
     createNamespacedServiceAccountToken: async () => {
@@ -157,7 +161,55 @@ describe('a kubeconfig that is issued', () => {
     expect(again).toMatchObject({ kind: 'done', value: { kubeconfig: expect.stringContaining(BEARER) } });
     expect([...w.api.there]).toEqual([`account ${ACCOUNT}`, `edit ${ACCOUNT}`]);
     await w.revoke();
-    expect(await w.issue(900, given, true)).toMatchObject({ kind: 'done', value: { kubeconfig: null } });
+    expect(await w.issue(900, given, true)).toMatchObject({ refusal: { code: 'issue_failed' } });
+    expect(w.api.there.size).toBe(0);
+  });
+
+  it('outlasts a trouble of the API while an approved call is made again and again', async () => {
+    const w = await world();
+    await w.bootstrap();
+    const given = w.context();
+    w.api.refuses = 'token';
+    expect(await w.issue(900, given, true)).toMatchObject({ refusal: { status: 503, code: 'kubernetes_api_failed' } });
+    w.api.reachable = false;
+    await expect(w.issue(900, given, true)).rejects.toMatchObject({ refusal: { status: 503 } });
+    w.api.reachable = true;
+    w.api.refuses = undefined;
+    expect(await w.after(60)).toMatchObject({ revoked: null });
+    const told = await w.issue(900, given, true);
+    expect(told).toMatchObject({ kind: 'done', value: { kubeconfig: expect.stringContaining(BEARER) } });
+    expect([...w.api.there]).toEqual([`account ${ACCOUNT}`, `edit ${ACCOUNT}`]);
+  });
+
+  it('ends when it would have expired, where the API never does it: nothing of it is left', async () => {
+    const w = await world();
+    await w.bootstrap();
+    const given = w.context();
+    w.api.refuses = 'token';
+    await w.issue(900, given, true);
+    w.api.reachable = false;
+    await w.after(901);
+    const late = { ...given, nowMs: w.clock.wallMs() };
+    expect(await w.issue(900, late, true)).toMatchObject({ refusal: { status: 410, code: 'issue_failed' } });
+    w.api.reachable = true;
+    expect(await w.after(3_600)).toMatchObject({ revoked: 'expired' });
+    expect(w.api.there.size).toBe(0);
+
+    const away = await world();
+    await away.bootstrap();
+    away.api.reachable = false;
+    const first = away.context();
+    await expect(away.issue(900, first, true)).rejects.toMatchObject({ refusal: { status: 503 } });
+    const then = { ...first, nowMs: first.nowMs + 900_000 };
+    expect(await away.issue(900, then, true)).toMatchObject({ refusal: { status: 410, code: 'issue_failed' } });
+  });
+
+  it('is made for nobody when it is taken back in the very moment in which it is made', async () => {
+    const w = await world();
+    await w.bootstrap();
+    const given = w.context();
+    w.api.beforeAccount = async () => void (await w.revoke());
+    expect(await w.issue(900, given, true)).toMatchObject({ refusal: { status: 410, code: 'issue_failed' } });
     expect(w.api.there.size).toBe(0);
   });
 

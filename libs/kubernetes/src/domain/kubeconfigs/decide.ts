@@ -15,7 +15,7 @@ export interface IssuedKubeconfig {
   readonly serviceAccount: string;
   readonly expiresAt: string;
   readonly revoked: RevokeReason | null;
-  /** It has to go before its time. Absent in read models of earlier builds. */
+  /** It has to go before its time. */
   readonly ordered?: boolean;
 }
 
