@@ -49,6 +49,8 @@ export interface StateOf {
   readonly resting?: readonly string[];
   readonly since?: string | null;
   readonly error?: string | null;
+  /** For people, where the state's own word makes no sentence. */
+  readonly message?: string;
   readonly generation?: number | null;
   readonly observedGeneration?: number | null;
   readonly also?: readonly Aspect[];
@@ -68,7 +70,7 @@ export const statusOfState = (of: StateOf) => {
   const isReady = of.ready.includes(state);
   const isMoving = behind || of.progressing.includes(state);
   const isAtWork = isReady || isMoving || of.resting?.includes(state) === true;
-  const message = of.error ?? `it is ${state.replaceAll('_', ' ')}`;
+  const message = of.error ?? of.message ?? `it is ${state.replaceAll('_', ' ')}`;
   const condition = (type: string, holds: Aspect['holds'], reason = reasonOf(state), said = message): Condition => ({
     type,
     status: holds === 'unknown' ? holds : holds ? 'true' : 'false',

@@ -41,4 +41,12 @@ describe('conditions', () => {
     expect(generations).toEqual({ generation: 4, observed_generation: 3 });
     for (const one of conditions) expect(conditionShape.parse(one)).toEqual(one);
   });
+
+  it('say it in words of their own where the state makes no sentence, and an error before that', () => {
+    const said = (more: { readonly message?: string; readonly error?: string }) =>
+      statusOfState({ state: 'running', ...READY, ...more }).conditions.map(({ message }) => message);
+    expect(said({})).toEqual(Array(3).fill('it is running'));
+    expect(said({ message: 'it runs' })).toEqual(Array(3).fill('it runs'));
+    expect(said({ message: 'it runs', error: 'disk full' })).toEqual(Array(3).fill('disk full'));
+  });
 });

@@ -11,6 +11,11 @@ const stateOf = ({ status, health }: WebhookDoc, known: Known): string => {
   return (known?.attempts ?? 0) > 0 ? 'retrying' : 'delivering';
 };
 
+const givenUp = (dead: number): string => {
+  if (dead === 0) return 'no event was given up';
+  return `${dead === 1 ? '1 event was' : `${dead} events were`} given up: system_list_webhook_dead_letters`;
+};
+
 /** What is wanted of a webhook is that it be there: one generation, observed once the lane that delivers for it has begun. */
 export const webhookConditions = (doc: WebhookDoc, known: Known) => {
   const state = stateOf(doc, known);
@@ -37,7 +42,7 @@ export const webhookConditions = (doc: WebhookDoc, known: Known) => {
         type: 'DeadLetters',
         holds: dead > 0,
         reason: dead > 0 ? 'EventsGivenUp' : 'None',
-        message: dead > 0 ? `${dead} events were given up: system_list_webhook_dead_letters` : 'no event was given up',
+        message: givenUp(dead),
       },
     ],
   });

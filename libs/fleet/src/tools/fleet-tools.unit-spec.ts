@@ -35,6 +35,9 @@ describe("fleet's tools, as the tutorial calls them", () => {
   it('creates, provisions with a real join command, enrols and runs', async () => {
     await rig.ok('system_create_template', { name: 'k3s-server' });
     const { node } = await rig.ok('system_create_node', { name: 'k3s-server-1', template_id: 'k3s-server' });
+    expect(node.conditions).toContainEqual(
+      expect.objectContaining({ type: 'Ready', reason: 'WithoutMachine', message: 'it has no machine yet' }),
+    );
     const { instance, join } = await rig.ok('system_provision_instance', { node_id: node.id });
     expect(instance).toMatchObject({ state: 'provisioning', name: 'k3s-server-1', driver: 'existing' });
     expect(instance.next_action).toContain('join command');

@@ -49,6 +49,11 @@ export const templateView = (doc: TemplateDoc, nodeCount: number): z.input<typeo
   ...statusOfState({ state: 'defined', ready: ['defined'], progressing: [], since: doc.created_at }),
 });
 
+const machineOf = ({ live_instance_id, instance_ids }: NodeDoc): string => {
+  if (live_instance_id !== null) return 'it has a machine';
+  return instance_ids.length === 0 ? 'it has no machine yet' : 'it has no machine now';
+};
+
 export const nodeView = (doc: NodeDoc): z.input<typeof nodeShape> => ({
   id: doc.id,
   name: doc.name,
@@ -62,6 +67,7 @@ export const nodeView = (doc: NodeDoc): z.input<typeof nodeShape> => ({
     state: doc.live_instance_id === null ? 'without_machine' : 'has_machine',
     ready: ['has_machine'],
     progressing: ['without_machine'],
+    message: machineOf(doc),
   }),
 });
 

@@ -38,6 +38,11 @@ export const tokenConditions = (token: TokenDoc, status: TokenStatus, nowMs: num
   });
 };
 
+const openNow = (tokens: number): string => {
+  if (tokens === 0) return 'no token opens anything now';
+  return tokens === 1 ? '1 token opens something now' : `${tokens} tokens open something now`;
+};
+
 export const operatorConditions = (doc: OperatorDoc, activeTokens: number) =>
   statusOfState({
     state: doc.disabled ? 'disabled' : 'active',
@@ -50,7 +55,7 @@ export const operatorConditions = (doc: OperatorDoc, activeTokens: number) =>
         type: 'HasToken',
         holds: activeTokens > 0,
         reason: activeTokens > 0 ? 'TokensInForce' : doc.disabled ? 'Disabled' : 'NoToken',
-        message: `${activeTokens} tokens open something now`,
+        message: openNow(activeTokens),
       },
     ],
   });

@@ -36,4 +36,9 @@ it('says of an operator whether anything lets them in', () => {
   expect(told(operatorConditions({ ...doc, disabled: true }, 0))).toMatchObject({
     ...{ Ready: 'false Disabled', Degraded: 'false Disabled', HasToken: 'false Disabled' },
   });
+  expect([0, 1, 2].map((tokens) => operatorConditions(doc, tokens).conditions.at(-1)?.message)).toEqual([
+    'no token opens anything now',
+    '1 token opens something now',
+    '2 tokens open something now',
+  ]);
 });
