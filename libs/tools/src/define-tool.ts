@@ -34,6 +34,8 @@ export interface ToolDefinition<I extends z.ZodObject = z.ZodObject, O extends z
   readonly disruptive?: boolean;
   /** How humans decide over AI operators: guarded tokens may never call it, and no policy applies. */
   readonly humansOnly?: boolean;
+  /** No policy applies: what a policy lets happen goes on with it. Guarded tokens may call it, unlike what is humansOnly. */
+  readonly ungated?: boolean;
   /** The argument that names what is ended or moved; the first required one when not given. */
   readonly target?: string;
   /** For a change that goes on after its answer: where to look until it has ended. */

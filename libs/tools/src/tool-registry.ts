@@ -20,6 +20,7 @@ import { spendPlan, type PlanAbout } from './plan.js';
 import { pendingWarnings } from './approvals/answer.js';
 import { approvedCall } from './approvals/call-chance.js';
 import type { ApprovalGate } from './approvals/gate.js';
+import { isUnderPolicies } from './approvals/policy.js';
 import type { ToolAnswer, ToolRegistryPorts, ToolRequest } from './tool-call.js';
 import { readInput, type ReadInput } from './tool-input.js';
 import { previewAnswer, type ToolPreviews } from './tool-preview.js';
@@ -86,10 +87,8 @@ export class ToolRegistry implements ToolRegistrar {
 
   /** Names of the tools that a policy may be about. */
   changingTools(): string[] {
-    const changing = [...this.entries.values()].filter(
-      ({ tool }) => tool.danger !== 'read' && tool.humansOnly !== true,
-    );
-    return changing.map(({ tool }) => tool.name);
+    const all = [...this.entries.values()].map(({ tool }) => tool);
+    return all.filter(isUnderPolicies).map(({ name }) => name);
   }
 
   async call(request: ToolRequest): Promise<ToolAnswer> {
@@ -149,7 +148,7 @@ export class ToolRegistry implements ToolRegistrar {
         approval_id: id,
         position: this.ports.cursors.encode(principal.accountId, position),
         correlation_id: context.correlationId,
-        warnings: pendingWarnings(id),
+        warnings: pendingWarnings(id, principal.permissions),
         ...normalisedOf(read),
       },
     };

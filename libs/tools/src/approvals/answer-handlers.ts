@@ -22,13 +22,15 @@ export class TakeAnswerHandler implements ICommandHandler<TakeAnswer> {
 
   /** It is opened first: a store that is away must not use it up. */
   async execute({ payload: { approval_id, guarded }, context }: TakeAnswer): Promise<CommandResult<TakenAnswer>> {
-    const found = await this.secrets.find(answerRef(approval_id));
+    const before = await this.secrets.find(answerRef(approval_id));
     const command = { type: 'take', by: context.actor.id as OperatorId, guarded, nowMs: this.clock.wallMs() } as const;
     const done = await this.transactor.transact(approval_id, approvalDecider, command, context);
     if (done.kind === 'refused') return done;
     // Nothing was decided for the same call under the same key, which somebody else may have found.
     const stranger = strangerRefusal(command, done.state);
     if (stranger !== undefined) return { kind: 'refused', refusal: stranger };
+    // Not there before, and yet it could be taken: it was sealed in between.
+    const found = before.kind === 'unknown' ? await this.secrets.find(answerRef(approval_id)) : before;
     if (found.kind !== 'found') {
       const when = found.kind === 'shredded' ? ` at ${isoTime(found.atMs)}` : '';
       const message = `the answer of ${approval_id} was told, and shredded${when}`;

@@ -1,4 +1,5 @@
 import { accept, reject, refusal, type Decision, type OperatorId, type Refusal } from '#kernel';
+import { permits } from '#access';
 import { AnswerTaken, type ApprovalEvent } from './events.js';
 import type { ApprovalState } from './state.js';
 
@@ -71,9 +72,12 @@ export const takeAnswer = (command: TakeCommand, state: ApprovalState): Decision
 /** The same in the words of a human's command line. */
 export const takeCommand = (id: string): string => `drover approval take ${id}`;
 
-/** What a call that waits is answered, beside its approval's id. */
-export const pendingWarnings = (id: string): string[] => [
+const TAKE = 'system.approvals.take';
+
+/** What a call that waits is answered, beside its approval's id. Not every token that may ask may also be told. */
+export const pendingWarnings = (id: string, permissions: ReadonlySet<string>): string[] => [
   `nothing was done yet: get_approval({approval_id: "${id}"}) tells how it stands`,
   `once it was approved and made, take_approved_answer({approval_id: "${id}"}) or \`${takeCommand(id)}\` tells you, and nobody else, ` +
-    `its answer, once, for ${ANSWER_KEPT_MS / 3_600_000} hours`,
+    `its answer, once, for ${ANSWER_KEPT_MS / 3_600_000} hours` +
+    (permits(permissions, TAKE) ? '' : `, with a token of yours that has ${TAKE}: this one has not`),
 ];

@@ -48,6 +48,15 @@ class MortalSecrets extends EnvelopeSecretStore {
     if (name === 'answer' && this.diesBeforeAnswer-- > 0) throw new Error('killed');
     return super.put(subject, name, plaintext);
   }
+  /** Once, between looking for a secret and what the finder does next. */
+  meanwhile: (() => Promise<unknown>) | undefined;
+  override async find(ref: string) {
+    const found = await super.find(ref);
+    const { meanwhile } = this;
+    this.meanwhile = undefined;
+    await meanwhile?.();
+    return found;
+  }
 }
 
 const world = async () => {
@@ -194,6 +203,44 @@ describe('the answer of an approved call', () => {
     const own = approvalIn(await w.ask('phone', assistant));
     await w.approve(own);
     expect(await w.take(own, assistant)).toMatchObject({ tool: letIn.name });
+  });
+
+  it('waits for no approval itself, whatever policy there is on all changes', async () => {
+    const w = await world();
+    const all = { tool: 'all:change', rule: 'require_approval', applies_to: 'guarded' };
+    await w.call('system_set_tool_policy', all, w.boris);
+    const assistant = { ...w.maria, guarded: true };
+    const approval_id = approvalIn(await w.ask('laptop', assistant));
+    await w.approve(approval_id);
+    expect(await w.take(approval_id, assistant)).toMatchObject({ tool: letIn.name, answer: { outcome: 'nothing' } });
+    const kinds = (await w.events()).map(({ type }) => type);
+    expect(kinds.filter((kind) => kind === 'system.approval.requested')).toHaveLength(1);
+    const own = { ...all, tool: 'take_approved_answer' };
+    const hint = expect.stringContaining('the tool whose calls are to wait');
+    expect(await w.call('system_set_tool_policy', own, w.boris)).toMatchObject({ code: 'invalid_parameter', hint });
+    const near = { ...all, tool: 'take_approved_answers' };
+    expect(await w.call('system_set_tool_policy', near, w.boris)).not.toMatchObject({
+      hint: expect.stringContaining('take_approved_answer'),
+    });
+  });
+
+  it('is told also where it was sealed while it was being asked for', async () => {
+    const w = await world();
+    const approval_id = approvalIn(await w.ask());
+    w.secrets.meanwhile = () => w.approve(approval_id);
+    expect(await w.take(approval_id)).toMatchObject({ tool: letIn.name, answer: { outcome: 'nothing' } });
+  });
+
+  it('needs another token where the one that asks cannot take it, and the asker hears so at once', async () => {
+    const w = await world();
+    const lesser = { ...w.maria, permissions: new Set([letIn.permission]) };
+    const pending = await w.ask('laptop', lesser);
+    expect(JSON.stringify(pending['warnings'])).toContain('a token of yours that has system.approvals.take');
+    expect(JSON.stringify((await w.ask('phone'))['warnings'])).not.toContain('system.approvals.take');
+    const approval_id = approvalIn(pending);
+    await w.approve(approval_id);
+    expect(await w.take(approval_id, lesser)).toMatchObject({ code: 'permission_denied' });
+    expect(await w.take(approval_id)).toMatchObject({ tool: letIn.name });
   });
 
   it('is told to nobody who may not make the call, nor to another account', async () => {

@@ -15,7 +15,7 @@ import type { ToolDefinition } from '../define-tool.js';
 import { approvalDecider } from './decide.js';
 import { SEED } from './call-chance.js';
 import type { ApprovalGate, GatedCall, ToolRule } from './gate.js';
-import { policyDecider, policyFor, policyStream, ruleFor } from './policy.js';
+import { isUnderPolicies, policyDecider, policyFor, policyStream, ruleFor } from './policy.js';
 import { toolApprovals } from './projection.js';
 
 export const DEFAULT_TTL_SECONDS = 3_600;
@@ -35,8 +35,8 @@ export class LogGate implements ApprovalGate {
   constructor(private readonly parts: GateParts) {}
 
   async rule(tool: ToolDefinition, principal: Principal): Promise<ToolRule> {
-    // What only humans may call is how they get out of a policy again.
-    if (tool.humansOnly === true) return 'allow';
+    // What only humans may call is how they get out of a policy again; the answer of an approved call is taken without another.
+    if (!isUnderPolicies(tool)) return 'allow';
     const known = await this.parts.transactor.read(policyStream(principal.accountId), policyDecider);
     return known === undefined ? 'allow' : ruleFor(known.state, tool, principal.guarded === true);
   }

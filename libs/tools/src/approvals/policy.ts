@@ -26,6 +26,10 @@ export const policyDecider: Decider<PolicyState, ToolPolicy, PolicyEvent> = {
   evolve: (state, { data }) => ({ policies: { ...state.policies, [data.tool]: data } }),
 };
 
+/** What humans decide with, and what its decisions go on with, no policy is about. */
+export const isUnderPolicies = ({ danger, humansOnly, ungated }: ToolDefinition): boolean =>
+  danger !== 'read' && humansOnly !== true && ungated !== true;
+
 const classesOf = (tool: Pick<ToolDefinition, 'danger' | 'disruptive'>): readonly string[] => [
   ...(tool.danger === 'destroy' ? ['all:destroy'] : []),
   ...(tool.danger === 'destroy' || tool.disruptive === true ? ['all:disruptive'] : []),

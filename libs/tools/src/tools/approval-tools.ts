@@ -5,7 +5,7 @@ import { takeCommand } from '../approvals/answer.js';
 import { DecideApproval, SetToolPolicy, TakeAnswer } from '../approvals/commands.js';
 import { approvalDecider } from '../approvals/decide.js';
 import { approvalConditions } from '../approvals/status.js';
-import { policyDecider, policyStream, POLICY_CLASSES } from '../approvals/policy.js';
+import { isUnderPolicies, policyDecider, policyStream, POLICY_CLASSES } from '../approvals/policy.js';
 import { toolApprovals, type ApprovalDoc } from '../approvals/projection.js';
 import type { ToolCall } from '../define-tool.js';
 import type { ToolRegistry } from '../tool-registry.js';
@@ -137,10 +137,25 @@ const performed = async ({ transactor, readModels, timers }: ApprovalToolService
   call.warn('the call is not made yet: get_approval tells when it is');
 };
 
+const noPolicyFor = (tool: string): RefusedError =>
+  new RefusedError(
+    refusal(
+      400,
+      'invalid_parameter',
+      `tool: no policy applies to ${tool}: approved calls go on with it, or humans decide with it`,
+      {
+        field: 'tool',
+        hint: `set one for the tool whose calls are to wait, or for one of ${POLICY_CLASSES.join(', ')}`,
+        candidates: POLICY_CLASSES.map((id) => ({ id })),
+      },
+    ),
+  );
+
 const checkPolicyTool = (registry: ToolRegistry, wanted: string): void => {
   if ((POLICY_CLASSES as readonly string[]).includes(wanted)) return;
   const tool = registry.definition(wanted);
-  if (tool !== undefined && tool.danger !== 'read' && tool.humansOnly !== true && tool.name === wanted) return;
+  if (tool !== undefined && isUnderPolicies(tool) && tool.name === wanted) return;
+  if (tool !== undefined && tool.danger !== 'read' && tool.name === wanted) throw noPolicyFor(wanted);
   const choices = [...POLICY_CLASSES, ...registry.changingTools()];
   const near = nearest(wanted, choices);
   throw new RefusedError(

@@ -156,6 +156,8 @@ export const takeApprovedAnswerTool = defineTool({
   }),
   permission: 'system.approvals.take',
   danger: 'change',
+  // Waiting for an approval itself, it would shred the answer and leave another to be taken, for ever.
+  ungated: true,
   aliases: { id: 'approval_id' },
   examples: [
     { title: 'The URL of a grant', arguments: { approval_id: 'approval-1f0a3f6d-7b11-4c5d-8e6f-0a1b2c3d4e5f' } },

@@ -30,6 +30,7 @@ import type { ReadModels, Transactor } from '#processing';
 import type { ToolCall, ToolRegistrar } from '../define-tool.js';
 import { operatorConditions, tokenConditions } from './operator-conditions.js';
 import * as tools from './operator-definitions.js';
+import { whatTheyKeep } from './what-they-keep.js';
 
 export interface OperatorToolServices {
   readonly registry: ToolRegistrar;
@@ -45,11 +46,6 @@ interface Wished {
   readonly guarded: boolean;
   readonly label: string;
 }
-
-const OF_THE_CLUSTER =
-  'kubeconfigs issued to them (kubernetes_issue_kubeconfig) are taken back as soon as their clusters can be reached; one that they read ' +
-  'with kubernetes_get_kubeconfig holds a client certificate of the cluster, which Kubernetes cannot revoke: it opens the cluster until it ' +
-  'expires, from where its API can be reached, unless the cluster’s CA is replaced (k3s certificate rotate-ca)';
 
 const MAX_OPERATORS = 1_000;
 
@@ -231,9 +227,7 @@ const registerOperators = ({ registry, readModels, clock }: OperatorToolServices
     }
     requireNotAbove(call, state.tokens);
     await call.run(ChangeOperator, { operatorId, change: { type: 'disable', reason } });
-    // Reading one leaves no event: who could is who may have.
-    if (state.tokens.some((t) => permits(expandScopes(t.permissions), 'system.kubernetes_provision')))
-      call.warn(OF_THE_CLUSTER);
+    for (const warning of whatTheyKeep(state.tokens)) call.warn(warning);
     return shownAfter(operatorId, call);
   });
   registry.add(tools.enableOperatorTool, async ({ operator }, call) => {
