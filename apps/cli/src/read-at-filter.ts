@@ -68,12 +68,12 @@ export const matching = (
   args: Row,
   others: Readonly<Record<string, readonly Row[]>>,
 ): readonly Row[] => {
-  const { limit, ...rest } = args;
   const gone = GONE[noun];
   let found = rows;
-  for (const [name, value] of Object.entries(rest)) {
+  for (const [name, value] of Object.entries(args)) {
     const field = FIELDS[name];
-    if (name === gone?.flag) continue;
+    // Which are the first is known once they stand in their order: `firstOf`.
+    if (name === gone?.flag || name === 'limit') continue;
     if (field === undefined)
       throw new CliError(`--at with ${name}`, 'a list of the past cannot be cut by that', 'leave it out', 2);
     const wanted = valueOf(name, field, value, others[field === 'template_id' ? 'node_template_id' : name], rows);
@@ -82,8 +82,14 @@ export const matching = (
   const asked = args.state ?? args.status;
   const isHidden = (row: Row) => gone?.states.includes(stateOf(row)) === true && stateOf(row) !== asked;
   if (gone !== undefined && args[gone.flag] !== true) found = found.filter((row) => !isHidden(row));
-  return typeof limit === 'number' ? found.slice(0, limit) : found;
+  return found;
 };
+
+/** Of each list of an answer as many as were asked for, as its tool cuts it today: after it was put in order. */
+export const firstOf = (lists: Row, limit: unknown): Row =>
+  typeof limit !== 'number'
+    ? lists
+    : Object.fromEntries(Object.entries(lists).map(([name, all]) => [name, (all as readonly Row[]).slice(0, limit)]));
 
 /** What a get would have found: by id, else by name; what was gone by then only by its id. */
 export const named = (

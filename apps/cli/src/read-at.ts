@@ -4,7 +4,7 @@ import type { Cli } from './cli.js';
 import { callTool } from './client.js';
 import { CliError } from './errors.js';
 import { pastOf, refuseAt, type Past } from './read-at-kinds.js';
-import { matching, named, type Row } from './read-at-filter.js';
+import { firstOf, matching, named, type Row } from './read-at-filter.js';
 
 const MOST = 5_000;
 const AGO = /^((?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+)(?: ago)?$/;
@@ -41,12 +41,12 @@ export const readAt = async (cli: Cli, tool: Tool | undefined, args: Row, text: 
   return new PastRead(cli, tool!, canonical(tool!, args), past, time).answer();
 };
 
-/** The newest events of then: a moment is a place in the log. */
+/** The newest events of then. Up to the moment itself: the position that is answered is that of the last event which says how the fleet was. */
 const eventsUntil = async (cli: Cli, args: Row, time: string): Promise<Row> => {
   const { as_of } = await callTool(cli.settings, 'fleet_state_at', { time, kinds: ['templates'], limit: 1 });
-  const until = (as_of as Row).position;
+  const until = (as_of as Row).time;
   const { events } = await callTool(cli.settings, 'recent_events', { ...args, until });
-  return { events, as_of: (as_of as Row).time };
+  return { events, as_of: until };
 };
 
 class PastRead {
@@ -82,7 +82,8 @@ class PastRead {
       cluster_id: rows('clusters'),
       operator: rows('operators'),
     };
-    if (past.one === undefined) return { ...past.list(matching(rows(past.kind), noun, asked, others)), ...asOf };
+    if (past.one === undefined)
+      return { ...firstOf(past.list(matching(rows(past.kind), noun, asked, others)), asked.limit), ...asOf };
     const subject = this.tool.input_schema.required?.[0] ?? '';
     const wanted = String(asked[subject] ?? '');
     const within = subject === 'network_id' ? undefined : asked.network_id;

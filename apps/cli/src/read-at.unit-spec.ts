@@ -23,21 +23,37 @@ const PAST: Readonly<Record<string, readonly object[]>> = {
     { id: 'peer-2', name: 'gw-1', network_id: 'network-2', node_instance_id: 'instance-2', host_address: 'fd00::2' },
   ],
   templates: [],
+  clusters: [{ id: 'cluster-1', name: 'k3s' }],
+  // As they were first seen, the oldest first.
+  kubeconfigs: ['10', '11', '12'].map((day) => ({ id: `kubeconfig-${day}`, issued_at: `2026-11-${day}T00:00:00Z` })),
+  snapshots: ['10', '11', '12'].flatMap((day) => [
+    { id: `snapshot-${day}`, kind: 'snapshot', created_at: `2026-11-${day}T00:00:00Z` },
+    { id: `restore-${day}`, kind: 'restore', created_at: `2026-11-${day}T01:00:00Z` },
+  ]),
 };
 
 let platform: Server;
 let cli: Cli;
+let askedForEvents: object;
 beforeEach(async () => {
   platform = createServer((request, response) => {
     let text = '';
     request.on('data', (chunk: Buffer) => (text += chunk.toString()));
     request.on('end', () => {
+      if (request.url!.endsWith('recent_events')) {
+        askedForEvents = JSON.parse(text) as object;
+        return response.end(JSON.stringify({ success: true, data: { events: [] } }));
+      }
       // Nothing is told that was not asked for.
       const { kinds } = JSON.parse(text) as { readonly kinds: readonly string[] };
       const of = kinds.map((kind): [string, readonly object[]] => [kind, PAST[kind]!.map((view) => ({ view }))]);
       const counts = Object.fromEntries(of.map(([kind, all]) => [kind, all.length]));
-      const data = { as_of: { time: '2026-11-20T10:00:00Z' }, counts, ...Object.fromEntries(of) };
-      response.end(JSON.stringify({ success: true, data }));
+      const data = {
+        as_of: { time: '2026-11-20T10:00:00Z', position: 'of another event' },
+        counts,
+        ...Object.fromEntries(of),
+      };
+      return response.end(JSON.stringify({ success: true, data }));
     });
   });
   await new Promise<void>((resolve) => platform.listen(0, '127.0.0.1', resolve));
@@ -93,4 +109,23 @@ it('says which name several bore, and which network there was not', async () => 
 
 it("finds an instance by its node's id", async () => {
   expect((await at('instance get node-2')).instance).toMatchObject({ id: 'instance-2' });
+});
+
+it('gives the newest where a list is cut, each list by itself, as today', async () => {
+  const ids = (rows: unknown) => (rows as readonly { readonly id: string }[]).map(({ id }) => id);
+  const of = async (noun: string) =>
+    readAt(cli, tool(noun, 'list', [], ['limit']), { limit: 2 }, '2026-11-20T10:00:00Z');
+  expect(ids((await of('kubeconfig')).kubeconfigs)).toEqual(['kubeconfig-12', 'kubeconfig-11']);
+  const { snapshots, restores } = await of('snapshot');
+  expect([ids(snapshots), ids(restores)]).toEqual([
+    ['snapshot-12', 'snapshot-11'],
+    ['restore-12', 'restore-11'],
+  ]);
+});
+
+it('asks for events up to the time itself: the last one that says how the fleet was may lie before others', async () => {
+  const events: Tool = { ...tool('event', 'list', [], ['kind_prefix', 'until']), name: 'recent_events' };
+  const answer = await readAt(cli, events, { kind_prefix: 'system.tool_policy' }, '2026-11-20T11:00:00+01:00');
+  expect(askedForEvents).toEqual({ kind_prefix: 'system.tool_policy', until: '2026-11-20T10:00:00Z' });
+  expect(answer).toEqual({ events: [], as_of: '2026-11-20T10:00:00Z' });
 });

@@ -29,7 +29,7 @@ export class AuditModule implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.tools.add(recentEventsTool, recentEvents(this.recent, this.cursors));
+    this.tools.add(recentEventsTool, recentEvents(this.recent, this.cursors, this.clock));
     this.tools.add(listAgentsTool, listAgents(this.processing));
     this.tools.add(agentIntrospectTool, agentIntrospect(this.processing));
     this.tools.add(platformHealthTool, platformHealth(this.processing, this.store, this.facts, this.clock));

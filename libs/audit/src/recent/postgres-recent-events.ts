@@ -1,6 +1,7 @@
 import type { EventCatalogue } from '#kernel';
-import { position, type Queryable, type RecordedEvent } from '#event-store';
+import { position, type Position, type Queryable, type RecordedEvent } from '#event-store';
 import { viewOf } from './event-view.js';
+import { lastBy, type Until } from './last-by.js';
 import type { RecentEvents, RecentPage, RecentQuery } from './recent-events.js';
 
 interface Row {
@@ -39,7 +40,7 @@ export class PostgresRecentEvents implements RecentEvents {
       kindPrefix,
       `%"${likeText(kindPrefix)}%`,
       limit,
-      until === undefined ? null : String(until),
+      until === undefined ? null : String(await this.placeOf(until)),
     ];
     if (after !== undefined) values.push(String(after));
     const { rows } = await this.db.query<Row>(query(after === undefined ? 'DESC' : 'ASC', after !== undefined), values);
@@ -52,5 +53,15 @@ export class PostgresRecentEvents implements RecentEvents {
     const last = found.at(-1)?.position;
     const isFull = after !== undefined && found.length === limit && last != null;
     return { events, through: position(isFull ? last : rows[0]!.head) };
+  }
+
+  private async placeOf(until: Until): Promise<Position> {
+    if (typeof until === 'bigint') return until;
+    const { rows } = await this.db.query<{ readonly position: string }>('SELECT position FROM es.log_head');
+    return lastBy(until.timeMs, position(rows[0]!.position), async (at) => {
+      const query = 'SELECT recorded_ms FROM es.events WHERE position = $1::bigint';
+      const found = await this.db.query<{ readonly recorded_ms: string }>(query, [String(at)]);
+      return Number(found.rows[0]!.recorded_ms);
+    });
   }
 }

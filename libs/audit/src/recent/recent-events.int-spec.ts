@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { deterministicUuid, systemClock } from '#kernel';
-import { MemoryEventStore, testEventStore, type EventStore, type Position } from '#event-store';
+import { MemoryEventStore, START, testEventStore, type EventStore, type Position } from '#event-store';
 import { PostgresRecentEvents } from './postgres-recent-events.js';
 import { LogRecentEvents, type RecentEvents } from './recent-events.js';
 
@@ -30,6 +30,11 @@ const append = (store: EventStore, stream: string, type: string, topics: string[
       },
     ],
   });
+
+/** Once the clock has passed this. */
+const later = async (ms: number): Promise<void> => {
+  while (systemClock.wallMs() <= ms) await new Promise((resolve) => setTimeout(resolve, 1));
+};
 
 const fill = async (store: EventStore) => {
   await append(store, 'node-1', 'system.node.created');
@@ -105,6 +110,20 @@ describe.each(stores)('recent events %s', (_, open) => {
       'system.k3s.handshake.bootstrap',
     ]);
     expect(await kinds({ until: (through + 9n) as Position, limit: 1 })).toEqual(['system.k3s_odd']);
+  });
+
+  it('are those recorded by a time, where one is given, whatever kind of thing they are about', async () => {
+    const { events: all } = await opened.store.readAll(START, { limit: 50 });
+    const before = Date.parse(all.at(-1)!.recordedAt);
+    await later(before);
+    await append(opened.store, 'approval-1', 'system.approval.asked');
+    const added = (await opened.store.readAll(all.at(-1)!.position, { limit: 1 })).events[0]!;
+    const until = { timeMs: Date.parse(added.recordedAt) };
+    expect(await kinds({ until, limit: 2 })).toEqual(['system.k3s_odd', 'system.approval.asked']);
+    expect(await kinds({ until: { timeMs: before }, limit: 1 })).toEqual(['system.k3s_odd']);
+    expect(await kinds({ until, after: all.at(-1)!.position })).toEqual(['system.approval.asked']);
+    expect(await kinds({ until: { timeMs: before }, after: all.at(-1)!.position })).toEqual([]);
+    expect(await kinds({ until: { timeMs: 0 } })).toEqual([]);
   });
 
   it('can be followed without a gap or a repetition', async () => {

@@ -1,4 +1,5 @@
 import { position, type EventStore, type Position, type RecordedEvent } from '#event-store';
+import { lastBy, lastByBackwards, type Until } from './last-by.js';
 import { isNews, matchesPrefix, viewOf, type EventView } from './event-view.js';
 
 export interface RecentQuery {
@@ -8,8 +9,8 @@ export interface RecentQuery {
   readonly limit: number;
   /** Events after this position; without it, the newest. */
   readonly after?: Position;
-  /** None after this one. */
-  readonly until?: Position;
+  /** None after this one, or none that was recorded after this time. */
+  readonly until?: Until;
 }
 
 export interface RecentPage {
@@ -24,6 +25,11 @@ export interface RecentEvents {
 }
 export const RECENT_EVENTS = Symbol('RecentEvents');
 
+/** With its end as a place in the log. */
+interface Walk extends Omit<RecentQuery, 'until'> {
+  readonly until?: Position;
+}
+
 const WINDOW = 500n;
 const PAGE = 500;
 
@@ -34,16 +40,27 @@ const PAGE = 500;
 export class LogRecentEvents implements RecentEvents {
   constructor(private readonly store: Pick<EventStore, 'readAll' | 'readBackwards' | 'head'>) {}
 
-  find(query: RecentQuery): Promise<RecentPage> {
-    return query.after === undefined ? this.newest(query) : this.following(query, query.after);
+  async find({ until, ...rest }: RecentQuery): Promise<RecentPage> {
+    const walk = until === undefined ? rest : { ...rest, until: await this.placeOf(until) };
+    return rest.after === undefined ? this.newest(walk) : this.following(walk, rest.after);
   }
 
-  private async end({ until }: RecentQuery): Promise<Position> {
+  private async placeOf(until: Until): Promise<Position> {
+    if (typeof until === 'bigint') return until;
+    if (this.store.readBackwards !== undefined)
+      return lastByBackwards(until.timeMs, (before) => this.store.readBackwards!(before, PAGE));
+    return lastBy(until.timeMs, await this.store.head(), async (at) => {
+      const { events } = await this.store.readAll(position(at - 1n), { limit: 1 });
+      return Date.parse(events[0]!.recordedAt);
+    });
+  }
+
+  private async end({ until }: Walk): Promise<Position> {
     const head = await this.store.head();
     return until !== undefined && until < head ? until : head;
   }
 
-  private async newest(query: RecentQuery): Promise<RecentPage> {
+  private async newest(query: Walk): Promise<RecentPage> {
     const head = await this.end(query);
     if (this.store.readBackwards !== undefined) return { events: await this.backwards(query, head), through: head };
     const found: EventView[] = [];
@@ -56,7 +73,7 @@ export class LogRecentEvents implements RecentEvents {
   }
 
   /** Where positions have gaps, the log is walked by its own events. */
-  private async backwards(query: RecentQuery, head: Position): Promise<EventView[]> {
+  private async backwards(query: Walk, head: Position): Promise<EventView[]> {
     const found: EventView[] = [];
     for (let before: Position | undefined; found.length < query.limit;) {
       const page = await this.store.readBackwards!(before, PAGE);
@@ -68,7 +85,7 @@ export class LogRecentEvents implements RecentEvents {
     return found.slice(0, query.limit).reverse();
   }
 
-  private async following(query: RecentQuery, after: Position): Promise<RecentPage> {
+  private async following(query: Walk, after: Position): Promise<RecentPage> {
     const events: EventView[] = [];
     const { until } = query;
     let through = after;
@@ -98,6 +115,6 @@ export class LogRecentEvents implements RecentEvents {
 }
 
 const wanted =
-  (query: RecentQuery) =>
+  (query: Walk) =>
   (event: RecordedEvent): boolean =>
     event.meta.accountId === query.accountId && isNews(event) && matchesPrefix(event, query.kindPrefix);

@@ -24,7 +24,11 @@ export const recentEventsTool = defineTool({
     kind_prefix: z.string().max(200).default('').describe('e.g. system.k3s.handshake'),
     limit: z.number().int().min(1).max(500).default(50),
     after: z.string().max(200).optional().describe('next_cursor of an earlier answer, or a position'),
-    until: z.string().max(200).optional().describe('The newest up to this position (as_of of fleet_state_at)'),
+    until: z
+      .string()
+      .max(200)
+      .optional()
+      .describe('The newest up to this position (as_of of fleet_state_at), or recorded by this time (ISO 8601)'),
   }),
   output: z.object({ events: z.array(event), next_cursor: z.string() }),
   permission: 'system.events.read',
