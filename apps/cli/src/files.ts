@@ -30,7 +30,8 @@ export interface Place {
 }
 
 const attempt = ({ file, hint, exitCode }: Place, write: (draft: string) => void): void => {
-  const draft = `${file}.new`;
+  // Its own: another process may write the same file just now, and neither may move what the other has not finished.
+  const draft = `${file}.new-${process.pid}`;
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     write(draft);

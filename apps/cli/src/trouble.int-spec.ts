@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compiledCopy } from '../../platform/src/testing/compiled-copy.js';
@@ -33,10 +33,11 @@ const folder = (name: string): string => {
 };
 const said = (error: string, why: string) =>
   expect.stringMatching(new RegExp(`^error: {3}${error}\n {2}why: {3}${why}`));
-/** Whatever is written there meets a full disk. */
-const fullDisk = (draft: string): void => {
-  mkdirSync(join(draft, '..'), { recursive: true });
-  symlinkSync('/dev/full', draft);
+/** Whatever the process itself writes before it moves it to this place meets a full disk. */
+const fullDisk = (file: string) => {
+  mkdirSync(join(file, '..'), { recursive: true });
+  const plant = `import { symlinkSync } from 'node:fs'; symlinkSync('/dev/full', '${file}.new-' + process.pid);`;
+  return { node: ['--import', `data:text/javascript,${encodeURIComponent(plant)}`] };
 };
 const elsewhere = (config: string) => ({ env: { DROVER_URL: '', DROVER_TOKEN: '', XDG_CONFIG_HOME: config } });
 
@@ -70,8 +71,8 @@ describe('what is wrong with files is said in words, before anything is done tha
 
   it('a full disk under the contexts: no login is begun, and nothing half written is left', async () => {
     const config = folder('full');
-    fullDisk(join(config, 'drover/contexts.json.new'));
-    const login = cli.run(`login lab --url ${platform.url} --no-browser`, elsewhere(config));
+    const full = { ...elsewhere(config), ...fullDisk(join(config, 'drover/contexts.json')) };
+    const login = cli.run(`login lab --url ${platform.url} --no-browser`, full);
     expect(await login).toMatchObject({ code: 1, err: said('.*contexts.json cannot be written', 'the disk is full') });
     expect([platform.asked, readdirSync(join(config, 'drover'))]).toEqual([[], []]);
   });
@@ -80,8 +81,7 @@ describe('what is wrong with files is said in words, before anything is done tha
     const fleet = join(home, 'fleet.yaml');
     writeFileSync(fleet, 'kind: Template\nname: one\n');
     const record = join(home, 'records/r.json');
-    fullDisk(`${record}.new`);
-    const { code, err } = await cli.run(`apply -f ${fleet} --record ${record}`);
+    const { code, err } = await cli.run(`apply -f ${fleet} --record ${record}`, fullDisk(record));
     expect([code, err]).toEqual([2, said('.*r.json cannot be written', 'the disk is full')]);
     expect(platform.calls('system_create_template')).toEqual([]);
   });
@@ -102,6 +102,19 @@ describe('what is wrong with files is said in words, before anything is done tha
   });
 });
 
+const GRANT = 'system_sdwan_create_access_grant';
+const TEMPLATE = 'kind: Template\nname: one\n';
+/** Lists are empty; what is made is answered by `answer`, and until then not at all. */
+const applying = (documents: string) => {
+  const fleet = join(home, 'interrupted.yaml');
+  writeFileSync(fleet, documents);
+  let answer: (data: object) => void = () => undefined;
+  const made = new Promise<object>((resolve) => (answer = resolve));
+  platform.answers = ({ path }) =>
+    /_list_/.test(path) ? { templates: [], networks: [], grants: [], next_cursor: null } : made;
+  return { ...cli.start(`apply -f ${fleet}`), answer };
+};
+
 describe('Ctrl-C', () => {
   it('in a change that was not answered yet: what is not known, and how it is made once only', async () => {
     platform.answers = () => undefined;
@@ -114,20 +127,34 @@ describe('Ctrl-C', () => {
     expect(err).toMatch(/^error: {3}interrupted\n/);
   });
 
-  it('in apply: how far it came, and what it made is written down', async () => {
-    const fleet = join(home, 'two.yaml');
-    writeFileSync(fleet, 'kind: Template\nname: one\n---\nkind: Template\nname: two\n');
-    platform.answers = ({ path, body }) => {
-      if (path.endsWith('system_list_templates')) return { templates: [], next_cursor: null };
-      return body.name === 'one' ? { outcome: 'done', template: { id: 'template-1' } } : undefined;
-    };
-    const running = cli.start(`apply -f ${fleet}`);
-    await until('the second is called', () => platform.calls('system_create_template').length === 2);
+  it('in apply: the step under way is finished, what it made and told once is written down, and no other begins', async () => {
+    const secret = join(home, 'laptop.url');
+    const grant = (name: string) => `kind: Grant\nnetwork: net\nname: ${name}\nwrite_url_to: ${home}/${name}.url\n`;
+    const running = applying(`${grant('laptop')}---\n${grant('phone')}`);
+    await until('it is called', () => platform.calls(GRANT).length === 1);
     running.child.kill('SIGINT');
+    await until('it is said', () => running.err().includes('Ctrl-C again leaves it'));
+    expect(running.err()).toMatch(
+      /finishing Grant .*in no record \(--take-over brings it there\), and its URL is lost\n/,
+    );
+    running.answer({ outcome: 'done', grant: { id: 'access_grant-1' }, bootstrap_url: 'https://b/1' });
     const { code, err } = await running.ended;
-    expect([code, err]).toEqual([130, expect.stringContaining('1 of 2 steps are done, and of one it is not known')]);
+    expect([code, err]).toEqual([130, expect.stringContaining('1 of 2 steps are done, 1 are not')]);
+    expect([readFileSync(secret, 'utf8'), platform.calls(GRANT).length]).toEqual(['https://b/1\n', 1]);
+    expect(readdirSync(home).filter((name) => name.includes('.url'))).toEqual(['laptop.url']);
     const [record] = readdirSync(records);
-    expect(JSON.parse(readFileSync(join(records, record!), 'utf8'))).toMatchObject({ made: [{ id: 'template-1' }] });
+    expect(JSON.parse(readFileSync(join(records, record!), 'utf8'))).toMatchObject({
+      made: [{ id: 'access_grant-1' }],
+    });
+  });
+
+  it('twice in apply: it is gone, whatever the platform does', async () => {
+    const running = applying(TEMPLATE);
+    await until('it is called', () => platform.calls('system_create_template').length === 1);
+    running.child.kill('SIGINT');
+    await until('it is said', () => running.err().includes('Ctrl-C again leaves it'));
+    running.child.kill('SIGINT');
+    expect(await running.ended).toMatchObject({ code: 130, err: expect.not.stringContaining('URL') });
   });
 
   it('with --wait: what was begun goes on, and where it is seen', async () => {

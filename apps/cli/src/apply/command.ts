@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import type { Cli } from '../cli.js';
-import { callTool, fetchCatalogue, type How } from '../client.js';
+import { callTool, fetchCatalogue } from '../client.js';
 import { confirmCall } from '../contexts/protect.js';
 import { CliError } from '../errors.js';
 import { SecretFile } from '../vpn-file.js';
@@ -142,10 +142,10 @@ const placeFor = ({ secretTo }: Step): SecretFile | undefined =>
   secretTo === undefined ? undefined : new SecretFile(secretTo, false, 'name another file in write_url_to');
 
 /** One step with what has to be written down of it; answers the record with it. */
-const perform = async (cli: Cli, step: Step, record: ApplyRecord, file: string, how: How): Promise<ApplyRecord> => {
+const perform = async (cli: Cli, step: Step, record: ApplyRecord, file: string): Promise<ApplyRecord> => {
   const place = placeFor(step);
   try {
-    const data = await callTool(cli.settings, step.tool, step.arguments, how);
+    const data = await callTool(cli.settings, step.tool, step.arguments);
     // The secret first: what is not in the record can be taken over, what is told once cannot be told again.
     keepSecret(place, data);
     if (data.pending === true) cli.progress(`${step.key} waits for approval ${String(data.approval_id)}`);
@@ -168,22 +168,38 @@ const keepRecord = (file: string, record: ApplyRecord, { key, change }: Step): v
   }
 };
 
+const toldOf = (done: number, total: number): string => `${done} of ${total} steps are done, ${total - done} are not`;
+
 const failedAt = (step: Step, done: number, total: number, error: CliError): CliError => {
   const message = `${step.at}: ${step.key}: ${error.message}`;
-  const isUnknown = error.exitCode === 130 ? ', and of one it is not known' : '';
-  const left = `${done} of ${total} steps are done${isUnknown}, ${total - done - (isUnknown === '' ? 0 : 1)} are not`;
-  const hint = `${error.hint === undefined || isUnknown !== '' ? '' : `${error.hint}; `}the same command goes on`;
+  const hint = `${error.hint === undefined ? '' : `${error.hint}; `}the same command goes on`;
   const code = error.exitCode === 130 || done === 0 ? error.exitCode : 9;
-  return new CliError(message, `${error.why}; ${left}`, hint, code, error.error, error.meant);
+  return new CliError(message, `${error.why}; ${toldOf(done, total)}`, hint, code, error.error, error.meant);
+};
+
+/**
+ * The step that is under way at Ctrl-C is waited for: what it makes has to be written down, and a grant's URL is told once. A second
+ * Ctrl-C ends the process, and then nothing here can write any more: so what it would cost is said before.
+ */
+const finishing = async <T>(cli: Cli, { key, change, secretTo }: Step, work: () => Promise<T>): Promise<T> => {
+  const lost = secretTo === undefined ? '' : ', and its URL is lost';
+  const unwritten = `it may be made and in no record (--take-over brings it there)${lost}`;
+  const cost = change === 'create' ? unwritten : 'it may be done all the same';
+  const say = () => cli.progress(`interrupted: finishing ${key} first. Ctrl-C again leaves it: then ${cost}`);
+  cli.end.addEventListener('abort', say, { once: true });
+  try {
+    return await work();
+  } finally {
+    cli.end.removeEventListener('abort', say);
+  }
 };
 
 const execute = async (cli: Cli, steps: readonly Step[], before: ApplyRecord, file: string): Promise<void> => {
   let record = before;
   for (const [done, step] of steps.entries()) {
-    if (cli.end.aborted)
-      throw new CliError('interrupted', `${done} of ${steps.length} steps are done`, 'the same command goes on', 130);
+    if (cli.end.aborted) throw new CliError('interrupted', toldOf(done, steps.length), 'the same command goes on', 130);
     try {
-      record = await perform(cli, step, record, file, { signal: cli.end });
+      record = await finishing(cli, step, () => perform(cli, step, record, file));
     } catch (error) {
       if (!(error instanceof CliError)) throw error;
       throw failedAt(step, done, steps.length, error);

@@ -14,20 +14,23 @@ afterEach(() => {
   rmSync(home, { recursive: true });
 });
 
-/** Applies one grant, which the platform answers so. */
-const apply = async (answer: object) => {
+/** Applies one grant, which the platform answers so, `meanwhile` somebody does this. */
+const apply = async (answer: object, meanwhile?: (ending: AbortController) => void) => {
+  const ending = new AbortController();
   const file = join(home, 'fleet.yaml');
   const secret = join(home, 'url');
   writeFileSync(file, `kind: Grant\nnetwork: net\nname: laptop\nwrite_url_to: ${secret}\n`);
-  globalThis.fetch = async (url) => {
+  globalThis.fetch = async (url, init) => {
     const isCreation = String(url).endsWith('system_sdwan_create_access_grant');
+    if (isCreation) meanwhile?.(ending);
+    init?.signal?.throwIfAborted();
     const data = isCreation ? answer : { networks: [], grants: [], next_cursor: null };
     return Response.json({ success: true, data });
   };
   const said: string[] = [];
   const cli = {
     settings: { url: 'http://platform.test', token: 't', json: false },
-    ...{ env: { HOME: home }, terminal: false, end: new AbortController().signal },
+    ...{ env: { HOME: home }, terminal: false, end: ending.signal },
     ...{ out: () => undefined, progress: (text: string) => void said.push(text) },
   } as unknown as Cli;
   const code = await runApply(() => cli, 'apply', ['-f', file], cli.out);
@@ -37,6 +40,12 @@ const apply = async (answer: object) => {
 it('writes the secret of a grant into its file', async () => {
   const done = await apply({ grant: { id: 'access_grant-1' }, bootstrap_url: 'https://b/1', outcome: 'done' });
   expect(done).toMatchObject({ code: 0, secret: 'https://b/1\n' });
+});
+
+it('waits for a grant that is being made at Ctrl-C: its URL is told once', async () => {
+  const answer = { grant: { id: 'access_grant-1' }, bootstrap_url: 'https://b/1', outcome: 'done' };
+  const { secret, said } = await apply(answer, (ending) => ending.abort());
+  expect([secret, said]).toEqual(['https://b/1\n', [expect.stringContaining('Ctrl-C again'), '+ Grant net/laptop']]);
 });
 
 it('writes no file for a grant that waits for an approval', async () => {

@@ -7,8 +7,8 @@ export interface Asked {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** What a tool answers; undefined: nothing, ever. */
-export type Answers = (asked: Asked) => object | undefined;
+/** What a tool answers, now or later; undefined: nothing, ever. */
+export type Answers = (asked: Asked) => object | undefined | Promise<object>;
 
 const TOOL = {
   group: 'x',
@@ -57,7 +57,7 @@ export class StandIn {
     const body = (text === '' ? {} : JSON.parse(text)) as Asked['body'];
     const asked = { path, headers: request.headers, body };
     this.asked.push(asked);
-    const data = path === '/api/v1/tools' ? { tools: TOOLS } : this.answers(asked);
+    const data = path === '/api/v1/tools' ? { tools: TOOLS } : await this.answers(asked);
     if (data !== undefined) response.end(JSON.stringify({ success: true, data }));
   }
 
