@@ -123,12 +123,15 @@ export class KeyRotator implements AgentObserver {
     const { clock, link, maxAgeDays, patienceMinutes, lastHandshakeMs } = this.deps;
     const nowMs = clock.wallMs();
     const section = `network/${network.networkId}`;
-    const settled = this.leadSinceMs !== undefined && clock.monotonicMs() - this.leadSinceMs >= SETTLE_MS;
+    const ledMs = this.leadSinceMs === undefined ? undefined : clock.monotonicMs() - this.leadSinceMs;
+    const settled = ledMs !== undefined && ledMs >= SETTLE_MS;
     const of = ({ instanceId }: PeerView) => link.liveness(instanceId ?? '');
     return {
       nowMs,
       maxAgeMs: maxAgeDays === 0 ? null : maxAgeDays * 86_400_000,
       patienceMs: patienceMinutes * 60_000,
+      // Not the wall's time of then: a machine that has just booted may have set its clock since.
+      hearsSinceMs: ledMs === undefined ? 0 : Math.round(nowMs - ledMs),
       isConnected: (peer) => of(peer).connected,
       isAbsent: (peer) => {
         const { connected, lost, silentMs } = of(peer);

@@ -10,6 +10,8 @@ export interface RotationFacts {
   readonly maxAgeMs: number | null;
   /** How long a change that an operator asked for waits for a node that is not absent and yet acknowledges nothing. */
   readonly patienceMs: number;
+  /** Since when this platform could hear anybody: the time in which there was none is nobody's silence. */
+  readonly hearsSinceMs: number;
   isConnected(peer: PeerView): boolean;
   /** Nothing is heard of it on either way, so it cannot be waited for; it catches up when it is back. */
   isAbsent(peer: PeerView): boolean;
@@ -125,8 +127,8 @@ const nextStep = (network: NetworkView, peer: PeerView, busy: PeerView | undefin
 };
 
 /** Until when a change waits in this phase. Agents that are dead while their tunnels go on would hold it up for ever. */
-const patientUntil = ({ keys: { rotation, atMs } }: PeerView, { patienceMs }: RotationFacts): number =>
-  atMs + (rotation?.reason === 'age' ? Math.max(AGE_PATIENCE_MS, patienceMs) : patienceMs);
+const patientUntil = ({ keys: { rotation, atMs } }: PeerView, { patienceMs, hearsSinceMs }: RotationFacts): number =>
+  Math.max(atMs, hearsSinceMs) + (rotation?.reason === 'age' ? Math.max(AGE_PATIENCE_MS, patienceMs) : patienceMs);
 
 /** Who has applied what this phase began with. Whoever has not in all the time that there was is not waited for either. */
 const receipts = (network: NetworkView, peer: PeerView, facts: RotationFacts) => {

@@ -90,6 +90,7 @@ class World {
       nowMs: 0,
       maxAgeMs: null,
       patienceMs: PATIENCE_MS,
+      hearsSinceMs: 0,
       isConnected: (peer) => of(peer).linked,
       isAbsent: (peer) => !of(peer).linked && of(peer).dead,
       applied: (peer) => of(peer).applied,
@@ -285,6 +286,25 @@ describe('changes of key in a network', () => {
     // Its agent is back, and so it knows.
     perform(world, { what: 'back', n: 1 });
     expect(world.machines[1]!.table.get(id(0))).toEqual([next!.key, null]);
+  });
+
+  it('take the time in which no platform was there for nobody’s silence', () => {
+    const world = new World([true, false, false]);
+    perform(world, { what: 'request', n: 0 });
+    world.agent(0);
+    const startedMs = 10 * PATIENCE_MS;
+    const since = (nowMs: number) =>
+      planRotations(world.network(), { ...world.facts(), nowMs, hearsSinceMs: startedMs });
+    const waitsFor = (nowMs: number) => since(nowMs).waiting.get(id(0))!;
+    // The first that is back is not told to take up a key that nobody else holds.
+    expect(since(startedMs).steps).toEqual([]);
+    expect(since(startedMs + PATIENCE_MS - 1).steps).toEqual([]);
+    const until = new Date(startedMs + PATIENCE_MS).toISOString();
+    expect(waitsFor(startedMs).map(({ peerId, why }) => [peerId, why.includes(until)])).toEqual([
+      [id(1), true],
+      [id(2), true],
+    ]);
+    expect(since(startedMs + PATIENCE_MS).steps).toMatchObject([{ kind: 'order', absent: [id(1), id(2)] }]);
   });
 
   it('wait a day for it when nobody asked for them', () => {
