@@ -4,6 +4,8 @@ import { agentV1, sectionHash, type VipItem } from '#proto';
 import { Pkcs10CertificateRequest } from '@peculiar/x509';
 import { readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { systemFiles } from './adapters/files.js';
+import type { Files } from './ports.js';
 import { NET, network, PEER_B, snapshot, vip } from './testing/agent-sections.js';
 import { FakePlatform, item } from './testing/fake-platform.js';
 import { eventually, startAgent, temporaryFolder, type RunningAgent } from './testing/harness.js';
@@ -116,6 +118,25 @@ describe('the agent against a platform on real sockets', () => {
     const [first, second] = platform.of('hello');
     expect(second?.sections[0]).toMatchObject({ name: `network/${NET}`, generation: 7n });
     expect(second!.startCounter).toBeGreaterThan(first!.startCounter);
+  });
+
+  it('knows after a stop what it was told last, also where there was no room for it until then', async () => {
+    platform.onHello = (_h, s) => s.write({ message: snapshot([network(7)]) });
+    let isFull = true;
+    const files: Files = {
+      ...systemFiles,
+      write: async (path, data, mode) => {
+        if (isFull && path.endsWith('desired.json')) throw new Error('ENOSPC: no space left on device');
+        return systemFiles.write(path, data, mode);
+      },
+    };
+    running = await startAgent(platform, stateDir, { ports: { files } });
+    await eventually('a receipt', () => platform.of('applied').length > 0);
+    isFull = false;
+    await running.agent.stop(false);
+    platform.stop();
+    running = await startAgent(platform, stateDir);
+    await eventually('the peers', async () => (await running!.driver.read('wg-sdwan-abc123'))?.peers.length === 2);
   });
 
   it('moves a VIP in one write, resets connections, and ignores a stale message', async () => {

@@ -116,10 +116,10 @@ export class Agent {
   /** `services` also ends what the agent keeps running: k3s and the overlay. */
   async stop(services: boolean): Promise<void> {
     this.departure.stop();
-    this.desiredStore.close();
     this.session.stop();
     this.renewal.stop();
     this.overlay.stop();
+    await this.desiredStore.finish();
     const fate = services ? 'stop' : 'keep';
     await this.docker.stop(fate);
     await this.modules.stop(fate);

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLog, systemRandom } from '#kernel';
@@ -67,6 +67,19 @@ describe('what an agent noted on a full disk', () => {
     const afterwards = await start(new IdentityStore(files, folder), 20_000);
     expect([first > before, second > first, afterwards > second]).toEqual([true, true, true]);
     expect(faults).toHaveLength(3);
+    full = false;
+    expect([await start(store, 30_000), faults.length]).toEqual([second + 1n, 3]);
+  });
+
+  it('is no number of the time where it can be: a copy of the folder would get ahead of its original for ever, and that of it', async () => {
+    const [one, other] = [join(folder, 'original'), join(folder, 'copy')];
+    const [original, copy] = [new IdentityStore(files, one), new IdentityStore(files, other)];
+    const unsaved: unknown[] = [];
+    const start = (store: IdentityStore, uptimeMs: number) => store.nextStart(uptimeMs, (error) => unsaved.push(error));
+    expect(await start(original, 50_000)).toBe(1n);
+    await cp(one, other, { recursive: true });
+    // Not higher than the copy's: the platform asks both whether they are alone.
+    expect([await start(copy, 60_000), await start(original, 70_000), unsaved]).toEqual([2n, 2n, []]);
   });
 
   it('is the platform’s newest word as soon as there is room, and never after the folder is gone', async () => {
@@ -88,6 +101,40 @@ describe('what an agent noted on a full disk', () => {
     await settled();
     store.close();
     expect(due).toEqual([]);
+  });
+
+  it('is the platform’s newest word also when the agent is told to stop, which does not wait for room', async () => {
+    const due: (() => void)[] = [];
+    const timers = { after: (_: number, run: () => void) => (due.push(run), () => due.splice(due.indexOf(run), 1)) };
+    const open = (name: string) =>
+      new DesiredStore({ files, log: silentLog, random: systemRandom, timers: timers as never }, join(folder, name));
+    const storedEpoch = async (name: string) => (await open(name).load()).storeEpoch;
+    const busy = open('busy.json');
+    busy.save({ ...emptyDesired, storeEpoch: 'e1' });
+    busy.save({ ...emptyDesired, storeEpoch: 'e2' });
+    await busy.finish();
+    expect(await storedEpoch('busy.json')).toBe('e2');
+    const late = open('late.json');
+    full = true;
+    late.save({ ...emptyDesired, storeEpoch: 'e3' });
+    while (due.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    full = false;
+    await late.finish();
+    expect([await storedEpoch('late.json'), due]).toEqual(['e3', []]);
+    const never = open('never.json');
+    full = true;
+    never.save({ ...emptyDesired, storeEpoch: 'e4' });
+    await never.finish();
+    expect([await storedEpoch('never.json'), due]).toEqual(['', []]);
+  });
+
+  it('stays away from a folder that is taken away, also when the agent is told to stop meanwhile', async () => {
+    const ports = { files, log: silentLog, random: systemRandom, timers: { after: () => () => undefined } as never };
+    const store = new DesiredStore(ports, join(folder, 'desired.json'));
+    store.close();
+    store.save({ ...emptyDesired, storeEpoch: 'e1' });
+    await store.finish();
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it('is the pid of a program all the same: it is not started beside itself, and is written down later', async () => {

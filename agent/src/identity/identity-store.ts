@@ -44,19 +44,22 @@ export class IdentityStore {
   }
 
   /**
-   * Counts the agent's streams; a higher one supersedes an older stream of the same boot. The time since the boot makes it
-   * higher also where it cannot be written: a machine with a full disk is one to be talked to, not one that is lost.
+   * Counts the agent's streams; a higher one supersedes an older stream of the same boot. Only where it cannot be written the
+   * time since the boot makes it higher: a machine with a full disk is one to be talked to, not one that is lost. Else that
+   * would make it higher for a copy of the folder, too, and neither of the two would ever be asked whether it is alone.
    */
   async nextStart(uptimeMs: number, unsaved: (error: unknown) => void): Promise<bigint> {
     const path = this.path('starts');
     const text = (await this.files.read(path))?.toString('utf8') ?? '0';
     const stored = /^\d+$/.test(text) ? BigInt(text) : 0n;
     const known = stored > this.lastStart ? stored : this.lastStart;
-    const time = BigInt(Math.max(0, Math.round(uptimeMs)));
-    const next = time > known ? time : known + 1n;
-    this.lastStart = next;
-    await this.files.write(path, String(next), 0o600).catch(unsaved);
-    return next;
+    this.lastStart = known + 1n;
+    await this.files.write(path, String(this.lastStart), 0o600).catch((error: unknown) => {
+      const time = BigInt(Math.max(0, Math.round(uptimeMs)));
+      if (time > this.lastStart) this.lastStart = time;
+      unsaved(error);
+    });
+    return this.lastStart;
   }
 
   /** Before the first thing is taken away, so that an agent that dies in the middle goes on with it. */

@@ -7,6 +7,8 @@ type Ports = Pick<AgentPorts, 'files' | 'log' | 'timers' | 'random'>;
 /** The desired state on disk, so that a restarted agent converges before the platform answers. */
 export class DesiredStore {
   private writing = false;
+  private written: Promise<void> = Promise.resolve();
+  private ending = false;
   private pending: DesiredState | undefined;
   private failures = 0;
   private retry: Cancel | undefined;
@@ -29,13 +31,27 @@ export class DesiredStore {
   /** Writes the newest state; states that come while a write runs replace each other. A cache may lag, never lie. */
   save(desired: DesiredState): void {
     this.pending = desired;
-    if (!this.writing) void this.drain();
+    this.write();
+  }
+
+  /** Before the agent stops: the newest state is tried once more, and whether there is room is not waited for. */
+  async finish(): Promise<void> {
+    this.ending = true;
+    this.retry?.();
+    await this.written;
+    this.write();
+    await this.written;
+    this.close();
   }
 
   /** Nothing is written any more: the folder may be taken away. */
   close(): void {
     this.closed = true;
     this.retry?.();
+  }
+
+  private write(): void {
+    if (!this.writing) this.written = this.drain();
   }
 
   private async drain(): Promise<void> {
@@ -62,6 +78,6 @@ export class DesiredStore {
     const { log, timers, random } = this.ports;
     const wait = backoffMs(this.failures++, () => random.unit(), 1_000, 15_000);
     log.error({ error: errorMessage(error), retry_in_ms: wait }, 'cannot cache the desired state');
-    if (!this.closed) this.retry = timers.after(wait, () => void (this.writing || this.drain()));
+    if (!this.closed && !this.ending) this.retry = timers.after(wait, () => this.write());
   }
 }
