@@ -134,7 +134,7 @@ export const InstanceWiped = defineEvent(
   z.object({ instance_id, removed: inWords, left: inWords }),
 );
 
-/** Its agent cannot take away what it brought, and goes on trying. Once for each reason; `wiped` ends it. */
+/** Its agent cannot take away what it brought, and goes on trying. Once for each of its first reasons; `wiped` ends it. */
 export const InstanceWipeStuck = defineEvent(
   'system.instance.wipe_stuck',
   1,

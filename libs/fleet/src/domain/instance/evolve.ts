@@ -1,5 +1,6 @@
 import { without } from '../without.js';
 import {
+  shapeOf,
   statusOf,
   type InstanceEvent,
   type InstanceModule,
@@ -122,6 +123,12 @@ const touchModule = (
   ),
 });
 
+const stuck = (state: KnownInstance, reason: string): KnownInstance => {
+  const told = state.wipeStuckTold ?? [];
+  const shape = shapeOf(reason);
+  return { ...state, wipeStuck: reason, wipeStuckTold: told.includes(shape) ? told : [...told, shape] };
+};
+
 export const evolveInstance = (state: InstanceState, event: InstanceEvent): InstanceState => {
   if (event.type === 'system.instance.created') return created(event.data);
   if (state.kind === 'absent') return state;
@@ -165,7 +172,7 @@ const evolveKnown = (state: KnownInstance, event: InstanceEvent): KnownInstance 
     case 'system.instance.wiped':
       return { ...state, wiped: { left: event.data.left }, wipeStuck: undefined };
     case 'system.instance.wipe_stuck':
-      return { ...state, wipeStuck: event.data.reason };
+      return stuck(state, event.data.reason);
     case 'system.instance.cloned':
       return { ...state, clones: event.data.boot_ids };
     case 'system.instance.overdue':

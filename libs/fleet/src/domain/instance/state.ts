@@ -61,6 +61,8 @@ export interface KnownInstance {
   readonly wiped?: { readonly left: readonly string[] };
   /** Why its agent has not come to that yet; absent where nothing holds it up. */
   readonly wipeStuck?: string | undefined;
+  /** All that it has told of that, without their numbers. */
+  readonly wipeStuckTold?: readonly string[];
   /** By digest. */
   readonly tokens: Readonly<Record<string, JoinToken>>;
   readonly certificate: Certificate | null;
@@ -81,6 +83,9 @@ export interface KnownInstance {
 export type InstanceState = { readonly kind: 'absent' } | KnownInstance;
 
 export const noInstance: InstanceState = { kind: 'absent' };
+
+/** Pids, sizes and times do not make another reason of it. */
+export const shapeOf = (reason: string): string => reason.replaceAll(/\d+/g, '#');
 
 export const isFinal = (state: KnownInstance): boolean => state.phase === 'terminated' || state.phase === 'forgotten';
 

@@ -2,7 +2,7 @@ import { accept, nothing, reject, type Decision, type InstanceId } from '#kernel
 import { InstanceDrainRequested, InstanceTerminateRequested, InstanceWiped, InstanceWipeStuck } from './events.js';
 import { WIPE_STUCK_NEXT } from './outlook.js';
 import { instanceNotFound, notRunning } from './refusals.js';
-import { isFinal, linksOf, type InstanceEvent, type InstanceState, type KnownInstance } from './state.js';
+import { isFinal, linksOf, shapeOf, type InstanceEvent, type InstanceState, type KnownInstance } from './state.js';
 
 /** End it for good, but let what runs there move away first. */
 export interface RequestTermination {
@@ -36,6 +36,12 @@ export const wiped = (state: InstanceState, c: RecordWiped): Decision<InstanceEv
   return accept<InstanceEvent>(InstanceWiped(data, { links: linksOf(state) }));
 };
 
+/**
+ * So many reasons of one instance are told. Whoever has the machine of an instance that is over can say what it likes, and
+ * must not be able to call somebody in the night as often as it likes.
+ */
+export const MAX_STUCK_REASONS = 20;
+
 /** Its agent is there, and the machine is not clean yet. */
 export interface RecordWipeStuck {
   readonly kind: 'wipe_stuck';
@@ -45,7 +51,9 @@ export interface RecordWipeStuck {
 export const wipeStuck = (state: InstanceState, c: RecordWipeStuck): Decision<InstanceEvent> => {
   if (state.kind === 'absent') return reject(instanceNotFound());
   if (!isFinal(state) || state.wiped !== undefined) return nothing('not_wiping');
-  if (state.wipeStuck === c.reason) return nothing('told_before');
+  const told = state.wipeStuckTold ?? [];
+  if (told.includes(shapeOf(c.reason))) return nothing('told_before');
+  if (told.length >= MAX_STUCK_REASONS) return nothing('told_enough');
   const data = { instance_id: state.instanceId as InstanceId, reason: c.reason, next_action: WIPE_STUCK_NEXT };
   return accept<InstanceEvent>(InstanceWipeStuck(data, { links: linksOf(state) }));
 };
