@@ -40,6 +40,12 @@ export class EndpointChooser {
     return endpoint;
   }
 
+  /** Whoever is not among these is gone: every change of a key would leave something behind. */
+  keepOnly(publicKeys: ReadonlySet<string>): void {
+    for (const key of this.attempts.keys()) if (!publicKeys.has(key)) this.attempts.delete(key);
+    this.unanswered.keepOnly(publicKeys);
+  }
+
   /** Where it is, unless it owes an answer and its name leads elsewhere by now. */
   private underItsName(endpoints: readonly string[], actual: WgPeer, current: string, nowMs: number): string {
     const names = endpoints.filter((endpoint) => canonicalEndpoint(endpoint) === undefined);

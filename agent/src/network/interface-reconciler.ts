@@ -48,6 +48,7 @@ export class InterfaceReconciler {
   /** Everything: interface, peers, addresses, routes. Answers what could not be brought about. */
   async full(compose: () => ComposedInterface, keys: InterfaceKeys): Promise<string[]> {
     const desired = compose();
+    this.endpoints.keepOnly(new Set(desired.peers.map(({ publicKey }) => publicKey)));
     const before = this.standing;
     const drift: string[] = [];
     const errors: string[] = [];
@@ -101,6 +102,7 @@ export class InterfaceReconciler {
     const change = wgDiff(wanted, state);
     this.begin();
     if (change !== undefined) await this.driver.write(desired.name, change);
+    if (gone.length > 0) this.endpoints.keepOnly(present);
     for (const key of gone) {
       standing.composed.delete(key);
       standing.actual.delete(key);

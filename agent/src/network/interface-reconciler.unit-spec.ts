@@ -9,6 +9,7 @@ import { MemoryLinkOps } from './memory-link-ops.js';
 const privateKey = newPrivateKey(systemRandom);
 const keys = { privateKey, publicKey: publicKeyOf(privateKey) };
 const [LISTED, ROAMED] = ['10.0.0.7:51820', '203.0.113.9:40001'];
+const SECOND = '10.0.0.8:51820';
 
 const setUp = () => {
   const clock = new ManualClock();
@@ -56,4 +57,21 @@ describe('a quick change of a peer', () => {
     expect(await other.full([other.peer()])).toEqual([]);
     expect((await other.known()).endpoint).toBe(LISTED);
   });
+});
+
+describe('a peer that is gone', () => {
+  it.each(['full', 'quick'] as const)(
+    'leaves nothing behind after a %s look: with its key it begins anew',
+    async (how) => {
+      const { clock, peer, known, ...look } = setUp();
+      const endpoints = [LISTED, SECOND];
+      await look.full([peer({ endpoints })]);
+      await clock.advance(15_000);
+      await look.full([peer({ endpoints })]);
+      expect((await known()).endpoint).toBe(SECOND);
+      await look[how]([]);
+      await look.full([peer({ endpoints })]);
+      expect((await known()).endpoint).toBe(LISTED);
+    },
+  );
 });

@@ -36,4 +36,8 @@ export class Unanswered {
   forget(publicKey: string): void {
     this.traffic.delete(publicKey);
   }
+
+  keepOnly(publicKeys: ReadonlySet<string>): void {
+    for (const key of this.traffic.keys()) if (!publicKeys.has(key)) this.traffic.delete(key);
+  }
 }
