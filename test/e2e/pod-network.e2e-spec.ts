@@ -11,6 +11,7 @@ interface Peer {
   readonly id: string;
   readonly name: string;
   readonly host_address: string;
+  readonly address_v4: string;
   readonly status: string;
   readonly pod_cidrs: readonly string[];
 }
@@ -35,10 +36,11 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
         ...more,
       },
     ))!.network;
-  const attach = async (networkName: string, host: string): Promise<void> =>
+  const attach = async (networkName: string, host: string, more: object = {}): Promise<void> =>
     void (await rig.operator.call('system_sdwan_attach_peer', {
       network_id: networkName,
       node_instance_id: instances.get(host),
+      ...more,
     }));
   const peers = async (networkName: string): Promise<Peer[]> =>
     (await rig.operator.call<{ peers: Peer[] }>('system_sdwan_list_peers', { network_id: networkName })).peers;
@@ -121,7 +123,7 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
 
   it('keep two networks on the same hosts apart', async () => {
     await network('tenant-b');
-    for (const host of [SERVER, WORKER]) await attach('tenant-b', host);
+    for (const host of [SERVER, WORKER]) await attach('tenant-b', host, { tags: [`is-${host}`] });
     await connected('tenant-b');
     const address = async (name: string, host: string) => (await peerOf(name, host)).host_address;
     const [aHere, bHere] = [await address('pods', SERVER), await address('tenant-b', SERVER)];
@@ -160,6 +162,59 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
     await until('the rule is gone', async () => (await ping()) === 3);
   });
 
+  it('drop what is from a tag or a prefix or for a virtual IP, and nothing else', async () => {
+    const [here, there] = [await peerOf('tenant-b', SERVER), await peerOf('tenant-b', WORKER)];
+    const { network: tenant } = await rig.operator.call<{ network: { cidr_v4: string; handle: string } }>(
+      'system_sdwan_get_network',
+      { id: 'tenant-b' },
+    );
+    const { virtual_ip } = await rig.operator.call<{ virtual_ip: { address: string } }>(
+      'system_sdwan_create_virtual_ip',
+      { network_id: 'tenant-b', name: 'web', candidates: [here.name] },
+    );
+    const vip = virtual_ip.address;
+    /** One packet there and one back. */
+    const passes = async (host: string, from: string, to: string) =>
+      (await rig.lab.exec(host, ['ping', '-n', '-c', '1', '-W', '0.5', '-I', from, to])).code === 0;
+    /** How many packets a rule about an address has dropped on a machine since it was written. */
+    const dropped = async (host: string, about: string) => {
+      const chain = await sh(host, `nft list chain inet drover_wg_sdwan_${tenant.handle} ingress`);
+      const line = chain.split('\n').find((one) => one.includes(`${about} `) && one.trim().endsWith('drop'));
+      return Number(/packets (\d+)/.exec(line ?? '')?.[1] ?? 0);
+    };
+    const toServer = () => passes(WORKER, there.host_address, here.host_address);
+    const rules = [
+      {
+        rule: { name: 'by-tag', src_selector: `tag:is-${SERVER}` },
+        flow: () => passes(SERVER, here.host_address, there.host_address),
+        dies: () => dropped(WORKER, here.host_address),
+      },
+      {
+        rule: { name: 'by-cidr', src_selector: `cidr:${tenant.cidr_v4}` },
+        flow: () => passes(WORKER, there.address_v4, here.address_v4),
+        dies: () => dropped(SERVER, tenant.cidr_v4),
+      },
+      {
+        rule: { name: 'by-vip', dst_selector: 'vip:web' },
+        flow: () => passes(WORKER, there.host_address, vip),
+        dies: () => dropped(SERVER, vip),
+      },
+    ];
+    for (const { rule, flow } of rules) await until(`without ${rule.name} it passes`, flow);
+    await until('the server is reached', toServer);
+    for (const { rule } of rules)
+      await rig.operator.call('system_sdwan_create_firewall_rule', {
+        ...{ network_id: 'tenant-b', action: 'drop', protocol: 'icmp' },
+        ...rule,
+      });
+    // Lost is not dropped: the rule itself has counted it.
+    for (const { rule, flow, dies } of rules)
+      await until(`it is dropped ${rule.name}`, async () => !(await flow()) && (await dies()) > 0);
+    await until('what no rule is about passes all the same', toServer);
+    for (const { rule } of rules) await rig.operator.call('system_sdwan_delete_firewall_rule', { name: rule.name });
+    for (const { rule, flow } of rules) await until(`it passes again without ${rule.name}`, flow);
+  });
+
   it('are repaired when somebody changes them by hand, which is written down', async () => {
     const there = await peerOf('pods', WORKER);
     const { network } = await rig.operator.call<{ network: { interface_name: string } }>('system_sdwan_get_network', {
@@ -193,9 +248,35 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
     const { handle } = (
       await rig.operator.call<{ network: { handle: string } }>('system_sdwan_get_network', { id: 'pods' })
     ).network;
-    const pid = (await sh(SERVER, `pgrep -f 'wireguard-go -f wg-sdwan-${handle}'`)).trim().split('\n')[0]!;
-    process.kill(Number(pid), 'SIGKILL');
+    const device = `wg-sdwan-${handle}`;
+    const whole = async () => {
+      const listing = await sh(
+        SERVER,
+        `ip -o address show dev ${device} scope global | cut -d' ' -f2-; ip -4 route show dev ${device}; ip -6 route show dev ${device};
+         wg show ${device} listen-port; wg show ${device} public-key; wg show ${device} allowed-ips;
+         nft -s list table inet drover_${device.replaceAll('-', '_')}`,
+      );
+      const lines = listing.split('\n').map((line) => line.trim().split(/\s+/).sort().join(' '));
+      return lines.filter((line) => line !== '').sort();
+    };
+    /** No two devices of a machine have ever had the same. */
+    const index = async () => (await sh(SERVER, `ip -o link show dev ${device} | cut -d: -f1`)).trim();
+    await rig.operator.call('system_sdwan_create_firewall_rule', {
+      ...{ network_id: 'pods', name: 'stays', action: 'drop', src_selector: 'cidr:192.0.2.0/24' },
+    });
+    await until('the rule stands', async () => (await whole()).some((line) => line.includes('192.0.2.0/24')));
+    const [before, old] = [await whole(), await index()];
+    for (const part of [here.host_address, there.host_address, here.address_v4, ...there.pod_cidrs])
+      expect(before.join('\n')).toContain(part);
+    // By a pid of the machine's own, on the machine: here that number is another process. The brackets keep the shell out.
+    await sh(SERVER, `kill -9 $(pgrep -f '[w]ireguard-go -f ${device}')`);
+    await until('there is another device', async () => !['', old].includes(await index()));
     await until('the tunnel is back', async () => (await answers(SERVER, here.host_address, there.host_address)) === 3);
+    let after = before;
+    await until('all of it is back', async () => {
+      after = await whole();
+      return after.join() === before.join();
+    }).finally(() => expect(after).toEqual(before));
   });
 
   it('refuse a prefix that overlaps, with the conflict and a free one named', async () => {

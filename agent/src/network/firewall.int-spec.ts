@@ -214,6 +214,59 @@ describe('the firewall, with real packets', () => {
     await firewall.remove(DEVICE);
   });
 
+  check(
+    'is replaced in one step: of what is under way nothing allowed is dropped and nothing forbidden passes',
+    async () => {
+      const [client, server] = nodes as [Netns, Netns];
+      const firewall = onNode(1);
+      const open = rule(1, { action: 'accept', protocol: 'udp', ports: [7100, 7100] });
+      const shut = rule(2, { protocol: 'udp' });
+      // They say the same, and are not the same.
+      const sets = [
+        [open, shut],
+        [rule(0, { ...open, source: [`${CLIENT}/128`] }), open, shut],
+      ];
+      await firewall.apply(DEVICE, sets[0]!);
+      const count = 'udp dport 7100 counter; udp dport 7101 counter;';
+      // On both sides of the firewall: what a busy machine loses before it is nobody's fault.
+      const counters = `table inet seen {
+      chain before { type filter hook prerouting priority -300; ${count} }
+      chain behind { type filter hook input priority 0; ${count} }
+    }`;
+      expect(await server.processes.run('nft', ['-f', '-'], counters)).toMatchObject({ code: 0 });
+      const seen = async () => {
+        const { stdout } = await server.processes.run('nft', ['list', 'table', 'inet', 'seen']);
+        const [allowed, forbidden, allowedPassed, forbiddenPassed] = [...stdout.matchAll(/packets (\d+)/g)].map((m) =>
+          Number(m[1]),
+        ) as [number, number, number, number];
+        return { allowed, forbidden, allowedPassed, forbiddenPassed };
+      };
+      const send = `const s = require('dgram').createSocket('udp6').on('error', () => undefined);
+      setInterval(() => { for (const port of [7100, 7101]) s.send('x', port, '${SERVER}'); }, 1);
+      process.stdin.on('end', () => process.exit()).resume();`;
+      const nothing = { onStderr: () => undefined, onEnd: () => undefined };
+      const sender = client.processes.openPipe(process.execPath, ['-e', send], nothing);
+      const areMore = async (than: { allowed: number; forbidden: number }) => {
+        const { allowed, forbidden } = await seen();
+        return allowed > than.allowed + 20 && forbidden > than.forbidden + 20;
+      };
+      await eventually('packets to come', () => areMore({ allowed: 0, forbidden: 0 }));
+      const before = await seen();
+      for (let n = 1; n <= 30; n++) await firewall.apply(DEVICE, sets[n % 2]!);
+      await eventually('packets to have come meanwhile', () => areMore(before));
+      sender.kill();
+      let last = await seen();
+      await eventually('the last packet to be counted', async () => {
+        const previous = last;
+        last = await seen();
+        return previous.allowed === last.allowed && previous.forbidden === last.forbidden;
+      });
+      expect(last).toMatchObject({ allowedPassed: last.allowed, forbiddenPassed: 0 });
+      await server.processes.run('nft', ['delete', 'table', 'inet', 'seen']);
+      await firewall.remove(DEVICE);
+    },
+  );
+
   check('keeps the earlier rules when new ones are refused, and says so', async () => {
     const firewall = onNode(1);
     await firewall.apply(DEVICE, [rule(0, { protocol: 'tcp', ports: [7000, 7000] })]);
