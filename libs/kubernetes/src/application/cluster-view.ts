@@ -37,6 +37,12 @@ export class ClusterView implements NodeSink {
     this.note(name, NODE_GONE);
   }
 
+  /** Of all nodes that are there now; undefined before it was listed. */
+  names(): readonly string[] | undefined {
+    if (!this.complete) return undefined;
+    return [...this.seen].flatMap(([name, { problem }]) => (name === '' || problem === NODE_GONE ? [] : [name]));
+  }
+
   /** `unknown` while nothing certain can be said: not listed yet, or a problem that is too young. */
   verdict(
     nodeName: string,

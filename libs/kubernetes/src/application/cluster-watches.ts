@@ -10,11 +10,15 @@ import { KubernetesDirectory } from './directory.js';
 import { KubeApis } from './kube-api.js';
 import { NodeHealth } from './node-health.js';
 import { followNodes } from './node-watch.js';
+import { StrangerWatch } from './stranger-watch.js';
 
 const LOOK_MS = 2_000;
 
+type KnownCluster = Cluster & { readonly accountId: string };
+
 interface Followed {
   readonly view: ClusterView;
+  readonly strangers: StrangerWatch;
   readonly stop: AbortController;
   failed: boolean;
 }
@@ -27,6 +31,7 @@ interface Followed {
 export class ClusterWatches implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly followed = new Map<string, Followed>();
   private readonly health: NodeHealth;
+  private readonly clusters: Clusters;
   private cancel: Cancel | undefined;
   private looking = false;
 
@@ -40,7 +45,8 @@ export class ClusterWatches implements OnApplicationBootstrap, OnModuleDestroy {
     @Inject(RANDOM) private readonly random: Random,
     @Inject(LOG) private readonly log: Log,
   ) {
-    this.health = new NodeHealth(directory, new Clusters(transactor), clock);
+    this.clusters = new Clusters(transactor);
+    this.health = new NodeHealth(directory, this.clusters, clock);
   }
 
   onApplicationBootstrap(): void {
@@ -80,6 +86,7 @@ export class ClusterWatches implements OnApplicationBootstrap, OnModuleDestroy {
   private follow(cluster: Cluster): Followed {
     const followed: Followed = {
       view: new ClusterView(() => this.clock.monotonicMs()),
+      strangers: new StrangerWatch(this.directory, this.clusters, this.clock),
       stop: new AbortController(),
       failed: false,
     };
@@ -105,13 +112,14 @@ export class ClusterWatches implements OnApplicationBootstrap, OnModuleDestroy {
     this.followed.delete(clusterId);
   }
 
-  private async judge(cluster: Cluster, { view }: Followed): Promise<void> {
+  private async judge(cluster: KnownCluster, { view, strangers }: Followed): Promise<void> {
     for (const [instanceId, node] of cluster.nodes) {
       if (node.nodeName === null || (node.status !== 'ready' && node.status !== 'not_ready')) continue;
       const verdict = view.verdict(node.nodeName);
       if (verdict.kind === 'unknown') continue;
       await this.health.onApi(instanceId, verdict.kind === 'problem' ? verdict.why : undefined);
     }
+    await strangers.judge(cluster, view);
   }
 }
 

@@ -12,7 +12,7 @@ const version = { k8s_version: 'v1.31.2+k3s1', kubeconfig_ref: 'r', kubeconfig_d
 /** A platform in memory on which a test puts what has happened, event by event. */
 export const emptyLog = () => {
   const clock = new ManualClock();
-  const { transactor, dispatcher } = createInMemoryPlatform({ definitions: kubernetesEvents, clock });
+  const { transactor, dispatcher, store } = createInMemoryPlatform({ definitions: kubernetesEvents, clock });
   let steps = 0;
   const context = (): CommandContext => ({
     ...{ commandId: `step-${++steps}`, correlationId: 't', causationId: 't', nowMs: clock.wallMs() },
@@ -22,7 +22,7 @@ export const emptyLog = () => {
   const put = async (stream: string, ...events: DomainEvent[]) => {
     for (const event of events) await transactor.transact(stream, append, event, context());
   };
-  return { clock, transactor, dispatcher, context, put };
+  return { clock, transactor, dispatcher, store, context, put };
 };
 
 export const clusterClaimed = ClusterClaimed({

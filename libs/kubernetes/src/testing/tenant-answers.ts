@@ -14,6 +14,7 @@ import { SnapshotApi } from '../application/snapshots/supervisor.js';
 import { ServerTokenApi } from '../application/token/server-token.js';
 import { NodeProbe } from '../application/upgrade/node-probe.js';
 import { WorkerTokens } from '../application/worker-tokens.js';
+import { strangersOf } from '../domain/cluster/strangers.js';
 
 /** What comes out of a call for each hostile text that the other side puts into its answer. */
 export type TenantAnswer = (text: string) => Promise<unknown>;
@@ -156,7 +157,7 @@ export const TENANT_ANSWERS: Readonly<Record<string, TenantAnswer>> = {
   listNode: async (text) => {
     const view = new ClusterView(() => Infinity);
     view.listed([node(text) as never, { ...node(text), metadata: { name: 'n' } } as never]);
-    return view.verdict('n');
+    return [view.verdict('n'), strangersOf(view.names()!)];
   },
   'watch /api/v1/nodes': async (text) => {
     const view = new ClusterView(() => Infinity);

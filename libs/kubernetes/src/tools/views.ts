@@ -1,4 +1,4 @@
-import { statusOfState } from '#tools';
+import { statusOfState, type Aspect } from '#tools';
 import { slugOf } from '../domain/join-target.js';
 import {
   clusterBoundSeconds,
@@ -33,6 +33,12 @@ const migrationOutput = (migration: NonNullable<ClusterDoc['migration']>) => ({
   next_action: migrationNext(migration),
 });
 
+/** Said only where there are some: nobody waits for strangers. */
+const strangersAspect = ({ strangers, status }: ClusterDoc): Aspect[] =>
+  strangers == null || status === 'decommissioned'
+    ? []
+    : [{ type: 'Strangers', holds: true, reason: 'NodesWithoutMembership', message: strangers.reason }];
+
 export const clusterOutput = (doc: ClusterDoc): ClusterOutput => ({
   id: doc.id,
   name: doc.name,
@@ -66,5 +72,6 @@ export const clusterOutput = (doc: ClusterDoc): ClusterOutput => ({
     error: doc.lastError,
     generation: doc.wanted.generation,
     observedGeneration: doc.wanted.observed,
+    also: strangersAspect(doc),
   }),
 });

@@ -27,20 +27,30 @@ const clusterSchema = z.object({
       lastError: z.string().nullish(),
     }),
   ),
+  /** Nodes in its Kubernetes API that are no members. */
+  strangers: z.object({ reason: z.string(), nextAction: z.string() }).nullish(),
 });
 
-const ofCluster = (state: string, { since, lastError, nodes }: z.infer<typeof clusterSchema>): Now => {
+const ofCluster = (state: string, { since, lastError, nodes, strangers }: z.infer<typeof clusterSchema>): Now => {
   const troubled = nodes.flatMap(({ instanceId, nodeName, status, since: from, lastError: why }) => {
     if (WELL.has(status) || why == null) return [];
     const name = nodeName ?? instanceId;
     return [{ name, cause: `${name} ${status}${from == null ? '' : ` since ${from}`}: ${why}` }];
   });
+  const strange = strangers == null || state === 'decommissioned' ? [] : [strangers];
+  const next = [
+    ...(troubled.length === 0 ? [] : [`what is to be done: drover why ${troubled.map(({ name }) => name).join(', ')}`]),
+    ...strange.map(({ nextAction }) => nextAction),
+  ];
   return {
     state,
     since: since ?? null,
-    causes: [...(lastError == null ? [] : [lastError]), ...troubled.map(({ cause }) => cause)],
-    next_action:
-      troubled.length === 0 ? null : `what is to be done: drover why ${troubled.map(({ name }) => name).join(', ')}`,
+    causes: [
+      ...(lastError == null ? [] : [lastError]),
+      ...troubled.map(({ cause }) => cause),
+      ...strange.map(({ reason }) => reason),
+    ],
+    next_action: next.length === 0 ? null : next.join('; '),
   };
 };
 

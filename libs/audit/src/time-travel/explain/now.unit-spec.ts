@@ -32,6 +32,16 @@ it('names the nodes that a cluster is degraded by, since when and why, and where
   });
 });
 
+it('tells of nodes that are no members of a cluster, and what to do about them', () => {
+  const strangers = { reason: '1 node is no member: x', nextAction: 'kubectl delete node x', count: 1, names: ['x'] };
+  const doc = { since, lastError: null, nodes: [], strangers };
+  expect(nowOf('active', doc)).toEqual({
+    ...{ state: 'active', since, causes: [strangers.reason], next_action: strangers.nextAction },
+  });
+  expect(nowOf('active', { ...doc, strangers: null })).toMatchObject({ causes: [], next_action: null });
+  expect(nowOf('decommissioned', doc)).toMatchObject({ causes: [], next_action: null });
+});
+
 it('says no more than the state of what keeps none of this', () => {
   expect(nowOf('active', {})).toEqual({ state: 'active', since: null, causes: [], next_action: null });
   expect(nowOf('active', { modules: 'of another shape' })).toMatchObject({ causes: [] });

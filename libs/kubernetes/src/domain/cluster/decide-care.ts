@@ -14,8 +14,11 @@ import {
   NodeRemoved,
   RenewalBlocked,
   RenewalUnblocked,
+  StrangersFound,
+  StrangersGone,
 } from './events.js';
 import { DEFAULT_POLICY, withPolicy, type PolicyChange } from './policy.js';
+import { sameStrangers, strangersOf } from './strangers.js';
 import type { Cluster, ClusterEvent } from './state.js';
 
 interface Overdue {
@@ -37,7 +40,9 @@ export type CareCommand =
       readonly nextAction: string;
       readonly certificatesEndMs: number;
     }
-  | { readonly type: 'renewal_unblocked' };
+  | { readonly type: 'renewal_unblocked' }
+  /** All of them that are there now, as Kubernetes calls them. */
+  | { readonly type: 'strangers'; readonly names: readonly string[] };
 export type MigrationCommand =
   | {
       readonly type: 'start_migration';
@@ -89,9 +94,21 @@ export const decideCare = (c: CareCommand, state: Cluster): Decision<ClusterEven
       return state.renewalBlocked === null
         ? nothing('nothing_in_the_way')
         : accept(RenewalUnblocked({ cluster_id }, { links: linksOf(state) }));
+    case 'strangers':
+      return decideStrangers(c.names, state);
     default:
       return decideNodeCare(c, state);
   }
+};
+
+const decideStrangers = (all: readonly string[], state: Cluster): Decision<ClusterEvent> => {
+  const found = strangersOf(all);
+  if (sameStrangers(state.strangers, found)) return nothing('told_before');
+  const cluster_id = state.id as never;
+  const links = { links: linksOf(state) };
+  if (found.count === 0) return accept(StrangersGone({ cluster_id }, links));
+  const { count, names, reason, nextAction: next_action } = found;
+  return accept(StrangersFound({ cluster_id, count, names: [...names], reason, next_action }, links));
 };
 
 const decideNodeCare = (

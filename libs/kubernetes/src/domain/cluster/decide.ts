@@ -215,8 +215,9 @@ const decideJoin = (
   return accept(HandshakeJoinRequest({ ...ids, role: c.role, target_cluster_id: c.target }, links));
 };
 
-const decideLive = (c: Exclude<ClusterCommand, { type: 'claim' }>, state: Cluster): Decision<ClusterEvent> => {
-  if (isTokenCommand(c)) return decideToken(c, state);
+type LiveCommand = Exclude<ClusterCommand, { type: 'claim' } | TokenCommand>;
+
+const decideLive = (c: LiveCommand, state: Cluster): Decision<ClusterEvent> => {
   const [cluster_id, links] = [id(state.id), { links: linksOf(state) }];
   switch (c.type) {
     case 'move_claim':
@@ -271,6 +272,7 @@ const decideLive = (c: Exclude<ClusterCommand, { type: 'claim' }>, state: Cluste
     case 'set_policy':
     case 'renewal_blocked':
     case 'renewal_unblocked':
+    case 'strangers':
       return decideCare(c, state);
     default:
       return decideMigration(c, state);
@@ -284,7 +286,7 @@ const decide = (c: ClusterCommand, state: ClusterState): Decision<ClusterEvent> 
     if (c.type === 'decommission') return nothing('already_decommissioned');
     return reject(refusal(409, 'cluster_decommissioned', `${state.name} has been decommissioned`));
   }
-  return decideLive(c, state);
+  return isTokenCommand(c) ? decideToken(c, state) : decideLive(c, state);
 };
 
 export const clusterDecider: Decider<ClusterState, ClusterCommand, ClusterEvent> = {

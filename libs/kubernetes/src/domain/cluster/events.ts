@@ -232,6 +232,22 @@ export const RenewalBlocked = defineEvent(
 );
 export const RenewalUnblocked = defineEvent('system.k3s.certificates.renewal_unblocked', 1, z.object({ cluster_id }));
 
+/** Nodes that stand in its Kubernetes API for a while and are no members. Once for each set of them. */
+export const StrangersFound = defineEvent(
+  'system.k3s.cluster.strangers_found',
+  1,
+  z.object({
+    cluster_id,
+    count: z.number().int(),
+    /** The first of them. */
+    names: z.array(z.string()),
+    reason: z.string(),
+    next_action: z.string(),
+  }),
+  { severity: 'warning' },
+);
+export const StrangersGone = defineEvent('system.k3s.cluster.strangers_gone', 1, z.object({ cluster_id }));
+
 export const clusterEvents = [
   ClusterClaimed,
   ClusterClaimMoved,
@@ -267,4 +283,6 @@ export const clusterEvents = [
   ServerTokenKept,
   RenewalBlocked,
   RenewalUnblocked,
+  StrangersFound,
+  StrangersGone,
 ] as const;

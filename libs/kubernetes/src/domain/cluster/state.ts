@@ -2,6 +2,7 @@ import type { EventOf } from '#kernel';
 import type { clusterEvents } from './events.js';
 import { evolveMigration, type Migration } from './migration-state.js';
 import { evolveToken, type ServerTokens } from './token-change.js';
+import type { Strangers } from './strangers.js';
 import { DEFAULT_POLICY, withPolicy, type LifecyclePolicy } from './policy.js';
 
 export type ClusterEvent = EventOf<(typeof clusterEvents)[number]>;
@@ -50,6 +51,8 @@ export interface Cluster extends ServerTokens {
   readonly renewalBlocked: string | null;
   /** The move of its pods to the overlay, the last one that was begun. */
   readonly migration: Migration | null;
+  /** Absent where none was ever seen. */
+  readonly strangers?: Strangers | null;
 }
 
 export type ClusterState = { readonly status: 'absent' } | Cluster;
@@ -194,7 +197,7 @@ type LaterEvent = Extract<
     type:
       | `system.k3s.${'node' | 'pod_network' | 'certificates'}.${string}`
       | `${string}.stopped`
-      | `${string}.${'overdue' | 'lifecycle_policy_set' | `server_token_${string}`}`;
+      | `${string}.${'overdue' | 'lifecycle_policy_set' | `${'server_token' | 'strangers'}_${string}`}`;
   }
 >;
 
@@ -238,6 +241,12 @@ const evolveCare = (state: Cluster, event: CareEvent, at: string | null): Cluste
       return { ...state, renewalBlocked: event.data.reason };
     case 'system.k3s.certificates.renewal_unblocked':
       return { ...state, renewalBlocked: null };
+    case 'system.k3s.cluster.strangers_found': {
+      const { count, names, reason, next_action: nextAction } = event.data;
+      return { ...state, strangers: { count, names, reason, nextAction } };
+    }
+    case 'system.k3s.cluster.strangers_gone':
+      return { ...state, strangers: null };
     case 'system.k3s.pod_network.migration_started':
       return evolveMigrationOf({ ...state, podCidr: event.data.pod_cidr }, event);
     case 'system.k3s.pod_network.node_started':
