@@ -209,7 +209,12 @@ export class RecordInstalling extends Command<OnInstance & { readonly module_nam
   static readonly type = 'fleet.record_installing';
 }
 export class RecordRuntimeFailed extends Command<
-  OnInstance & { readonly module_name: string; readonly reason: string },
+  OnInstance & {
+    readonly module_name: string;
+    readonly reason: string;
+    /** It was well since the last failure that was told. */
+    readonly anew?: boolean;
+  },
   void
 > {
   static readonly type = 'fleet.record_runtime_failed';

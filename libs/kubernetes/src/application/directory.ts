@@ -226,9 +226,9 @@ export class KubernetesDirectory {
     // Events of other streams may carry a cluster id as well (virtual IPs do); those are about something else.
     if (!('cluster_id' in event.data) || recorded.stream !== event.data.cluster_id) return [];
     const known = this.clusters.get(event.data.cluster_id);
-    if (event.type === 'system.k3s.handshake.ready')
-      this.namesEver.add(`${event.data.cluster_id} ${event.data.node_name}`);
-    if (event.type === 'system.k3s.handshake.ready') this.troubled(event.data.instance_id, null);
+    const { type: is, data } = event;
+    if (is === 'system.k3s.handshake.ready') this.namesEver.add(`${data.cluster_id} ${data.node_name}`);
+    if (is === 'system.k3s.handshake.ready' || is === 'system.k3s.node.ready') this.troubled(data.instance_id, null);
     const next = evolveCluster(known ?? absent, event, recorded.meta.occurredAt);
     if (next.status === 'absent') return [];
     this.clusters.set(next.id, { ...next, accountId: known?.accountId ?? recorded.meta.accountId });
@@ -243,7 +243,7 @@ export class KubernetesDirectory {
   }
 
   /** Nothing that a node's modules depend on. */
-  private troubled(id: string, problem: string | null): readonly string[] {
+  troubled(id: string, problem: string | null): readonly string[] {
     this.instance(id, { problem });
     return [];
   }

@@ -110,6 +110,8 @@ export class K3sHandshake implements PhaseHandler {
               instance_id: agent.instanceId as InstanceId,
               module_name: rule.module,
               reason: request.error.slice(0, 500),
+              // The same again after it was well is another failure.
+              anew: this.deps.directory.instances.get(agent.instanceId)?.problem === null,
             },
             derive(context, 'failed'),
           ),

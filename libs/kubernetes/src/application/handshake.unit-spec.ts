@@ -1,9 +1,10 @@
-import { sha256Hex } from '#kernel';
+import { sha256Hex, type DomainEvent } from '#kernel';
 import { agentV1 } from '#proto';
+import { NodeNotReady, NodeReadyAgain } from '../domain/cluster/events.js';
 import { handshakeRig, VIP, type HandshakeRig } from '../testing/handshake-rig.js';
 
 const { RUNTIME_K3S_SERVER: SERVER, RUNTIME_K3S_AGENT: WORKER } = agentV1.Runtime;
-const { PHASE_BOOTSTRAP, PHASE_JOIN_REQUEST, PHASE_READY, PHASE_INSTALLING } = agentV1.Phase;
+const { PHASE_BOOTSTRAP, PHASE_JOIN_REQUEST, PHASE_READY, PHASE_INSTALLING, PHASE_FAILED } = agentV1.Phase;
 
 const KUBECONFIG = `apiVersion: v1
 kind: Config
@@ -37,6 +38,24 @@ let rig: HandshakeRig;
 beforeEach(async () => {
   rig = handshakeRig();
   await rig.network();
+});
+
+it('tells a failure anew when the node was well since the last one, though the reason is the same', async () => {
+  await oneServer(rig);
+  const reason = 'no space';
+  const data = { instance_id: rig.id('s1'), module_name: 'k3s-server', reason };
+  const failed = { type: 'system.module.failed', data } satisfies DomainEvent;
+  const fails = async () => {
+    await rig.phase('s1', { runtime: SERVER, phase: PHASE_FAILED, error: reason });
+    return rig.sent.at(-1);
+  };
+  expect(await fails()).toMatchObject({ module_name: 'k3s-server', reason, anew: true });
+  await rig.happened(rig.id('s1'), failed);
+  expect(await fails()).toMatchObject({ reason, anew: false });
+  const cluster = rig.directory.clusterOfMember(rig.id('s1'))!;
+  const ids = { cluster_id: cluster.id as never, instance_id: rig.id('s1') };
+  await rig.happened(cluster.id, NodeNotReady({ ...ids, reason: 'away' }), NodeReadyAgain(ids));
+  expect(await fails()).toMatchObject({ reason, anew: true });
 });
 
 describe('the first server', () => {

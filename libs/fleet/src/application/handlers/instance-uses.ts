@@ -141,5 +141,6 @@ export const instanceUses = [
     kind: 'runtime_failed',
     moduleName: p.module_name,
     reason: p.reason,
+    anew: p.anew,
   })),
 ] as const;

@@ -188,5 +188,12 @@ describe("an instance's modules", () => {
     expect(one.when(installing).reason).toBe('installing_already');
     expect(one.when(failed).events).toEqual(['system.module.failed']);
     expect(one.when(failed).then().when(failed).reason).toBe('failed_already');
+    // It was well meanwhile, as the runtime's own context knows: then the same is another failure.
+    expect(
+      one
+        .when(failed)
+        .then()
+        .when({ ...failed, anew: true } as InstanceCommand).events,
+    ).toEqual(['system.module.failed']);
   });
 });

@@ -31,6 +31,8 @@ export interface RecordFailed {
   readonly kind: 'runtime_failed';
   readonly moduleName: string;
   readonly reason: string;
+  /** It was well meanwhile, which this stream does not tell: the same reason is another failure then. */
+  readonly anew?: boolean | undefined;
 }
 
 /** The module has been in the state that began at `since` for too long. */
@@ -110,7 +112,7 @@ export const installing = (state: KnownInstance, c: RecordInstalling): Decision<
 export const runtimeFailed = (state: KnownInstance, c: RecordFailed): Decision<InstanceEvent> => {
   const module = moduleNamed(state, c.moduleName);
   if (module === undefined) return nothing('not_assigned');
-  if (module.status === 'failed' && module.error === c.reason) return nothing('failed_already');
+  if (module.status === 'failed' && module.error === c.reason && c.anew !== true) return nothing('failed_already');
   return accept(
     RuntimeFailed(
       { instance_id: state.instanceId as InstanceId, module_name: c.moduleName, reason: c.reason },

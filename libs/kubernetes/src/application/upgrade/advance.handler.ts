@@ -1,7 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { assertNever, CLOCK, type Clock, type InstanceId } from '#kernel';
-import { instanceDecider, RequestDrain, Uncordon } from '#fleet';
+import { familyOf, instanceDecider, RequestDrain, Uncordon } from '#fleet';
 import {
   COMMAND_DISPATCHER,
   TRANSACTOR,
@@ -154,8 +154,8 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
     const runs =
       goal === null || (seen?.kubeletVersion === goal && (node.role === 'agent' || seen.serverVersion === goal));
     const answers = node.role === 'agent' || (seen?.serverVersion ?? null) !== null;
-    const failed =
-      instance?.kind === 'known' ? Object.values(instance.modules).find((m) => m.status === 'failed') : undefined;
+    const modules = instance?.kind === 'known' ? Object.values(instance.modules) : [];
+    const failed = modules.find((m) => familyOf(m.moduleName) === 'k3s' && m.status === 'failed');
     return {
       member: living && member !== undefined,
       drain: instance?.kind === 'known' ? instance.drain : ('none' as const),
@@ -163,7 +163,8 @@ export class AdvanceRolloutHandler implements ICommandHandler<AdvanceRollout> {
       changed: reported && asTold && member?.status !== 'not_ready' && member?.status !== 'joining',
       healthy: seen?.ready === true && runs && answers,
       detail: describe(seen, goal, runs, answers),
-      failure: failed?.error ?? null,
+      // One of last year is no reason why this change fails.
+      failure: this.versions.isWellAgain(node.instanceId) ? null : (failed?.error ?? null),
     };
   }
 }

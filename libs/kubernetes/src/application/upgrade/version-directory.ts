@@ -76,6 +76,11 @@ export class VersionDirectory {
     return this.toldIn(instanceId, clusterId);
   }
 
+  /** Whether no failure of its runtime counts: in the instance's own stream one stays until something is installed. */
+  isWellAgain(instanceId: string): boolean {
+    return this.directory.instances.get(instanceId)?.problem === null;
+  }
+
   private toldIn(instanceId: string, clusterId: string | undefined): Told {
     const told = this.told.get(instanceId);
     return told === undefined || told.clusterId !== clusterId ? UNTOLD : told;
@@ -124,12 +129,16 @@ export class VersionDirectory {
   private rollout(event: RecordedEvent): readonly string[] {
     const fact = { type: event.type, data: event.data } as unknown as RolloutEvent;
     const clusterId = fact.data.cluster_id;
-    const state = evolveRollout(this.rollouts.get(clusterId) ?? noRollout, fact);
+    const before = this.rollouts.get(clusterId) ?? noRollout;
+    const state = evolveRollout(before, fact);
     this.rollouts.set(clusterId, state);
     if (!isKnown(state)) return [];
     if (fact.type === 'system.k3s.rollout.node_progressed' && fact.data.phase === 'changing') {
       const id = fact.data.instance_id;
       const node = state.nodes.find((n) => n.instanceId === id);
+      // What failed before is not what this change fails of. On a second try the agent does not say the same again.
+      if (isKnown(before) && before.nodes.some((n) => n.instanceId === id && !n.touched))
+        this.directory.troubled(id, null);
       this.told.set(
         id,
         this.next(id, state, fact.data.direction === 'back' ? (node?.fromVersionId ?? null) : undefined),
