@@ -7,6 +7,7 @@ import {
   labelOf,
   noRollout,
   progressOf,
+  type Rollout,
   type RolloutEvent,
   type RolloutState,
 } from '../../domain/upgrade/state.js';
@@ -32,6 +33,8 @@ const PATIENT_MS = 5_000;
 const QUICK_LOOKS = 15;
 /** For two minutes after something was heard of a server: it may take that long until all of it answers. */
 const HOPEFUL_LOOKS = 36;
+/** What goes on by itself is looked at for as long as it is promised to, whatever was not heard. */
+const SLOW_MS = 5 * 60_000;
 
 const look = (state: State): { state: State; outputs: ProcessOutput[] } => {
   const { rollout } = state;
@@ -49,11 +52,18 @@ const GONE = 'system.k3s.cluster.decommissioned';
 const BACK: readonly string[] = ['system.k3s.node.ready', 'system.k3s.node.removed'];
 const isRollout = (event: { readonly type: string }): boolean => event.type.startsWith('system.k3s.rollout.');
 
+const rests = ({ status, nodes }: Rollout): boolean =>
+  (status === 'paused' || status === 'stopped') && !nodes.some(isActive);
+
 /** Nothing is under way, and nothing begins before an operator says so: that word is an event, and it is looked at then. */
-const waits = ({ rollout, idle }: State): boolean => {
+const waits = ({ rollout }: State): boolean => {
   if (!isKnown(rollout) || isFinished(rollout)) return true;
-  if (goesOnAlone(rollout) && idle < HOPEFUL_LOOKS) return false;
-  return (rollout.status === 'paused' || rollout.status === 'stopped') && !rollout.nodes.some(isActive);
+  return rests(rollout) && !goesOnAlone(rollout);
+};
+
+const paceMs = ({ rollout, idle }: State): number => {
+  if (idle < QUICK_LOOKS) return QUICK_MS;
+  return isKnown(rollout) && rests(rollout) && idle >= HOPEFUL_LOOKS ? SLOW_MS : PATIENT_MS;
 };
 
 const noteOf = (rollout: RolloutState): ProcessOutput[] => {
@@ -89,7 +99,7 @@ export const rolloutManager = defineProcessManager<State>({
         const answered = { ...state, asked: false };
         if (state.again) return look(answered);
         if (waits(state)) return { state: answered, outputs: [] };
-        const dueMs = state.nowMs + (state.idle < QUICK_LOOKS ? QUICK_MS : PATIENT_MS);
+        const dueMs = state.nowMs + paceMs(state);
         return {
           state: { ...answered, idle: state.idle + 1 },
           outputs: [{ kind: 'timer', name: TIMER, dueMs }],

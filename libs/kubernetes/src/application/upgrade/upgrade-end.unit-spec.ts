@@ -65,7 +65,7 @@ describe('the process of a rollout', () => {
     ).toEqual(['command']);
   });
 
-  it('looks a while when a server is back that a rollout of certificates stopped for, and then waits for the next word', () => {
+  it('looks closely when a server is back that a rollout of certificates stopped for, and slowly as long as it goes on by itself', () => {
     const failed = events.RolloutNodeFailed({
       ...{ cluster_id, run: 1, instance_id, direction: 'forward', reason: 'away', percent: 40, done: 0, total: 1 },
     });
@@ -73,20 +73,26 @@ describe('the process of a rollout', () => {
     expect(rolloutManager.correlate({ type: back.type, data: back.data } as never)).toBe(cluster_id);
     const hour = '2026-01-01T01:00:00.000Z';
     const later = { ...(input(back) as object), event: { ...back, meta: { occurredAt: hour } } } as never;
-    const all = [input(started), answered, input(changing), answered, input(failed), answered, later, answered];
+    const all = [input(started), answered, input(changing), answered, input(failed), answered, later];
     let state = rolloutManager.initial;
-    let looks = 0;
     for (const one of all) state = rolloutManager.react(state, one).state;
-    for (; looks < 100; looks++) {
-      const { state: next, outputs } = rolloutManager.react(state, answered);
-      state = next;
-      const timer = outputs.find((o) => o.kind === 'timer');
-      if (timer === undefined) break;
-      // Paced by the time of what it heard, not by that of its last rollout.
-      expect((timer as { dueMs: number }).dueMs).toBeGreaterThan(Date.parse(hour));
+    const waited: number[] = [];
+    // Paced by the time of what it heard, not by that of its last rollout.
+    for (let [looks, nowMs] = [0, Date.parse(hour)]; looks < 100; looks++) {
+      const asked = rolloutManager.react(state, answered);
+      const timer = asked.outputs.find((o) => o.kind === 'timer') as { name: string; dueMs: number };
+      waited.push(timer.dueMs - nowMs);
+      nowMs = timer.dueMs;
+      const looked = rolloutManager.react(asked.state, {
+        kind: 'timer',
+        name: timer.name,
+        dueMs: nowMs,
+      } as ProcessInput);
+      expect(looked.outputs.map(({ kind }) => kind)).toEqual(['command']);
+      ({ state } = looked);
     }
-    expect(looks).toBeGreaterThan(10);
-    expect(looks).toBeLessThan(100);
+    expect(waited.slice(0, 30).every((ms) => ms <= 5_000)).toBe(true);
+    expect(waited.slice(-50)).toEqual(Array(50).fill(5 * 60_000));
   });
 
   it('hears of the end of its cluster, also while it waits', () => {
