@@ -14,10 +14,19 @@ const WORK_MS: Partial<Record<NodeRequest['op'], number>> = {
 };
 /** What etcd recommends as the most; K3s itself begins with 2 GiB. A node could name any size and fill the platform's disk. */
 const MAX_SNAPSHOT_BYTES = 8 * 1024 ** 3;
+const GIB = 1024 ** 3;
 const READ_MS = 60 * 60_000;
 
+/** It will not be smaller the next time that it is asked for. */
+export class SnapshotTooLarge extends Error {
+  constructor(file: string, size: number) {
+    const gib = (Math.ceil((size / GIB) * 10) / 10).toFixed(1);
+    super(`${file} has ${gib} GiB (${size} bytes), and a snapshot may have ${MAX_SNAPSHOT_BYTES / GIB} GiB`);
+  }
+}
+
 const answer = z.discriminatedUnion('ok', [
-  z.object({ ok: z.literal(true), size: z.number().int().min(0).max(MAX_SNAPSHOT_BYTES).optional() }),
+  z.object({ ok: z.literal(true), size: z.number().int().min(0).optional() }),
   z.object({ ok: z.literal(false), error: z.string() }),
 ]);
 
@@ -74,6 +83,7 @@ export class NodeChannel {
       await this.within(stream, QUIET_MS, send(stream, Buffer.from(`${JSON.stringify({ op: 'read', file })}\n`)));
       const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
       const { size, rest } = await this.within(stream, QUIET_MS, firstLine(chunks));
+      if ((size ?? 0) > MAX_SNAPSHOT_BYTES) throw new SnapshotTooLarge(file, size!);
       let got = rest.length;
       if (rest.length > 0) yield rest;
       while (got < (size ?? 0)) {

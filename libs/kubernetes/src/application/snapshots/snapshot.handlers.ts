@@ -20,7 +20,7 @@ import { KubernetesDirectory } from '../directory.js';
 import { KubeApis } from '../kube-api.js';
 import { FailSnapshot, RequestSnapshot, SaveSnapshot, SetSnapshotPolicy } from './commands.js';
 import { SnapshotCopies } from './copies.js';
-import { NodeChannel } from './node-channel.js';
+import { NodeChannel, SnapshotTooLarge } from './node-channel.js';
 import { SnapshotApi } from './supervisor.js';
 
 const done: CommandResult<void> = { kind: 'done', value: undefined };
@@ -141,6 +141,7 @@ export class SaveSnapshotHandler implements ICommandHandler<SaveSnapshot> {
       if (saved.status === 'saved') await this.store(snapshot_id, saved, context);
       return done;
     } catch (error) {
+      if (error instanceof SnapshotTooLarge) return this.fail(snapshot_id, before, apiSaid(error), context);
       return later(apiSaid(error));
     }
   }
