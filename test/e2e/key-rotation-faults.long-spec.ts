@@ -8,7 +8,7 @@ import { describeWithRealParts } from './support/with-real-parts.js';
 const [ONE, TWO, AWAY] = ['one', 'two', 'away'] as const;
 const ALL = [ONE, TWO, AWAY];
 /** The least that can be set. */
-const PATIENCE_S = 60;
+const PATIENCE_S = 6;
 
 interface Rotation {
   readonly state: 'planned' | 'rotated' | 'running';

@@ -115,7 +115,7 @@ export const settingsSchema = z.object({
     .describe("Age in days at which a node's WireGuard key is changed by itself; 0: never"),
   DROVER_KEY_ROTATION_WAIT_MINUTES: z.coerce
     .number()
-    .min(1)
+    .min(0.1)
     .max(10_080)
     .default(60)
     .describe(

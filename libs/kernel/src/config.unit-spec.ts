@@ -57,7 +57,7 @@ it.each([
   ['DROVER_LEASE_MS', '299', 'must be at least 300'],
   ['DROVER_VIP_BEAT_MS', '49', 'must be at least 50'],
   ['DROVER_VIP_LEASE_MS', '149', 'must be at least 150'],
-  ['DROVER_KEY_ROTATION_WAIT_MINUTES', '0', 'must be at least 1'],
+  ['DROVER_KEY_ROTATION_WAIT_MINUTES', '0', 'must be at least 0.1'],
 ])('refuses %s=%s by name: %s', (name, value, reason) => {
   expect(refusalOf({ [name]: value })).toBe(`configuration refused:\n  ${name}: ${reason}`);
 });
