@@ -29,6 +29,9 @@ export interface ClientTls {
   readonly insecure?: boolean;
 }
 
+/** How long one server may take for its whole answer, in milliseconds. */
+const ANSWER_WITHIN_MS = 8_000;
+
 /** HTTPS to one of several servers; moves on to the next when one does not answer, as k3s' client load balancer does. */
 export class Client {
   private readonly agent: Agent;
@@ -38,6 +41,7 @@ export class Client {
     private servers: readonly string[],
     tls: ClientTls,
     private readonly headers: Readonly<Record<string, string>> = {},
+    private readonly answerWithinMs = ANSWER_WITHIN_MS,
   ) {
     const { insecure, ...rest } = tls;
     this.agent = new Agent({ ...rest, rejectUnauthorized: insecure !== true, keepAlive: true });
@@ -51,17 +55,34 @@ export class Client {
 
   async call(method: string, path: string, body?: unknown, contentType = 'application/json'): Promise<Answer> {
     let failure: unknown;
-    for (let attempt = 0; attempt < this.servers.length; attempt++) {
-      const server = this.servers[this.current % this.servers.length]!;
+    for (const server of [...this.servers.slice(this.current), ...this.servers.slice(0, this.current)]) {
       try {
-        const response = await this.open(server, method, path, body, contentType, 8_000);
-        return { status: response.statusCode ?? 0, body: await readBody(response) };
+        const answer = await this.askOne(server, method, path, body, contentType);
+        // Only an answer moves the others: calls that fail at once would each skip one, and with it the one that lives.
+        this.current = Math.max(0, this.servers.indexOf(server));
+        return answer;
       } catch (cause) {
         failure = cause;
-        this.current = (this.current + 1) % this.servers.length;
       }
     }
     throw failure;
+  }
+
+  private async askOne(
+    server: string,
+    method: string,
+    path: string,
+    body: unknown,
+    contentType: string,
+  ): Promise<Answer> {
+    const response = await this.open(server, method, path, body, contentType);
+    // A machine that is killed in the middle of its answer never ends it.
+    const timer = setTimeout(() => response.destroy(deadlineExceeded(server)), this.answerWithinMs);
+    try {
+      return { status: response.statusCode ?? 0, body: await readBody(response) };
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async json<T>(method: string, path: string, body?: unknown, contentType?: string): Promise<T> {
@@ -71,26 +92,12 @@ export class Client {
     return JSON.parse(answer.body) as T;
   }
 
-  /** Lines of a watch until it ends; throws when the connection breaks. */
-  async watch(path: string, onEvent: (event: { type: string; object: unknown }) => void): Promise<void> {
-    const server = this.servers[this.current % this.servers.length]!;
-    const response = await this.open(server, 'GET', path, undefined, '', 8_000);
-    if (response.statusCode !== 200) throw new HttpStatusError(response.statusCode ?? 0, await readBody(response));
-    let rest = '';
-    for await (const chunk of response) {
-      const lines = (rest + String(chunk)).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) if (line !== '') onEvent(JSON.parse(line) as { type: string; object: unknown });
-    }
-  }
-
   private open(
     server: string,
     method: string,
     path: string,
     body: unknown,
     contentType: string,
-    timeoutMs: number,
   ): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
@@ -101,7 +108,7 @@ export class Client {
           : { 'content-type': contentType, 'content-length': String(Buffer.byteLength(text)) }),
       };
       const request = httpsRequest(new URL(path, server), { method, agent: this.agent, headers }, resolve);
-      const timer = setTimeout(() => request.destroy(new Error(`${server}: context deadline exceeded`)), timeoutMs);
+      const timer = setTimeout(() => request.destroy(deadlineExceeded(server)), this.answerWithinMs);
       request.once('response', () => clearTimeout(timer));
       request.on('error', (cause) => (clearTimeout(timer), reject(cause)));
       request.on('socket', (socket) => socket.setKeepAlive(true, 1_000));
@@ -109,6 +116,8 @@ export class Client {
     });
   }
 }
+
+const deadlineExceeded = (server: string): Error => new Error(`${server}: context deadline exceeded`);
 
 const messageIn = (body: string): string | undefined => {
   try {

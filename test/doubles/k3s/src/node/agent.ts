@@ -96,15 +96,19 @@ const work = async (options: NodeOptions, serverUrl: string, joined: Joined): Pr
   ];
   const client = new Client(urls(joined.servers), { ca, cert, key });
   const labels = Object.fromEntries(options.nodeLabels.map((label) => label.split(/=(.*)/s) as [string, string]));
-  setInterval(() => {
-    client
-      .json<string[]>('GET', '/v1-k3s/apiservers')
-      .then((addresses) => {
+  const refresh = async (): Promise<void> => {
+    for (;;) {
+      await sleep(5_000);
+      try {
+        const addresses = await client.json<string[]>('GET', '/v1-k3s/apiservers');
         rememberServers(options.dataDir, serverUrl, addresses);
         client.setServers(urls(addresses));
-      })
-      .catch((cause: unknown) => error(`Failed to refresh the list of servers: ${messageOf(cause)}`));
-  }, 5_000);
+      } catch (cause) {
+        error(`Failed to refresh the list of servers: ${messageOf(cause)}`);
+      }
+    }
+  };
+  void refresh();
   info('k3s agent is up and running');
   notifyReady();
   await new Kubelet(client, { name: options.nodeName, ips: options.nodeIps, labels }).run();
