@@ -4,6 +4,7 @@ import type { Result } from '../../bench.js';
 import type { FailoverRig } from './failover-rig.js';
 import { Keepalived, ROUTERS } from './keepalived.js';
 import { Load, loadAverage } from './load.js';
+import { MachineLog } from './machine-log.js';
 import { distribution } from './numbers.js';
 import { PingLog, type Silence } from './ping-log.js';
 import { WatchLog } from './watch-log.js';
@@ -26,6 +27,7 @@ export class Campaign {
     peer: ROUTERS.map(() => [] as number[]),
   };
   private readonly healthy = { outageMs: 0, lost: 0, lapses: 0, stopLost: 0, loadDuring: 0 };
+  private readonly machine: MachineLog;
   private crashesDone = 0;
   private movesBefore = 0;
 
@@ -37,7 +39,9 @@ export class Campaign {
     private readonly watch: WatchLog,
     private readonly keepalived: Keepalived | undefined,
     private readonly peerPings: readonly PingLog[],
-  ) {}
+  ) {
+    this.machine = new MachineLog(say);
+  }
 
   static async begin(rig: FailoverRig, peer: boolean, say: Say): Promise<Campaign> {
     const keepalived = peer ? new Keepalived(rig.lab) : undefined;
@@ -56,7 +60,15 @@ export class Campaign {
     return campaign;
   }
 
-  async drains(count: number): Promise<void> {
+  drains(count: number): Promise<void> {
+    return this.machine.phase('drains', () => this.allDrains(count));
+  }
+
+  crashes(count: number): Promise<void> {
+    return this.machine.phase('crashes', () => this.allCrashes(count));
+  }
+
+  private async allDrains(count: number): Promise<void> {
     for (let n = 0; n < count; n++) {
       const before = await this.rig.standing();
       this.quiet();
@@ -76,7 +88,7 @@ export class Campaign {
     }
   }
 
-  async crashes(count: number): Promise<void> {
+  private async allCrashes(count: number): Promise<void> {
     for (let n = 0; n < count; n++) {
       const before = await this.rig.standing();
       this.quiet();
@@ -113,19 +125,19 @@ export class Campaign {
   /** Nothing fails here: load, a pause of the platform, and then no platform at all. */
   async calm(seconds: number): Promise<void> {
     const { platform } = this.rig;
-    await this.undisturbed(`${seconds} s at twice the processors' load`, async () => {
+    await this.undisturbed('load', `${seconds} s at twice the processors' load`, async () => {
       const load = new Load();
       await sleep(seconds * 1_000);
       this.healthy.loadDuring = loadAverage();
       load.end();
     });
-    await this.undisturbed(`the platform pauses for ${PAUSE_MS / 1_000} s`, async () => {
+    await this.undisturbed('pause', `the platform pauses for ${PAUSE_MS / 1_000} s`, async () => {
       signal(platform.pid, 'SIGSTOP');
       await sleep(PAUSE_MS);
       signal(platform.pid, 'SIGCONT');
       await sleep(4_000);
     });
-    const { lost } = await this.undisturbed(`the platform is away for ${seconds} s`, async () => {
+    const { lost } = await this.undisturbed('away', `the platform is away for ${seconds} s`, async () => {
       await platform.stop('SIGKILL');
       await sleep(seconds * 1_000);
       await platform.start();
@@ -137,6 +149,7 @@ export class Campaign {
   async end(): Promise<Result> {
     const moves = (await this.rig.moves()).slice(this.movesBefore);
     const unasked = moves.filter(({ reason }) => reason === 'lease_lost' || reason === 'health').length;
+    this.machine.end();
     for (const log of [this.ping, this.pingNode, this.watch, ...this.peerPings]) log.stop();
     const { seen, healthy } = this;
     const peers = Object.fromEntries(
@@ -163,13 +176,14 @@ export class Campaign {
       watch_recovery_crash_ms: distribution(seen.watchCrash),
       idle_gap_ms: distribution(seen.idle),
       load_during_load: healthy.loadDuring,
+      ...this.machine.phases,
     };
   }
 
-  private async undisturbed(what: string, run: () => Promise<void>): Promise<Silence> {
+  private async undisturbed(phase: string, what: string, run: () => Promise<void>): Promise<Silence> {
     this.say(`  ${what}`);
     const [from, lapses] = [Date.now(), this.rig.lapses()];
-    await run();
+    await this.machine.phase(phase, run);
     await sleep(500);
     const [device, node] = [this.ping, this.pingNode].map((log) => log.silence(from, Date.now())) as [Silence, Silence];
     const worst = { ...device, gapMs: Math.max(device.gapMs, node.gapMs), lost: device.lost + node.lost };
