@@ -24,9 +24,9 @@ import {
 } from '../application/upgrade/commands.js';
 import { rolloutManager } from '../application/upgrade/manager.js';
 import { readRollout } from '../application/upgrade/rollouts.js';
-import type { TokenChange } from '../domain/cluster/token-change.js';
+import type { Cluster } from '../domain/cluster/state.js';
 import { nextActionOf } from '../domain/upgrade/advice.js';
-import { isKnown, labelOf, progressOf, type Rollout } from '../domain/upgrade/state.js';
+import { isKnown, isOwed, labelOf, progressOf, type Rollout } from '../domain/upgrade/state.js';
 import { findCluster } from './find-cluster.js';
 import * as tools from './upgrade-definitions.js';
 
@@ -52,7 +52,8 @@ export class UpgradeTools implements OnModuleInit {
   onModuleInit(): void {
     const log = this.log.child({ context: 'kubernetes' });
     const { clusters } = this;
-    this.gateway.addObserver(new CertificateWatch(this.directory, this.dispatcher, this.clock, log, clusters));
+    const owes = (clusterId: string, instanceId: string) => this.owes(clusterId, instanceId);
+    this.gateway.addObserver(new CertificateWatch(this.directory, this.dispatcher, this.clock, log, clusters, owes));
     this.processing.addProcessManager(rolloutManager);
     this.processing.addCommand(AdvanceRollout);
     const { registrar } = this;
@@ -96,12 +97,18 @@ export class UpgradeTools implements OnModuleInit {
     return (await findCluster(this.readModels, wanted, call)).id as ClusterId;
   }
 
+  /** A rollout of certificates left it out, and it was told: it makes them anew by itself. */
+  private async owes(clusterId: string, instanceId: string): Promise<boolean> {
+    const state = await readRollout(this.transactor, clusterId);
+    return isKnown(state) && state.nodes.some((n) => n.instanceId === instanceId && isOwed(state, n));
+  }
+
   /** From the rollout's own stream: a look at a rollout must not be behind it. */
   private async view(clusterId: ClusterId, left: StartedRollout['left'] = []): Promise<tools.RolloutOutput> {
     const state = await readRollout(this.transactor, clusterId);
     if (isKnown(state)) {
-      const cluster = state.change.kind === 'server_token' ? await this.clusters.read(clusterId) : undefined;
-      return rolloutOutput(state, left, cluster?.tokenChange ?? null);
+      const cluster = await this.clusters.read(clusterId);
+      return rolloutOutput(state, left, cluster);
     }
     throw new RefusedError(
       refusal(404, 'no_upgrade', 'this cluster has had no rollout yet', {
@@ -135,7 +142,7 @@ const nothingToDo = (cluster_id: string, version: string, started: StartedRollou
 const rolloutOutput = (
   state: Rollout,
   left: StartedRollout['left'],
-  token: TokenChange | null,
+  cluster: Cluster | undefined,
 ): tools.RolloutOutput => {
   const { percent, done, total } = progressOf(state);
   return {
@@ -161,6 +168,6 @@ const rolloutOutput = (
     max_unavailable: state.options.max_unavailable,
     canary: state.options.canary,
     last_error: state.nodes.findLast((n) => n.error !== null)?.error ?? null,
-    next_action: nextActionOf(state, token),
+    next_action: nextActionOf(state, cluster?.tokenChange ?? null, (id) => cluster?.nodes.has(id) === true),
   };
 };

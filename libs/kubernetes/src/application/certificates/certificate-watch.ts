@@ -2,7 +2,7 @@ import { deterministicUuid, errorMessage, type Clock, type ClusterId, type Log }
 import type { AgentIdentity, AgentObserver } from '#agent-gateway';
 import type { CommandDispatcher } from '#processing';
 import type { agentV1 } from '#proto';
-import { dueForRenewal, RENEWAL_RETRY_MS } from '../../domain/certificates/renewal.js';
+import { dueForRenewal, isFresh, OWED_BOUND_MS, RENEWAL_RETRY_MS } from '../../domain/certificates/renewal.js';
 import { faultTolerance, type Cluster } from '../../domain/cluster/state.js';
 import type { Clusters } from '../clusters.js';
 import { derive } from '../derive.js';
@@ -26,6 +26,7 @@ export class CertificateWatch implements AgentObserver {
     private readonly clock: Clock,
     private readonly log: Log,
     private readonly clusters: Pick<Clusters, 'apply'>,
+    private readonly owes: (clusterId: string, instanceId: string) => Promise<boolean> = async () => false,
   ) {}
 
   async onRuntimeHealth(agent: AgentIdentity, health: agentV1.RuntimeHealth): Promise<void> {
@@ -36,7 +37,13 @@ export class CertificateWatch implements AgentObserver {
     const cluster = this.directory.clusterOfMember(agent.instanceId);
     if (cluster === undefined || !cluster.nodes.has(agent.instanceId)) return;
     if (now - (this.triedMs.get(cluster.id) ?? -Infinity) < RENEWAL_RETRY_MS) return;
+    const before = this.triedMs.get(cluster.id) ?? -Infinity;
     this.triedMs.set(cluster.id, now);
+    if (await this.doesItAlone(cluster.id, agent.instanceId, now)) {
+      // Another node of it may be due on its own account.
+      this.triedMs.set(cluster.id, before);
+      return;
+    }
     const ends = new Date(health.certificatesEndMs).toISOString();
     const about = { cluster: cluster.id, instance: agent.instanceId, ends };
     try {
@@ -46,8 +53,22 @@ export class CertificateWatch implements AgentObserver {
     }
   }
 
+  /** It is just back, and was told long ago: a rollout over the whole cluster would restart all others for nothing. */
+  private async doesItAlone(clusterId: string, instanceId: string, now: number): Promise<boolean> {
+    const since = this.directory.instances.get(instanceId)?.presenceSince;
+    if (since == null || now - Date.parse(since) > OWED_BOUND_MS) return false;
+    return this.owes(clusterId, instanceId);
+  }
+
+  /** Undefined: all of them. What was renewed not long ago stays as it is, while a server comes back that was away then. */
+  private notFresh(cluster: Cluster, now: number): readonly string[] | undefined {
+    const ids = [...cluster.nodes.keys()];
+    const due = ids.filter((id) => !isFresh(this.endsMs.get(id), now));
+    return due.length === ids.length ? undefined : due;
+  }
+
   private async renew(cluster: Cluster, agent: AgentIdentity, now: number, about: object): Promise<void> {
-    const command = this.rotation(cluster.id, agent, now);
+    const command = this.rotation(cluster.id, agent, now, this.notFresh(cluster, now));
     const started = await this.dispatcher.dispatch(command);
     if (started.kind === 'done') {
       await this.clusters.apply(cluster.id, { type: 'renewal_unblocked' }, derive(command.context, 'unblocked'));
@@ -64,7 +85,7 @@ export class CertificateWatch implements AgentObserver {
       certificatesEndMs: Math.round(this.endsMs.get(agent.instanceId) ?? now),
     } as const;
     await this.clusters.apply(cluster.id, blocked, derive(command.context, 'blocked'));
-    if (code === 'servers_not_ready') await this.othersAlone(cluster, agent, now, about);
+    if (code === 'servers_not_ready' || code === 'quorum_at_risk') await this.othersAlone(cluster, agent, now, about);
   }
 
   /**
@@ -84,7 +105,7 @@ export class CertificateWatch implements AgentObserver {
   }
 
   private rotation(clusterId: string, agent: AgentIdentity, nowMs: number, only?: readonly string[]): StartRotation {
-    const commandId = deterministicUuid('certificates', clusterId, nowMs, only === undefined ? 'all' : 'others');
+    const commandId = deterministicUuid('certificates', clusterId, nowMs, only?.join(' ') ?? 'all');
     const options = { ...PACE, node_timeout_seconds: 600 };
     return new StartRotation(
       { cluster_id: clusterId as ClusterId, what: 'certificates', options, ...(only && { only }) },

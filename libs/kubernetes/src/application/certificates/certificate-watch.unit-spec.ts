@@ -1,5 +1,5 @@
 import { ManualClock, refusal, silentLog } from '#kernel';
-import { RENEW_BEFORE_MS, RENEWAL_RETRY_MS } from '../../domain/certificates/renewal.js';
+import { OWED_BOUND_MS, RENEW_BEFORE_MS, RENEWAL_RETRY_MS } from '../../domain/certificates/renewal.js';
 import type { KubernetesDirectory } from '../directory.js';
 import type { StartRotation } from '../upgrade/commands.js';
 import { CertificateWatch } from './certificate-watch.js';
@@ -8,7 +8,12 @@ const agent = { instanceId: 'instance-1', accountId: 'account-1' } as never;
 const DAY_MS = 86_400_000;
 
 /** A cluster of one node, whose certificates end so many milliseconds from now. */
-const watch = (answer: 'done' | 'refused' = 'done', member = true, more: Record<string, string> = {}) => {
+const watch = (
+  answer: 'done' | 'refused' = 'done',
+  member = true,
+  more: Record<string, string> = {},
+  owes = async () => false,
+) => {
   const clock = new ManualClock();
   const sent: StartRotation[] = [];
   const nodes: [string, { role: string; status: string }][] = [
@@ -20,7 +25,11 @@ const watch = (answer: 'done' | 'refused' = 'done', member = true, more: Record<
   const told: { type: string; reason?: string; nextAction?: string }[] = [];
   const clusters = { apply: async (_id: string, command: (typeof told)[number]) => void told.push(command) };
   const answers = { now: answer };
-  const directory = { clusterOfMember: () => cluster } as unknown as KubernetesDirectory;
+  const presenceSince = new Date(clock.wallMs()).toISOString();
+  const directory = {
+    clusterOfMember: () => cluster,
+    instances: new Map([['instance-1', { presenceSince }]]),
+  } as unknown as KubernetesDirectory;
   const dispatcher = {
     dispatch: async (command: StartRotation) => {
       sent.push(command);
@@ -29,7 +38,7 @@ const watch = (answer: 'done' | 'refused' = 'done', member = true, more: Record<
         : { kind: 'refused', refusal: refusal(409, 'servers_not_ready', 's2 is not_ready', { hint: 'forget it' }) };
     },
   };
-  const it = new CertificateWatch(directory, dispatcher as never, clock, silentLog, clusters as never);
+  const it = new CertificateWatch(directory, dispatcher as never, clock, silentLog, clusters as never, owes);
   const endsIn = (ms: number | undefined, of: string = 'instance-1') => {
     const certificatesEndMs = ms === undefined ? undefined : clock.wallMs() + ms;
     return it.onRuntimeHealth({ ...(agent as object), instanceId: of } as never, { certificatesEndMs } as never);
@@ -92,6 +101,25 @@ describe('certificates of K3s that come to their end', () => {
     };
     expect(await asked('ready', 'ready', 'ready', 'not_ready')).toEqual([undefined, ['worker-1', 's2', 's3', 's4']]);
     expect(await asked('ready', 'not_ready')).toEqual([undefined, ['worker-1']]);
+  });
+
+  it('are renewed for those alone that are due, while the others have had new ones not long ago', async () => {
+    const { sent, endsIn } = watch('done', true, { s2: 'ready', s3: 'ready' });
+    for (const id of ['s2', 'worker-1']) await endsIn(360 * DAY_MS, id);
+    await endsIn(50 * DAY_MS, 's3');
+    await endsIn(DAY_MS);
+    expect(sent.map((c) => c.payload.only)).toEqual([['instance-1', 's3']]);
+  });
+
+  it('are left to a server that was left out and is just back: it was told; later it is asked for like any other', async () => {
+    const { sent, endsIn, clock } = watch('done', true, { s2: 'ready' }, async () => true);
+    await endsIn(DAY_MS);
+    expect(sent).toEqual([]);
+    await endsIn(DAY_MS, 's2');
+    expect(sent).toHaveLength(1);
+    await clock.advance(Math.max(OWED_BOUND_MS, RENEWAL_RETRY_MS) + 1);
+    await endsIn(DAY_MS);
+    expect(sent).toHaveLength(2);
   });
 
   it('are nobody’s while the node is no member of its cluster', async () => {

@@ -4,7 +4,7 @@ import type { AgentIdentity } from '#agent-gateway';
 import type { CommandContext, Transactor } from '#processing';
 import type { agentV1 } from '#proto';
 import type { Cluster } from '../../domain/cluster/state.js';
-import { isFinished, isKnown } from '../../domain/upgrade/state.js';
+import { isFinished, isKnown, isOwed, type Rollout } from '../../domain/upgrade/state.js';
 import type { Clusters } from '../clusters.js';
 import type { KubernetesDirectory } from '../directory.js';
 import { rewriteKubeconfig } from '../kubeconfig.js';
@@ -41,8 +41,10 @@ export class Rotations {
     const state = await readRollout(transactor, cluster.id);
     const kind = request.tokenGeneration === undefined ? 'certificates' : 'server_token';
     const run = request.tokenGeneration ?? request.certificateGeneration ?? 0;
-    const awaited = isKnown(state) && !isFinished(state) && state.run === run && state.change.kind === kind;
-    if (!awaited) return { ack: { clusterId: cluster.id } };
+    // A server that was left out reports when the rollout is long over.
+    const owes = (s: Rollout) => s.nodes.some((n) => n.instanceId === agent.instanceId && isOwed(s, n));
+    const ofRun = isKnown(state) && state.run === run && state.change.kind === kind;
+    if (!ofRun || (isFinished(state) && !owes(state))) return { ack: { clusterId: cluster.id } };
     const kubeconfigDigest =
       role === 'server' && request.kubeconfig !== '' ? await this.reissue(cluster, request.kubeconfig) : undefined;
     await applyRollout(
@@ -53,6 +55,7 @@ export class Rotations {
         run,
         instanceId: agent.instanceId,
         certificatesEndMs: request.certificatesEndMs ?? null,
+        atMs: context.nowMs,
         ...(kubeconfigDigest === undefined ? {} : { kubeconfigDigest }),
       },
       context,

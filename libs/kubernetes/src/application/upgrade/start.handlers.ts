@@ -33,9 +33,13 @@ const readyCluster = async (clusters: Clusters, id: string): Promise<Cluster> =>
   );
 };
 
+/** Drained by an operator, a server is as good as any; one that was switched off then is away like any other. */
+const serversAway = (members: readonly ClusterMember[]): readonly ClusterMember[] =>
+  members.filter((m) => m.role === 'server' && m.status !== 'ready' && !(m.drained && m.status === 'draining'));
+
 /** A control plane that is not whole loses its API when another server is restarted. */
 const wholeControlPlane = (members: readonly ClusterMember[]): void => {
-  const away = members.filter((m) => m.role === 'server' && m.status !== 'ready' && !m.drained);
+  const away = serversAway(members);
   if (away.length === 0) return;
   throw new RefusedError(
     refusal(409, 'servers_not_ready', `${away.map((m) => `${m.name} is ${m.status}`).join(', ')}`, {
@@ -150,7 +154,8 @@ export class StartRotationHandler extends Start implements ICommandHandler<Start
           ? all.filter((m) => m.role === 'server')
           : all.filter((m) => only === undefined || only.includes(m.instanceId));
       if (payload.what === 'server_token') canRotateToken(members);
-      if (only !== undefined && members.some((m) => m.role === 'server')) keepsQuorum(cluster);
+      if (only !== undefined && serversAway(all).length > 0 && members.some((m) => m.role === 'server'))
+        keepsQuorum(cluster);
       return await this.begin(cluster, { kind: payload.what }, payload.options, members, context);
     } catch (error) {
       return refused(error);

@@ -1,5 +1,5 @@
 import type { TokenChange } from '../cluster/token-change.js';
-import { isFinished, type Rollout } from './state.js';
+import { isFinished, isOwed, type Rollout } from './state.js';
 
 export type Control = 'pause' | 'resume' | 'abort' | 'rollback';
 
@@ -60,8 +60,21 @@ const MOST_ALONE = 3;
 export const goesOnAlone = (state: Rollout): boolean =>
   state.change.kind === 'certificates' && state.status === 'stopped' && (state.wentOn ?? 0) < MOST_ALONE;
 
-/** For one that waits for an operator; null while it goes on by itself, or is over. */
-export const nextActionOf = (state: Rollout, token?: TokenChange | null): string | null => {
+/** Of a rollout that is over: what a server still does that was away. `isMember`: not of one that was forgotten since. */
+const owedBy = (state: Rollout, isMember: (instanceId: string) => boolean): string | null => {
+  const names = state.nodes.filter((n) => isOwed(state, n) && isMember(n.instanceId)).map((n) => n.name);
+  if (!isFinished(state) || names.length === 0) return null;
+  const [one, by] = names.length === 1 ? ['makes its', 'it is'] : ['make their', 'they are'];
+  return `${names.join(', ')} ${one} certificates anew when ${by} back, with no word from anybody; one that is gone for good: system_forget_instance`;
+};
+
+/** For one that waits for an operator, or for a server that it left out; null while it goes on by itself, or is over. */
+export const nextActionOf = (
+  state: Rollout,
+  token?: TokenChange | null,
+  isMember: (instanceId: string) => boolean = () => true,
+): string | null => {
+  if (isFinished(state)) return owedBy(state, isMember);
   if (state.status !== 'paused' && state.status !== 'stopped') return null;
   const tools = list(acceptedNow(state, token).map((control) => TOOL[control]));
   // A restore brings its own token, and so ends a rotation that cannot go on.

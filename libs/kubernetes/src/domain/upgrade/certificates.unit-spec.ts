@@ -2,7 +2,7 @@ import { nextActionOf } from './advice.js';
 import { rolloutDecider, type RolloutCommand } from './decide.js';
 import type { PlannedNode } from './events.js';
 import { nextActions, type NodeFacts } from './next.js';
-import { isFinished, isKnown, type Rollout, type RolloutState } from './state.js';
+import { isFinished, isKnown, progressOf, type Rollout, type RolloutState } from './state.js';
 
 const TIMEOUT_S = 60;
 const id = (name: string) => `instance-00000000-0000-4000-8000-${name.slice(1).padStart(12, '0')}`;
@@ -60,6 +60,7 @@ const make = (servers: number, more: Partial<NodeFacts> = {}) => {
     rollout,
     apply,
     phaseOf,
+    id,
     error: (n: string) => rollout().nodes.find((x) => x.name === n)!.error,
   };
 };
@@ -79,6 +80,37 @@ describe('a server that dies while its certificates are made anew', () => {
     it.dies('s3');
     it.run();
     expect([it.rollout().status, it.phaseOf('s3'), it.phaseOf('w9')]).toEqual(['completed', 'skipped', 'done']);
+  });
+
+  it('is owed when all is over, which is said until it reports or is forgotten, and is done then', () => {
+    const it = make(3);
+    it.dies('s3');
+    it.run();
+    expect(nextActionOf(it.rollout())).toMatch(/^s3 makes its certificates anew when it is back/);
+    expect(nextActionOf(it.rollout(), null, (id) => id !== it.id('s3'))).toBeNull();
+    expect(progressOf(it.rollout())).toMatchObject({ done: 3, total: 3 });
+    const report = (name: string, run = 1) =>
+      it.apply({ kind: 'report', run, instanceId: it.id(name), certificatesEndMs: null, atMs: 9_000_000 });
+    expect([report('s1'), report('s3', 2)]).toEqual(['nothing', 'nothing']);
+    expect(it.error('s3')).toMatch(/^left out: /);
+    expect([report('s3'), report('s3')]).toEqual(['accept', 'nothing']);
+    expect(it.rollout().nodes.find((n) => n.name === 's3')).toMatchObject({
+      ...{ phase: 'done', error: null, reported: true, sinceMs: 9_000_000 },
+    });
+    expect(progressOf(it.rollout())).toEqual({ percent: 100, done: 4, total: 4 });
+    expect([it.rollout().status, nextActionOf(it.rollout())]).toEqual(['completed', null]);
+  });
+
+  it('and is back before the others are done counts as done at once, and is watched like them', () => {
+    const it = make(5);
+    it.dies('s2');
+    it.run(200, () => it.phaseOf('s2') === 'skipped' && it.phaseOf('s4') === 'changing');
+    it.said.delete('s2');
+    it.apply({ kind: 'report', run: 1, instanceId: it.id('s2'), certificatesEndMs: null });
+    expect([it.phaseOf('s2'), it.error('s2')]).toEqual(['done', null]);
+    it.said.set('s2', { healthy: false, detail: 'ill of its new certificates' });
+    it.run();
+    expect([it.rollout().status, it.phaseOf('s5')]).toEqual(['stopped', 'failed']);
   });
 
   it('stops the rollout where etcd cannot spare another one; it goes on by itself once all of it is back', () => {

@@ -20,6 +20,7 @@ import {
   isActive,
   isFinished,
   isKnown,
+  isOwed,
   labelOf,
   noRollout,
   progressOf,
@@ -44,6 +45,7 @@ export type RolloutCommand =
       readonly instanceId: string;
       readonly certificatesEndMs: number | null;
       readonly kubeconfigDigest?: string;
+      readonly atMs?: number;
     }
   /** A step that `nextActions` proposed for this run. */
   | { readonly kind: 'step'; readonly run: number; readonly action: Doing; readonly atMs: number };
@@ -168,12 +170,15 @@ const addNodes = (c: Extract<RolloutCommand, { kind: 'add_nodes' }>, state: Roll
 const report = (c: Extract<RolloutCommand, { kind: 'report' }>, state: Rollout): Decision<RolloutEvent> => {
   const node = state.nodes.find((n) => n.instanceId === c.instanceId);
   if (c.run !== state.run || node === undefined || node.reported) return nothing('not_awaited');
+  // Of a rollout that is over only what a node still owes is news.
+  if (isFinished(state) && !isOwed(state, node)) return nothing('not_awaited');
   const { data, links } = aboutOf(state);
   const told = {
     ...data,
     instance_id: node.instanceId as never,
     certificates_end_ms: c.certificatesEndMs,
     ...(c.kubeconfigDigest === undefined ? {} : { kubeconfig_digest: c.kubeconfigDigest }),
+    ...(c.atMs === undefined ? {} : { at_ms: c.atMs }),
   };
   return accept(RolloutNodeReported(told, { links: { ...links.links, instance: node.instanceId } }));
 };

@@ -85,6 +85,8 @@ export const RolloutNodeReported = defineEvent(
     certificates_end_ms: z.number().int().nullable(),
     /** Of the kubeconfig that took the place of the one before, where a server reported one. */
     kubeconfig_digest: z.string().optional(),
+    /** Absent in older events. */
+    at_ms: z.number().int().optional(),
   }),
 );
 export const RolloutPaused = defineEvent('system.k3s.rollout.paused', 1, z.object(about), { severity: 'warning' });

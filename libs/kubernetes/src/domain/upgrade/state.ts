@@ -105,7 +105,7 @@ export const evolveRollout = (state: RolloutState, event: RolloutEvent): Rollout
       return failed.status === 'aborting' ? failed : { ...failed, status: 'stopped' };
     }
     case 'system.k3s.rollout.node_reported':
-      return withNode(state, event.data.instance_id, (node) => ({ ...node, reported: true }));
+      return withNode(state, event.data.instance_id, (node) => reported(state, node, event.data.at_ms));
     case 'system.k3s.rollout.paused':
       return { ...state, status: 'paused' };
     case 'system.k3s.rollout.resumed':
@@ -135,6 +135,19 @@ export const evolveRollout = (state: RolloutState, event: RolloutEvent): Rollout
       return assertNever(event);
   }
 };
+
+/** Told, and given up by the rollout: left out while it was away, or failed in one that is over. It does it when it can. */
+export const isOwed = (state: Rollout, node: RolloutNode): boolean =>
+  state.change.kind === 'certificates' &&
+  node.touched &&
+  !node.reported &&
+  (node.phase === 'skipped' || (node.phase === 'failed' && isFinished(state)));
+
+/** What was owed has come. */
+const reported = (state: Rollout, node: RolloutNode, atMs: number | undefined): RolloutNode =>
+  isOwed(state, node)
+    ? { ...node, reported: true, phase: 'done', sinceMs: atMs ?? node.sinceMs, error: null }
+    : { ...node, reported: true };
 
 const again = (node: RolloutNode): RolloutNode => ({ ...node, phase: 'pending', error: null });
 
