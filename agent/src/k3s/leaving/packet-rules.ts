@@ -3,6 +3,12 @@ const OWN_CHAIN = /^(KUBE-|FLANNEL-)/;
 /** Podman and nerdctl make such chains too: which network one is of is said by the rules that lead to it. */
 const CNI_CHAIN = /^CNI-/;
 const OF_K3S = /name: \\?"cbr0\\?"/;
+/** The portmap plugin's, shared by all networks that publish ports: they go when K3s's was the last that did. */
+const SHARED = /^CNI-HOSTPORT-(DNAT|MASQ|SETMARK)$/;
+const PUBLISHES = /^CNI-DN-/;
+/** Rules of K3s's network policies and of flannel that lead to no chain of theirs, by the whole of their comment. */
+const OWN_RULE =
+  /--comment "(KUBE-ROUTER rule to explicitly ACCEPT traffic that comply to network policies|flanneld (forward|masq))"/;
 
 interface Rule {
   readonly chain: string;
@@ -28,12 +34,18 @@ const ofNetwork = (chains: readonly string[], rules: readonly Rule[]): readonly 
     return [inside, leading].some((all) => all.length > 0 && all.every(({ rest }) => OF_K3S.test(rest)));
   });
 
-const changeOf = (chains: readonly string[], rules: readonly Rule[]): readonly string[] => {
+const chainsThatGo = (chains: readonly string[], rules: readonly Rule[]): ReadonlySet<string> => {
   const gone = new Set([...chains.filter((name) => OWN_CHAIN.test(name)), ...ofNetwork(chains, rules)]);
-  const single = rules.filter(
-    ({ chain, rest, to }) =>
-      !gone.has(chain) && (gone.has(to) || OWN_CHAIN.test(to) || (CNI_CHAIN.test(to) && OF_K3S.test(rest))),
-  );
+  const othersPublish = chains.some((name) => PUBLISHES.test(name) && !gone.has(name));
+  if (gone.size > 0 && !othersPublish) for (const name of chains.filter((c) => SHARED.test(c))) gone.add(name);
+  return gone;
+};
+
+const changeOf = (chains: readonly string[], rules: readonly Rule[]): readonly string[] => {
+  const gone = chainsThatGo(chains, rules);
+  const leads = ({ rest, to }: Rule): boolean =>
+    gone.has(to) || OWN_CHAIN.test(to) || (CNI_CHAIN.test(to) && OF_K3S.test(rest));
+  const single = rules.filter((rule) => !gone.has(rule.chain) && (leads(rule) || OWN_RULE.test(rule.rest)));
   // A chain can go when nothing leads to it: first every jump from outside, then what they hold, then they.
   const deleted = single.map(({ chain, rest }) => `-D ${chain} ${rest}`);
   const ordered = chains.filter((name) => gone.has(name));

@@ -68,18 +68,30 @@ export class PodNetwork {
     return names.filter((name) => LINKS.includes(name));
   }
 
-  /** Both families of iptables, and the tables of their own that kube-proxy and flannel make in nftables mode. */
+  /**
+   * Both families of iptables, in the kernel's old tables and in nftables: which of them K3s wrote to is not what `iptables` means
+   * here now. Then the tables of their own that kube-proxy and flannel make in nftables mode. One that fails keeps none from going.
+   */
   async removeRules(): Promise<boolean> {
+    const failed: string[] = [];
     let found = false;
-    for (const family of ['iptables', 'ip6tables']) {
-      const program = await this.programFor(family);
-      if (program === undefined) continue;
-      const change = withoutK3s(program.saved);
-      if (change === undefined) continue;
-      found = true;
-      const done = await this.ports.processes.run(`${program.prefix}-restore`, ['--noflush'], change);
-      if (done.code !== 0) throw new Error(`${family}-restore: ${done.stderr.trim()}`);
-    }
+    for (const family of ['iptables', 'ip6tables'])
+      for (const program of this.programsFor(family)) {
+        const { code, stdout } = await this.ports.processes.run(`${program}-save`, []);
+        const change = code === 0 ? withoutK3s(stdout) : undefined;
+        if (change === undefined) continue;
+        found = true;
+        // Another program may be changing the old tables just now.
+        const done = await this.ports.processes.run(`${program}-restore`, ['--noflush', '--wait=10'], change);
+        if (done.code !== 0) failed.push(`${program}-restore: ${done.stderr.trim()}`);
+      }
+    const inTables = await this.removeTables();
+    if (failed.length > 0) throw new Error(failed.join('; '));
+    return found || inTables;
+  }
+
+  private async removeTables(): Promise<boolean> {
+    let found = false;
     const tables = await this.ports.processes.run('nft', ['list', 'tables']);
     const there = tables.code === 0 ? tables.stdout : '';
     for (const table of TABLES.filter((name) => there.split('\n').includes(`table ${name}`))) {
@@ -147,14 +159,10 @@ export class PodNetwork {
     return linksSchema.parse(JSON.parse(text === '' ? '[]' : text));
   }
 
-  /** The machine's own, or the one that K3s brings along: the rules were made with either. */
-  private async programFor(family: string): Promise<{ prefix: string; saved: string } | undefined> {
+  /** The machine's own, and those that K3s brings along: the rules were made with any of them. */
+  private programsFor(family: string): readonly string[] {
     const own = join(this.paths.dataDir, 'data/current/bin/aux', family);
-    for (const prefix of [family, own]) {
-      const { code, stdout } = await this.ports.processes.run(`${prefix}-save`, []);
-      if (code === 0) return { prefix, saved: stdout };
-    }
-    return undefined;
+    return [family, `${family}-legacy`, `${family}-nft`, own];
   }
 
   private async tell(command: string, ...args: readonly string[]): Promise<string> {
