@@ -35,7 +35,7 @@ export interface AgentParts {
   readonly ports: AgentPorts;
   readonly store: IdentityStore;
   readonly capabilities: Readonly<Record<string, string>>;
-  overlay(send: (message: agentV1.SyncRequest) => void): Overlay;
+  overlay(send: (message: agentV1.SyncRequest) => void, askAnew: (section: string) => void): Overlay;
   modules(send: (message: agentV1.SyncRequest) => void, report: ReportPhase): Modules;
   docker(report: ReportPhase): Docker;
 }
@@ -80,7 +80,7 @@ export class Agent {
       message: (message) => this.message(message),
     });
     const send = (message: agentV1.SyncRequest) => this.session.send(message);
-    this.overlay = parts.overlay(send);
+    this.overlay = parts.overlay(send, (section) => this.resync([section], 'a virtual IP is in no section'));
     this.modules = parts.modules(send, (request) => this.report(request));
     this.docker = parts.docker((request) => this.report(request));
     this.desiredStore = new DesiredStore(ports, join(store.stateDir, 'desired.json'));
@@ -198,7 +198,8 @@ export class Agent {
   private resync(sections: readonly string[], reason: string): void {
     this.parts.ports.log.warn({ sections, reason }, 'asking for a snapshot');
     for (const name of sections) this.forget.add(name);
-    void this.session.sayHello();
+    // Else the next Hello asks.
+    if (this.session.current() !== undefined) void this.session.sayHello();
   }
 
   private adopt(desired: DesiredState): void {

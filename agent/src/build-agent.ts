@@ -52,7 +52,7 @@ export const buildAgent = (a: AgentAssembly): Agent => {
           return fence.kind;
         },
       },
-      overlay: (send) => new Overlay({ ports, driver, links, fence, stateDir, send, frr }),
+      overlay: (send, askAnew) => new Overlay({ ports, driver, links, fence, stateDir, send, askAnew, frr }),
       docker: (report) => new Docker({ ports, services, paths: dockerPaths(root), stateDir, report }),
       modules: (send, report) => {
         const paths = k3sPaths(root);

@@ -128,6 +128,40 @@ describe('what an agent noted on a full disk', () => {
     expect([await storedEpoch('never.json'), due]).toEqual(['', []]);
   });
 
+  it('does not keep an agent from stopping while the disk hangs, and what is lost is told', async () => {
+    const due: (() => void)[] = [];
+    const timers = { after: (_: number, run: () => void) => (due.push(run), () => due.splice(due.indexOf(run), 1)) };
+    const told: object[] = [];
+    const log = { ...silentLog, error: (fields: object) => void told.push(fields) };
+    let hangs = false;
+    let writes = 0;
+    const write: Files['write'] = async (...args) => {
+      writes++;
+      if (hangs) await new Promise<void>(() => undefined);
+      await files.write(...args);
+    };
+    const path = join(folder, 'desired.json');
+    const ports = { files: { ...files, write }, log, random: systemRandom, timers: timers as never };
+    const store = new DesiredStore(ports, path);
+    const section = (generation: bigint) => ({ generation, hash: `h${generation}`, items: new Map() });
+    const say = (modules: bigint, network: bigint) => {
+      const sections = new Map(Object.entries({ modules: section(modules), 'network/a': section(network) }));
+      store.save({ storeEpoch: 'e1', sections });
+    };
+    say(3n, 7n);
+    // Its write begins when the one before has ended.
+    say(4n, 7n);
+    while (writes < 2) await new Promise((resolve) => setImmediate(resolve));
+    hangs = true;
+    say(5n, 7n);
+    while (writes < 3) await new Promise((resolve) => setImmediate(resolve));
+    const finished = store.finish();
+    expect(told).toEqual([]);
+    due[0]!();
+    await finished;
+    expect(told).toEqual([{ path, waited_ms: 5_000, lost: ['modules: 5, not 4'] }]);
+  });
+
   it('stays away from a folder that is taken away, also when the agent is told to stop meanwhile', async () => {
     const ports = { files, log: silentLog, random: systemRandom, timers: { after: () => () => undefined } as never };
     const store = new DesiredStore(ports, join(folder, 'desired.json'));

@@ -33,8 +33,8 @@ interface Written extends FirewallAbout {
   readonly listing: string;
 }
 
-/** How often the rules are compared with what was written, in milliseconds. */
-const LOOK_MS = 5_000;
+/** How often the rules are compared with what was written: with a tick of a second, what was changed is found within five. */
+const LOOK_MS = 3_500;
 
 /** The firewall of one interface: what is there is compared with what was written, and written again when it differs. */
 export class Firewall {
@@ -75,11 +75,11 @@ export class Firewall {
     if (isRepair) this.repaired();
   }
 
-  /** Now and then asks whether the rules are as they were written; the next `apply` does something about it. */
-  async isUntouched(): Promise<boolean> {
+  /** Asks, now and then or `always`, whether the rules are as they were written; the next `apply` does something about it. */
+  async isUntouched(always = false): Promise<boolean> {
     const { written } = this;
     const now = this.ports.clock.monotonicMs();
-    if (written === undefined || now - this.lookedMs < LOOK_MS) return true;
+    if (written === undefined || (!always && now - this.lookedMs < LOOK_MS)) return true;
     this.lookedMs = now;
     if ((await this.listing(written.device)) === written.listing) return true;
     this.lookedMs = -Infinity;

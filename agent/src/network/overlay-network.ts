@@ -144,8 +144,8 @@ export class OverlayNetwork {
     return this.queue.run(() => this.everything());
   }
 
-  /** Whether all is as it was brought about. Beside the queue: what is urgent does not wait for a look. */
-  async stands(): Promise<boolean> {
+  /** Whether all is as it was brought about; `closely`, with the firewall. Beside the queue: what is urgent does not wait for a look. */
+  async stands(closely: boolean): Promise<boolean> {
     const { section, errors } = this;
     const composed = this.compose();
     if (composed === undefined || errors.length > 0 || !this.firewall.stands(section)) return false;
@@ -155,7 +155,7 @@ export class OverlayNetwork {
     const mark = await this.queue.run(async () => this.reconciler.mark());
     const { stands, state } = await this.reconciler.look(() => this.compose() ?? composed, keys, mark);
     this.seen = state === undefined ? undefined : { state, atMs: this.deps.ports.clock.monotonicMs() };
-    return stands && (await this.firewall.isUntouched());
+    return stands && (await this.firewall.isUntouched(closely));
   }
 
   /** After a change of the section: only what changed where that can be told, else everything. */

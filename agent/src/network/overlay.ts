@@ -11,10 +11,12 @@ import { isOnlooker, lookAt } from '../vip/witness.js';
 import type { WireGuardDriver } from '../wireguard/driver.js';
 import { NETWORK_PREFIX, parseNetworkSection, type NetworkSection } from './compose.js';
 import type { LinkOps } from './link-ops.js';
+import { Observations } from './observations.js';
 import { OverlayNetwork } from './overlay-network.js';
 
+/** How often what stands is looked at. To look and to repair is part of the second that a candidate for a VIP has for it. */
 const DRIFT_MS = 1_000;
-const OBSERVE_MS = 10_000;
+const STANDBY_DRIFT_MS = 800;
 
 export interface OverlayOptions {
   readonly ports: AgentPorts;
@@ -23,6 +25,8 @@ export interface OverlayOptions {
   readonly fence: KernelLease;
   readonly stateDir: string;
   send(message: agentV1.SyncRequest): void;
+  /** A section is to be said again, as it is now. */
+  askAnew?(section: string): void;
   readonly leaseRules?: LeaseRules;
   /** What the routing daemons of ibgp networks need; without it they go on as meshes. */
   readonly frr?: Pick<FrrOptions, 'services' | 'vty'> | undefined;
@@ -34,9 +38,8 @@ export class Overlay {
   private readonly networks = new Map<string, OverlayNetwork>();
   private readonly leases: LeaseRunner;
   private readonly frr: Frr | undefined;
-  private readonly lastObserved = new Map<string, string>();
-  private cancels: Cancel[] = [];
-  private sinceObserved = 0;
+  private readonly observations: Observations;
+  private cancelTick: Cancel | undefined;
   private ticking = false;
 
   constructor(private readonly options: OverlayOptions) {
@@ -77,18 +80,23 @@ export class Overlay {
     this.frr =
       options.frr &&
       new Frr({ ports, stateDir, ...options.frr }, { held, learned: (id, moved) => this.learned(id, moved) });
+    this.observations = new Observations(
+      (message) => options.send(message),
+      ports.log,
+      (id) => this.frr?.report(id),
+    );
     options.driver.onLost((name) => this.lost(name));
   }
 
   async start(): Promise<void> {
     await this.leases.load();
     await this.vips.load();
-    this.cancels = [this.options.ports.timers.every(DRIFT_MS, () => void this.tick())];
+    this.armTick();
     this.frr?.start();
   }
 
   stop(): void {
-    for (const cancel of this.cancels) cancel();
+    this.cancelTick?.();
     this.frr?.stop();
     this.vips.close();
     this.leases.close();
@@ -171,7 +179,7 @@ export class Overlay {
 
   /** After the stream is up: what the platform may have missed. */
   async connected(): Promise<void> {
-    this.lastObserved.clear();
+    this.observations.forget();
     for (const network of this.networks.values()) await this.announceKey(network);
     this.vips.repeatAcks();
   }
@@ -231,17 +239,31 @@ export class Overlay {
     for (const network of this.networks.values()) if (network.section.iface?.name === name) void this.repair(network);
   }
 
-  private async tick(): Promise<void> {
+  private armTick(): void {
+    const standby = [...this.networks.values()].some((network) => this.isStandby(network));
+    const everyMs = standby ? STANDBY_DRIFT_MS : DRIFT_MS;
+    this.cancelTick = this.options.ports.timers.after(everyMs, () => {
+      this.armTick();
+      void this.tick(everyMs);
+    });
+  }
+
+  /** It may hold a VIP of the network. */
+  private isStandby({ section }: OverlayNetwork): boolean {
+    return this.vips.ofNetwork(section.networkId).some((vip) => vip.role !== 'member');
+  }
+
+  private async tick(everyMs: number): Promise<void> {
     if (this.ticking) return;
     this.ticking = true;
     try {
-      this.sinceObserved += DRIFT_MS;
+      for (const id of this.vips.overdue()) this.options.askAnew?.(`${NETWORK_PREFIX}${id}`);
       for (const network of this.networks.values()) {
         if (network.isHurried) continue;
         await this.tend(network);
-        await this.observe(network);
+        await this.observations.look(network);
       }
-      if (this.sinceObserved >= OBSERVE_MS) this.sinceObserved = 0;
+      this.observations.looked(everyMs);
     } finally {
       this.ticking = false;
     }
@@ -249,7 +271,7 @@ export class Overlay {
 
   private async tend(network: OverlayNetwork): Promise<void> {
     try {
-      if (!(await network.stands())) return await this.repair(network);
+      if (!(await network.stands(this.isStandby(network)))) return await this.repair(network);
       await this.vips.settle(network.section.networkId, new Map());
     } catch (error) {
       this.options.ports.log.error({ error: errorMessage(error) }, 'cannot look at a network');
@@ -262,33 +284,6 @@ export class Overlay {
       await this.vips.settle(network.section.networkId, new Map());
     } catch (error) {
       this.options.ports.log.error({ error: errorMessage(error) }, 'cannot reconcile a network');
-    }
-  }
-
-  private async observe(network: OverlayNetwork): Promise<void> {
-    const observed = await this.look(network);
-    if (observed === undefined) return;
-    const routing = this.frr?.report(observed.networkId);
-    const shape = JSON.stringify([
-      observed.peers.map((p) => [p.publicKey, p.endpoint, p.lastHandshakeMs > 0n]),
-      routing?.daemon,
-      routing?.error,
-      routing?.sessions,
-      routing?.learned.map((l) => [l.prefix, l.peerId, Number(l.epoch), l.withdrawn]),
-    ]);
-    const changed = this.lastObserved.get(observed.networkId) !== shape;
-    if (!changed && this.sinceObserved < OBSERVE_MS) return;
-    this.lastObserved.set(observed.networkId, shape);
-    this.options.send({ message: { $case: 'observed', value: { ...observed, routing } } });
-  }
-
-  /** A look that fails is followed by the next one; what is wrong shows in the reconciler's own errors too. */
-  private async look(network: OverlayNetwork): Promise<agentV1.Observed | undefined> {
-    try {
-      return await network.observed();
-    } catch (error) {
-      this.options.ports.log.warn({ error: errorMessage(error) }, 'cannot look at a network');
-      return undefined;
     }
   }
 }

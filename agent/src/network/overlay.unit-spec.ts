@@ -59,6 +59,8 @@ const setUp = async () => {
   };
   const real = realPorts(silentLog);
   const sent: agentV1.SyncRequest['message'][] = [];
+  const asked: string[] = [];
+  const links = new MemoryLinkOps();
   const overlay = new Overlay({
     ports: {
       ...real,
@@ -68,12 +70,13 @@ const setUp = async () => {
         bind: async () => ({ send: () => undefined, close: () => undefined }),
       },
     },
-    ...{ driver, links: new MemoryLinkOps(), fence: noKernelLease, stateDir: '/state' },
+    ...{ driver, links, fence: noKernelLease, stateDir: '/state' },
     send: ({ message }) => void sent.push(message),
+    askAnew: (section) => void asked.push(section),
   });
   await overlay.start();
   let generation = 0n;
-  const apply = (network: string, more: Readonly<Record<string, unknown>>) => {
+  const apply = (network: string, more: Readonly<Record<string, unknown>> = {}, at?: bigint) => {
     const items = {
       interface: {
         ...{ network_id: network, peer_id: 'me', name: deviceOf(network), listen_port: 51820, mtu: 1420 },
@@ -84,7 +87,7 @@ const setUp = async () => {
       ...more,
     };
     const encoded = new Map(Object.entries(items).map(([key, value]) => [key, bytes(value)]));
-    return overlay.apply(`network/${network}`, encoded, '', ++generation);
+    return overlay.apply(`network/${network}`, encoded, '', at ?? ++generation);
   };
   /** `wg set DEVICE peer A allowed-ips 192.0.2.1/32` */
   const misroute = (network: string) =>
@@ -97,7 +100,7 @@ const setUp = async () => {
     sent.flatMap((message) =>
       message?.$case === 'driftRepaired' ? [[message.value.networkId, message.value.what]] : [],
     );
-  return { overlay, clock, nft, apply, misroute, prefixes, repaired };
+  return { overlay, clock, nft, links, asked, apply, misroute, prefixes, repaired };
 };
 
 describe('what somebody else changed on a node', () => {
@@ -123,6 +126,69 @@ describe('what somebody else changed on a node', () => {
         [STANDBY, ['peers']],
       ]);
     }
+    overlay.stop();
+  });
+});
+
+describe('a firewall that somebody else changed', () => {
+  it('is written again within a second where the node is a candidate for a VIP, and within five elsewhere', async () => {
+    const { overlay, clock, nft, apply, repaired } = await setUp();
+    await apply(STANDBY, { 'vip/virtual_ip-1': candidate, 'firewall/r0': closed });
+    await apply(PLAIN, { 'firewall/r0': closed });
+    const tables = ['drover_wg_standby', 'drover_wg_plain'] as const;
+    const [atStandby, atPlain] = tables.map((table) => nft.tables.get(table)!);
+    for (const betweenMs of [1, 500, 999]) {
+      await clock.advance(10_000 + betweenMs);
+      const before = repaired().length;
+      for (const table of tables) nft.tables.set(table, `table inet ${table} { }`);
+      await clock.advance(1_000);
+      expect(nft.tables.get(tables[0])).toBe(atStandby);
+      await clock.advance(4_000);
+      expect(nft.tables.get(tables[1])).toBe(atPlain);
+      expect(repaired().slice(before).toSorted()).toEqual([
+        [PLAIN, ['firewall']],
+        [STANDBY, ['firewall']],
+      ]);
+    }
+    overlay.stop();
+  });
+});
+
+describe('a VIP that was given, moved here and released before any section named it', () => {
+  it('is asked about, and goes with the answer although nothing else has changed', async () => {
+    const { overlay, clock, links, asked, apply } = await setUp();
+    await apply(PLAIN);
+    await apply(STANDBY);
+    const held = { ...vip(2, { network_id: PLAIN, role: 'holder', holder_peer_id: 'me', route_peer_id: null }) };
+    const say = (item: VipItem, read_to: string) =>
+      overlay.vips.message({ vipId: item.vip_id, epoch: BigInt(item.epoch), body: bytes({ ...item, read_to }) });
+    say(held, '90');
+    await clock.advance(5_000);
+    const addresses = async () => (await links.read(deviceOf(PLAIN)))?.addresses;
+    expect(await addresses()).toContain(`${VIP}/128`);
+    expect(asked).toEqual([]);
+    await clock.advance(20_000);
+    expect(asked).toEqual([`network/${PLAIN}`]);
+    // A platform that reads its log slowly may not know of it yet.
+    await apply(PLAIN);
+    expect(await addresses()).toContain(`${VIP}/128`);
+    await clock.advance(70_000);
+    expect(asked).toEqual([`network/${PLAIN}`, `network/${PLAIN}`]);
+    await apply(PLAIN, {}, 91n);
+    expect(await addresses()).not.toContain(`${VIP}/128`);
+    await clock.advance(200_000);
+    expect(asked).toHaveLength(2);
+    overlay.stop();
+  });
+
+  it('is not asked about when a section has named it meanwhile', async () => {
+    const { overlay, clock, asked, apply } = await setUp();
+    await apply(STANDBY);
+    overlay.vips.message({ vipId: candidate.vip_id, epoch: 1n, body: bytes({ ...candidate, read_to: '90' }) });
+    await clock.advance(5_000);
+    await apply(STANDBY, { 'vip/virtual_ip-1': candidate });
+    await clock.advance(200_000);
+    expect(asked).toEqual([]);
     overlay.stop();
   });
 });

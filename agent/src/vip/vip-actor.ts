@@ -6,6 +6,7 @@ import type { HandoverMessage } from '../lease/wire.js';
 import type { OverlayNetwork } from '../network/overlay-network.js';
 import type { AgentPorts } from '../ports.js';
 import { Handover } from './handover.js';
+import { Unnamed } from './unnamed.js';
 import { VipFence } from './vip-fence.js';
 import { VipWords } from './vip-words.js';
 import {
@@ -44,10 +45,12 @@ export class VipActor {
   /** How often a lease was lost here, by VIP. */
   private readonly losses = new Map<string, number>();
   private readonly handover: Handover;
+  private readonly unnamed: Unnamed;
 
   constructor(private readonly deps: VipDeps) {
     this.fence = new VipFence(deps.fence, deps.ports.log);
     this.words = new VipWords((message) => deps.send(message), deps.ports.log);
+    this.unnamed = new Unnamed(deps.ports.clock, deps.ports.random);
     this.handover = new Handover({
       timers: deps.ports.timers,
       tell: (item, to, message) => {
@@ -160,6 +163,11 @@ export class VipActor {
     for (const [id, before] of changed) this.ask(id, before);
     const ids = [...this.open.keys()].filter((id) => this.table.items.get(id)?.network_id === networkId);
     await Promise.all(ids.map((id) => this.carryOut(id)));
+  }
+
+  /** Networks of this node whose section should have named a VIP by now, and does not. */
+  overdue(): string[] {
+    return [...this.unnamed.overdue(this.table)].filter((id) => this.deps.network(id) !== undefined);
   }
 
   forgetNetwork(networkId: string): void {
