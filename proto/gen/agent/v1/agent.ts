@@ -110,6 +110,8 @@ export interface ReportPhaseRequest {
   /** wiped: what was taken away, and what is still there with the reason, in words. */
   removed: string[];
   left: string[];
+  /** failed: it is to leave the node and cannot be stopped, whether the platform still assigns it or not. */
+  stopping: boolean;
 }
 
 export interface ReportPhaseResponse {
@@ -325,7 +327,11 @@ export interface RuntimeHealth {
     | number
     | undefined;
   /** Whether the API server answers, where that is not what `ready` says: a node with a full disk is not ready while its API still is. */
-  apiReady?: boolean | undefined;
+  apiReady?:
+    | boolean
+    | undefined;
+  /** Hex sha256 of the program file as it lies on the node. */
+  binaryDigest?: string | undefined;
 }
 
 /** The holder's lease beat for VIPs on which the platform votes (an even number of candidates). */
@@ -822,6 +828,7 @@ function createBaseReportPhaseRequest(): ReportPhaseRequest {
     tokenGeneration: undefined,
     removed: [],
     left: [],
+    stopping: false,
   };
 }
 
@@ -880,6 +887,9 @@ export const ReportPhaseRequest: MessageFns<ReportPhaseRequest> = {
     }
     for (const v of message.left) {
       writer.uint32(274).string(v!);
+    }
+    if (message.stopping !== false) {
+      writer.uint32(280).bool(message.stopping);
     }
     return writer;
   },
@@ -1041,6 +1051,14 @@ export const ReportPhaseRequest: MessageFns<ReportPhaseRequest> = {
             message.left.push(reader.string());
             continue;
           }
+          case 35: {
+            if (tag !== 280) {
+              break;
+            }
+
+            message.stopping = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1076,6 +1094,7 @@ export const ReportPhaseRequest: MessageFns<ReportPhaseRequest> = {
     message.tokenGeneration = object.tokenGeneration ?? undefined;
     message.removed = object.removed?.map((e) => e) || [];
     message.left = object.left?.map((e) => e) || [];
+    message.stopping = object.stopping ?? false;
     return message;
   },
 };
@@ -3322,7 +3341,15 @@ export const LogLine: MessageFns<LogLine> = {
 };
 
 function createBaseRuntimeHealth(): RuntimeHealth {
-  return { runtime: 0, ready: false, detail: "", argsDigest: "", certificatesEndMs: undefined, apiReady: undefined };
+  return {
+    runtime: 0,
+    ready: false,
+    detail: "",
+    argsDigest: "",
+    certificatesEndMs: undefined,
+    apiReady: undefined,
+    binaryDigest: undefined,
+  };
 }
 
 export const RuntimeHealth: MessageFns<RuntimeHealth> = {
@@ -3344,6 +3371,9 @@ export const RuntimeHealth: MessageFns<RuntimeHealth> = {
     }
     if (message.apiReady !== undefined) {
       writer.uint32(248).bool(message.apiReady);
+    }
+    if (message.binaryDigest !== undefined) {
+      writer.uint32(258).string(message.binaryDigest);
     }
     return writer;
   },
@@ -3409,6 +3439,14 @@ export const RuntimeHealth: MessageFns<RuntimeHealth> = {
             message.apiReady = reader.bool();
             continue;
           }
+          case 32: {
+            if (tag !== 258) {
+              break;
+            }
+
+            message.binaryDigest = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3432,6 +3470,7 @@ export const RuntimeHealth: MessageFns<RuntimeHealth> = {
     message.argsDigest = object.argsDigest ?? "";
     message.certificatesEndMs = object.certificatesEndMs ?? undefined;
     message.apiReady = object.apiReady ?? undefined;
+    message.binaryDigest = object.binaryDigest ?? undefined;
     return message;
   },
 };
