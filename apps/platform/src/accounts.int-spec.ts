@@ -4,7 +4,7 @@ import { ToolRegistry, type ToolListing } from '#tools';
 import { connectGrpc } from '../../../libs/consumers/src/testing/grpc-client.js';
 import { makeExamplesWorld } from './http/testing/examples-world.js';
 import { makeToken } from './http/testing/tokens.js';
-import { startTestPlatform, type TestPlatform } from './testing/test-platform.js';
+import { connectMcp, startTestPlatform, type TestPlatform } from './testing/test-platform.js';
 
 /** Operators and tokens through their tools, and two accounts beside each other. */
 let drover: TestPlatform;
@@ -68,6 +68,25 @@ describe('a token', () => {
     expect(await Promise.race([ended, sleep(20_000, 'still open', { ref: false })])).toMatch(/revoked/);
     expect((await fetch(`${drover.url}/events`, { headers })).status).toBe(401);
   });
+
+  it('is told nothing more by a call that waits when it is revoked, or its operator disabled, over REST and MCP', async () => {
+    const { body } = await drover.rest('system_provision_instance', { node_id: 'spare' });
+    const operation_id = body.data['operation'].id as string;
+    const args = { operation_id, wait_seconds: 300 };
+    const { token } = await ok('system_create_operator', { name: 'waiting', role: 'viewer' });
+    const overRest = drover.rest('get_operation', args, token.secret);
+    const client = await connectMcp(drover.url, token.secret);
+    let begun = () => undefined as void;
+    const waits = new Promise<void>((resolve) => (begun = resolve));
+    const options = { timeout: 300_000, onprogress: () => begun() };
+    const overMcp = client.callTool({ name: 'get_operation', arguments: args }, options);
+    await waits;
+    await ok('system_disable_operator', { operator: 'waiting', reason: 'stolen' });
+    // Long before what they waited for, and with nothing of it.
+    expect([(await overRest).status, (await overRest).body.error?.code]).toEqual([401, 'invalid_token']);
+    expect((await overMcp).structuredContent).toMatchObject({ error: { code: 'invalid_token' } });
+    await expect(client.callTool({ name: 'recent_events', arguments: {} })).rejects.toThrow();
+  }, 120_000);
 
   it('opens nothing while its operator is disabled, and again when it is not', async () => {
     const { token } = await ok('system_create_operator', { name: 'pausing', role: 'operator' });

@@ -3,7 +3,7 @@ import type { AgentGateway, EnrollmentHandler } from '#agent-gateway';
 import type { OidcLogin } from '#access';
 import type { AuditOffice } from '#audit';
 import type { EventStore } from '#event-store';
-import { memoryStorage, postgresStorage, ProcessingHost, Transactor } from '#processing';
+import { memoryStorage, PostgresKeptStates, postgresStorage, ProcessingHost, Transactor } from '#processing';
 import {
   CursorCodec,
   MemoryIdempotencyLedger,
@@ -64,8 +64,10 @@ export const openFoundation = async ({
 }: FoundationParts): Promise<Foundation> => {
   const { store, postgres } = opened;
   const catalogue = new EventCatalogue(platformEvents);
-  const transactor = new Transactor(store, catalogue);
+  const kept = postgres === undefined ? undefined : new PostgresKeptStates(postgres.pool);
+  const transactor = new Transactor(store, catalogue, kept && { states: kept, log });
   const access = await openAccess({ config, log, opened, store, transactor }, closing);
+  kept?.sealWith(access.keptKey);
   const dispatcher = new LateDispatcher();
   const enrollment = new Late<EnrollmentHandler>('the enrolment handler');
   const processing = new ProcessingHost({

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, X509Certificate } from 'node:crypto';
 import { Global, Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
@@ -14,6 +14,7 @@ import {
   systemRandom,
   systemTimers,
   TIMERS,
+  isoTime,
 } from '#kernel';
 import {
   AUDIT_OFFICE,
@@ -50,6 +51,7 @@ import {
   OIDC_LOGIN,
   OPERATOR_AUTHENTICATOR,
   SECRET_STORE,
+  TokenEnds,
   trustedProxies,
 } from '#access';
 import { AGENT_LINK, GATEWAY_REGISTRAR } from '#agent-gateway';
@@ -81,6 +83,9 @@ const recentEvents = ({ opened: { postgres }, store, catalogue }: Foundation) =>
     ? new LogRecentEvents(currentEvents(store, catalogue))
     : new PostgresRecentEvents(postgres.pool, catalogue);
 
+/** Of the first certificate in there. */
+const endOf = (pem: string): string => isoTime(Date.parse(new X509Certificate(pem).validTo));
+
 const platformFacts = ({ gateway, audit, access, processing }: Foundation): PlatformFacts => ({
   version: VERSION,
   startedMs: systemClock.monotonicMs(),
@@ -90,6 +95,13 @@ const platformFacts = ({ gateway, audit, access, processing }: Foundation): Plat
     ...[audit.problem()].flatMap((problem) => (problem === undefined ? [] : [`the log is not sealed: ${problem}`])),
   ],
   warnings: () => webhookWarnings(processing.readModels),
+  certificates: () => [
+    { name: 'platform CA', not_after: endOf(access.ca.caPem()) },
+    ...(gateway.serverCertificate === undefined
+      ? []
+      : [{ name: 'server certificate', not_after: endOf(gateway.serverCertificate) }]),
+  ],
+  seals: () => audit.standing(),
 });
 
 const ports = (f: Foundation): Provider[] => [
@@ -143,6 +155,7 @@ const registryProvider = (f: Foundation, onBadOutput: 'throw' | 'log'): Provider
       ids: systemIds,
       log: f.log.child({ part: 'tools' }),
       onBadOutput,
+      tokenEnds: new TokenEnds(f.access.operators, systemClock, systemTimers),
       observe: (tool, outcome, ms, correlationId) => {
         metrics.toolCalled(tool, outcome, ms);
         f.traces?.toolCalled(tool, outcome, ms, correlationId);

@@ -9,6 +9,7 @@ export * from './application/operator-commands.js';
 export * from './application/operator-directory.js';
 export * from './application/operator-tokens.js';
 export * from './application/secret-shredder.js';
+export * from './application/token-ends.js';
 export * from './ca/platform-ca.js';
 export * from './domain/account/account.js';
 export * from './domain/events.js';

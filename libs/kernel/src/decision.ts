@@ -11,9 +11,18 @@ export const accept = <E extends DomainEvent>(...events: readonly E[]): Decision
 export const nothing = (reason: string): Decision<never> => ({ kind: 'nothing', reason });
 export const reject = (refusal: Refusal): Decision<never> => ({ kind: 'reject', refusal });
 
+/** How the state of a fold is kept beside a stream that grows for ever, so that nobody has to read all of it. */
+export interface KeptFold<S> {
+  /** Another one whenever `evolve` or the state's shape changes: what was kept under the former is not looked at. */
+  readonly name: string;
+  /** What JSON has made of a state; undefined when it is none. */
+  revive(value: unknown): S | undefined;
+}
+
 /** A pure aggregate: `evolve` folds events into state, `decide` turns a command and a state into a decision. */
 export interface Decider<S, C, E extends DomainEvent> {
   readonly initial: S;
   evolve(state: S, event: E): S;
   decide(command: C, state: S): Decision<E>;
+  readonly kept?: KeptFold<S>;
 }

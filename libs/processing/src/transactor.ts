@@ -11,7 +11,7 @@ import {
 import type { EventStore, NewEvent, Position } from '#event-store';
 import type { CommandContext } from './command.js';
 import { KeyedQueue } from './keyed-queue.js';
-import { Lru } from './lru.js';
+import { LoadedStreams, type Fold, type Keep } from './streams/loaded-streams.js';
 
 export type Transacted<S, E extends DomainEvent> =
   | { readonly kind: 'accepted'; readonly state: S; readonly events: readonly E[]; readonly position: Position }
@@ -21,18 +21,6 @@ export type Transacted<S, E extends DomainEvent> =
 
 export const TRANSACTOR = Symbol('Transactor');
 const MAX_TRIES = 8;
-/** Streams whose folded state is kept; longer streams than MAX_CACHED_EVENTS are folded anew to bound the memory. */
-const CACHED_STREAMS = 2_000;
-const MAX_CACHED_EVENTS = 5_000;
-
-/** A stream folded up to `version`. */
-interface Loaded<S> {
-  readonly state: S;
-  readonly version: number;
-  readonly last: Position | undefined;
-  /** Position of the last event of each command, so that a repeated command is recognised. */
-  readonly commands: ReadonlyMap<string, Position>;
-}
 
 /**
  * Load, fold, decide, append; on a conflict load again and decide anew. The one way in which domain streams are written.
@@ -40,14 +28,17 @@ interface Loaded<S> {
  * those of other processes. Throws EventStoreUnavailableError when the store is down; a lost race that never settles is a refusal (409).
  */
 export class Transactor {
-  /** By decider, because several may fold one stream into different states. */
-  private readonly caches = new WeakMap<object, Lru<string, Loaded<unknown>>>();
   private readonly turns = new KeyedQueue();
+  private readonly streams: LoadedStreams;
 
   constructor(
     private readonly store: EventStore,
     private readonly catalogue: EventCatalogue,
-  ) {}
+    /** Where deciders that want it have their state kept; without it their streams are read as a whole, once by each process. */
+    keep?: Keep,
+  ) {
+    this.streams = new LoadedStreams(store, catalogue, keep);
+  }
 
   transact<S, C, E extends DomainEvent>(
     stream: string,
@@ -65,9 +56,10 @@ export class Transactor {
     context: CommandContext,
   ): Promise<Transacted<S, E>> {
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
-      const loaded = await this.load(stream, decider);
+      const loaded = await this.streams.load(stream, decider);
       const { state, version } = loaded;
-      const done = loaded.commands.get(context.commandId);
+      const done = await this.streams.doneAt(stream, decider, loaded, context.commandId);
+      if (done === 'unknown') continue;
       if (done !== undefined) return { kind: 'nothing', reason: 'already_done', state, position: done };
       const decision = decider.decide(command, state);
       if (decision.kind === 'reject') return { kind: 'refused', refusal: decision.refusal };
@@ -92,41 +84,9 @@ export class Transactor {
   }
 
   /** The state of a stream now; undefined when the stream does not exist. */
-  async read<S, E extends DomainEvent>(stream: string, decider: Pick<Decider<S, never, E>, 'initial' | 'evolve'>) {
-    const { state, version } = await this.load(stream, decider);
+  async read<S, E extends DomainEvent>(stream: string, decider: Fold<S, E>) {
+    const { state, version } = await this.streams.load(stream, decider);
     return version === 0 ? undefined : { state, version };
-  }
-
-  /**
-   * The stream as it is now. What was folded before is kept, but the store is always asked for what came after it, so a
-   * decision never rests on an old state, whoever else writes.
-   */
-  private async load<S, E extends DomainEvent>(
-    stream: string,
-    decider: Pick<Decider<S, never, E>, 'initial' | 'evolve'>,
-  ): Promise<Loaded<S>> {
-    const cache = this.cacheOf(decider);
-    const known = cache.get(stream) as Loaded<S> | undefined;
-    let { state, version, last } = known ?? { state: decider.initial, version: 0, last: undefined };
-    let commands: Map<string, Position> | undefined;
-    for await (const event of this.store.readStream(stream, version + 1)) {
-      const data = this.catalogue.upcast(event.type, event.schemaVersion, event.data);
-      state = decider.evolve(state, { type: event.type, data } as unknown as E);
-      version = event.version;
-      last = event.position;
-      (commands ??= new Map(known?.commands)).set(event.meta.commandId, event.position);
-    }
-    if (known !== undefined && commands === undefined) return known;
-    const loaded: Loaded<S> = { state, version, last, commands: commands ?? new Map<string, Position>() };
-    if (version > 0 && version <= MAX_CACHED_EVENTS) cache.set(stream, loaded);
-    else cache.delete(stream);
-    return loaded;
-  }
-
-  private cacheOf(decider: object): Lru<string, Loaded<unknown>> {
-    let cache = this.caches.get(decider);
-    if (cache === undefined) this.caches.set(decider, (cache = new Lru(CACHED_STREAMS)));
-    return cache;
   }
 
   private envelope(stream: string, event: DomainEvent, index: number, context: CommandContext): NewEvent {

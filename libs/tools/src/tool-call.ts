@@ -1,6 +1,6 @@
 import type { Clock, Ids, Log, Random, Refusal } from '#kernel';
 import type { CommandDispatcher, ReadYourWrites } from '#processing';
-import type { Principal } from '#access';
+import type { Principal, TokenEnds } from '#access';
 import type { CursorCodec } from './cursor.js';
 import type { Consent, ConsentAsk } from './guard.js';
 import type { IdempotencyLedger } from './idempotency.js';
@@ -40,6 +40,8 @@ export interface ToolRegistryPorts {
   readonly onBadOutput: 'throw' | 'log';
   /** Absent in a fork: nothing is planned inside a plan. */
   readonly plans?: PlanCodec;
+  /** Ends the waiting of calls whose token ends. Absent in a fork. */
+  readonly tokenEnds?: Pick<TokenEnds, 'watch'>;
   /** The correlation id is empty where a call was refused before it had one. */
   readonly observe?: (tool: string, outcome: ToolAnswer['kind'], durationMs: number, correlationId: string) => void;
 }

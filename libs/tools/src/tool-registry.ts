@@ -26,6 +26,7 @@ import { readInput, type ReadInput } from './tool-input.js';
 import { previewAnswer, type ToolPreviews } from './tool-preview.js';
 import { NEVER, ToolRun } from './tool-run.js';
 import { inputSchema, toolListing, type ToolListing } from './tool-schema.js';
+import { whileTokenOpens } from './while-token-opens.js';
 
 interface Entry {
   readonly tool: ToolDefinition;
@@ -107,7 +108,7 @@ export class ToolRegistry implements ToolRegistrar {
       requirePermission(entry.tool, request.principal);
       const read = readInput(entry.tool, entry.input, request.arguments);
       return entry.tool.danger === 'read'
-        ? await this.perform(entry, request, read, call)
+        ? await whileTokenOpens(this.ports.tokenEnds, request, (open) => this.perform(entry, open, read, call))
         : await this.change(entry, request, read, call);
     } catch (error) {
       return this.failure(name, error, call.correlationId);

@@ -13,6 +13,7 @@ import {
   MemorySecretRows,
   MasterKeyRotation,
   MasterKeys,
+  operatorDecider,
   OperatorDirectory,
   PlatformCa,
   PostgresSecretRows,
@@ -35,6 +36,8 @@ export interface OpenedAccess {
   readonly rotation: MasterKeyRotation | undefined;
   /** 32 bytes, for position cursors; the same on every process, whichever master key there is by now. */
   readonly cursorKey: Uint8Array;
+  /** For states of streams that are kept beside the log. */
+  readonly keptKey: Uint8Array;
   readonly tokenFile: string;
   /** Only on the first start. */
   readonly firstToken?: string;
@@ -63,13 +66,16 @@ export const openAccess = async (parts: AccessParts, closing: Closing): Promise<
   const ca = await PlatformCa.open(edges);
   if (postgres !== undefined) await proveIdentity(postgres.pool, dataDir, { masterKeys, caPem: ca.caPem() });
   const first = await bootstrapAccess({ ...edges, transactor: parts.transactor });
-  const operators = new OperatorDirectory(parts.store, systemClock, parts.log);
+  const operators = new OperatorDirectory(parts.store, systemClock, parts.log, (id) =>
+    parts.transactor.read(id, operatorDecider),
+  );
   const following = new AbortController();
   const followed = operators.follow(following.signal);
   closing.add('operator directory', () => (following.abort(), followed));
   const secrets = new EnvelopeSecretStore(rows, masterKeys, systemRandom, systemIds);
   const rotation = postgres === undefined ? undefined : openRotation(parts, postgres.pool, masterKeys, closing);
   const limits = new LoginLimits(systemClock, parts.config.DROVER_LOGIN_FAILURES);
+  const cursorKey = await cursorKeyOf(secrets, masterKeys);
   return {
     operators,
     limits,
@@ -77,7 +83,8 @@ export const openAccess = async (parts: AccessParts, closing: Closing): Promise<
     ca,
     secrets,
     rotation,
-    cursorKey: await cursorKeyOf(secrets, masterKeys),
+    cursorKey,
+    keptKey: createHmac('sha256', cursorKey).update('drover kept states').digest(),
     tokenFile: first.tokenFile,
     ...(first.adminToken === undefined ? {} : { firstToken: first.adminToken }),
   };

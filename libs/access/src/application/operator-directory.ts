@@ -24,7 +24,14 @@ import { parseOperatorToken, sameDigest } from '../tokens/operator-token.js';
 interface Entry {
   readonly version: number;
   readonly state: OperatorState;
+  /** Once asked for: from here on there is little to read. What follows the log may be years behind. */
+  readonly isCurrent?: boolean;
 }
+
+/** The state of an operator without reading all there ever was of them. */
+export type ReadOperator = (
+  operatorId: string,
+) => Promise<{ readonly state: OperatorState; readonly version: number } | undefined>;
 
 const catalogue = new EventCatalogue([
   OperatorCreated,
@@ -47,6 +54,7 @@ export class OperatorDirectory implements OperatorAuthenticator {
     private readonly store: Pick<EventStore, 'readStream' | 'subscribe' | 'readAll'>,
     private readonly clock: Pick<Clock, 'wallMs'>,
     private readonly log: Log,
+    private readonly read?: ReadOperator,
   ) {}
 
   /**
@@ -55,11 +63,11 @@ export class OperatorDirectory implements OperatorAuthenticator {
    */
   apply(event: RecordedEvent): void {
     if (!event.stream.startsWith('operator-')) return;
-    const known = this.operators.get(event.stream) ?? { version: 0, state: operatorDecider.initial };
+    const known: Entry = this.operators.get(event.stream) ?? { version: 0, state: operatorDecider.initial };
     if (event.version !== known.version + 1) return;
     const data = catalogue.upcast(event.type, event.schemaVersion, event.data);
     const state = operatorDecider.evolve(known.state, { type: event.type, data } as unknown as OperatorEvent);
-    this.operators.set(event.stream, { version: event.version, state });
+    this.operators.set(event.stream, { ...known, version: event.version, state });
     for (const listener of this.listeners) listener(event.stream);
   }
 
@@ -67,6 +75,12 @@ export class OperatorDirectory implements OperatorAuthenticator {
   onChange(listener: (operatorId: string) => void): () => void {
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);
+  }
+
+  /** Whether a token that was let in still is, as far as the fold has come; an expiry is not looked at. */
+  opens(operatorId: string, tokenId: string): boolean {
+    const state = this.operators.get(operatorId)?.state;
+    return state?.disabled === false && state.tokens.some((token) => token.tokenId === tokenId && !token.revoked);
   }
 
   /** Whether an operator of this account is called so, as far as the fold has come. */
@@ -125,8 +139,20 @@ export class OperatorDirectory implements OperatorAuthenticator {
   }
 
   private async current(operatorId: string): Promise<OperatorState | undefined> {
+    if (this.operators.get(operatorId)?.isCurrent !== true) await this.catchUp(operatorId);
     const from = (this.operators.get(operatorId)?.version ?? 0) + 1;
     for await (const event of this.store.readStream(operatorId, from)) this.apply(event);
     return this.operators.get(operatorId)?.state;
+  }
+
+  private async catchUp(operatorId: string): Promise<void> {
+    const found = await this.read?.(operatorId);
+    // Meanwhile the log may have been followed further.
+    const known = this.operators.get(operatorId);
+    const isNews = found !== undefined && found.version > (known?.version ?? 0);
+    const entry = isNews ? found : known;
+    if (entry === undefined) return;
+    this.operators.set(operatorId, { ...entry, isCurrent: true });
+    if (isNews) for (const listener of this.listeners) listener(operatorId);
   }
 }

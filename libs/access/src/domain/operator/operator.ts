@@ -10,6 +10,7 @@ import {
   type OperatorId,
 } from '#kernel';
 import { OperatorCreated, OperatorDisabled, OperatorEnabled, OperatorTokenRevoked } from '../events.js';
+import { keptOperator } from './kept-operator.js';
 import { endLogins, logIn, type LoginCommand } from './log-in.js';
 import {
   isLive,
@@ -161,4 +162,5 @@ export const operatorDecider: Decider<OperatorState, OperatorCommand, OperatorEv
   initial: { created: undefined, tokens: [], disabled: false, logins: [], letInNoMore: false },
   decide,
   evolve,
+  kept: keptOperator,
 };
