@@ -1,20 +1,21 @@
 import { spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { detectNetwork } from './level.js';
 import { firstLine, PATH } from './processes.js';
-import { logFile, removeLeftovers, runningLabs, type RunState } from './run-state.js';
+import { chooseLab, logFile, removeLeftovers, runningLabs, type RunState } from './run-state.js';
 
 const HELP = `drover lab: the machines of a running lab
 
   drover lab exec MACHINE -- COMMAND…   run a command on a machine, e.g. workstation -- kubectl get nodes
-  drover lab env                        the lab's platform for your shell: eval "$(drover lab env)"
+  drover lab env [LAB]                  the lab and its platform for your shell: eval "$(drover lab env)"
   drover lab join MACHINE URL           bring a machine into a network with an access grant's bootstrap_url
   drover lab list [--json]              running labs and their machines
   drover lab network [--json]           what this machine lets a lab use
   drover lab clean                      remove what dead labs left behind
 
-A lab runs while \`npm run demo\` does.
+A lab runs while \`npm run demo\` does. Of several, the one of this folder is meant; DROVER_LAB=LAB says which (\`drover lab list\`).
 `;
 
 const refuse = (message: string, hint: string): number => {
@@ -38,10 +39,24 @@ const enter = (lab: RunState, machine: string, argv: readonly string[]): Promise
   });
 };
 
-/** The newest lab with that machine in it, or the refusal's exit code. */
+const FOLDER = resolve(import.meta.dirname, '../../../..');
+
+/** The lab that is meant, or the refusal's exit code. */
+const meant = (id = process.env['DROVER_LAB']): RunState | number => {
+  const labs = runningLabs();
+  const lab = chooseLab(labs, { id, folder: FOLDER });
+  if (lab !== undefined) return lab;
+  if (labs.length === 0) return refuse('no lab of yours is running', 'npm run demo');
+  return refuse(
+    `no lab ${id} of yours is running`,
+    `unset DROVER_LAB, or one of ${labs.map((one) => one.id).join(', ')}`,
+  );
+};
+
+/** The lab with that machine in it, or the refusal's exit code. */
 const labWith = (machine: string): RunState | number => {
-  const lab = runningLabs().at(-1);
-  if (lab === undefined) return refuse('no lab of yours is running', 'npm run demo');
+  const lab = meant();
+  if (typeof lab === 'number') return lab;
   if (lab.hosts[machine] === undefined)
     return refuse(`no machine is called ${machine}`, `one of ${Object.keys(lab.hosts).join(', ')}`);
   return lab;
@@ -57,11 +72,15 @@ const exec = (args: readonly string[]): Promise<number> | number => {
   return typeof lab === 'number' ? lab : enter(lab, machine, argv);
 };
 
-/** The token itself stays in its file. */
-const environment = (): number => {
-  const platform = runningLabs().at(-1)?.platform;
-  if (platform === undefined) return refuse('no lab of yours is running with a platform', 'npm run demo');
-  process.stdout.write(`export DROVER_URL=${platform.url} DROVER_TOKEN="$(cat ${platform.tokenFile})"\n`);
+/** The token itself stays in its file. A terminal that named a lab before may mean another one now. */
+const environment = ([id]: readonly string[]): number => {
+  const lab = meant(id ?? '');
+  if (typeof lab === 'number') return lab;
+  const { platform } = lab;
+  if (platform === undefined) return refuse(`no platform runs for lab ${lab.id}`, 'npm run demo');
+  process.stdout.write(
+    `export DROVER_LAB=${lab.id} DROVER_URL=${platform.url} DROVER_TOKEN="$(cat ${platform.tokenFile})"\n`,
+  );
   return 0;
 };
 
@@ -122,7 +141,7 @@ const main = async (args: readonly string[]): Promise<number> => {
     case 'exec':
       return exec(rest);
     case 'env':
-      return environment();
+      return environment(rest);
     case 'join':
       return join(rest);
     case 'list':

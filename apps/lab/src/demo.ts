@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { requireNode24 } from '#kernel';
@@ -27,11 +25,15 @@ interface Running {
   readonly lab: Lab;
 }
 
+/** Nobody shall take the stand-in's pods for running ones. */
+const kindOfK3s = ({ k3sBin }: Lab): string =>
+  process.env['DROVER_K3S_BIN'] === undefined
+    ? 'a stand-in with its command line, files and TLS API, which runs no containers; DROVER_K3S_BIN=/path/to/k3s takes the real one'
+    : k3sBin;
+
 const bringUp = async (say: Narrator, cleanup: Cleanup): Promise<Running> => {
   say.chapter('Drover: tutorial 04 on this machine');
   const ports = await choosePorts();
-  const dataDir = mkdtempSync(join(tmpdir(), 'drover-demo-'));
-  cleanup.add(async () => rmSync(dataDir, { recursive: true, force: true }));
   const lab = await say.step(
     'four machines and a workstation',
     () => Lab.create({ hosts: [...SERVERS, WORKER], platformPorts: Object.values(ports), root: ROOT }),
@@ -39,6 +41,9 @@ const bringUp = async (say: Narrator, cleanup: Cleanup): Promise<Running> => {
   );
   cleanup.add(() => lab.destroy());
   if (lab.network.missing !== '') say.line(`  missing: ${lab.network.missing}`);
+  say.line(`    → K3s: ${kindOfK3s(lab)}`);
+  // In the lab's folder, which the next lab removes should nobody be left to.
+  const dataDir = join(lab.dir, 'data');
   const platform = new PlatformProcess({
     root: ROOT,
     dataDir,
@@ -64,25 +69,25 @@ const verdict = (say: Narrator, result: StoryResult, ms: number): void =>
     `Every step held, in ${took(ms)}. The API endpoint was away for ${result.drainGapMs.toFixed(0)} ms while it moved.`,
   );
 
-const LOOK_AROUND = `
-eval "$(npx drover lab env)"
+const lookAround = (lab: string) => `
+eval "$(npx drover lab env ${lab})"
 npx drover cluster list
 npx drover recent-events --kind-prefix system.k3s
 npx drover lab exec workstation -- kubectl get nodes
 npx drover lab exec workstation -- kubectl run hello --image nginx:1.27-alpine --port 80 --restart Never
 npx drover lab exec workstation -- kubectl get pod hello -w`;
-const BEGIN = `
-eval "$(npx drover lab env)"
+const begin = (lab: string) => `
+eval "$(npx drover lab env ${lab})"
 npx drover tools
 npx drover network create name=k3s-prod-net`;
 
-const tryNext = (say: Narrator, { platform }: Running, empty: boolean): void => {
+const tryNext = (say: Narrator, { platform, lab }: Running, empty: boolean): void => {
   say.line(
     empty
       ? 'The machines wait for you. Begin, from another terminal in this folder:'
       : 'Try next, from another terminal in this folder:',
   );
-  say.block((empty ? BEGIN : LOOK_AROUND).trim());
+  say.block((empty ? begin : lookAround)(lab.id).trim());
   say.line('');
   if (empty) say.line('docs/tutorials/04-k3s-cluster.md goes on from there.\n');
   say.line('For an assistant or any MCP client (Streamable HTTP, bearer token):');

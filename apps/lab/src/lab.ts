@@ -63,22 +63,43 @@ export class Lab {
     if (network.level === 'in-process') throw new Error(`no lab on this machine; missing: ${network.missing}`);
     const id = randomBytes(4).toString('hex');
     const dir = createRunDir(id);
-    for (const folder of ['logs', 'tokens', 'kube']) mkdirSync(join(dir, folder), { mode: 0o700 });
-    const base = await Base.create(dir, network.level !== 'root');
-    const relay = await Relay.open(base, options.platformPorts, options.root);
-    const environment = { [WORKSTATION]: { KUBECONFIG: join(dir, 'kube/k3s.yaml') } };
-    const lab = new Lab(id, dir, network, base, relay, options, environment);
-    lab.save();
-    lab.provisioner = await serveProvisioner(lab.provisionerSocket, {
-      provision: (request) => lab.provision(request),
-      terminate: (instanceId) => lab.terminate(instanceId),
-    });
-    for (const name of [...options.hosts, WORKSTATION]) await lab.addHost(name);
-    return lab;
+    // Whoever ends it from now on, the next lab finds whose it was and removes it.
+    const owned = { owner: describeProcess(process.pid), folder: options.root, level: network.level };
+    saveState({ id, ...owned, base: null, hosts: {}, others: [], env: {} });
+    try {
+      for (const folder of ['logs', 'tokens', 'kube']) mkdirSync(join(dir, folder), { mode: 0o700 });
+      const base = await Base.create(dir, network.level !== 'root');
+      const relay = await Relay.open(base, options.platformPorts, options.root);
+      const environment = { [WORKSTATION]: { KUBECONFIG: join(dir, 'kube/k3s.yaml') } };
+      return await new Lab(id, dir, network, base, relay, options, environment).open();
+    } catch (cause) {
+      // What it started dies with this process; its files would stay.
+      removeRunDir(id);
+      throw cause;
+    }
+  }
+
+  private async open(): Promise<this> {
+    this.save();
+    try {
+      this.provisioner = await serveProvisioner(this.provisionerSocket, {
+        provision: (request) => this.provision(request),
+        terminate: (instanceId) => this.terminate(instanceId),
+      });
+      for (const name of [...this.options.hosts, WORKSTATION]) await this.addHost(name);
+      return this;
+    } catch (cause) {
+      await this.destroy();
+      throw cause;
+    }
   }
 
   get provisionerSocket(): string {
     return join(this.dir, 'provisioner.sock');
+  }
+  /** The K3s that its machines install. */
+  get k3sBin(): string {
+    return this.options.k3sBin ?? process.env['DROVER_K3S_BIN'] ?? join(this.options.root, 'dist/doubles/k3s');
   }
   get kubeconfig(): string {
     return join(this.dir, 'kube/k3s.yaml');
@@ -193,7 +214,7 @@ export class Lab {
     const useSingle = process.env['DROVER_LAB_AGENT'] === 'single' && existsSync(single);
     return {
       agentMain: useSingle ? [single] : [process.execPath, '--disable-warning=ExperimentalWarning', main],
-      k3sBin: this.options.k3sBin ?? process.env['DROVER_K3S_BIN'] ?? join(root, 'dist/doubles/k3s'),
+      k3sBin: this.k3sBin,
       plainRoutes: this.plainRoutes,
       dir: this.dir,
       env: this.options.agentEnv ?? {},
@@ -209,6 +230,7 @@ export class Lab {
     return {
       id: this.id,
       owner: describeProcess(process.pid),
+      folder: this.options.root,
       level: this.network.level,
       base: describeProcess(this.base.pid),
       hosts: Object.fromEntries(up.map(([name, host]) => [name, describeProcess(host.pid)])),

@@ -88,7 +88,9 @@ export class PlatformProcess {
       Object.entries(process.env).filter(([name]) => !name.startsWith('DROVER_') || name === 'DROVER_LOG_LEVEL'),
     );
     const { env, flags } = startedAs(root);
-    const child = spawn(process.execPath, [...flags, join(root, 'dist/apps/platform/src/main.js')], {
+    // It stops, and its Postgres with it, when whoever started it is killed.
+    const argv = ['--pdeathsig', 'TERM', process.execPath, ...flags, join(root, 'dist/apps/platform/src/main.js')];
+    const child = spawn('setpriv', argv, {
       cwd: root,
       env: { ...inherited, ...env, ...own, ...this.options.env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -20,6 +20,8 @@ export type SavedProcess = z.infer<typeof saved>;
 const stateSchema = z.object({
   id: z.string(),
   owner: saved,
+  /** The repository that it runs from: a terminal in there means this lab. */
+  folder: z.string().optional(),
   level: z.string(),
   base: saved.nullable(),
   hosts: z.record(z.string(), saved),
@@ -68,13 +70,32 @@ const load = (id: string): RunState | undefined =>
 
 const allRuns = (): string[] => (existsSync(parent()) ? readdirSync(parent()) : []);
 
-/** Labs whose owner lives, newest last. */
+/** Labs whose owner lives, oldest first. */
 export const runningLabs = (): RunState[] =>
   allRuns()
     .map(load)
     .filter((state) => state !== undefined && isAlive(state.owner))
     .map((state) => state!)
     .sort((a, b) => Number(a.owner.startTime) - Number(b.owner.startTime));
+
+export interface Wanted {
+  /** DROVER_LAB, which `drover lab env` sets. */
+  readonly id?: string | undefined;
+  readonly folder: string;
+}
+
+/**
+ * The lab that a terminal means: the one it names, else a demo before a test's or a bench's lab, one of its own folder before
+ * another's, the newest of those.
+ */
+export const chooseLab = (labs: readonly RunState[], { id, folder }: Wanted): RunState | undefined => {
+  if (id !== undefined && id !== '') return labs.find((lab) => lab.id === id);
+  const rank = (lab: RunState) => (lab.platform === undefined ? 0 : 2) + (lab.folder === folder ? 1 : 0);
+  return labs.reduce<RunState | undefined>(
+    (best, lab) => (best === undefined || rank(lab) >= rank(best) ? lab : best),
+    undefined,
+  );
+};
 
 export const endProcesses = (state: RunState): void => {
   const all = [...state.others, ...Object.values(state.hosts), ...(state.base === null ? [] : [state.base])];
