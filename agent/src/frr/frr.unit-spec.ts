@@ -49,6 +49,8 @@ class Node {
   readonly told: string[] = [];
   installed = false;
   answers = true;
+  /** `show bgp ipv6 unicast json` */
+  paths = '{}';
   private running = '';
   private readonly disk = new Map<string, Buffer>();
   readonly frr: Frr;
@@ -101,6 +103,7 @@ class Node {
     if (command === 'show running-config') return { code: 0, text: this.running };
     if (command === 'show bgp summary json') return { code: 0, text: SUMMARY };
     if (command.startsWith('show bfd')) return { code: 0, text: '[{"peer":"fd00:1::1:2","status":"up"}]' };
+    if (command === 'show bgp ipv6 unicast json') return { code: 0, text: this.paths };
     if (command.startsWith('show')) return { code: 0, text: '{}' };
     this.told.push(command);
     if (command === 'end') this.running = configText(configOf(item.bgpd));
@@ -148,6 +151,33 @@ describe('the routing daemons of a node', () => {
     node.answers = true;
     await node.clock.advance(2_000);
     expect(node.frr.report('net')).toMatchObject({ daemon: 'frr 8.4.4', error: '' });
+  });
+
+  it('are heard also where a better-looking lie hides that somebody else holds a virtual IP now', async () => {
+    const node = new Node();
+    node.installed = true;
+    const vip = { vip_id: 'v', address: 'fd00:1::100', candidates: ['p2', 'p3'] };
+    const neighbor = (n: number) => ({ peer_id: `p${n}`, address: `fd00:1::1:${n}` });
+    const peers = [2, 3, 4].map((n) => ({
+      ...{ peer_id: `p${n}`, instance_id: null, public_key: 'k', endpoints: [], persistent_keepalive: 25 },
+      allowed_ips: [`fd00:1::1:${n}/128`],
+    }));
+    const told = { ...item, virtual_ips: [vip], neighbors: [2, 3, 4].map(neighbor) };
+    const routes = new Map([['fd00:1::/64', 'device' as const]]);
+    const says = (n: number, locPrf: number) => ({
+      ...{ valid: true, pathFrom: 'internal', peerId: `fd00:1::1:${n}`, locPrf },
+      nexthops: [{ ip: `fd00:1::1:${n}`, used: true }],
+    });
+    const hears = (...paths: object[]) => (node.paths = JSON.stringify({ routes: { 'fd00:1::100/128': paths } }));
+    // The fourth is no candidate: what it says is the best path, and stays that.
+    hears(says(4, 4_000_000), says(2, 1_001));
+    node.frr.apply({ ...section(told), peers, routes }, 'e');
+    await node.clock.advance(1_000);
+    const learned = (peerId: string, epoch: bigint) => [{ prefix: 'fd00:1::100/128', peerId, epoch, withdrawn: false }];
+    expect(node.frr.report('net')?.learned).toEqual(learned('p2', 1n));
+    hears(says(4, 4_000_000), says(3, 1_002), says(2, 1_001));
+    await node.clock.advance(5_000);
+    expect(node.frr.report('net')?.learned).toEqual(learned('p3', 2n));
   });
 
   it('end with the network’s mode, and are nothing that a mesh reports', async () => {

@@ -11,6 +11,8 @@ import { forgotten, localPrefOf, nextWord, silentWord, type Word } from './word.
 
 /** How often a configuration that nobody changed is looked at all the same. */
 const LOOK_MS = 5_000;
+/** How often all paths are read although no best one has changed: what a better-looking lie stands before changes unseen. */
+const READ_MS = 3_000;
 const BFD_MS = 2_000;
 /** A daemon that was killed is back sooner; beyond, the platform is told. */
 const TROUBLE_MS = 10_000;
@@ -43,6 +45,7 @@ export class FrrNetwork {
   private bfd: ReadonlyMap<string, string> = new Map();
   private bfdMs = Number.NEGATIVE_INFINITY;
   private heard = '';
+  private readMs = Number.NEGATIVE_INFINITY;
   /** The section that `word` was made with. */
   private section: NetworkSection | undefined;
   private troubleSinceMs: number | undefined;
@@ -184,21 +187,17 @@ export class FrrNetwork {
     const settled = summary.sessions.some((s) => s.state === 'Established' && s.ageMs >= LOOK_MS * 2);
     const states = summary.sessions.map((s) => s.state).join();
     const heard = JSON.stringify([summary.version, settled, states]);
-    const isSame = heard === this.heard && this.section === this.wanted.section;
+    const now = this.deps.ports.clock.monotonicMs();
+    const isSame = heard === this.heard && this.section === this.wanted.section && now - this.readMs < READ_MS;
     if (isSame && this.word.missing.size === 0) return undefined;
     const routes = [];
     for (const family of ['ipv4', 'ipv6'])
       routes.push(...parseRoutes((await connection.ask(`show bgp ${family} unicast json`)).text));
     const before = this.word;
     const { section, item } = this.wanted;
-    this.word = nextWord(
-      before,
-      section,
-      item,
-      { routes, sessions: summary.sessions },
-      this.deps.ports.clock.monotonicMs(),
-    );
+    this.word = nextWord(before, section, item, { routes, sessions: summary.sessions }, now);
     this.heard = heard;
+    this.readMs = now;
     this.section = section;
     if (JSON.stringify(shape(before)) === JSON.stringify(shape(this.word))) return undefined;
     return [...this.word.holders].filter(([id, now]) => before.holders.get(id) !== now).map(([id]) => id);
