@@ -91,12 +91,15 @@ describe('an API server that means no good', () => {
       response.setHeader('x', 'y'.repeat(200_000));
       response.end('{}');
     },
+    'a list of things that take a hundred times their size': (response) =>
+      void response.end(`{"items":[${'{},'.repeat(600_000)}{}]}`),
     'a list that drips': (response) => void response.write('{"kind":"NodeList",'),
   };
   const why: Record<string, RegExp> = {
     'a little that would unfold to much': /compressed/,
     'another place': /redirects are not followed/,
     'headers without an end': /header/i,
+    'a list of things that take a hundred times their size': /more than 500000 things/,
     'a list that drips': /not complete within 60 s/,
   };
 

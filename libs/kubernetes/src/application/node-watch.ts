@@ -2,8 +2,11 @@ import type { V1Node } from '@kubernetes/client-node';
 import { backoffMs, sleep, type Random, type Timers } from '#kernel';
 import type { KubeApi } from './kube-api.js';
 
-const PAGE = 500;
+const PAGE = 100;
 const LEAST_PAUSE_MS = 500;
+const MOST_PAUSE_MS = 30_000;
+/** Between watches that end early; each goes on where the one before ended. */
+const MOST_BETWEEN_MS = 10_000;
 /** Kubernetes itself ends at 5,000; an API server that a tenant owns may go on for ever. */
 export const MOST_NODES = 20_000;
 const MOST_PAGES = 2 * (MOST_NODES / PAGE);
@@ -36,7 +39,7 @@ export const followNodes = async (sink: NodeSink, options: Options): Promise<voi
       const api = await options.open();
       try {
         // Ended because it was too old to resume from: a server that says so again and again is asked less and less.
-        await listAndWatch(api, sink, signal, timers, () => (failures = 0));
+        await listAndWatch(api, sink, options, () => (failures = 0));
         failures++;
       } finally {
         await (api.destroy?.(new Error('the watch ended')) ?? api.close());
@@ -46,25 +49,27 @@ export const followNodes = async (sink: NodeSink, options: Options): Promise<voi
       options.failed(error);
       failures++;
     }
-    await sleep(timers, LEAST_PAUSE_MS + backoffMs(failures, () => random.unit(), 500, 30_000), signal);
+    await sleep(timers, LEAST_PAUSE_MS + backoffMs(failures, () => random.unit(), 500, MOST_PAUSE_MS), signal);
   }
 };
 
 const listAndWatch = async (
   api: KubeApi,
   sink: NodeSink,
-  signal: AbortSignal,
-  timers: Timers,
+  { signal, timers, random }: Options,
   worked: () => void,
 ): Promise<void> => {
   let version = await list(api, sink);
-  while (!signal.aborted) {
-    const next = await watch(api, version, sink, signal);
+  for (let short = 0; !signal.aborted;) {
+    let isLong = false;
+    const cancel = timers.after(MOST_PAUSE_MS, () => (isLong = true));
+    const next = await watch(api, version, sink, signal).finally(cancel);
     if (next === undefined) return; // too old to resume from
-    // A server that ends every watch at once must not be asked a thousand times a second, whatever version it names.
-    await sleep(timers, LEAST_PAUSE_MS, signal);
+    // A server that ends every watch at once, with much in it or nothing, is asked more and more seldom, whatever version it names.
+    short = isLong ? 0 : short + 1;
+    await sleep(timers, LEAST_PAUSE_MS + backoffMs(short, () => random.unit(), 500, MOST_BETWEEN_MS), signal);
     version = next;
-    worked();
+    if (isLong) worked();
   }
 };
 
