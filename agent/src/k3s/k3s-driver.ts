@@ -57,6 +57,10 @@ export class K3sDriver {
     return certificatesEndMs(this.deps.ports.files, this.deps.paths);
   }
 
+  get program(): string | undefined {
+    return this.installed?.binary;
+  }
+
   argsDigest(spec: K3sSpec): string {
     return this.running.get(spec.assignment_id) ?? '';
   }
@@ -138,9 +142,9 @@ export class K3sDriver {
     return spec.kind === 'k3s_server' ? serverHealth(ports, paths, restarted) : agentHealth(ports, paths, restarted);
   }
 
-  /** Tells the platform that this runtime can't be brought up, with the reason; the agent goes on trying. */
+  /** Tells the platform that this runtime can't be brought up or stopped, with the reason; the agent goes on trying. */
   async failed(spec: K3sSpec, error: string): Promise<void> {
-    await this.report(spec, Phase.PHASE_FAILED, { error });
+    await this.report(spec, Phase.PHASE_FAILED, { error, stopping: spec.state === 'stop' });
   }
 
   async stop(spec: K3sSpec): Promise<Round> {

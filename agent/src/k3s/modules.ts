@@ -2,6 +2,7 @@ import { backoffMs, errorMessage, sleep, type Cancel } from '#kernel';
 import { agentV1, moduleItem } from '#proto';
 import type { AgentPorts, Loopback } from '../ports.js';
 import type { Fate, ServiceManager } from '../services/service-manager.js';
+import { BinaryDigest } from './binary-digest.js';
 import { Downs, fullDisk, RuntimeDown, whyDown } from './causes.js';
 import { serviceName } from './grant.js';
 import type { Health } from './health.js';
@@ -50,8 +51,11 @@ export class Modules {
   channel: Loopback['connect'] | undefined;
   private health: Cancel | undefined;
   private stopped = false;
+  private readonly digest: BinaryDigest;
 
-  constructor(private readonly deps: ModulesDeps) {}
+  constructor(private readonly deps: ModulesDeps) {
+    this.digest = new BinaryDigest(deps.ports);
+  }
 
   async start(): Promise<void> {
     await this.deps.phases.load();
@@ -174,10 +178,13 @@ export class Modules {
     const full = await this.full(entry);
     const message = `${full === undefined ? '' : `${full}; `}${errorMessage(error)}`;
     const wait = backoffMs(entry.attempt++, () => ports.random.unit(), 1_000, 15_000);
-    ports.log.warn({ assignment: spec.assignment_id, error: message, retry_in_ms: wait }, 'k3s is not there yet');
+    const what = spec.state === 'stop' ? 'k3s is not gone yet' : 'k3s is not there yet';
+    ports.log.warn({ assignment: spec.assignment_id, error: message, retry_in_ms: wait }, what);
     // Once it was ready its health says that it is down, and that it is back: a failure would outlast it.
     const isTold = error instanceof RuntimeDown && this.deps.phases.get(spec.assignment_id).ready;
     const unheard = error instanceof PhaseRefused || /connected|UNAVAILABLE/.test(message);
+    // What is only slow to end has not failed.
+    if (spec.state === 'stop' && entry.attempt < 2) return wait;
     if (!isTold && !unheard && entry.reported !== message) {
       try {
         await driver.failed(spec, message);
@@ -202,7 +209,8 @@ export class Modules {
       const runtime =
         entry.spec.kind === 'k3s_server' ? agentV1.Runtime.RUNTIME_K3S_SERVER : agentV1.Runtime.RUNTIME_K3S_AGENT;
       const certificatesEndMs = await this.deps.driver.certificatesEndMs();
-      const value = { runtime, ...health, argsDigest, certificatesEndMs };
+      const binaryDigest = this.digest.of(this.deps.driver.program);
+      const value = { runtime, ...health, argsDigest, certificatesEndMs, binaryDigest };
       this.deps.send({ message: { $case: 'runtimeHealth', value } });
     }
   }

@@ -180,10 +180,7 @@ export const OWN: Readonly<Record<string, Own>> = {
   support,
   node,
   completion,
-  top: async (command) => {
-    noMore(command, 1);
-    return (await import('./operate/top.js')).runTop(cliOf(command));
-  },
+  top: async (command) => (await import('./operate/top.js')).runTop(cliOf(command), command.words.slice(1)),
   docs: async ({ words }) => {
     const { docsText, readPages } = await import('./operate/docs.js');
     return say(docsText(readPages(), words.slice(1)));

@@ -39,15 +39,15 @@ const codeOf = (error: unknown): unknown => {
 const once = (key: string): string =>
   `whether it was done is not known: the same command with idempotency_key=${key} does it once, however often it is said`;
 
-const unanswered = (settings: Whom, error: unknown, { idempotencyKey: key, signal }: How): CliError => {
+const unanswered = (settings: Whom, error: unknown, { idempotencyKey: key, signal, again }: How): CliError => {
   const isUnclear = key !== undefined && !UNSENT.has(String(codeOf(error)));
   if (signal?.aborted === true) {
-    const hint = isUnclear ? once(key) : undefined;
+    const hint = isUnclear ? (again ?? once(key)) : undefined;
     return new CliError('interrupted', 'the platform had not answered yet', hint, 130);
   }
   const hint = 'drover doctor; another platform: --url, DROVER_URL or drover context use';
   const message = `the platform at ${settings.url} does not answer`;
-  return new CliError(message, causeOf(error), isUnclear ? `${hint}; ${once(key)}` : hint, 3);
+  return new CliError(message, causeOf(error), isUnclear ? `${hint}; ${again ?? once(key)}` : hint, 3);
 };
 
 /** How a call is made beside its arguments. */
@@ -55,6 +55,8 @@ export interface How {
   /** Of a change: said again, it is the same change. */
   readonly idempotencyKey?: string;
   readonly signal?: AbortSignal;
+  /** What to do when no answer came, for who says it otherwise than by the same command with its key. */
+  readonly again?: string;
 }
 
 const request = async (
@@ -84,9 +86,13 @@ const unwrap = async (settings: Whom, response: Response, how: How): Promise<Rec
   try {
     envelope = (await response.json()) as Envelope;
   } catch (error) {
-    if (how.signal?.aborted === true) throw unanswered(settings, error, how);
+    // The connection broke in the middle of the answer: that says nothing about who answers there.
+    if (how.signal?.aborted === true || !(error instanceof SyntaxError)) throw unanswered(settings, error, how);
     const why = `HTTP ${response.status}, and the body is not JSON (${causeOf(error)})`;
-    throw new CliError(`${settings.url} does not answer like Drover`, why, 'check --url', 3);
+    const { idempotencyKey: key, again } = how;
+    // What stands in between may have passed the call on.
+    const hint = key === undefined || response.ok ? 'check --url' : `check --url; ${again ?? once(key)}`;
+    throw new CliError(`${settings.url} does not answer like Drover`, why, hint, 3);
   }
   if (envelope.success) return envelope.data;
   const correlation_id = response.headers.get('drover-correlation-id');
@@ -141,11 +147,23 @@ export const postPublic = (url: string, path: string, body: Readonly<Record<stri
 export const endToken = (settings: Required<Whom>) =>
   request(settings, '/api/v1/logout', { method: 'POST', body: '{}' });
 
-/** The tools, and whether the token is a guarded one. */
+interface Named {
+  readonly id?: string;
+  readonly name?: string | null;
+}
+
+/** `admin in account acme`; undefined from a platform of before, which does not say. */
+const whoOf = (operator: Named | undefined, account: Named | undefined): string | undefined =>
+  operator === undefined || account === undefined
+    ? undefined
+    : `${operator.name ?? 'somebody'} in account ${account.name ?? account.id}`;
+
+/** The tools, whether the token is a guarded one, and whose it is. */
 export const fetchCatalogue = async (settings: Settings) => {
   const data = await request(settings, '/api/v1/tools', { method: 'GET' });
   const tools = data.tools as readonly { readonly name: string; readonly danger: string }[];
-  return { tools, guarded: data.guarded === true };
+  const who = whoOf(data.operator as Named | undefined, data.account as Named | undefined);
+  return { tools, guarded: data.guarded === true, ...(who === undefined ? {} : { who }) };
 };
 
 export const fetchTools = async (settings: Settings): Promise<readonly unknown[]> =>

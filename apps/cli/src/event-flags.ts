@@ -2,7 +2,9 @@ import { CliError } from './errors.js';
 
 export const EVENT_USAGE = `drover event watch [KIND_PREFIX…] [OPTIONS]     events as they happen (also: drover events --watch)
 
-  --kind-prefix P     only kinds or topics that begin with it, e.g. system.k3s; may be repeated
+  --kind-prefix P     only kinds or topics that begin with it, letter by letter, e.g. system.k3s; may be
+                      repeated. system.k3s.handshake.join also shows join_request, and the
+                      handshake.ready of a node that joined: that has the topic …handshake.join
   --stream NAME       only events of this entity (its id) or stream, or of all whose name
                       begins with it, e.g. cluster-; may be repeated
   --subject ID        only events of this entity and events that link to it; may be repeated

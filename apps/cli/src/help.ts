@@ -12,7 +12,7 @@ export const USAGE = `drover: operate a Drover platform
   drover diff -f FILE              what apply would do: exit code 0 nothing, 1 something
   drover apply -f FILE [--prune]   make the fleet as the file says (also: --dry-run)
   drover node status               where each machine is in its provisioning, and when it was last heard
-  drover top                       nodes, agents and lag, over and over
+  drover top [SCREEN]              fleet, clusters, network, events or platform, drawn over and over
   drover recent-events [PREFIX]    what happened, newest last
   drover event watch [PREFIX]      events as they happen (see event watch --help; also: drover events --watch)
   drover why SUBJECT               why an instance, cluster or virtual IP is as it is

@@ -9,9 +9,16 @@ Exit code 0: nothing fails; 1: something does.`,
   support: `drover support [--out FILE]     one file for whoever helps: what the platform answers, the last events, what doctor says
 
 No secret is in it, and it says what was left out. It is written to the current folder unless --out names a file, which must not exist.`,
-  top: `drover top     the platform's parts, its process managers and the machines, drawn anew every two seconds
+  top: `drover top [SCREEN] [--sort [-]COLUMN] [--filter TEXT] [--every 2s]     how things are, drawn anew on a terminal
 
-On a pipe, and with --json, once. Ctrl-C ends it (exit code 130). It changes nothing.`,
+  fleet      the machines: stage, for how long, what was sent last, when last heard (the usual one)
+  clusters   status, nodes, how many servers may be lost, version, endpoint
+  network    peers and virtual IPs: status, address, endpoint, who holds it
+  events     the last hundred, newest first
+  platform   projections and process managers: status, lag, faults
+
+Keys: 1-5 another screen, s sorts by the next column, r turns the order round, space holds, q ends. A platform that is away for a moment
+ends nothing. On a pipe, and with -o FORMAT, it is one table, once. It changes nothing.`,
   docs: `drover docs          the runbooks, tutorials and references that come with this CLI
 drover docs NAME     one of them; the begin of its name is enough: drover docs backup`,
   tools: `drover tools [-o FORMAT]     all tools that this token may see, with their commands, and whether they read, change or destroy`,

@@ -135,7 +135,7 @@ describe('Ctrl-C', () => {
     running.child.kill('SIGINT');
     await until('it is said', () => running.err().includes('Ctrl-C again leaves it'));
     expect(running.err()).toMatch(
-      /finishing Grant .*in no record \(--take-over brings it there\), and its URL is lost\n/,
+      /finishing Grant .*the same apply finds out first, and makes it once; a grant whose URL was lost is revoked and made anew\n/,
     );
     running.answer({ outcome: 'done', grant: { id: 'access_grant-1' }, bootstrap_url: 'https://b/1' });
     const { code, err } = await running.ended;

@@ -45,6 +45,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
   private readonly openServices: [ServiceDefinition, UntypedServiceImplementation][] = [];
   private readonly stopping = new AbortController();
   private folding: Promise<void> | undefined;
+  private served: string | undefined;
   private readonly cancels: Cancel[] = [];
   private credentials: { readonly mutual: ListenerCredentials; readonly open: ListenerCredentials } | undefined;
   private agentListener: Listener | undefined;
@@ -231,6 +232,11 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
     return this.hub.census();
   }
 
+  /** The certificate that agents are shown; undefined until it listens. */
+  get serverCertificate(): string | undefined {
+    return this.served;
+  }
+
   /** Sources set aside because of an event they could not fold, for health reports. */
   faults(): ReadonlyMap<string, string> {
     return this.desired.faulted();
@@ -270,6 +276,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
 
   private async certificate(): Promise<ListenerCertificate> {
     const issued = await this.options.ca.issueServerCertificate(this.options.serverNames);
+    this.served = issued.certPem;
     return { ...issued, caPem: this.options.ca.caPem() };
   }
 }

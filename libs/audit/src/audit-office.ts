@@ -8,6 +8,7 @@ import { Exporter } from './export/exporter.js';
 import { Prover } from './export/prover.js';
 import { PostgresStoredLog } from './log/postgres-stored-log.js';
 import { PortStoredLog, type StoredLog } from './log/stored-log.js';
+import { parseSeal } from './proof/seal.js';
 import { FileSealSink } from './seals/file-seal-sink.js';
 import { KeyRing } from './seals/key-ring.js';
 import { MemorySealStore } from './seals/memory-seal-store.js';
@@ -75,6 +76,14 @@ export class AuditOffice implements LedWork {
   /** In words; undefined when sealing goes well. */
   problem(): string | undefined {
     return this.sealer.problem;
+  }
+
+  /** When the last seal was made, and since when an event waits for the next one; null: no seal, no event. */
+  async standing(): Promise<{ readonly sealedAt: string | null; readonly waitingSince: string | null }> {
+    const last = await this.seals.seal((await this.seals.head()).sealSeq);
+    const [next] = await this.log.read(last?.to ?? 0n, 1);
+    const sealed = last === undefined ? undefined : parseSeal(last.line);
+    return { sealedAt: sealed?.sealed_at ?? null, waitingSince: next?.recordedAt ?? null };
   }
 
   /** Asks for a seal over everything there is by now and waits for it. False when that did not come in time. */

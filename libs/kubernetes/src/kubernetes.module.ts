@@ -52,6 +52,7 @@ import { ModulesSource } from './application/modules-source.js';
 import { NodeHealth } from './application/node-health.js';
 import { PodRanges } from './application/pod-ranges.js';
 import { registerSnapshots, snapshotParts } from './application/snapshots/parts.js';
+import { NodeReports } from './application/node-reports.js';
 import { upgradeParts, VersionDirectory } from './application/upgrade/parts.js';
 import { WorkerTokens } from './application/worker-tokens.js';
 import { kubernetesProjections } from './projections/index.js';
@@ -62,6 +63,7 @@ import { UpgradeTools } from './tools/upgrade-handlers.js';
 @Module({
   providers: [
     KubernetesDirectory,
+    NodeReports,
     ...upgradeParts,
     ...snapshotParts,
     ...kubeconfigParts,
@@ -109,6 +111,7 @@ export class KubernetesModule implements OnModuleInit {
     private readonly departures: Departures,
     private readonly watch: LifecycleWatch,
     private readonly versions: VersionDirectory,
+    private readonly reports: NodeReports,
   ) {}
 
   onModuleInit(): void {
@@ -136,6 +139,7 @@ export class KubernetesModule implements OnModuleInit {
     );
     this.gateway.addObserver(new NodeHealth(directory, clusters, clock));
     this.gateway.addObserver(this.watch);
+    this.gateway.addObserver(this.reports);
     this.fleet.drainAdvice.add(async (instanceId) => directory.drainWarnings(instanceId));
     this.fleet.drainAdvice.addEnd(this.departures);
     for (const projection of kubernetesProjections) projection.register(this.processing);

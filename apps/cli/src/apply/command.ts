@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import type { Cli } from '../cli.js';
-import { callTool, fetchCatalogue } from '../client.js';
+import { fetchCatalogue } from '../client.js';
 import { confirmCall } from '../contexts/protect.js';
 import { CliError } from '../errors.js';
-import { SecretFile } from '../vpn-file.js';
 import { near } from '../near.js';
 import { paint } from '../text.js';
 import { loadFiles } from './load.js';
-import { readLive, type Thing } from './live.js';
+import { readLive } from './live.js';
+import { settlePending, tellPending } from './pending.js';
+import { execute, SIGN } from './perform.js';
 import { plan, type FieldChange, type Step } from './plan.js';
 import {
   pruning,
@@ -19,7 +20,6 @@ import {
   resolved,
   usualFolder,
   writeRecord,
-  type ApplyRecord,
 } from './record.js';
 import { foreign, otherOwners, otherRecords, refuseOwned, takeOver, type Foreign } from './owner.js';
 import { fleetSchema, type Kind } from './schema.js';
@@ -37,7 +37,8 @@ drover schema apply                 JSON Schema of a document, for editors and c
 
 Documents are YAML, several in a file between --- lines: Network, Template, Node, Peer, FirewallRule, Grant. Fields that are left out stay as they
 are. Running it again changes nothing. Nothing is called when a file is wrong; when the platform refuses a step, what went before stays
-(exit code 9) and the same command goes on.`;
+(exit code 9) and the same command goes on. So it does after a connection that broke or a process that was killed in the middle of a
+step: it finds out first what was made, and a grant whose URL was lost with the answer is revoked and made anew.`;
 
 interface Flags {
   readonly files: readonly string[];
@@ -82,7 +83,6 @@ const flagsOf = (words: readonly string[]): Flags => {
 
 const OPTIONS = ['-f', '--dry-run', '--prune', '--owner', '--take-over', '--record', '--schema'];
 
-const SIGN = { create: '+', update: '~', delete: '-' } as const;
 const COLOUR = { create: undefined, update: 'yellow', delete: 'red' } as const;
 
 /** What is shown ends in the logs of CI systems; what a module's config holds may be a password. */
@@ -110,102 +110,6 @@ const show = async (cli: Cli, steps: readonly Step[]): Promise<void> => {
   }));
   if (cli.settings.json) await cli.out(JSON.stringify({ success: true, data: { steps: plain } }));
   else await cli.out(steps.length === 0 ? 'nothing to do' : steps.map((one) => stepText(one, cli.terminal)).join('\n'));
-};
-
-/** The id of what a call made. */
-const idIn = (data: Thing): string | undefined =>
-  Object.values(data)
-    .map((one) => (typeof one === 'object' && one !== null ? (one as Thing).id : undefined))
-    .find((id): id is string => typeof id === 'string');
-
-const remembered = (record: ApplyRecord, step: Step, data: Thing): ApplyRecord => {
-  if (step.change === 'delete') {
-    const gone = Object.values(step.arguments)[0];
-    return { ...record, made: record.made.filter(({ id }) => id !== gone) };
-  }
-  const id = step.change === 'create' && data.outcome === 'done' ? idIn(data) : undefined;
-  if (id === undefined) return record;
-  return {
-    ...record,
-    made: [...record.made.filter(({ key }) => key !== step.key), { key: step.key, kind: step.kind, id }],
-  };
-};
-
-/** There is none while the grant waits for an approval. */
-const keepSecret = (place: SecretFile | undefined, data: Thing): void => {
-  if (typeof data.bootstrap_url === 'string') place?.write(`${data.bootstrap_url}\n`);
-  else place?.discard();
-};
-
-/** The place of a grant's URL is taken before there is one: it is told once. */
-const placeFor = ({ secretTo }: Step): SecretFile | undefined =>
-  secretTo === undefined ? undefined : new SecretFile(secretTo, false, 'name another file in write_url_to');
-
-/** One step with what has to be written down of it; answers the record with it. */
-const perform = async (cli: Cli, step: Step, record: ApplyRecord, file: string): Promise<ApplyRecord> => {
-  const place = placeFor(step);
-  try {
-    const data = await callTool(cli.settings, step.tool, step.arguments);
-    // The secret first: what is not in the record can be taken over, what is told once cannot be told again.
-    keepSecret(place, data);
-    if (data.pending === true) cli.progress(`${step.key} waits for approval ${String(data.approval_id)}`);
-    const next = remembered(record, step, data);
-    if (next !== record) keepRecord(file, next, step);
-    return next;
-  } finally {
-    place?.discard();
-  }
-};
-
-const keepRecord = (file: string, record: ApplyRecord, { key, change }: Step): void => {
-  try {
-    writeRecord(file, record);
-  } catch (error) {
-    if (!(error instanceof CliError)) throw error;
-    const what = change === 'create' ? `${key} is made` : `${key} is done`;
-    const hint = `make room, and run it again with --take-over: until then --prune leaves ${key} alone`;
-    throw new CliError(`${what}, and could not be written down`, `${error.message}: ${error.why}`, hint, 9);
-  }
-};
-
-const toldOf = (done: number, total: number): string => `${done} of ${total} steps are done, ${total - done} are not`;
-
-const failedAt = (step: Step, done: number, total: number, error: CliError): CliError => {
-  const message = `${step.at}: ${step.key}: ${error.message}`;
-  const hint = `${error.hint === undefined ? '' : `${error.hint}; `}the same command goes on`;
-  const code = error.exitCode === 130 || done === 0 ? error.exitCode : 9;
-  return new CliError(message, `${error.why}; ${toldOf(done, total)}`, hint, code, error.error, error.meant);
-};
-
-/**
- * The step that is under way at Ctrl-C is waited for: what it makes has to be written down, and a grant's URL is told once. A second
- * Ctrl-C ends the process, and then nothing here can write any more: so what it would cost is said before.
- */
-const finishing = async <T>(cli: Cli, { key, change, secretTo }: Step, work: () => Promise<T>): Promise<T> => {
-  const lost = secretTo === undefined ? '' : ', and its URL is lost';
-  const unwritten = `it may be made and in no record (--take-over brings it there)${lost}`;
-  const cost = change === 'create' ? unwritten : 'it may be done all the same';
-  const say = () => cli.progress(`interrupted: finishing ${key} first. Ctrl-C again leaves it: then ${cost}`);
-  cli.end.addEventListener('abort', say, { once: true });
-  try {
-    return await work();
-  } finally {
-    cli.end.removeEventListener('abort', say);
-  }
-};
-
-const execute = async (cli: Cli, steps: readonly Step[], before: ApplyRecord, file: string): Promise<void> => {
-  let record = before;
-  for (const [done, step] of steps.entries()) {
-    if (cli.end.aborted) throw new CliError('interrupted', toldOf(done, steps.length), 'the same command goes on', 130);
-    try {
-      record = await finishing(cli, step, () => perform(cli, step, record, file));
-    } catch (error) {
-      if (!(error instanceof CliError)) throw error;
-      throw failedAt(step, done, steps.length, error);
-    }
-    cli.progress(`${SIGN[step.change]} ${step.key}`);
-  }
 };
 
 /** A grant's secret must not be lost, so its file must be free before anything is called. */
@@ -250,15 +154,21 @@ export const runApply = async (
   const file = flags.record ?? recordFile(cli.env, url, flags.set);
   const found = readRecord(file, url, flags.set);
   const kinds = new Set<Kind>(flags.prune ? ALL : wanted.map(({ doc }) => doc.kind));
-  const live = await readLive(cli, kinds);
+  const isPreview = verb === 'diff' || flags.dryRun;
+  if (isPreview) tellPending(cli, found);
+  // Of what was begun: it may be in no file any more.
+  for (const { kind } of found.pending ?? []) kinds.add(kind);
+  const read = await readLive(cli, kinds);
+  const { record: settled, live } = isPreview
+    ? { record: found, live: read }
+    : await settlePending(cli, found, read, new Set(wanted.map(({ key }) => key)));
   const named = resolved(wanted, live);
-  const record = rekeyed(found, named);
+  const record = rekeyed(settled, named);
   const records = () => otherRecords(file, url, usualFolder(cli.env));
   const others = foreign(wanted, live, record, otherOwners(records(), flags.set));
   if (!flags.takeOver) refuseOwned(others);
   const steps = [...plan(wanted, live), ...(flags.prune ? pruning(record, wanted, live) : [])];
   checkSecrets(steps);
-  const isPreview = verb === 'diff' || flags.dryRun;
   if (flags.takeOver) sayTaken(cli, others, flags.set, isPreview);
   if (isPreview || cli.settings.json || steps.length === 0) await show(cli, steps);
   if (verb === 'diff') return steps.length === 0 ? 0 : 1;

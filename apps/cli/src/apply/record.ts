@@ -13,18 +13,24 @@ import { ORDER, type Kind } from './schema.js';
  * What apply has made under one name, by id: the mark by which --prune knows its own. Not every kind of thing has a field that could bear
  * a mark, and an id is never given twice: what was made by others, or anew under the same name, is not in here and stays.
  */
+const kind = z.enum(['Network', 'Template', 'Node', 'Peer', 'FirewallRule', 'Grant']);
 const recordShape = z.object({
   set: z.string(),
   platform: z.string(),
-  made: z.array(
-    z.object({
-      key: z.string(),
-      kind: z.enum(['Network', 'Template', 'Node', 'Peer', 'FirewallRule', 'Grant']),
-      id: z.string(),
-    }),
-  ),
+  made: z.array(z.object({ key: z.string(), kind, id: z.string() })),
+  /** What was about to be made when the record was written: there only while it is, or after an apply that was cut off. */
+  pending: z
+    .array(
+      z.object({
+        ...{ key: z.string(), kind, tool: z.string() },
+        ...{ arguments: z.record(z.string(), z.unknown()), idempotency_key: z.string() },
+        secret_to: z.string().optional(),
+      }),
+    )
+    .optional(),
 });
 export type ApplyRecord = z.output<typeof recordShape>;
+export type Pending = NonNullable<ApplyRecord['pending']>[number];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

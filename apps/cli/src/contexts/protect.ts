@@ -15,10 +15,10 @@ const needed = (name: string, why: string): CliError =>
     2,
   );
 
-const typed = async (name: string, url: string, { stdin, stderr }: Terminal): Promise<string> => {
+const typed = async (name: string, where: string, { stdin, stderr }: Terminal): Promise<string> => {
   const lines = createInterface({ input: stdin, output: stderr });
   try {
-    return await lines.question(`This changes ${name} (${url}), which is protected. Type its name to go on: `);
+    return await lines.question(`This changes ${name} (${where}), which is protected. Type its name to go on: `);
   } catch (error) {
     // Ctrl-C and Ctrl-D: neither is a name.
     if ((error as Error).name !== 'AbortError') throw error;
@@ -34,6 +34,7 @@ export const requireMeant = async (
   settings: Settings,
   guarded: boolean,
   terminal: Terminal = process,
+  who?: string,
 ): Promise<void> => {
   const { protectedContext: name, meant, url } = settings;
   if (name === undefined) return;
@@ -49,7 +50,7 @@ export const requireMeant = async (
   if (meant === name) return;
   if (meant !== undefined) throw needed(name, `--yes-i-mean names ${meant}`);
   if (terminal.stdin.isTTY !== true) throw needed(name, 'nobody is here to type its name');
-  const answer = (await typed(name, url, terminal)).trim();
+  const answer = (await typed(name, who === undefined ? url : `${url}, as ${who}`, terminal)).trim();
   if (answer !== name) throw needed(name, answer === '' ? 'nothing was typed' : 'another name was typed');
 };
 
@@ -57,6 +58,8 @@ export const requireMeant = async (
 interface Listed {
   readonly tools: readonly { readonly name: string; readonly danger: string }[];
   readonly guarded: boolean;
+  /** `admin in account acme`. */
+  readonly who?: string;
 }
 
 const passed = new WeakSet<Settings>();
@@ -80,10 +83,10 @@ export const confirmCall = async (
   terminal?: Terminal,
 ): Promise<void> => {
   if (args['dry_run'] === true || passed.has(settings)) return;
-  const { tools, guarded } = await listedFor(settings, catalogue);
+  const { tools, guarded, who } = await listedFor(settings, catalogue);
   const known = tools.find(({ name }) => name === tool.replace(/^platform\./, ''));
   // What is not known here may be anything.
   if (known?.danger === 'read') return;
-  await requireMeant(settings, guarded, terminal);
+  await requireMeant(settings, guarded, terminal, who);
   passed.add(settings);
 };

@@ -2,30 +2,20 @@ import { accessSync, chmodSync, constants, existsSync, rmSync, statSync } from '
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Catalogue } from '../catalogue.js';
-import { callTool, fetchTools } from '../client.js';
+import { callTool, fetchCatalogue } from '../client.js';
 import { contextFile, isExposed, readContexts } from '../contexts/file.js';
 import { CliError } from '../errors.js';
 import { advice } from '../hints.js';
 import type { Settings } from '../settings.js';
 import { shortDuration } from '../text.js';
-
-export interface Finding {
-  readonly check: string;
-  readonly verdict: 'ok' | 'warn' | 'fail';
-  readonly evidence: string;
-  /** The command that repairs it. */
-  readonly repair?: string;
-  /** What --fix does; harmless and on this machine only. */
-  readonly fix?: () => void;
-}
+import { failed, ok, type Finding } from './finding.js';
+import { onNodes, ownCertificates, sealed } from './doctor-keeping.js';
 
 export interface Patient {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Or why there are none. */
   readonly settings: Settings | CliError;
 }
-
-const ok = (check: string, evidence: string): Finding => ({ check, verdict: 'ok', evidence });
 
 const contexts = ({ env }: Patient): readonly Finding[] => {
   const file = contextFile(env);
@@ -78,12 +68,6 @@ const tun = (): readonly Finding[] => {
   }
 };
 
-const failed = (check: string, error: unknown): Finding => {
-  if (!(error instanceof CliError)) throw error;
-  const evidence = `${error.message}: ${error.why}`;
-  return { check, verdict: 'fail', evidence, ...(error.hint === undefined ? {} : { repair: error.hint }) };
-};
-
 /** A clock further off than this makes certificates and expiries look wrong. */
 const SKEW_MS = 5_000;
 
@@ -119,9 +103,13 @@ const reach = async (settings: Settings): Promise<readonly Finding[]> => {
 
 const token = async (settings: Settings): Promise<readonly Finding[]> => {
   try {
-    const tools = await fetchTools(settings);
+    const { tools, who } = await fetchCatalogue(settings);
     const where = settings.context === undefined ? '' : `, from context ${settings.context}`;
-    return [ok('token', `accepted${where}; ${tools.length} tools may be called`), ...(await tokenEnd(settings))];
+    const whose = who === undefined ? '' : ` as ${who}`;
+    return [
+      ok('token', `accepted${whose}${where}; ${tools.length} tools may be called`),
+      ...(await tokenEnd(settings)),
+    ];
   } catch (error) {
     return [failed('token', error)];
   }
@@ -163,6 +151,7 @@ const LAG = 1_000;
 const health = async (settings: Settings): Promise<readonly Finding[]> => {
   try {
     const data = await callTool(settings, 'platform_health', {});
+    const kept = [...ownCertificates(data), ...sealed(settings, data)];
     const parts = data.parts as readonly Part[];
     const sick = parts.filter(
       ({ status, lag, fault }) => fault !== undefined || status === 'faulted' || (lag ?? 0) > LAG,
@@ -177,8 +166,9 @@ const health = async (settings: Settings): Promise<readonly Finding[]> => {
     ];
     const shared = { check: 'parts', repair: 'drover platform health; drover projection list' };
     if (problems.length === 0)
-      return [ok('parts', `${parts.length} projections and process managers, none faulty or behind`)];
-    return problems.map((evidence) => ({ ...shared, verdict: data.status === 'ok' ? 'warn' : 'fail', evidence }));
+      return [ok('parts', `${parts.length} projections and process managers, none faulty or behind`), ...kept];
+    const verdict = data.status === 'ok' ? 'warn' : 'fail';
+    return [...problems.map((evidence) => ({ ...shared, verdict, evidence }) as const), ...kept];
   } catch (error) {
     return [{ ...failed('parts', error), verdict: 'warn' }];
   }
@@ -236,6 +226,6 @@ export const examine = async (patient: Patient): Promise<readonly Finding[]> => 
   if (reached[0]?.verdict === 'fail') return [...local, ...reached];
   const accepted = await token(settings);
   if (accepted[0]?.verdict === 'fail') return [...local, ...reached, ...accepted];
-  const rest = await Promise.all([stream(settings), health(settings), machines(settings)]);
+  const rest = await Promise.all([stream(settings), health(settings), machines(settings), ...onNodes(settings)]);
   return [...local, ...reached, ...accepted, ...rest.flat()];
 };

@@ -1,6 +1,7 @@
 import { CliError } from '../errors.js';
 import { paint } from '../text.js';
-import { examine, type Finding, type Patient } from './doctor-checks.js';
+import { examine, type Patient } from './doctor-checks.js';
+import type { Finding } from './finding.js';
 
 const COLOUR = { ok: undefined, warn: 'yellow', fail: 'red' } as const;
 
@@ -14,11 +15,17 @@ export const findingsText = (findings: readonly Finding[], colours: boolean): st
     .join('\n');
 };
 
-const repair = (findings: readonly Finding[], progress: (text: string) => void): number => {
+/** One that fails is told, and keeps none of the others from being tried. */
+const repair = async (findings: readonly Finding[], progress: (text: string) => void): Promise<number> => {
   const broken = findings.filter(({ verdict, fix }) => verdict !== 'ok' && fix !== undefined);
   for (const { check, fix, repair: how } of broken) {
-    fix!();
-    progress(`fixed ${check}: ${how ?? ''}`);
+    try {
+      await fix!();
+      progress(`fixed ${check}: ${how ?? ''}`);
+    } catch (error) {
+      const why = error instanceof CliError ? `${error.message}: ${error.why}` : String(error);
+      progress(`${check} could not be fixed: ${why}`);
+    }
   }
   return broken.length;
 };
@@ -37,7 +44,7 @@ export const runDoctor = async (
   const other = words.find((word) => word !== '--fix');
   if (other !== undefined) throw new CliError(`drover doctor has no ${other}`, 'it has --fix', 'drover doctor', 2);
   let findings = await examine(patient);
-  if (words.includes('--fix') && repair(findings, io.progress) > 0) findings = await examine(patient);
+  if (words.includes('--fix') && (await repair(findings, io.progress)) > 0) findings = await examine(patient);
   const shown = findings.map(({ fix: _, ...finding }) => finding);
   const isWell = findings.every(({ verdict }) => verdict !== 'fail');
   if (io.json) await io.out(JSON.stringify({ success: true, data: { healthy: isWell, checks: shown } }));

@@ -1,86 +1,157 @@
 import type { Cli } from '../cli.js';
-import { callTool } from '../client.js';
+import { CliError } from '../errors.js';
 import { table } from '../output.js';
-import { shownAs } from '../output/format.js';
+import { render, shownAs } from '../output/format.js';
 import { pause } from '../pause.js';
 import { markChanged } from '../watch-changes.js';
-import { instancesOf, silentOf, statusRows } from './node-status.js';
+import { keys, type Keys } from './top-keys.js';
+import { topFlags, type TopFlags } from './top-flags.js';
+import { columnsOf, filtered, look, ordered, SCREENS, type Health, type Look, type Row } from './top-screens.js';
 
-const EVERY_MS = 2_000;
-
-interface Part {
-  readonly name: string;
-  readonly status: string;
-  readonly lag: number | null;
-  readonly fault?: string;
-}
-interface Health {
-  readonly status: string;
-  readonly version: string;
-  readonly uptime_seconds: number;
-  readonly role: string;
-  readonly event_store: { readonly adapter: string; readonly events?: number };
-  readonly parts: readonly Part[];
-  readonly problems: readonly string[];
-}
-
-const look = async (cli: Cli) => {
-  const [health, agents, instances, silent] = await Promise.all([
-    callTool(cli.settings, 'platform_health', {}),
-    callTool(cli.settings, 'list_agents', {}),
-    instancesOf(cli),
-    silentOf(cli),
-  ]);
-  const counts: Record<string, number> = {};
-  for (const { state } of instances) counts[state] = (counts[state] ?? 0) + 1;
-  return {
-    health: health as unknown as Health,
-    agents: agents.agents as readonly Readonly<Record<string, unknown>>[],
-    counts,
-    nodes: statusRows(instances, silent),
-  };
-};
-
-const text = ({ health, agents, counts, nodes }: Awaited<ReturnType<typeof look>>, rows: number): string => {
-  const behind = health.parts.filter(
-    ({ status, lag, fault }) => status !== 'live' || (lag ?? 1) > 0 || fault !== undefined,
-  );
-  const worst = Math.max(0, ...health.parts.map(({ lag }) => lag ?? 0));
-  const { adapter, events } = health.event_store;
-  const head = [
-    `platform ${health.status}, ${health.role}, ${health.version}, up ${Math.floor(health.uptime_seconds / 60)} min; ${adapter}${events === undefined ? '' : `, ${events} events`}`,
-    `${health.parts.length} parts, largest lag ${worst}${behind.length === 0 ? ', none behind' : ''}`,
-    `nodes  ${
-      Object.entries(counts)
-        .map(([state, n]) => `${n} ${state}`)
-        .join(', ') || 'none'
-    }`,
-    ...health.problems.map((problem) => `problem: ${problem}`),
+const headOf = ({
+  status,
+  role,
+  version,
+  uptime_seconds: up,
+  event_store,
+  parts,
+  problems,
+}: Health): readonly string[] => {
+  const behind = parts.filter((part) => part.status !== 'live' || (part.lag ?? 1) > 0 || part.fault !== undefined);
+  const worst = Math.max(0, ...parts.map(({ lag }) => lag ?? 0));
+  const { adapter, events } = event_store;
+  const count = events === undefined ? '' : `, ${events} events`;
+  return [
+    `platform ${status}, ${role}, ${version}, up ${Math.floor(up / 60)} min; ${adapter}${count}; ` +
+      `${parts.length} parts, largest lag ${worst}${behind.length === 0 ? ', none behind' : `, ${behind.length} behind`}`,
+    ...problems.map((problem) => `problem: ${problem}`),
   ];
-  const parts =
-    behind.length === 0
-      ? []
-      : ['', table(behind.map(({ name, status, lag, fault }) => ({ name, status, lag, fault: fault ?? '' })))];
-  const managers = table(agents.map(({ agent_id, status, lag, inputs }) => ({ agent_id, status, lag, inputs })));
-  const shown = nodes.slice(0, Math.max(5, rows));
-  const left = nodes.length - shown.length;
-  const machines =
-    nodes.length === 0 ? [] : ['', table(shown), ...(left > 0 ? [`and ${left} more: drover node status`] : [])];
-  return [...head, ...parts, '', managers, ...machines].join('\n');
 };
 
-/** `drover top`: drawn anew every two seconds on a terminal, once on a pipe. */
-export const runTop = async (cli: Cli): Promise<number> => {
-  const { format } = shownAs(cli.settings);
+/** How many are in which state, whatever a screen calls that. */
+const counted = (rows: readonly Row[]): string => {
+  const counts = new Map<string, number>();
+  for (const row of rows) {
+    const state = String(row.stage ?? row.status ?? row.severity ?? '').toLowerCase();
+    counts.set(state, (counts.get(state) ?? 0) + 1);
+  }
+  return [...counts].map(([state, n]) => `${n} ${state}`).join(', ') || 'nothing';
+};
+
+const wanted = ({ rows }: Look, { order, filter }: TopFlags): readonly Row[] => filtered(ordered(rows, order), filter);
+
+const FRAME_LINES = 7;
+
+const frame = (seen: Look, flags: TopFlags, height: number): string[] => {
+  const rows = wanted(seen, flags);
+  const { order, filter, screen, everyMs } = flags;
+  const sorted = order === undefined ? '' : `, by ${order.column}${order.descending ? ', largest first' : ''}`;
+  const narrowed = filter === undefined ? '' : `, only ${filter} (${rows.length} of ${seen.rows.length})`;
+  const room = Math.max(5, height - FRAME_LINES - (seen.health?.problems.length ?? 0));
+  const left = rows.length - room;
+  return [
+    ...(seen.health === undefined ? [] : headOf(seen.health)),
+    `${SCREENS.map((one, i) => (one === screen ? `[${i + 1} ${one}]` : ` ${i + 1} ${one} `)).join(' ')}   ${counted(rows)}${sorted}${narrowed}; every ${everyMs / 1_000} s`,
+    '',
+    ...(rows.length === 0 ? ['none'] : table(rows.slice(0, room)).split('\n')),
+    ...(left > 0 ? [`and ${left} more: --filter, --sort, or drover top ${screen} on a pipe`] : []),
+  ];
+};
+
+const LISTS: Readonly<Record<TopFlags['screen'], string>> = {
+  fleet: 'nodes',
+  clusters: 'clusters',
+  network: 'peers',
+  events: 'events',
+  platform: 'parts',
+};
+
+/** One table and nothing else: whoever pipes it cuts columns. */
+const once = async (cli: Cli, flags: TopFlags): Promise<number> => {
+  const seen = await look(cli, flags.screen);
+  const rows = wanted(seen, flags);
+  const shown = shownAs(cli.settings);
+  const list = { [LISTS[flags.screen]]: rows };
+  const data =
+    shown.format.kind === 'json' || shown.format.kind === 'yaml' ? { ...list, health: seen.health ?? null } : list;
+  const isTable = shown.format.kind === 'table' && shown.fields === undefined && rows.length > 0;
+  await cli.out(isTable ? table(rows, Infinity, { headers: shown.headers }) : await render(data, shown));
+  return 0;
+};
+
+const HELP = '1-5 screen   s sort by the next column   r reverse   space hold   q end';
+
+/** What a key does to what is shown. */
+export const pressed = (flags: TopFlags, key: string, rows: readonly Row[]): TopFlags => {
+  const screen = SCREENS[Number(key) - 1];
+  const { order, everyMs, filter } = flags;
+  const plain = { screen: flags.screen, everyMs, ...(filter === undefined ? {} : { filter }) };
+  if (screen !== undefined) return screen === flags.screen ? flags : { ...plain, screen };
+  if (key === 'r' && order !== undefined) return { ...flags, order: { ...order, descending: !order.descending } };
+  if (key !== 's') return flags;
+  const names = columnsOf(rows);
+  const column = names[(order === undefined ? -1 : names.indexOf(order.column)) + 1];
+  return column === undefined ? plain : { ...plain, order: { column, descending: false } };
+};
+
+interface Shown {
+  readonly seen: Look | undefined;
+  readonly trouble: string | undefined;
+}
+
+/** A platform that is away for a moment ends nothing: what was seen last stays, and that it is old is said. */
+const lookAgain = async (cli: Cli, flags: TopFlags, before: Look | undefined): Promise<Shown> => {
+  try {
+    return { seen: await look(cli, flags.screen), trouble: undefined };
+  } catch (error) {
+    if (!(error instanceof CliError) || error.exitCode !== 3 || before === undefined) throw error;
+    return { seen: before, trouble: `${error.message} (${error.why}): this is how it was` };
+  }
+};
+
+/** undefined: no key came in time, or Ctrl-C did. */
+const keyOrTime = async (hands: Keys, ms: number, end: AbortSignal): Promise<string | undefined> => {
+  const over = new AbortController();
+  try {
+    return (await Promise.race([hands.next(), pause(ms, AbortSignal.any([end, over.signal]))])) ?? undefined;
+  } finally {
+    over.abort();
+  }
+};
+
+const draw = async (cli: Cli, hands: Keys, first: TopFlags): Promise<number> => {
+  let flags = first;
+  let [seen, trouble]: [Look | undefined, string | undefined] = [undefined, undefined];
   let before: readonly string[] = [];
+  let held = false;
   for (;;) {
-    const seen = await look(cli);
-    if (format.kind === 'json') return (await cli.out(JSON.stringify({ success: true, data: seen })), 0);
-    if (!cli.terminal) return (await cli.out(text(seen, 1_000)), 0);
-    const lines = text(seen, (process.stdout.rows ?? 40) - 25).split('\n');
-    await cli.out(`\x1b[2J\x1b[H${markChanged(before, lines).join('\n')}\n\nCtrl-C ends`);
+    if (!held) ({ seen, trouble } = await lookAgain(cli, flags, seen));
+    const lines = frame(seen!, flags, process.stdout.rows ?? 40);
+    const foot = [
+      ...(trouble === undefined ? [] : [trouble]),
+      `${held ? 'held; ' : ''}${hands.there ? HELP : 'Ctrl-C ends'}`,
+    ];
+    await cli.out(`\x1b[2J\x1b[H${markChanged(before, lines).join('\n')}\n\n${foot.join('\n')}`);
     before = lines;
-    await pause(EVERY_MS, cli.end);
-    if (cli.end.aborted) return 130;
+    const key = await keyOrTime(hands, flags.everyMs, cli.end);
+    if (key === 'q') return 0;
+    if (key === '\x03' || cli.end.aborted) return 130;
+    if (key === ' ') held = !held;
+    const next = key === undefined ? flags : pressed(flags, key, seen!.rows);
+    if (next.screen !== flags.screen) [before, held] = [[], false];
+    flags = next;
+  }
+};
+
+/** `drover top [SCREEN]`: drawn anew on a terminal, one table on a pipe. */
+export const runTop = async (cli: Cli, words: readonly string[]): Promise<number> => {
+  const flags = topFlags(words);
+  const { format } = shownAs(cli.settings);
+  if (!cli.terminal || format.kind !== 'table') return once(cli, flags);
+  const hands = keys();
+  try {
+    return await draw(cli, hands, flags);
+  } finally {
+    hands.stop();
   }
 };

@@ -1,7 +1,8 @@
 import { Body, Controller, Get, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { IDS, LOG, type Ids, type Log } from '#kernel';
-import type { Principal } from '#access';
+import { accounts, type Principal } from '#access';
+import { READ_MODELS, type ReadModels } from '#processing';
 import { catalogueDigest, restArguments, ToolRegistry, type Envelope } from '#tools';
 import { sendAnswer } from './answer.js';
 import { watchOf } from './caller.js';
@@ -17,15 +18,16 @@ export class ToolsController {
     @Inject(ToolRegistry) private readonly registry: ToolRegistry,
     @Inject(LOG) readonly log: Log,
     @Inject(IDS) readonly ids: Ids,
+    @Inject(READ_MODELS) private readonly readModels: ReadModels,
   ) {}
 
   @Get()
-  list(@CallerPrincipal() principal: Principal): Envelope {
-    const tools = this.registry.list(principal.permissions);
-    return {
-      success: true,
-      data: { tools, digest: catalogueDigest(this.registry.list(ALL)), guarded: principal.guarded === true },
-    };
+  async list(@CallerPrincipal() principal: Principal): Promise<Envelope> {
+    const { accountId: id, name, permissions, guarded = false } = principal;
+    const tools = this.registry.list(permissions);
+    const account = await this.readModels.get(accounts, id);
+    const who = { account: { id, name: account?.name ?? null }, operator: { name } };
+    return { success: true, data: { tools, digest: catalogueDigest(this.registry.list(ALL)), guarded, ...who } };
   }
 
   @Post(':name')

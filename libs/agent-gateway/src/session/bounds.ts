@@ -98,6 +98,7 @@ export const trimmed = (message: Up): Up => {
           ...message.value,
           detail: message.value.detail.slice(0, TEXT),
           argsDigest: message.value.argsDigest.slice(0, ID),
+          binaryDigest: message.value.binaryDigest?.slice(0, ID),
         },
       };
     case 'observed': {

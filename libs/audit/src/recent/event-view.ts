@@ -11,6 +11,8 @@ export interface EventView {
   readonly occurred_at: string;
   readonly correlation_id: string;
   readonly actor: RecordedEvent['meta']['actor'];
+  /** Absent where there are none. */
+  readonly topics?: string[];
 }
 
 export const viewOf = ({ id, type, data, meta }: RecordedEvent): EventView => ({
@@ -22,11 +24,15 @@ export const viewOf = ({ id, type, data, meta }: RecordedEvent): EventView => ({
   occurred_at: meta.occurredAt,
   correlation_id: meta.correlationId,
   actor: meta.actor,
+  ...(meta.topics.length === 0 ? {} : { topics: [...meta.topics] }),
 });
 
 /** The platform's own bookkeeping is no news: inboxes of process managers and names claimed on the account. */
 export const isNews = (event: RecordedEvent): boolean => !categoryOf(event.stream).startsWith('pm_');
 
-/** `kind_prefix` finds an event by its kind and by each of its topics. */
+/**
+ * `kind_prefix` finds an event by its kind and by each of its topics, letter by letter: tutorial 04 asks for `system.k3s.handshake.join` and
+ * means `join_request`, `join_token_issued` and what belongs to them, so it cannot end at a border between segments.
+ */
 export const matchesPrefix = (event: RecordedEvent, prefix: string): boolean =>
   event.type.startsWith(prefix) || event.meta.topics.some((topic) => topic.startsWith(prefix));

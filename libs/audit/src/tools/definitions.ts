@@ -10,6 +10,7 @@ const event = z.object({
   occurred_at: z.string(),
   correlation_id: z.string(),
   actor: z.object({ kind: z.string(), id: z.string() }),
+  topics: z.array(z.string()).optional().describe('What it is found by besides its kind'),
 });
 
 export const recentEventsTool = defineTool({
@@ -17,9 +18,10 @@ export const recentEventsTool = defineTool({
   group: 'events',
   summary: 'The newest events, oldest first',
   description:
-    'The newest events of the account, oldest first. kind_prefix matches the kind or one of its topics, e.g. ' +
-    '"system.k3s" includes the allocation of a cluster\'s virtual IP. To follow, call again with after = next_cursor: ' +
-    'it answers the events since, oldest first.',
+    'The newest events of the account, oldest first. kind_prefix is what the kind, or one of the topics of the event, begins with, ' +
+    'letter by letter: "system.k3s.handshake.join" includes join_request and join_refused, and the handshake.ready of a node that joined, ' +
+    'because that has the topic system.k3s.handshake.join (an event that has topics shows them). To follow, call again with ' +
+    'after = next_cursor: it answers the events since, oldest first.',
   input: z.object({
     kind_prefix: z.string().max(200).default('').describe('e.g. system.k3s.handshake'),
     limit: z.number().int().min(1).max(500).default(50),
@@ -71,6 +73,12 @@ export const platformHealthTool = defineTool({
     warnings: z
       .array(z.string())
       .describe('What needs somebody, though the platform does its work: webhooks whose endpoints take nothing'),
+    certificates: z
+      .array(z.object({ name: z.string(), not_after: z.string() }))
+      .describe("The platform's own; those of agents are with the instances, those of K3s with the nodes of clusters"),
+    audit: z
+      .object({ last_seal_at: z.string().nullable(), waiting_since: z.string().nullable() })
+      .describe('When the last seal was made, and since when an event waits for the next one; null: none does'),
   }),
   permission: 'platform.health.read',
   danger: 'read',

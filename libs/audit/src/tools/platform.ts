@@ -17,6 +17,9 @@ export interface PlatformFacts {
   problems(): Promise<readonly string[]>;
   /** What is nobody's fault here and needs somebody. */
   warnings(): Promise<readonly string[]>;
+  /** The platform's own. */
+  certificates(): readonly { readonly name: string; readonly not_after: string }[];
+  seals(): Promise<{ readonly sealedAt: string | null; readonly waitingSince: string | null }>;
 }
 export const PLATFORM_FACTS = Symbol('PlatformFacts');
 
@@ -106,6 +109,7 @@ export const platformHealth =
       ...faults.map(({ lane, error }) => `${lane} stands still: ${error}`),
       ...(await facts.problems()),
     ];
+    const { sealedAt, waitingSince } = await facts.seals();
     return {
       status: problems.length === 0 ? ('ok' as const) : ('degraded' as const),
       version: facts.version,
@@ -115,5 +119,7 @@ export const platformHealth =
       parts,
       problems,
       warnings: [...(await facts.warnings())],
+      certificates: [...facts.certificates()],
+      audit: { last_seal_at: sealedAt, waiting_since: waitingSince },
     };
   };

@@ -43,7 +43,9 @@ export const createWebhookTool = defineTool({
       .min(1)
       .max(2_000)
       .describe('http or https; must be a public address unless the platform allows others'),
-    kind_prefix: oneOrMore.describe('e.g. system.k3s; several separated by commas. All kinds when left out'),
+    kind_prefix: oneOrMore.describe(
+      'What kinds or topics of events begin with, letter by letter, e.g. system.k3s; several separated by commas. All kinds when left out',
+    ),
     stream: oneOrMore.describe('Only events of these streams: ids of entities, or what ids begin with, e.g. cluster-'),
     subject: oneOrMore.describe('Only events of these entities and events that link to them (ids)'),
     severity: severity.default('info').describe('At least this severe'),

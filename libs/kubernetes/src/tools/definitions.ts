@@ -99,6 +99,17 @@ export const listNodes = defineTool({
         role: z.enum(['control-plane', 'worker']),
         status: z.enum(['joining', 'ready', 'not_ready', 'draining', 'orphaned']),
         version: z.string().nullable(),
+        certificates_end: z
+          .string()
+          .nullable()
+          .optional()
+          .describe('When the first of its K3s certificates ends; null while it has not said so. Not told of the past'),
+        binary_digest: z.string().nullable().optional().describe('Hex sha256 of the k3s program on the node'),
+        wanted_digest: z
+          .string()
+          .nullable()
+          .optional()
+          .describe('Of the version that it is to run; null: whatever is on the node'),
         deadline,
         last_error: z.string().nullable(),
         next_action: z.string().nullable(),

@@ -1,8 +1,9 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import { refusal, RefusedError, type ClusterId } from '#kernel';
+import { isoTime, refusal, RefusedError, type ClusterId } from '#kernel';
 import { SECRET_STORE, shreddedRefusal, type SecretStore } from '#access';
 import { READ_MODELS, type ReadModels } from '#processing';
 import { TOOL_REGISTRAR, type ToolCall, type ToolRegistrar } from '#tools';
+import { NodeReports } from '../application/node-reports.js';
 import { DecommissionCluster, ResumeMigration, SetLifecyclePolicy } from '../application/commands.js';
 import { clustersProjection, type ClusterDoc } from '../projections/clusters.js';
 import * as tools from './definitions.js';
@@ -16,6 +17,7 @@ export class KubernetesTools implements OnModuleInit {
     @Inject(TOOL_REGISTRAR) private readonly registrar: ToolRegistrar,
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
     @Inject(SECRET_STORE) private readonly secrets: SecretStore,
+    private readonly reports: NodeReports,
   ) {}
 
   onModuleInit(): void {
@@ -34,7 +36,7 @@ export class KubernetesTools implements OnModuleInit {
     }));
     this.registrar.add(tools.listNodes, async (input, call) => {
       const doc = await this.resolve(input.cluster_id, call);
-      return { nodes: doc.nodes.map((node) => nodeOutput(node, doc)) };
+      return { nodes: doc.nodes.map((node) => ({ ...nodeOutput(node, doc), ...this.reported(node.instanceId) })) };
     });
     this.registrar.add(tools.getKubeconfig, async (input, call) =>
       this.kubeconfig(await this.resolve(input.cluster_id, call)),
@@ -45,6 +47,15 @@ export class KubernetesTools implements OnModuleInit {
       await call.settle(clustersProjection);
       return { decommissioned: true, cluster_id: doc.id, freed_node_count: freed.length };
     });
+  }
+
+  private reported(instanceId: string) {
+    const { certificatesEndMs, binaryDigest, wantedDigest } = this.reports.of(instanceId);
+    return {
+      certificates_end: certificatesEndMs === null ? null : isoTime(certificatesEndMs),
+      binary_digest: binaryDigest,
+      wanted_digest: wantedDigest,
+    };
   }
 
   private registerCare(): void {

@@ -107,6 +107,7 @@ export const NODE_WRITES: Readonly<Record<string, Write>> = {
   'RoutingSession.peer_id': (t, w) => routed(w.network, { sessions: [{ peerId: t, state: 'up' }] }),
   'RoutingSession.state': (t, w) => routed(w.network, { sessions: [{ peerId: 'p', state: t }] }),
   'RuntimeHealth.args_digest': (t) => health({ ready: true, argsDigest: t }),
+  'RuntimeHealth.binary_digest': (t) => health({ ready: true, binaryDigest: t }),
   'RuntimeHealth.detail': (t) => health({ ready: false, detail: t }),
   'SectionState.hash': (t) => hello({ sections: [{ name: 'a', generation: 1n, hash: t }] }),
   'SectionState.name': (t) => hello({ sections: [{ name: t, generation: 1n, hash: 'h' }] }),
