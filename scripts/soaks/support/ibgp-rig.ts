@@ -24,6 +24,7 @@ import { asAsked, viewOf, type IbgpOptions } from './ibgp-node.js';
 
 const NETWORK = 'sdwan_network-soak';
 const VIP = 'fd00:5:5:5::100';
+const STORE_EPOCH = 'e';
 export const CANDIDATES = 2;
 
 interface Machine {
@@ -128,6 +129,8 @@ export class IbgpRig {
       frr: { services: machine.services, vty: systemVty },
     });
     await machine.overlay.start();
+    // As an agent does: what a section says of virtual IPs counts only in the store epoch that it was told of.
+    machine.overlay.vips.heed(STORE_EPOCH);
   }
 
   /** The node's agent hears the platform: its section as of now. */
@@ -146,7 +149,7 @@ export class IbgpRig {
       ...(bgp === undefined ? [] : [['bgp', bgp] as [string, object]]),
     ];
     const bytes = new Map(items.map(([key, item]) => [key, Buffer.from(JSON.stringify(item))]));
-    const errors = await machine.overlay.apply(`network/${NETWORK}`, bytes, 'e', 1n);
+    const errors = await machine.overlay.apply(`network/${NETWORK}`, bytes, STORE_EPOCH, 1n);
     if (errors.length > 0) throw new Error(`${machine.peerId}: ${errors.join('; ')}`);
   }
   async tellAll(): Promise<void> {
