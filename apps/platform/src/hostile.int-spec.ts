@@ -1,4 +1,5 @@
 import { HIDDEN_TEXT, HOSTILE_TEXTS } from '../../../test/doubles/hostile-texts.js';
+import { hostileApiCases } from './http/testing/hostile-api-cases.js';
 import { hostileCases } from './http/testing/hostile-cases.js';
 import { makeExamplesWorld } from './http/testing/examples-world.js';
 import { startTestPlatform, type TestPlatform } from './testing/test-platform.js';
@@ -12,3 +13,4 @@ beforeAll(async () => {
 afterAll(() => drover.stop());
 
 describe('what nodes write', () => hostileCases(() => drover, { texts: HOSTILE_TEXTS, hidden: HIDDEN_TEXT }));
+describe('a platform', () => hostileApiCases(() => drover, { texts: HOSTILE_TEXTS, hidden: HIDDEN_TEXT }));

@@ -85,16 +85,17 @@ export class PaperFleet {
   }
 
   /** The first bootstraps the cluster of the template's k3s-server assignment, the others join. */
-  async cluster(servers: readonly string[]): Promise<string> {
+  async cluster(servers: readonly string[], kubeconfig = KUBECONFIG): Promise<string> {
     const claimant = await this.until('the cluster is claimed', async () => {
       const { clusters } = await this.ok<{ clusters: { id: string }[] }>('kubernetes_list_clusters');
-      if (clusters.length === 0) return undefined;
-      for await (const event of this.drover.platform.foundation.store.readStream(clusters[0]!.id))
-        if (event.type === 'system.cluster.claimed')
-          return { id: clusters[0]!.id, by: String(event.data['claimant_instance_id']) };
+      for (const { id } of clusters)
+        for await (const event of this.drover.platform.foundation.store.readStream(id)) {
+          const by = String(event.data['claimant_instance_id']);
+          if (event.type === 'system.cluster.claimed' && servers.includes(by)) return { id, by };
+        }
       return undefined;
     });
-    const material = { kubeconfig: KUBECONFIG, serverToken: SERVER_TOKEN, caPem: 'ca', version: 'v1.34.1+k3s1' };
+    const material = { kubeconfig, serverToken: SERVER_TOKEN, caPem: 'ca', version: 'v1.34.1+k3s1' };
     await this.report(claimant.by, Phase.PHASE_INSTALLING, {});
     await this.report(claimant.by, Phase.PHASE_BOOTSTRAP, material);
     await this.report(claimant.by, Phase.PHASE_READY, { version: material.version, clusterId: claimant.id });
