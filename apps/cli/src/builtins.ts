@@ -125,7 +125,7 @@ const support: Own = async (command) => {
   plain(command);
   const { runSupport } = await import('./operate/support.js');
   const now = new Date(performance.timeOrigin + performance.now());
-  return runSupport(patientOf(command), command.words.slice(1), { out: written, now });
+  return runSupport(patientOf(command), command.words.slice(1), { out: written, progress, now });
 };
 
 const node: Own = async (command) => {

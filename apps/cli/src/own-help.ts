@@ -6,9 +6,12 @@ const TEXTS: Readonly<Record<string, string>> = {
 
 A line a check: ok, warn or fail, what was seen, and the command that repairs it. --fix does what is safe to do here.
 Exit code 0: nothing fails; 1: something does.`,
-  support: `drover support [--out FILE]     one file for whoever helps: what the platform answers, the last events, what doctor says
+  support: `drover support [--out FILE] [--log FILE…]     one file for whoever helps: what the platform answers, the last events,
+                                             what doctor says, and the ends of logs
 
-No secret is in it, and it says what was left out. It is written to the current folder unless --out names a file, which must not exist.`,
+The journals of the agent and of the platform are in it where they run on this machine and may be read; --log adds the file of another
+one. No secret is in it, and it says what was left out. It is written to the current folder unless --out names a file, which must not
+exist. --out - writes it to stdout, for example: drover support --out - | age -r RECIPIENT > support.age`,
   top: `drover top [SCREEN] [--sort [-]COLUMN] [--filter TEXT] [--every 2s]     how things are, drawn anew on a terminal
 
   fleet      the machines: stage, for how long, what was sent last, when last heard (the usual one)

@@ -12,6 +12,9 @@ const SECRET_TEXT: readonly RegExp[] = [
   /(?<=:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/g,
   /(?<=\bBearer )[^\s"]+/gi,
   /\bK10[0-9a-f]{32,}[^\s"]*/g,
+  // As it stands in a line of a log: `--token x`, `password=x`, `"secret": "x"`.
+  /(?<=(?:token|secret|password|passwd|passphrase)["']?\s*[=:]\s*["']?)[^\s"',;}]+/gi,
+  /(?<=--(?:[a-z-]*-)?(?:token|secret|password)\s+)\S+/gi,
 ];
 
 const LEFT_OUT = '[left out]';

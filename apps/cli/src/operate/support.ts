@@ -5,6 +5,7 @@ import { troubleOf } from '../files.js';
 import { callTool } from '../client.js';
 import type { Settings } from '../settings.js';
 import { version } from '../version.js';
+import { journalLogs, logFile } from './agent-logs.js';
 import { examine, type Patient } from './doctor-checks.js';
 import { redacted } from './redact.js';
 
@@ -57,23 +58,55 @@ const gather = async (settings: Settings | undefined) => {
   return { answers, missing };
 };
 
-const fileOf = (words: readonly string[], now: Date): string => {
+interface Flags {
+  /** `-`: stdout, for a program that encrypts it. */
+  readonly file: string;
+  readonly logs: readonly string[];
+}
+
+const flagsOf = (words: readonly string[], now: Date): Flags => {
   const stamp = now.toISOString().replaceAll(/[-:]|\.\d+/g, '');
-  const [word, value, ...more] = words;
-  if (word === undefined) return `drover-support-${stamp}.json`;
-  const inline = /^--out=(.+)$/.exec(word)?.[1];
-  if (inline !== undefined && value === undefined) return inline;
-  if (word === '--out' && value !== undefined && more.length === 0) return value;
-  throw new CliError(`drover support: ${words.join(' ')}`, 'it has --out FILE', 'drover support --out support.json', 2);
+  const logs: string[] = [];
+  let file: string | undefined;
+  for (let i = 0; i < words.length; i++) {
+    const [, name, inline] = /^--(out|log)(?:=(.+))?$/s.exec(words[i]!) ?? [];
+    const value = name === undefined ? undefined : (inline ?? words[++i]);
+    if (value === undefined || value === '')
+      throw new CliError(
+        `drover support: ${words.join(' ')}`,
+        'it has --out FILE and --log FILE',
+        'drover support --out support.json',
+        2,
+      );
+    if (name === 'log') logs.push(value);
+    else file = value;
+  }
+  return { file: file ?? `drover-support-${stamp}.json`, logs };
 };
 
-/** `drover support [--out FILE]`: one readable file for whoever helps. */
+const ELSEWHERE =
+  'logs of agents on other machines: `drover support` there, or --log FILE of what journalctl -u drover-agent says there';
+
+const write = (file: string, text: string): void => {
+  try {
+    writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    throw new CliError(`${file} cannot be written`, troubleOf(error), '--out FILE, one that is not there', 2);
+  }
+};
+
+/** `drover support [--out FILE] [--log FILE…]`: one readable file for whoever helps. */
 export const runSupport = async (
   patient: Patient,
   words: readonly string[],
-  io: { readonly out: (text: string) => Promise<void> | void; readonly now: Date },
+  io: {
+    readonly out: (text: string) => Promise<void> | void;
+    readonly progress: (text: string) => void;
+    readonly now: Date;
+  },
 ): Promise<number> => {
-  const file = fileOf(words, io.now);
+  const { file, logs: files } = flagsOf(words, io.now);
+  const logs = [...files.map(logFile), ...journalLogs()];
   const settings = patient.settings instanceof CliError ? undefined : patient.settings;
   const { answers, missing } = await gather(settings);
   const checks = (await examine(patient)).map(({ fix: _, ...finding }) => finding);
@@ -91,17 +124,16 @@ export const runSupport = async (
       .sort(),
     checks,
     answers,
-    left_out: [...NEVER, ...missing],
+    logs,
+    left_out: [...NEVER, ELSEWHERE, ...missing],
   };
-  const text = JSON.stringify(redacted(bundle, knownSecrets(settings, patient.env)), null, 2);
-  try {
-    writeFileSync(file, `${text}\n`, { mode: 0o600, flag: 'wx' });
-  } catch (error) {
-    throw new CliError(`${file} cannot be written`, troubleOf(error), '--out FILE, one that is not there', 2);
-  }
-  await io.out(
-    `${file}: ${Object.keys(answers).length} answers and ${checks.length} checks, without secrets; read it before you hand it on`,
-  );
-  for (const one of bundle.left_out) await io.out(`left out: ${one}`);
+  const text = `${JSON.stringify(redacted(bundle, knownSecrets(settings, patient.env)), null, 2)}\n`;
+  const isPiped = file === '-';
+  if (isPiped) await io.out(text.trimEnd());
+  else write(file, text);
+  const tell = isPiped ? io.progress : io.out;
+  const found = `${Object.keys(answers).length} answers, ${checks.length} checks and ${logs.length} logs`;
+  await tell(`${isPiped ? 'stdout' : file}: ${found}, without secrets; read it before you hand it on`);
+  for (const one of bundle.left_out) await tell(`left out: ${one}`);
   return missing.length > 0 ? 9 : 0;
 };
