@@ -21,7 +21,7 @@ const swallowed = [
 ];
 
 export default tseslint.config(
-  { ignores: ['dist', 'dist-agent', 'node_modules', 'proto/gen', '**/generated-client/gen', 'data'] },
+  { ignores: ['dist', '.drover*', 'dist-agent', 'node_modules', 'proto/gen', '**/generated-client/gen', 'data'] },
   {
     files: ['**/*.ts'],
     languageOptions: { parser: tseslint.parser },

@@ -2,9 +2,10 @@
 // Compiles every TypeScript folder to dist/ with SWC, keeping the folder layout, so that
 // `#kernel`-style imports (package.json "imports") resolve to compiled files at run time.
 // What is compiled already is left alone: a start waits for nothing, and a platform that runs keeps its files.
+// It is compiled aside and moved into place, so that two commands in two terminals may both begin with it.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -30,17 +31,36 @@ const stampOf = () => {
   return hash.digest('hex');
 };
 
+const isCompiled = (stamp) => existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp;
+
+const ASIDE = '.drover-build-';
+const remove = (name) => rmSync(join(root, name), { recursive: true, force: true });
+/** Of builds that were killed. */
+const removeLeftovers = () => {
+  for (const name of readdirSync(root).filter((one) => one.startsWith(ASIDE)))
+    if (!existsSync(`/proc/${name.slice(ASIDE.length).split('.')[0]}`)) remove(name);
+};
+
+const run = (...argv) => {
+  const { status } = spawnSync(process.execPath, argv, { cwd: root, stdio: 'inherit' });
+  if (status === 0) return;
+  remove(aside);
+  process.exit(status ?? 1);
+};
+
 const stamp = stampOf();
-if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) process.exit(0);
-rmSync(join(root, 'dist'), { recursive: true, force: true });
-const swc = spawnSync(
-  process.execPath,
-  [join(root, 'node_modules/@swc/cli/bin/swc.js'), ...FOLDERS, '-d', 'dist', '--extensions', '.ts', '--quiet'],
-  { cwd: root, stdio: 'inherit' },
-);
-if (swc.status !== 0) process.exit(swc.status ?? 1);
+if (isCompiled(stamp)) process.exit(0);
+removeLeftovers();
+const aside = `${ASIDE}${process.pid}`;
+run(join(root, 'node_modules/@swc/cli/bin/swc.js'), ...FOLDERS, '-d', aside, '--extensions', '.ts', '--quiet');
 // The k3s stand-in is one executable file, so that it can take the real one's place.
-const k3s = spawnSync(process.execPath, [join(root, 'test/doubles/k3s/build.mjs')], { cwd: root, stdio: 'inherit' });
-if (k3s.status !== 0) process.exit(k3s.status ?? 1);
+run(join(root, 'test/doubles/k3s/build.mjs'), join(root, aside, 'doubles/k3s'));
 // Changed while it was compiled: the next build sees that.
-writeFileSync(stampFile, stamp);
+writeFileSync(join(root, aside, '.compiled-from'), stamp);
+// Whoever was first has it in use by now.
+if (!isCompiled(stamp)) {
+  if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), join(root, `${aside}.old`));
+  renameSync(join(root, aside), join(root, 'dist'));
+}
+remove(aside);
+remove(`${aside}.old`);

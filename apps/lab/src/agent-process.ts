@@ -58,7 +58,7 @@ export class AgentProcess {
     this.child = child;
     child.unref();
     child.once('exit', (code) => void this.onExit(child, code));
-    await until(`agent on ${this.host.name} started`, () => this.pid !== undefined || child.exitCode !== null, 5_000);
+    await until(`agent on ${this.host.name} started`, () => this.pid !== undefined || child.exitCode !== null);
   }
 
   /** The agent's own process, as the lab sees it. */
@@ -73,11 +73,7 @@ export class AgentProcess {
     if (pid !== undefined) signal(pid, 'SIGKILL');
     this.wakeWrapper();
     if (child !== undefined)
-      await until(
-        `agent on ${this.host.name} ended`,
-        () => child.exitCode !== null || child.signalCode !== null,
-        5_000,
-      );
+      await until(`agent on ${this.host.name} ended`, () => child.exitCode !== null || child.signalCode !== null);
   }
   pause(): void {
     if (this.pid !== undefined) signal(this.pid, 'SIGSTOP');

@@ -9,6 +9,7 @@ import { labWorld } from './demo/world.js';
 import { Lab } from './lab.js';
 import { detectNetwork } from './level.js';
 import { choosePorts, PlatformProcess } from './platform-process.js';
+import { runningLabs } from './run-state.js';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../../..');
 const OPTIONS = ['--empty', '--exit', '--json', '--help'];
@@ -33,7 +34,7 @@ const kindOfK3s = ({ k3sBin }: Lab): string =>
 
 const bringUp = async (say: Narrator, cleanup: Cleanup): Promise<Running> => {
   say.chapter('Drover: tutorial 04 on this machine');
-  const ports = await choosePorts();
+  const ports = await choosePorts(undefined, new Set(runningLabs().flatMap((lab) => lab.ports ?? [])));
   const lab = await say.step(
     'four machines and a workstation',
     () => Lab.create({ hosts: [...SERVERS, WORKER], platformPorts: Object.values(ports), root: ROOT }),

@@ -65,7 +65,7 @@ export class Lab {
     const dir = createRunDir(id);
     // Whoever ends it from now on, the next lab finds whose it was and removes it.
     const owned = { owner: describeProcess(process.pid), folder: options.root, level: network.level };
-    saveState({ id, ...owned, base: null, hosts: {}, others: [], env: {} });
+    saveState({ id, ...owned, ports: [...options.platformPorts], base: null, hosts: {}, others: [], env: {} });
     try {
       for (const folder of ['logs', 'tokens', 'kube']) mkdirSync(join(dir, folder), { mode: 0o700 });
       const base = await Base.create(dir, network.level !== 'root');
@@ -231,6 +231,7 @@ export class Lab {
       id: this.id,
       owner: describeProcess(process.pid),
       folder: this.options.root,
+      ports: [...this.options.platformPorts],
       level: this.network.level,
       base: describeProcess(this.base.pid),
       hosts: Object.fromEntries(up.map(([name, host]) => [name, describeProcess(host.pid)])),

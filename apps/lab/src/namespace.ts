@@ -149,7 +149,7 @@ export class Host {
     const { holder } = this;
     signal(this.init, 'SIGKILL');
     this.init = 0;
-    await until(`host ${this.name} is gone`, () => holder!.exitCode !== null || holder!.signalCode !== null, 5_000);
+    await until(`host ${this.name} is gone`, () => holder!.exitCode !== null || holder!.signalCode !== null);
   }
 
   cutLink(): Promise<string> {

@@ -43,14 +43,19 @@ export const anyPort = async (): Promise<number> => {
   throw new Error(`no free port between ${LISTEN_RANGE.from} and ${LISTEN_RANGE.to}`);
 };
 
-/** The documented ports when they are free, others when something else listens there. */
+/** The documented ports when they are free, others when something else listens there or another lab is about to. */
 export const choosePorts = async (
   preferred: PlatformPorts = { http: 8080, agents: 7443, enroll: 7444 },
+  taken: ReadonlySet<number> = new Set(),
 ): Promise<PlatformPorts> => {
-  const free = await Promise.all(Object.values(preferred).map((port: number) => port !== 0 && isFree(port)));
+  const free = await Promise.all(
+    Object.values(preferred).map((port: number) => port !== 0 && !taken.has(port) && isFree(port)),
+  );
   if (free.every((yes) => yes)) return preferred;
   return { http: await anyPort(), agents: await anyPort(), enroll: await anyPort() };
 };
+
+const QUIET = ['warn', 'error', 'fatal', 'silent'];
 
 /** The platform as `npm start` runs it, as a child, with everything on the loopback. */
 export class PlatformProcess {
@@ -88,20 +93,24 @@ export class PlatformProcess {
       Object.entries(process.env).filter(([name]) => !name.startsWith('DROVER_') || name === 'DROVER_LOG_LEVEL'),
     );
     const { env, flags } = startedAs(root);
+    const all: Record<string, string | undefined> = { ...inherited, ...env, ...own, ...this.options.env };
     // It stops, and its Postgres with it, when whoever started it is killed.
     const argv = ['--pdeathsig', 'TERM', process.execPath, ...flags, join(root, 'dist/apps/platform/src/main.js')];
     const child = spawn('setpriv', argv, {
       cwd: root,
-      env: { ...inherited, ...env, ...own, ...this.options.env },
+      env: all,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
     this.child = child;
     let tail = '';
+    // Another platform that took the port meanwhile would answer /readyz as well.
+    let saidReady = QUIET.includes(all['DROVER_LOG_LEVEL'] ?? '');
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (chunk: Buffer) => {
         log.write(chunk);
         tail = (tail + chunk.toString()).slice(-4_000);
+        saidReady ||= tail.includes('ready in ');
       });
     // Not 'exit': what it said last is still in the pipes then.
     const ended = new Promise<void>((resolve) => child.once('close', () => log.end(resolve)));
@@ -112,9 +121,9 @@ export class PlatformProcess {
           await ended;
           throw new Error(`the platform ended (${child.signalCode ?? child.exitCode}):\n${tail}`);
         }
-        return (await fetch(`${this.httpUrl}/readyz`).catch(() => undefined))?.ok === true;
+        return saidReady && (await fetch(`${this.httpUrl}/readyz`).catch(() => undefined))?.ok === true;
       },
-      60_000,
+      180_000,
       50,
     );
   }

@@ -22,6 +22,8 @@ const stateSchema = z.object({
   owner: saved,
   /** The repository that it runs from: a terminal in there means this lab. */
   folder: z.string().optional(),
+  /** Of its platform, which may only be about to listen. */
+  ports: z.array(z.number().int()).optional(),
   level: z.string(),
   base: saved.nullable(),
   hosts: z.record(z.string(), saved),
