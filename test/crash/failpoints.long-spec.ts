@@ -37,5 +37,5 @@ describeWithRealParts('the story ends as it always does', {}, () => {
       await server.stop();
       rmSync(dir, { recursive: true, force: true });
     }
-  }, 240_000);
+  }, 600_000);
 });

@@ -75,7 +75,7 @@ const session = (documents: readonly Document[]): void => {
       if (demo.exitCode !== null) throw new Error(`the demo ended:\n${said}`);
       return said.includes('Ctrl-C ends everything');
     };
-    await until('npm run demo -- --empty is ready', isReady, 60_000, 100);
+    await until('npm run demo -- --empty is ready', isReady, 180_000, 100);
   });
 
   afterAll(async () => {
@@ -98,7 +98,7 @@ const session = (documents: readonly Document[]): void => {
     const script = join(home, `${basename(document)}.sh`);
     writeFileSync(script, scriptOf(blocks, root));
     const env = { TMPDIR: home, HOME: home, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` };
-    const { code, stdout, stderr } = await run(['bash', script], env, 300_000);
+    const { code, stdout, stderr } = await run(['bash', script], env, 540_000);
     if (code !== 0) throw new Error(`exit ${code} after:\n${stdout.slice(-3_000)}\n${stderr.slice(-3_000)}`);
     const outputs = stdout.split(new RegExp(`^${MARK}\\d+\\n`, 'm')).slice(1);
     expect(outputs).toHaveLength(blocks.length);
@@ -108,7 +108,7 @@ const session = (documents: readonly Document[]): void => {
 
   for (const { path, tools } of documents)
     describeWithRealParts(path, { network: 'namespaces', ...(tools && { tools }) }, () => {
-      it('runs as written, and prints what it says', () => play(path), 180_000);
+      it('runs as written, and prints what it says', () => play(path), 600_000);
     });
 };
 

@@ -11,7 +11,7 @@ interface Row {
 type Call = <T>(tool: string, args?: Record<string, unknown>) => Promise<T>;
 
 const TRIES = 5;
-const BOUND_MS = 30_000;
+const BOUND_MS = 120_000;
 
 /**
  * Rebuilds every read model of a running platform by its own tools and compares digests. Only a comparison counts during which

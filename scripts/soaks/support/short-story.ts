@@ -7,7 +7,7 @@ export const SHORT_SERVERS = ['server-1', 'server-2'] as const;
 export const SHORT_WORKER = 'worker-1';
 const NETWORK = 'story-net';
 const VIP = 'k3s_api_endpoint';
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 180_000;
 
 interface VirtualIp {
   readonly holders: readonly string[];

@@ -10,7 +10,7 @@ describeWithRealParts('k3s servers on one external datastore', needs, () => {
   beforeAll(async () => {
     world = await SqlWorld.create();
   }, 180_000);
-  afterAll(() => world?.end(), 60_000);
+  afterAll(() => world?.end(), 180_000);
 
-  it.each(sqlChecks.map((check) => [check.name, check] as const))('%s', (_, check) => check.run(world), 180_000);
+  it.each(sqlChecks.map((check) => [check.name, check] as const))('%s', (_, check) => check.run(world), 600_000);
 });
