@@ -71,7 +71,7 @@ describe('a token', () => {
 
   it('is told nothing more by a call that waits when it is revoked, or its operator disabled, over REST and MCP', async () => {
     const { body } = await drover.rest('system_provision_instance', { node_id: 'spare' });
-    const operation_id = body.data['operation'].id as string;
+    const operation_id = (body.data['operation'] as { id: string }).id;
     const args = { operation_id, wait_seconds: 300 };
     const { token } = await ok('system_create_operator', { name: 'waiting', role: 'viewer' });
     const overRest = drover.rest('get_operation', args, token.secret);
