@@ -1,6 +1,7 @@
 import { refusal, RefusedError } from '#kernel';
 import type { z } from 'zod';
 import type { ToolDefinition } from './define-tool.js';
+import { malformedText } from './input-text.js';
 import { inputRefusal, normaliseAliases, unknownParameter } from './input-rules.js';
 
 /** Arguments that every changing tool takes beside its own. */
@@ -24,6 +25,8 @@ export const readInput = (tool: ToolDefinition, schema: z.ZodObject, given: unkn
   if (typeof raw !== 'object' || Array.isArray(raw)) {
     throw new RefusedError(refusal(400, 'invalid_arguments', 'arguments must be a JSON object'));
   }
+  const malformed = malformedText(raw);
+  if (malformed !== undefined) throw new RefusedError(malformed);
   const aliases = tool.aliases ?? {};
   const known = new Set(Object.keys(schema.shape));
   const { named, normalised } = normaliseAliases(raw as Record<string, unknown>, aliases, known);

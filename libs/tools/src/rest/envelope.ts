@@ -14,7 +14,16 @@ export type Envelope =
   | { readonly success: true; readonly data: Readonly<Record<string, unknown>> }
   | { readonly success: false; readonly error: ToolError };
 
-export const toolError = ({ status: _, ...error }: Refusal): ToolError => error;
+/** What a caller sent comes back in refusals, and not all of a megabyte of it. */
+const LONGEST = 2_000;
+const cut = (text: string): string => (text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`);
+
+export const toolError = ({ status: _, ...error }: Refusal): ToolError => ({
+  ...error,
+  message: cut(error.message),
+  ...(error.field === undefined ? {} : { field: cut(error.field) }),
+  ...(error.hint === undefined ? {} : { hint: cut(error.hint) }),
+});
 
 export const internalError = (correlationId: string): ToolError => ({
   code: 'internal_error',
