@@ -104,6 +104,15 @@ export const endProcesses = (state: RunState): void => {
   for (const one of all) if (isAlive(one)) signal(one.pid, 'SIGKILL');
 };
 
+/** The platform stops by itself when its lab's owner dies; its Postgres would miss its own files only a minute later. */
+const endDatabase = (dir: string): void => {
+  const file = join(dir, 'data/postgres/cluster/postmaster.pid');
+  if (!existsSync(file)) return;
+  const pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
+  const commandLine = `/proc/${pid}/cmdline`;
+  if (existsSync(commandLine) && readFileSync(commandLine, 'utf8').includes(dir)) signal(pid, 'SIGQUIT');
+};
+
 /** Ends what a lab left behind whose owner died without cleaning up; answers the ids. */
 export const removeLeftovers = (): string[] => {
   const removed: string[] = [];
@@ -111,6 +120,7 @@ export const removeLeftovers = (): string[] => {
     const state = load(id);
     if (state === undefined || isAlive(state.owner)) continue;
     endProcesses(state);
+    endDatabase(runDir(id));
     removeRunDir(id);
     removed.push(id);
   }
