@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Serial } from '#kernel';
 import type { Files } from '../ports.js';
 
 const file = z.object({
@@ -11,12 +12,15 @@ const file = z.object({
   /** The version that was reported as ready. */
   ready: z.string().default(''),
   stopped: z.boolean().default(false),
+  /** What was to be stopped without a word of the platform's: an agent that begins anew must still know. */
+  leaving: z.string().default(''),
 });
 type State = z.infer<typeof file>;
 
 /** How far Docker's handshake is, so that a restarted agent does not repeat it. */
 export class DockerState {
   private state: State = file.parse({});
+  private readonly disk = new Serial();
 
   constructor(
     private readonly files: Files,
@@ -38,9 +42,11 @@ export class DockerState {
   }
 
   /** On disk first: what this life takes for noted, the next one must know. */
-  async set(change: Partial<State>): Promise<State> {
-    const next = { ...this.state, ...change };
-    await this.files.write(this.path, JSON.stringify(next), 0o600);
-    return (this.state = next);
+  set(change: Partial<State>): Promise<State> {
+    return this.disk.run(async () => {
+      const next = { ...this.state, ...change };
+      await this.files.write(this.path, JSON.stringify(next), 0o600);
+      return (this.state = next);
+    });
   }
 }

@@ -41,8 +41,11 @@ export class Docker {
     this.state = new DockerState(deps.ports.files, join(deps.stateDir, 'docker.json'));
   }
 
-  start(): Promise<void> {
-    return this.state.load();
+  async start(): Promise<void> {
+    await this.state.load();
+    const { leaving } = this.state.get();
+    const left = leaving === '' ? undefined : dockerSpec.safeParse(JSON.parse(leaving));
+    if (left?.success === true) this.want(left.data);
   }
 
   /** Takes the docker section. Progress is told by phases. */
@@ -50,14 +53,29 @@ export class Docker {
     const bytes = items.get('engine');
     if (bytes === undefined) {
       // Unassigned without a word: stopped like one that says so.
-      if (this.spec !== undefined) this.want({ ...this.spec, state: 'stop', reason: 'unassigned' });
+      if (this.spec !== undefined) this.leave({ ...this.spec, state: 'stop', reason: 'unassigned' });
       return [];
     }
     const parsed = dockerSpec.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8')));
     if (!parsed.success)
       return [`engine: ${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`];
+    this.note('');
     this.want(parsed.data);
     return [];
+  }
+
+  private leave(spec: DockerSpec): void {
+    this.note(JSON.stringify(spec));
+    this.want(spec);
+  }
+
+  /** Nothing of the platform's names it any more: an agent that begins anew would leave it running for ever. */
+  private note(leaving: string): void {
+    const before = this.state.get();
+    if (leaving === before.leaving || (leaving !== '' && before.stopped)) return;
+    this.state.set({ leaving }).catch((error: unknown) => {
+      this.deps.ports.log.warn({ error: errorMessage(error) }, 'that docker is to go could not be noted');
+    });
   }
 
   connected(): void {
@@ -234,7 +252,7 @@ export class Docker {
     const left = await this.takeAway();
     if (left.length > 0) this.deps.ports.log.info({ left }, 'docker leaves; these files are not ours');
     await this.report(spec, Phase.PHASE_STOPPED, {});
-    await this.state.set({ stopped: true, started: '', ready: '', installing: false });
+    await this.state.set({ stopped: true, started: '', ready: '', installing: false, leaving: '' });
     return STEADY_MS;
   }
 
@@ -242,10 +260,13 @@ export class Docker {
     const { ports } = this.deps;
     const message = errorMessage(error);
     const wait = backoffMs(this.attempt++, () => ports.random.unit(), 1_000, 15_000);
-    ports.log.warn({ error: message, retry_in_ms: wait }, 'docker is not there yet');
+    const stopping = spec.state === 'stop';
+    ports.log.warn({ error: message, retry_in_ms: wait }, `docker is not ${stopping ? 'gone' : 'there'} yet`);
+    // What is only slow to end has not failed.
+    if (stopping && this.attempt < 2) return wait;
     if (this.told === message || /connected|UNAVAILABLE/.test(message)) return wait;
     try {
-      await this.report(spec, Phase.PHASE_FAILED, { error: message });
+      await this.report(spec, Phase.PHASE_FAILED, { error: message, stopping });
       this.told = message;
     } catch (reportError) {
       ports.log.warn({ error: errorMessage(reportError) }, 'the failure could not be reported');

@@ -13,6 +13,7 @@ import { PhaseRefused } from './phase-refused.js';
 import type { PhaseStore } from './phase-state.js';
 import type { K3sSpec } from './render.js';
 
+const k3sRuntime = moduleItem.shape.runtime;
 const HEALTH_MS = 2_000;
 const HEALTH_REPEAT_MS = 10_000;
 /** How often the agent looks whether a runtime that is up still is what it should be. */
@@ -59,6 +60,10 @@ export class Modules {
 
   async start(): Promise<void> {
     await this.deps.phases.load();
+    for (const id of this.deps.phases.assignments()) {
+      const left = readLeaving(this.deps.phases.get(id).leaving);
+      if (left !== undefined) this.want(id, left);
+    }
     this.health = this.deps.ports.timers.every(HEALTH_MS, () => void this.probe());
   }
 
@@ -72,12 +77,30 @@ export class Modules {
         errors.push(`${key}: ${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`);
       else if (parsed.data.runtime !== null) specs.set(parsed.data.runtime.assignment_id, parsed.data.runtime);
     }
-    for (const [id, spec] of specs) this.want(id, spec);
+    for (const [id, spec] of specs) {
+      this.note(id, undefined);
+      this.want(id, spec);
+    }
     // An assignment that is gone without a word is stopped like one that says so.
     if (errors.length === 0)
       for (const [id, entry] of this.running)
-        if (!specs.has(id)) this.want(id, { ...entry.spec, state: 'stop', reason: 'unassigned' });
+        if (!specs.has(id)) {
+          const spec: K3sSpec = { ...entry.spec, state: 'stop', reason: 'unassigned' };
+          this.note(id, spec);
+          this.want(id, spec);
+        }
     return errors;
+  }
+
+  /** Nothing of the platform's names it any more: an agent that begins anew would leave it running for ever. */
+  private note(id: string, spec: K3sSpec | undefined): void {
+    const { ports, phases } = this.deps;
+    const leaving = spec === undefined ? undefined : JSON.stringify(spec);
+    const { stopped, leaving: noted } = phases.get(id);
+    if (leaving === noted || (stopped && leaving !== undefined)) return;
+    phases.set(id, { leaving }).catch((error: unknown) => {
+      ports.log.warn({ assignment: id, error: errorMessage(error) }, 'that k3s is to go could not be noted');
+    });
   }
 
   /** The platform is back: what was waiting for it goes on at once. */
@@ -238,6 +261,11 @@ export class Modules {
     return entry.full;
   }
 }
+
+const readLeaving = (text: string | undefined): K3sSpec | undefined => {
+  const parsed = k3sRuntime.safeParse(text === undefined ? undefined : readJson(Buffer.from(text)));
+  return parsed.success ? (parsed.data ?? undefined) : undefined;
+};
 
 const readJson = (bytes: Uint8Array): unknown => {
   try {

@@ -28,6 +28,8 @@ const entry = z.object({
   /** K3s is kept down for this restore; the last restore that was carried out here. They outlive the life that they began in. */
   halted: z.string().optional(),
   restored: z.string().optional(),
+  /** What was to be stopped without a word of the platform's, as it was told to run: an agent that begins anew must still know. */
+  leaving: z.string().optional(),
   /** Names of data that earlier lives put there: set aside or not, they are of this instance. */
   formerIds: z.array(z.string()).optional(),
 });

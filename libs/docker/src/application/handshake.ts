@@ -1,7 +1,7 @@
 import { deterministicUuid, refusal, RefusedError, type Clock, type InstanceId } from '#kernel';
 import type { CertificateAuthority } from '#access';
 import type { AgentIdentity, PhaseHandler } from '#agent-gateway';
-import { RecordInstalling, RecordRuntimeFailed } from '#fleet';
+import { RecordInstalling, RecordRuntimeFailed, RecordRuntimeStop } from '#fleet';
 import type { CommandContext, CommandDispatcher } from '#processing';
 import { agentV1 } from '#proto';
 import type { DockerClientCa } from './client-ca.js';
@@ -37,6 +37,10 @@ export class DockerHandshake implements PhaseHandler {
   private async answer(agent: AgentIdentity, request: agentV1.ReportPhaseRequest): Promise<Partial<agentV1.PhaseAck>> {
     const instance_id = agent.instanceId as InstanceId;
     const known = this.deps.directory.get(instance_id);
+    const isStopping =
+      request.phase === Phase.PHASE_STOPPED || (request.phase === Phase.PHASE_FAILED && request.stopping);
+    // What nobody assigns any more may still have to be stopped, and how that goes is heard.
+    if (known !== undefined && isStopping) return this.stopping(instance_id, request);
     if (known?.assignment == null)
       throw new RefusedError(
         refusal(403, 'module_not_assigned', `${MODULE} is not assigned to ${instance_id}`, { field: 'runtime' }),
@@ -64,9 +68,6 @@ export class DockerHandshake implements PhaseHandler {
         const endpoint = done.state.status === 'absent' ? '' : done.state.apiEndpoint;
         return { nodeId: hostId, nodeStatus: done.state.status, apiEndpoint: endpoint };
       }
-      case Phase.PHASE_STOPPED:
-        await this.deps.hosts.apply(hostId, { kind: 'stopped' }, step('stopped'));
-        return { nodeId: hostId };
       default:
         throw new RefusedError(
           refusal(422, 'phase_not_allowed', `docker has no phase ${Phase[request.phase] ?? request.phase}`, {
@@ -75,6 +76,22 @@ export class DockerHandshake implements PhaseHandler {
           }),
         );
     }
+  }
+
+  private async stopping(
+    instance_id: InstanceId,
+    request: agentV1.ReportPhaseRequest,
+  ): Promise<Partial<agentV1.PhaseAck>> {
+    const hostId = hostIdOf(instance_id);
+    const agent = { instanceId: instance_id, accountId: this.deps.directory.get(instance_id)!.accountId };
+    const context = this.context(agent, request);
+    const step = (name: string) => ({ ...context, commandId: deterministicUuid('step', context.commandId, name) });
+    const stuck = request.phase === Phase.PHASE_FAILED ? request.error.slice(0, 500) : null;
+    await this.send(new RecordRuntimeStop({ instance_id, module_name: MODULE, stuck }, step('runtime_stop')));
+    // One that never asked for a certificate is no host yet.
+    const isHost = (await this.deps.hosts.read(hostId)) !== undefined;
+    if (stuck === null && isHost) await this.deps.hosts.apply(hostId, { kind: 'stopped' }, step('stopped'));
+    return { nodeId: hostId };
   }
 
   /** The names come from the platform's own record: a node is given a certificate for its own address and nothing else. */
@@ -107,7 +124,10 @@ export class DockerHandshake implements PhaseHandler {
     if (result.kind === 'refused') throw new RefusedError(result.refusal);
   }
 
-  private context(agent: AgentIdentity, request: agentV1.ReportPhaseRequest): CommandContext {
+  private context(
+    agent: Pick<AgentIdentity, 'instanceId' | 'accountId'>,
+    request: agentV1.ReportPhaseRequest,
+  ): CommandContext {
     const commandId = deterministicUuid('docker_phase', agent.instanceId, request.phase, request.requestId);
     return {
       commandId,

@@ -208,6 +208,13 @@ export class SyncInstanceModules extends Command<OnTemplate & { readonly instanc
 export class RecordInstalling extends Command<OnInstance & { readonly module_name: string }, void> {
   static readonly type = 'fleet.record_installing';
 }
+/** What is to go: why it cannot be stopped, or null when it is. */
+export class RecordRuntimeStop extends Command<
+  OnInstance & { readonly module_name: string; readonly stuck: string | null },
+  void
+> {
+  static readonly type = 'fleet.record_runtime_stop';
+}
 export class RecordRuntimeFailed extends Command<
   OnInstance & {
     readonly module_name: string;

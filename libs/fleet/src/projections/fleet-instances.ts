@@ -4,6 +4,7 @@ import { defineProjection } from '#processing';
 import { evolveInstance } from '../domain/instance/evolve.js';
 import { boundMs, moduleNext, nextAction, WIPE_STUCK_NEXT, type ModuleStage } from '../domain/instance/outlook.js';
 import { isFinal, noInstance, statusOf, type InstanceEvent, type KnownInstance } from '../domain/instance/state.js';
+import { stuckNext, stuckText } from '../domain/instance/stopping.js';
 import { familyOf } from '../domain/module-catalogue.js';
 import { fleetEvent, type FleetEvent } from './read-event.js';
 import { bareMachine, wantedAfter, type Wanted } from './wanted.js';
@@ -154,7 +155,9 @@ export const fleetInstances = defineProjection<InstanceDoc>({
     const stateSince = changed ? at : doc.state_since;
     const modules = modulesAfter(doc?.modules ?? [], recorded, instance);
     const told = errorOf(event);
-    const error = told !== undefined ? told : changed || isOver(doc, modules) ? null : doc.last_error;
+    const stuck = stuckText(instance);
+    const isOverNow = changed || isOver(doc, modules) || (stuck === undefined && doc.instance.stopStuck !== undefined);
+    const error = told !== undefined ? told : (stuck ?? (isOverNow ? null : doc.last_error));
     const troubled = status === 'running' ? modules.find((m) => m.error !== null) : undefined;
     return {
       id: key,
@@ -168,7 +171,7 @@ export const fleetInstances = defineProjection<InstanceDoc>({
         instance.wipeStuck !== undefined
           ? WIPE_STUCK_NEXT
           : troubled === undefined
-            ? nextAction(status, instance.driver)
+            ? (stuckNext(instance) ?? nextAction(status, instance.driver))
             : moduleNext(troubled.status),
       modules,
       drain_timeout_seconds: drainTimeout,

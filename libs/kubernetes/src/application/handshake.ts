@@ -23,6 +23,7 @@ import type { Joins } from './joins.js';
 import { rewriteKubeconfig } from './kubeconfig.js';
 import { missingPeer, type PhaseAnswer } from './phase-answer.js';
 import { checkBounds } from './phase-bounds.js';
+import { runtimeStop } from './runtime-stop.js';
 import { secureTokenHash } from './worker-tokens.js';
 
 type Request = agentV1.ReportPhaseRequest;
@@ -92,6 +93,9 @@ export class K3sHandshake implements PhaseHandler {
       );
     }
     checkBounds(request);
+    // What nobody assigns any more may still have to be stopped, and how that goes is heard.
+    if (phase === 'stopped' || (phase === 'failed' && request.stopping))
+      return runtimeStop(this.deps, agent, rule.module, request, this.context(agent, request, phase));
     const module = this.assignedModule(agent, rule.module);
     const context = this.context(agent, request, phase);
     switch (phase) {
@@ -126,7 +130,7 @@ export class K3sHandshake implements PhaseHandler {
       case 'ready':
         return this.ready(agent, request, rule.role, context);
       default:
-        return this.stopped(agent, context);
+        throw new Error(`no answer to ${phase}`);
     }
   }
 
@@ -229,18 +233,6 @@ export class K3sHandshake implements PhaseHandler {
         apiEndpoint: cluster.apiEndpoint ?? '',
       },
     };
-  }
-
-  private async stopped(agent: AgentIdentity, context: CommandContext): Promise<PhaseAnswer> {
-    const member = this.deps.directory.clusterOfMember(agent.instanceId);
-    if (member !== undefined) {
-      await this.deps.clusters.apply(
-        member.id,
-        { type: 'stopped', instanceId: agent.instanceId },
-        derive(context, 'stopped', String(context.nowMs)),
-      );
-    }
-    return { ack: { nodeId: agent.instanceId } };
   }
 
   private assignedModule(agent: AgentIdentity, name: string): AssignedModule {

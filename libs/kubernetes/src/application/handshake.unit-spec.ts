@@ -4,7 +4,8 @@ import { NodeNotReady, NodeReadyAgain } from '../domain/cluster/events.js';
 import { handshakeRig, VIP, type HandshakeRig } from '../testing/handshake-rig.js';
 
 const { RUNTIME_K3S_SERVER: SERVER, RUNTIME_K3S_AGENT: WORKER } = agentV1.Runtime;
-const { PHASE_BOOTSTRAP, PHASE_JOIN_REQUEST, PHASE_READY, PHASE_INSTALLING, PHASE_FAILED } = agentV1.Phase;
+const { PHASE_BOOTSTRAP, PHASE_JOIN_REQUEST, PHASE_READY, PHASE_INSTALLING, PHASE_FAILED, PHASE_STOPPED } =
+  agentV1.Phase;
 
 const KUBECONFIG = `apiVersion: v1
 kind: Config
@@ -374,5 +375,19 @@ describe('phases that do not fit', () => {
     await expect(rig.phase('s1', { ...bootstrap, kubeconfig: 'not one' })).rejects.toMatchObject({
       refusal: { status: 400, field: 'kubeconfig' },
     });
+  });
+});
+
+it('hears of a K3s that is to go and that nobody assigns any more: that it has ended, or why it cannot be stopped', async () => {
+  await rig.instance('w1');
+  const error = 'k3s has not ended: process 71';
+  expect(await rig.phase('w1', { runtime: WORKER, phase: PHASE_FAILED, error, stopping: true })).toMatchObject({
+    $case: 'ack',
+  });
+  expect(rig.sent.at(-1)).toEqual({ instance_id: rig.id('w1'), module_name: 'k3s-agent', stuck: error });
+  expect(await rig.phase('w1', { runtime: WORKER, phase: PHASE_STOPPED })).toMatchObject({ $case: 'ack' });
+  expect(rig.sent.at(-1)).toEqual({ instance_id: rig.id('w1'), module_name: 'k3s-agent', stuck: null });
+  await expect(rig.phase('w1', { runtime: WORKER, phase: PHASE_FAILED, error })).rejects.toMatchObject({
+    refusal: { code: 'module_not_assigned' },
   });
 });

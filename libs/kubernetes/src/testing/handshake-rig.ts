@@ -18,6 +18,7 @@ import {
   K3sModuleAssigned,
   RecordInstalling,
   RecordRuntimeFailed,
+  RecordRuntimeStop,
 } from '#fleet';
 import { createInMemoryPlatform, type CommandContext } from '#processing';
 import { agentV1 } from '#proto';
@@ -85,6 +86,7 @@ export const handshakeRig = () => {
   };
   platform.handle(RecordInstalling, record);
   platform.handle(RecordRuntimeFailed, record);
+  platform.handle(RecordRuntimeStop, record);
   platform.handle(SetVirtualIpCandidates, record);
   platform.handle(AllocateVirtualIp, async (c) => {
     sent.push(c.payload);

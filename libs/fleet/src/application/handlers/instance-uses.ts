@@ -137,6 +137,7 @@ export const instanceUses = [
   onInstance(commands.RecordWiped, (p) => ({ kind: 'wiped', removed: p.removed, left: p.left })),
   onInstance(commands.RecordWipeStuck, (p) => ({ kind: 'wipe_stuck', reason: p.reason })),
   onInstance(commands.RecordInstalling, (p) => ({ kind: 'installing', moduleName: p.module_name })),
+  onInstance(commands.RecordRuntimeStop, (p) => ({ kind: 'runtime_stop', moduleName: p.module_name, stuck: p.stuck })),
   onInstance(commands.RecordRuntimeFailed, (p) => ({
     kind: 'runtime_failed',
     moduleName: p.module_name,

@@ -5,6 +5,7 @@ import * as modules from './modules.js';
 import * as presence from './presence.js';
 import * as provisioning from './provisioning.js';
 import { instanceGone, instanceNotFound } from './refusals.js';
+import * as stopping from './stopping.js';
 import * as termination from './termination.js';
 import { noInstance, type InstanceEvent, type InstanceState, type KnownInstance } from './state.js';
 
@@ -38,7 +39,8 @@ type Report =
   | modules.SyncModules
   | modules.RecordInstalling
   | modules.RecordFailed
-  | modules.RecordModuleOverdue;
+  | modules.RecordModuleOverdue
+  | stopping.RecordStop;
 
 export type InstanceCommand = LifeCommand | LiveCommand | Report;
 
@@ -62,6 +64,8 @@ const onReport = (state: KnownInstance, command: Report): Decision<InstanceEvent
       return modules.installing(state, command);
     case 'runtime_failed':
       return modules.runtimeFailed(state, command);
+    case 'runtime_stop':
+      return stopping.runtimeStop(state, command);
     default:
       return assertNever(command);
   }
@@ -116,6 +120,7 @@ const decide = (command: InstanceCommand, state: InstanceState): Decision<Instan
     case 'sync_modules':
     case 'installing':
     case 'runtime_failed':
+    case 'runtime_stop':
       if (state.kind === 'absent') return reject(instanceNotFound());
       return instanceGone(state) === undefined ? onReport(state, command) : nothing('instance_gone');
     default: {

@@ -192,6 +192,20 @@ export const RuntimeFailed = defineEvent(
   { severity: 'high' },
 );
 
+/** A runtime was unassigned or decommissioned and is still there. Once for each of its first reasons; `stopped` ends it. */
+export const ModuleStopStuck = defineEvent(
+  'system.module.stop_stuck',
+  1,
+  z.object({ instance_id, module_name: z.string(), reason: z.string().max(500), next_action: z.string() }),
+  { severity: 'high' },
+);
+/** Only of one that was told as stuck: what ends at once is told by its own handshake. */
+export const ModuleStopped = defineEvent(
+  'system.module.stopped',
+  1,
+  z.object({ instance_id, module_name: z.string() }),
+);
+
 /** A module has not come to run in its time. Once per stay; what it does next clears it. */
 export const ModuleOverdue = defineEvent(
   'system.module.overdue',
@@ -239,5 +253,7 @@ export const instanceEvents = [
   K3sRuntimeInstalling,
   DockerRuntimeInstalling,
   RuntimeFailed,
+  ModuleStopStuck,
+  ModuleStopped,
   ModuleOverdue,
 ] as const;

@@ -1,4 +1,5 @@
 import { without } from '../without.js';
+import { stopOver, stopSaid } from './stopping.js';
 import {
   shapeOf,
   statusOf,
@@ -123,6 +124,14 @@ const touchModule = (
   ),
 });
 
+const over = (state: KnownInstance, type: 'system.instance.terminated' | 'system.instance.forgotten'): KnownInstance =>
+  stopOver({
+    ...state,
+    phase: type === 'system.instance.terminated' ? 'terminated' : 'forgotten',
+    lost: false,
+    modules: {},
+  });
+
 const stuck = (state: KnownInstance, reason: string): KnownInstance => {
   const told = state.wipeStuckTold ?? [];
   const shape = shapeOf(reason);
@@ -166,9 +175,8 @@ const evolveKnown = (state: KnownInstance, event: InstanceEvent): KnownInstance 
     case 'system.instance.terminate_requested':
       return { ...state, terminating: true };
     case 'system.instance.terminated':
-      return { ...state, phase: 'terminated', lost: false, modules: {} };
     case 'system.instance.forgotten':
-      return { ...state, phase: 'forgotten', lost: false, modules: {} };
+      return over(state, event.type);
     case 'system.instance.wiped':
       return { ...state, wiped: { left: event.data.left }, wipeStuck: undefined };
     case 'system.instance.wipe_stuck':
@@ -180,7 +188,10 @@ const evolveKnown = (state: KnownInstance, event: InstanceEvent): KnownInstance 
     case 'system.k3s.module.assigned':
     case 'system.docker.module.assigned':
     case 'system.module.assigned':
-      return assigned(state, event.data);
+      return assigned(stopOver(state, event.data.module_name), event.data);
+    case 'system.module.stop_stuck':
+    case 'system.module.stopped':
+      return stopSaid(state, event.data.module_name, 'reason' in event.data ? event.data.reason : null);
     case 'system.module.removed':
       return removed(state, event.data);
     case 'system.k3s.runtime.installing':

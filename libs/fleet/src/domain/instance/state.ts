@@ -44,6 +44,13 @@ export interface InstanceModule {
   readonly overdueSince?: string;
 }
 
+/** A runtime that nobody wants any more and that is still there. */
+export interface StopStuck {
+  readonly reason: string;
+  /** All that was told of it, without its numbers. */
+  readonly told: readonly string[];
+}
+
 export interface KnownInstance {
   readonly kind: 'known';
   readonly instanceId: string;
@@ -63,6 +70,8 @@ export interface KnownInstance {
   readonly wipeStuck?: string | undefined;
   /** All that it has told of that, without their numbers. */
   readonly wipeStuckTold?: readonly string[];
+  /** Runtimes that are to go and cannot be stopped, by module; absent where there are none. */
+  readonly stopStuck?: Readonly<Record<string, StopStuck>> | undefined;
   /** By digest. */
   readonly tokens: Readonly<Record<string, JoinToken>>;
   readonly certificate: Certificate | null;
