@@ -4,9 +4,16 @@ import { describeWithRealParts } from './support/with-real-parts.js';
 
 const SERVER = 'one';
 const WORKER = 'two';
+const [SERVER_V6, WORKER_V6] = ['three', 'four'] as const;
 const POD_PREFIX = '10.44.0.0/16';
+const POD_PREFIX_V6 = 'fd44:44:44::/48';
 const BOUND_MS = 120_000;
 
+interface Pods {
+  readonly prefix: string;
+  /** What a node gets of it. */
+  readonly range: RegExp;
+}
 interface Peer {
   readonly id: string;
   readonly name: string;
@@ -21,7 +28,7 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
   const instances = new Map<string, string>();
 
   beforeAll(async () => {
-    rig = await LabRig.create({ hosts: [SERVER, WORKER] });
+    rig = await LabRig.create({ hosts: [SERVER, WORKER, SERVER_V6, WORKER_V6] });
   });
 
   afterAll(async () => {
@@ -68,57 +75,78 @@ describeWithRealParts('pods and networks over real WireGuard', {}, () => {
     return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
   };
 
-  it('carry a packet between pod addresses of two nodes, inside the tunnel only', async () => {
-    const { handle } = await network('pods', { pod_subnet_prefix: POD_PREFIX });
-    for (const [host, template, module] of [
-      [SERVER, 'servers', 'k3s-server'],
-      [WORKER, 'workers', 'k3s-agent'],
-    ] as const) {
+  const clusters = async () =>
+    (await rig.operator.call<{ clusters: { id: string }[] }>('kubernetes_list_clusters')).clusters.map(({ id }) => id);
+  /** A cluster of a server and a worker in a network of its own. */
+  const cluster = async (name: string, hosts: readonly [string, string]): Promise<void> => {
+    const others = await clusters();
+    const own = async () => (await clusters()).find((id) => !others.includes(id));
+    for (const [n, host] of hosts.entries()) {
+      const template = `${name}-${host}`;
       await rig.operator.call('system_create_template', { name: template });
-      await rig.operator.call('system_assign_module_to_template', { template_id: template, module_name: module });
+      await rig.operator.call('system_assign_module_to_template', {
+        ...{ template_id: template, module_name: n === 0 ? 'k3s-server' : 'k3s-agent' },
+        // The account's only cluster need not be named.
+        ...(n === 0 || others.length === 0 ? {} : { config: { target_cluster_id: await own() } }),
+      });
       const { node } = await rig.operator.call<{ node: { id: string } }>('system_create_node', {
         hostname: host,
         node_template_id: template,
       });
       const { instance } = await rig.operator.call<{ instance: { id: string } }>('system_provision_instance', {
-        node_id: node.id,
-        driver: 'lab',
-        cni_plugin: 'flannel',
+        ...{ node_id: node.id, driver: 'lab', cni_plugin: 'flannel' },
       });
       instances.set(host, instance.id);
-      await attach('pods', host);
+      await attach(name, host);
+      await until('there is its cluster', async () => (await own()) !== undefined, BOUND_MS, 100);
     }
-    await connected('pods');
+    await connected(name);
     await until(
       'Kubernetes gave both nodes a pod range and the overlay knows it',
-      async () => (await peers('pods')).every((peer) => peer.pod_cidrs.length === 1),
+      async () => (await peers(name)).every((peer) => peer.pod_cidrs.length === 1),
       BOUND_MS,
       200,
     );
+  };
+  /** What a CNI does on a node: a bridge with the node's range. Counters show which way packets really go. */
+  const pod = async (name: string, host: string, device: string, { prefix, range }: Pods): Promise<string> => {
+    const [given] = (await peerOf(name, host)).pod_cidrs;
+    expect(given).toMatch(range);
+    const address = given!.replace(/(0|:)\/\d+$/, (_, end: string) => (end === ':' ? ':7' : '7'));
+    const [ip, length, nodad] = prefix.includes(':') ? ['ip6', 64, 'nodad'] : ['ip', 24, ''];
+    await sh(
+      host,
+      `ip link add cni0 type veth peer name pod0 && ip link set pod0 up && ip address add ${address}/${length} dev cni0 ${nodad} && ip link set cni0 up &&
+       nft add table inet capture && nft 'add chain inet capture in { type filter hook input priority -400; }' &&
+       nft add rule inet capture in iifname ${device} ${ip} saddr ${prefix} counter &&
+       nft add rule inet capture in iifname != ${device} iifname != lo ${ip} saddr ${prefix} counter`,
+    );
+    return address;
+  };
+  const carries = async (name: string, handle: string, [server, worker]: readonly [string, string], pods: Pods) => {
     const device = `wg-sdwan-${handle}`;
-    const pod = new Map<string, string>();
-    for (const host of [SERVER, WORKER]) {
-      const [range] = (await peerOf('pods', host)).pod_cidrs;
-      expect(range).toMatch(/^10\.44\.\d+\.0\/24$/);
-      const address = range!.replace('0/24', '7');
-      pod.set(host, address);
-      // What a CNI does on a node: a bridge with the node's range. Counters show which way packets really go.
-      await sh(
-        host,
-        `ip link add cni0 type veth peer name pod0 && ip link set pod0 up && ip address add ${address}/24 dev cni0 && ip link set cni0 up &&
-         nft add table inet capture && nft 'add chain inet capture in { type filter hook input priority -400; }' &&
-         nft add rule inet capture in iifname ${device} ip saddr ${POD_PREFIX} counter &&
-         nft add rule inet capture in iifname != ${device} iifname != lo ip saddr ${POD_PREFIX} counter`,
-      );
-    }
-    const [from, to] = [pod.get(SERVER)!, pod.get(WORKER)!];
-    await until('a pod of one node reaches a pod of the other', async () => (await answers(SERVER, from, to)) === 3);
-    const counted = await sh(WORKER, 'nft list chain inet capture in');
+    const [from, to] = [await pod(name, server, device, pods), await pod(name, worker, device, pods)];
+    await until('a pod of one node reaches a pod of the other', async () => (await answers(server, from, to)) === 3);
+    const counted = await sh(worker, 'nft list chain inet capture in');
     const [tunnel, plain] = [...counted.matchAll(/counter packets (\d+)/g)].map((m) => Number(m[1]));
     expect(tunnel).toBeGreaterThanOrEqual(3);
     expect(plain).toBe(0);
-    const routes = await sh(SERVER, `ip -4 route show dev ${device}`);
-    expect(routes).toContain((await peerOf('pods', WORKER)).pod_cidrs[0]);
+    const routes = await sh(server, `ip ${pods.prefix.includes(':') ? -6 : -4} route show dev ${device}`);
+    expect(routes).toContain((await peerOf(name, worker)).pod_cidrs[0]);
+  };
+
+  it('carry a packet between pod addresses of two nodes, inside the tunnel only', async () => {
+    const { handle } = await network('pods', { pod_subnet_prefix: POD_PREFIX });
+    await cluster('pods', [SERVER, WORKER]);
+    const pods = { prefix: POD_PREFIX, range: /^10\.44\.\d+\.0\/24$/ };
+    await carries('pods', handle, [SERVER, WORKER], pods);
+  });
+
+  it('carry it between IPv6 addresses of pods, in a network whose range is IPv6', async () => {
+    const { handle } = await network('pods-v6', { pod_subnet_prefix: POD_PREFIX_V6 });
+    await cluster('pods-v6', [SERVER_V6, WORKER_V6]);
+    const pods = { prefix: POD_PREFIX_V6, range: /^fd44:44:44:(\d+:)?:\/64$/ };
+    await carries('pods-v6', handle, [SERVER_V6, WORKER_V6], pods);
   });
 
   it('keep two networks on the same hosts apart', async () => {

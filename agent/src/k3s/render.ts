@@ -41,6 +41,22 @@ const yaml = (config: ReadonlyMap<string, Value>): string => {
   return `${lines.join('\n')}\n`;
 };
 
+/** What K3s itself gives to Services where nodes have IPv4 addresses first. */
+const SERVICES_V4 = '10.43.0.0/16';
+
+/**
+ * K3s takes the range of its Services from the family of the first node-ip, which is IPv6 here, and then does not start with
+ * pods of IPv4 ("cluster-cidr and service-cidr must share the same IP version"); nor does its API server when it is advertised
+ * at an address of another family than its Services'. Ranges of IPv6 match what it takes by itself.
+ */
+const matchFamilies = (config: Map<string, Value>, nodeIps: readonly string[]): void => {
+  const pods = config.get('cluster-cidr');
+  const v4 = nodeIps.find((ip) => !ip.includes(':'));
+  if (typeof pods !== 'string' || pods.includes(':') || v4 === undefined) return;
+  if (!config.has('service-cidr')) config.set('service-cidr', SERVICES_V4);
+  if (!config.has('advertise-address')) config.set('advertise-address', v4);
+};
+
 export const renderConfig = (
   spec: K3sSpec,
   paths: K3sPaths,
@@ -67,6 +83,7 @@ export const renderConfig = (
     if (token !== undefined) config.set('token', token);
   }
   for (const [key, value] of argsToConfig(spec.args)) config.set(key, value);
+  if (spec.kind === 'k3s_server') matchFamilies(config, spec.node_ips);
   return yaml(config);
 };
 

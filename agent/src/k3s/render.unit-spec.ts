@@ -38,6 +38,24 @@ describe('what k3s is configured with', () => {
     expect(joinFromConfig(renderConfig(spec, k3sPaths('/'), undefined))).toBeUndefined();
   });
 
+  it('has Services and an API server of the family of its pods, which K3s insists on', () => {
+    const spec = {
+      ...{ kind: 'k3s_server' as const, assignment_id: 'x', state: 'run' as const, reason: '', cluster_id: null },
+      ...{ node_name: 'n', node_ips: ['fd00:abcd:1::1:1', '100.64.0.1'], binary: {}, role: 'init' as const },
+      ...{ tls_san: [], api_endpoint: null, bootstrapped: false, member: true, datastore: 'etcd' as const },
+      datastore_version: '',
+    };
+    const rendered = (...args: string[]) => renderConfig({ ...spec, args }, k3sPaths('/'), undefined);
+    const ipv4 = rendered('--cluster-cidr=10.44.0.0/16');
+    expect(ipv4).toContain('service-cidr: "10.43.0.0/16"\nadvertise-address: "100.64.0.1"\n');
+    // By its first node-ip K3s does that by itself, and a cluster that runs keeps what it was born with.
+    for (const args of [['--cluster-cidr=fd44::/48'], []])
+      expect(rendered(...args)).not.toMatch(/service-cidr|advertise-address/);
+    expect(rendered('--cluster-cidr=10.44.0.0/16', '--service-cidr=10.96.0.0/16')).toContain(
+      'service-cidr: "10.96.0.0/16"',
+    );
+  });
+
   it('writes a unit in which nothing can be taken for a specifier or a variable', () => {
     const unit = unitText({
       name: 'k3s',

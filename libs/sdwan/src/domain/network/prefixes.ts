@@ -52,7 +52,10 @@ export type PrefixEvent = EventOf<typeof PrefixClaimed | typeof PrefixReleased |
 const OVERLAY_V4 = mustCidr('100.64.0.0/10');
 const V4_LENGTH = 20;
 /** What K3s gives to Services unless told otherwise; a pod prefix over it would swallow them. */
-const SERVICES: Named = { what: "Kubernetes' service range", cidr: mustCidr('10.43.0.0/16') };
+const SERVICES: readonly Named[] = ['10.43.0.0/16', 'fd00:43::/112'].map((cidr) => ({
+  what: "Kubernetes' service range",
+  cidr: mustCidr(cidr),
+}));
 
 export const handleOf = (networkId: string): string => sha256Hex(networkId).slice(0, 6);
 
@@ -103,7 +106,7 @@ const claimLan = (command: Extract<PrefixCommand, { kind: 'claim_lan' }>, state:
   const { networkId, peerId, subnets } = command;
   const others = new Map([...state.lans].filter(([id]) => id !== peerId));
   const used = [...state.claims.values()].flatMap(named);
-  const checked = checkLan(subnets, [...used, ...namedLans(others), SERVICES]);
+  const checked = checkLan(subnets, [...used, ...namedLans(others), ...SERVICES]);
   if (checked.kind === 'refused') return reject(checked.refusal);
   if (checked.subnets.join() === (state.lans.get(peerId)?.subnets ?? []).join()) return nothing('unchanged');
   return accept(
@@ -218,13 +221,14 @@ const checkPodPrefix = (text: string | null, used: readonly Named[]): Checked =>
   if (cidr === undefined) return bad(`${text} is not a prefix`, 'write it as 10.42.0.0/16');
   const clean = network(cidr);
   if (clean.value !== cidr.value) return bad(`${text} has host bits set`, `use ${formatCidr(clean)}`);
-  const max = cidr.family === 4 ? 23 : 63;
-  if (cidr.length < 8 || cidr.length > max)
+  // Of IPv6 kube-controller-manager refuses a range of more than 65,536 nodes (clusterSubnetMaxDiff in its cidrset).
+  const [min, max] = cidr.family === 4 ? [8, 23] : [48, 63];
+  if (cidr.length < min || cidr.length > max)
     return bad(
       `/${cidr.length} is out of bounds: each node takes a ${cidr.family === 4 ? '/24' : '/64'} of it`,
-      `use a length from 8 to ${max}`,
+      `use a length from ${min} to ${max}`,
     );
-  const all = [...used, SERVICES];
+  const all = [...used, ...SERVICES];
   const conflict = all.find((other) => overlaps(other.cidr, cidr));
   if (conflict === undefined) return { kind: 'ok', value: formatCidr(clean) };
   return {

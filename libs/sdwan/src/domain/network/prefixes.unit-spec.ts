@@ -43,6 +43,8 @@ describe('prefixes of an account', () => {
     '10.42.0.0/24',
     'pods',
     'fd42::/64',
+    'fd42::/40',
+    'fd00:43::/48',
     'fd42::1/56',
   ])('refuse the pod prefix %s', (prefix) => {
     expect(code(drive(prefixDecider, [claim(1, prefix)]).answers[0])).toMatch(/^pod_subnet_prefix_/);

@@ -147,13 +147,34 @@ const datastoreOptions = (values: Values): DatastoreOptions | undefined => {
 
 const configFile = (): string => `${tuning.etcDir}/k3s/config.yaml`;
 
+const isV6 = (address: string): boolean => address.includes(':');
+
+/**
+ * k3s-io/k3s pkg/cli/server: the default service-cidr is of the family of the first node-ip; pkg/agent: it must be that of
+ * cluster-cidr (seen in k3s-io/k3s#5491). kube-apiserver: so must the address be that is advertised.
+ */
+const checkFamilies = (values: Values, nodeIps: readonly string[]): void => {
+  const pods = list(values, 'cluster-cidr');
+  if (pods.length === 0) return;
+  const first = nodeIps[0]!;
+  const services = list(values, 'service-cidr')[0] ?? (isV6(first) ? 'fd00:43::/112' : '10.43.0.0/16');
+  const ranges = `cluster-cidr: [${pods.join(' ')}] and service-cidr: [${services}]`;
+  if (isV6(pods[0]!) !== isV6(services))
+    throw new Error(`${ranges}, must share the same IP version (IPv4, IPv6 or dual-stack)`);
+  const advertised = text(values, 'advertise-address') ?? first;
+  if (isV6(services) !== isV6(advertised))
+    throw new Error(`service IP family "${services}" must match public address family "${advertised}"`);
+};
+
 export const parseServer = (argv: readonly string[], env: NodeJS.ProcessEnv): ServerOptions => {
   const values = parseFlags({ ...shared, ...serverOnly }, argv, env, configFile());
   const port = Number(text(values, 'https-listen-port') ?? '6443');
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw new UsageError('invalid value for flag -https-listen-port: parse error');
+  const node = nodeOptions(values);
+  checkFamilies(values, node.nodeIps);
   return {
-    ...nodeOptions(values),
+    ...node,
     clusterInit: values['cluster-init'] === true,
     tlsSans: list(values, 'tls-san'),
     bindAddress: text(values, 'bind-address'),
