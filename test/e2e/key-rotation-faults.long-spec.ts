@@ -5,8 +5,8 @@ import { until } from '../../apps/lab/src/processes.js';
 import { compiledCopy } from '../../apps/platform/src/testing/compiled-copy.js';
 import { describeWithRealParts } from './support/with-real-parts.js';
 
-const [ONE, TWO, AWAY] = ['one', 'two', 'away'] as const;
-const ALL = [ONE, TWO, AWAY];
+const [ONE, TWO, AWAY, OFF] = ['one', 'two', 'away', 'off'] as const;
+const ALL = [ONE, TWO, AWAY, OFF];
 /** The least that can be set. */
 const PATIENCE_S = 6;
 
@@ -66,18 +66,30 @@ describeWithRealParts('keys and addresses of nodes that change under difficultie
     expect(await rig.answers(TWO, own)).toBe(3);
   });
 
-  it('does not wait for ever for a dead agent whose tunnel goes on, which reaches everybody when it is back', async () => {
-    const [before, away] = [await keyOf(ONE), await rig.peer('net', AWAY)];
+  it('does not wait for ever for a dead agent whose tunnel goes on, nor for a machine that is switched off in the middle of it; both reach everybody when they are back', async () => {
+    const [before, away, off] = [await keyOf(ONE), await rig.peer('net', AWAY), await rig.peer('net', OFF)];
     const { host_address: own } = await rig.peer('net', ONE);
     await rig.lab.agent(AWAY).kill9();
     expect(await rig.answers(TWO, away.host_address)).toBe(3);
     expect((await rotate(ONE, 0)).state).toBe('running');
+    // Off while both keys are in force: it has made room for the new one, and never hears that the old one is over.
+    const keysAt = async (host: string) => (await rig.sh(host, 'wg show all peers')).trim().split('\n').length;
+    await until('it has both keys', async () => (await keysAt(OFF)) === ALL.length, 60_000, 50);
+    await rig.lab.kill9Host(OFF);
     await until(
-      'the others have gone on without it',
+      'the others have gone on without them',
       () => isDone(ONE, before, [TWO]).catch(() => false),
       240_000,
       200,
     );
+    const retired = async () =>
+      (
+        await rig.operator.call<{ events: { payload: { public_key: string } }[] }>('recent_events', {
+          kind_prefix: 'system.sdwan.peer.key_retired',
+        })
+      ).events.some(({ payload }) => payload.public_key === before);
+    await until('it is over', retired, 180_000, 200);
+    expect(await rig.answers(TWO, off.host_address)).toBe(0);
     // It has only ever heard of the old one.
     expect(await seenBy(AWAY, before)).toBe(true);
     expect(await rig.answers(TWO, own)).toBe(3);
@@ -88,7 +100,19 @@ describeWithRealParts('keys and addresses of nodes that change under difficultie
     await rig.lab.agent(AWAY).start();
     const both = async () => (await rig.answers(AWAY, own)) === 3 && (await rig.answers(ONE, away.host_address)) === 3;
     await until('it reaches everybody again, and everybody it', both, 180_000, 100);
-    await until('nobody knows the old key', () => isDone(ONE, before, [TWO, AWAY]), 180_000, 200);
+    await rig.lab.addHost(OFF);
+    const ways = [
+      [OFF, own],
+      [ONE, off.host_address],
+      [TWO, off.host_address],
+    ] as const;
+    const on = async () => {
+      for (const [from, to] of ways) if ((await rig.answers(from, to)) !== 3) return false;
+      return true;
+    };
+    await until('the machine reaches everybody, and everybody it', () => on().catch(() => false), 180_000, 100);
+    const nobody = () => isDone(ONE, before, [TWO, AWAY, OFF]).catch(() => false);
+    await until('nobody knows the old key', nobody, 180_000, 200);
   });
 
   it('follows a host name to a new address when the old one is dead and nobody else may speak first', async () => {
