@@ -182,7 +182,13 @@ export class RequestTermination extends Command<OnInstance & { readonly timeout_
   static readonly type = 'fleet.request_termination';
 }
 /** The end of an instance now, drained or not. */
-export class TerminateInstance extends Command<OnInstance, void> {
+export class TerminateInstance extends Command<
+  OnInstance & {
+    /** Asked for a while ago: refused while a context objects to its end now. */
+    readonly careful?: boolean;
+  },
+  void
+> {
   static readonly type = 'fleet.terminate_instance';
 }
 export class ForgetInstance extends Command<OnInstance, void> {

@@ -79,6 +79,33 @@ describe('the end of an instance', () => {
     expect(await kinds(id)).toContain('terminated');
   });
 
+  it('waits when what could be spared as it was asked for is needed now, and comes when that is over', async () => {
+    const id = await member();
+    await rig.ok('system_terminate_instance', { id });
+    objection = refusal(409, 'quorum_at_risk', 'another server died meanwhile');
+    await rig.run(MarkDrained, { instance_id: id, evicted_pods: 0, warnings: [] });
+    await rig.drain();
+    await rig.clock.advance(60_000);
+    await rig.drain();
+    expect(left).toEqual([]);
+    expect(await kinds(id)).not.toContain('terminated');
+    objection = undefined;
+    await rig.clock.advance(5 * 60_000);
+    await rig.drain();
+    expect(left).toEqual([id]);
+    expect(await kinds(id)).toContain('terminated');
+  });
+
+  it('does not wait for that when it is forced', async () => {
+    const id = await member();
+    await rig.ok('system_terminate_instance', { id });
+    objection = refusal(409, 'quorum_at_risk', 'another server died meanwhile');
+    await rig.run(MarkDrained, { instance_id: id, evicted_pods: 0, warnings: [] });
+    await rig.drain();
+    expect(await rig.ok('system_terminate_instance', { id, force: true })).toMatchObject({ terminated: true });
+    expect(left).toEqual([id]);
+  });
+
   it('comes at once when it is forced, when nothing runs there, and when it is drained already', async () => {
     const id = await member();
     expect(await rig.ok('system_terminate_instance', { id, force: true })).toMatchObject({ terminated: true });

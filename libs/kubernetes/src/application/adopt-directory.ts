@@ -9,4 +9,5 @@ export const adoptDirectory = (to: KubernetesDirectory, from: KubernetesDirector
   for (const assignmentId of from.suspended) to.suspended.add(assignmentId);
   for (const name of from.namesEver) to.namesEver.add(name);
   for (const id of from.draining) to.draining.add(id);
+  for (const id of from.leaving) to.leaving.add(id);
 };

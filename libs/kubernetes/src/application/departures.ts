@@ -47,7 +47,7 @@ export class Departures {
   /** Why it must not go now; undefined when it may. Forcing goes on all the same. */
   objection(instanceId: string) {
     const cluster = this.directory.clusterOfMember(instanceId);
-    return cluster === undefined ? undefined : quorumAfterLeaving(cluster, instanceId);
+    return cluster === undefined ? undefined : quorumAfterLeaving(cluster, instanceId, this.directory.leaving);
   }
 
   /**

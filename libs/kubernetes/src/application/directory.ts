@@ -2,6 +2,7 @@ import type { EventOf, PeerId, Timers } from '#kernel';
 import type { RecordedEvent } from '#event-store';
 import type { fleetEvents } from '#fleet';
 import { withPodCidr, type sdwanEvents } from '#sdwan';
+import { foldLeaving } from './leaving.js';
 import { absent, evolveCluster, type Cluster, type ClusterEvent } from '../domain/cluster/state.js';
 
 export interface AssignedModule {
@@ -58,11 +59,14 @@ export class KubernetesDirectory {
   readonly namesEver = new Set<string>();
   /** Instances that are being drained. */
   readonly draining = new Set<string>();
+  /** Instances whose end was asked for and waits for their drain. */
+  readonly leaving = new Set<string>();
 
   private readonly watchers = new Set<() => void>();
 
   /** Folds one event; answers the instances for which something may have changed. */
   apply(recorded: RecordedEvent): readonly string[] {
+    foldLeaving(this, recorded);
     const changed = this.fold(recorded);
     for (const look of this.watchers) look();
     return changed;
@@ -114,16 +118,8 @@ export class KubernetesDirectory {
         });
       case 'system.instance.lost':
         return this.instance(event.data.instance_id, { online: false, presenceSince: recorded.meta.occurredAt });
-      case 'system.instance.drain_requested':
-        this.draining.add(event.data.instance_id);
-        return [];
-      case 'system.instance.drained':
-      case 'system.instance.uncordoned':
-        this.draining.delete(event.data.instance_id);
-        return [];
       case 'system.instance.terminated':
       case 'system.instance.forgotten':
-        this.draining.delete(event.data.instance_id);
         this.instances.delete(event.data.instance_id);
         this.peers.delete(event.data.instance_id);
         return [event.data.instance_id];

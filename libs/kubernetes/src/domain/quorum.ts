@@ -58,32 +58,56 @@ export const waitsForQuorum = (cluster: Pick<Cluster, 'name' | 'nodes'>, { reaso
   });
 
 /**
- * Why a server must not leave now: with the members that stay, and those of them that are not alive, the cluster would have
- * no quorum. The last server may always go: an outage was announced to who asked for it.
+ * Why a server must not leave now: etcd takes no member away without a quorum, and with the members that stay, and those of them
+ * that are not alive, the cluster would have none. `leaving` are on their way out already. The last server may always go: an
+ * outage was announced to who asked for it.
  */
 export const quorumAfterLeaving = (
   cluster: Pick<Cluster, 'name' | 'nodes' | 'datastore'>,
   instanceId: string,
+  leaving: ReadonlySet<string> = new Set(),
 ): Refusal | undefined => {
   if (cluster.nodes.get(instanceId)?.role !== 'server') return undefined;
-  const others = [...cluster.nodes].filter(
+  const members = [...cluster.nodes].filter(
     ([id, n]) => id !== instanceId && n.role === 'server' && n.status !== 'joining',
   );
   // Behind an orphan there is nothing that could vote.
-  const dead = others.filter(([, node]) => node.status === 'not_ready' || node.status === 'orphaned');
-  // A database elsewhere asks for no majority of servers.
-  if (cluster.datastore === 'external' && others.length > dead.length) return undefined;
-  if (others.length === 0 || others.length - dead.length >= quorumOf(others.length)) return undefined;
-  return refusal(
-    409,
-    'quorum_at_risk',
-    cluster.datastore === 'external'
-      ? `no other server of ${cluster.name} is alive: its API would be gone`
-      : `without this server ${others.length - dead.length} of ${others.length} etcd members of ${cluster.name} would be alive: it would have no quorum`,
-    {
-      field: 'id',
-      hint: 'bring back or forget what is not ready first (system_forget_instance), or set force',
-      candidates: dead.map(([id, node]) => ({ id, ...(node.nodeName === null ? {} : { name: node.nodeName }) })),
-    },
-  );
+  const isDead = ({ status }: ClusterNode) => status === 'not_ready' || status === 'orphaned';
+  // Whoever of them goes first: the dead count as long as they are there.
+  const others = members.filter(([id, node]) => isDead(node) || !leaving.has(id));
+  const dead = others.filter(([, node]) => isDead(node));
+  const alive = others.length - dead.length;
+  if (cluster.datastore === 'external') {
+    // A database elsewhere asks for no majority of servers.
+    if (others.length === 0 || alive > 0) return undefined;
+    return atRisk(`no other server of ${cluster.name} is alive: its API would be gone`, dead);
+  }
+  const now = noQuorum(cluster);
+  if (now !== undefined) return unremovable(cluster, now);
+  if (others.length === 0 || alive >= quorumOf(others.length)) return undefined;
+  const also = members.length - others.length;
+  const without =
+    also === 0
+      ? 'without this server'
+      : `without this server and the ${also} that ${also === 1 ? 'is' : 'are'} leaving already`;
+  const message = `${without} ${alive} of ${others.length} etcd members of ${cluster.name} would be alive: it would have no quorum`;
+  return atRisk(message, dead);
 };
+
+const candidatesOf = (nodes: Iterable<readonly [string, ClusterNode]>) =>
+  [...nodes].map(([id, { nodeName }]) => ({ id, ...(nodeName === null ? {} : { name: nodeName }) }));
+
+const atRisk = (message: string, dead: readonly (readonly [string, ClusterNode])[]): Refusal =>
+  refusal(409, 'quorum_at_risk', message, {
+    field: 'id',
+    hint: 'bring back or forget what is not ready first (system_forget_instance), or set force',
+    candidates: candidatesOf(dead),
+  });
+
+/** Its member would stay: of one more server the platform would know nothing, and etcd would go on waiting for it. */
+const unremovable = (cluster: Pick<Cluster, 'name' | 'nodes'>, { reason, away }: NoQuorum): Refusal =>
+  refusal(409, 'quorum_at_risk', `no server of ${cluster.name} can leave etcd now: ${reason}`, {
+    field: 'id',
+    hint: 'bring them back; gone for good: kubernetes_restore_snapshot onto a server that is left, and then let the others go; or set force',
+    candidates: candidatesOf([...cluster.nodes].filter(([id]) => away.includes(id))),
+  });

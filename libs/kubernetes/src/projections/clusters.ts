@@ -41,7 +41,7 @@ const fold = (doc: ClusterDoc | undefined, event: RecordedEvent): ClusterDoc | u
 
 export const clustersProjection = defineProjection<ClusterDoc>({
   name: 'kubernetes_clusters',
-  version: 4,
+  version: 5,
   keys: (event) =>
     typeof event.data['cluster_id'] === 'string' && isClusterEvent(event) ? [event.data['cluster_id']] : [],
   fold: (doc, event) => fold(doc, event),

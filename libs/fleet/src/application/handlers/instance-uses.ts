@@ -75,6 +75,8 @@ const terminate = use(commands.TerminateInstance, async ({ transactor, drainAdvi
   const { instance_id: id } = payload;
   const found = await transactor.read(id, instanceDecider);
   const lives = found?.state.kind === 'known' && found.state.phase === 'running' && !found.state.lost;
+  const objection = payload.careful === true && lives ? drainAdvice.objection(id) : undefined;
+  if (objection !== undefined) return { kind: 'refused', refusal: objection };
   const warnings = lives ? await drainAdvice.leave(id, context) : [];
   await failpoint('terminate.left');
   const ended = resultOf(

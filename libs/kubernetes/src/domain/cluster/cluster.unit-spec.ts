@@ -43,6 +43,12 @@ const ready = (instanceId: string, role: 'server' | 'agent' = 'server'): Cluster
   nodeName: 'n',
 });
 
+const THIRD = 'instance-00000000-0000-4000-8000-00000000000c';
+const joined = (instanceId: string): ClusterCommand[] => [
+  { type: 'request_join', instanceId, role: 'server', target: null } as never,
+  ready(instanceId),
+];
+
 const play = (
   ...commands: ClusterCommand[]
 ): { state: ClusterState; last: ReturnType<typeof clusterDecider.decide>; events: ClusterEvent[] } => {
@@ -159,5 +165,40 @@ describe('a cluster', () => {
     expect(play(...begun, away).last.kind).toBe('nothing');
     const { state, last } = play(...begun, lost);
     expect([last.kind, (state as Cluster).lastError]).toEqual(['accept', lost.reason]);
+  });
+});
+
+describe('a server that stands aside, drained', () => {
+  const three = [
+    claim,
+    bootstrap(INSTANCE_A),
+    bootstrapped,
+    ready(INSTANCE_A),
+    ...joined(INSTANCE_B),
+    ...joined(THIRD),
+  ];
+  const silent = (instanceId: string) =>
+    ({ type: 'not_ready', instanceId, reason: 'no sign of life for 9000 ms' }) as const;
+  const of = (...more: ClusterCommand[]) => {
+    const { state, events } = play(...three, ...more);
+    const cluster = state as Cluster;
+    return [cluster.nodes.get(THIRD)!.status, faultTolerance(cluster), events.length - play(...three).events.length];
+  };
+  const drain = { type: 'draining', instanceId: THIRD } as const;
+  const back = { type: 'ready_again', instanceId: THIRD } as const;
+  const uncordon = { type: 'uncordoned', instanceId: THIRD } as const;
+
+  it('is one server less as soon as its machine is switched off, and stands aside again when it is back', () => {
+    expect(of(drain)).toEqual(['draining', 1, 1]);
+    expect(of(drain, silent(THIRD))).toEqual(['not_ready', 0, 2]);
+    expect(of(drain, silent(THIRD), back)).toEqual(['draining', 1, 3]);
+    expect(of(drain, silent(THIRD), back, uncordon)).toEqual(['ready', 1, 4]);
+  });
+
+  it('is no server more for being drained while it is dead, and back at work if it was uncordoned meanwhile', () => {
+    expect(of(silent(THIRD), drain)).toEqual(['not_ready', 0, 2]);
+    expect(of(silent(THIRD), drain, drain, back)).toEqual(['draining', 1, 3]);
+    expect(of(silent(THIRD), drain, uncordon, uncordon)).toEqual(['not_ready', 0, 3]);
+    expect(of(silent(THIRD), drain, uncordon, back)).toEqual(['ready', 1, 4]);
   });
 });

@@ -22,6 +22,7 @@ import { decideCare, decideMigration, type CareCommand, type MigrationCommand } 
 import { saysMore } from './node-trouble.js';
 import { nobodyToJoin } from './nobody-to-join.js';
 import { decideToken, isTokenCommand, type TokenCommand } from './decide-token.js';
+import { standsAside } from './standing.js';
 import { absent, evolveCluster, type Cluster, type ClusterEvent, type ClusterState, type NodeRole } from './state.js';
 
 type ClaimData = Parameters<typeof ClusterClaimed>[0];
@@ -179,9 +180,9 @@ const decideNode = (c: NodeCommand, state: Cluster): Decision<ClusterEvent> => {
         ? nothing('already_stopped')
         : accept(HandshakeStopped({ ...data, role: node.role }, links));
     case 'draining':
-      return node.status === 'draining' ? nothing('already_draining') : accept(NodeDraining(data, links));
+      return standsAside(node) ? nothing('already_draining') : accept(NodeDraining(data, links));
     case 'uncordoned':
-      return node.status === 'draining' ? accept(NodeUncordoned(data, links)) : nothing('not_draining');
+      return standsAside(node) ? accept(NodeUncordoned(data, links)) : nothing('not_draining');
     case 'ready_again':
       return node.status === 'not_ready' ? accept(NodeReadyAgain(data, links)) : nothing('not_not_ready');
     case 'not_ready':

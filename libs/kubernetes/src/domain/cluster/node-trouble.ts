@@ -12,6 +12,8 @@ const FULL = /the disk of .* is full/;
  * Each is told once; other words for it are no news, and neither is the way back, so that nothing flaps.
  */
 export const saysMore = ({ status, lastError }: ClusterNode, problem: string | undefined): boolean => {
+  // A drained machine that is switched off is one server less; while it is only worked on, its K3s may come and go.
+  if (status === 'draining') return problem?.startsWith(SILENT_PREFIX) === true;
   const before = lastError ?? '';
   // What Kubernetes says is Kubernetes's to take back, and its word of a machine that is silent is no more than that.
   if (status !== 'not_ready' || [before, problem ?? OF_KUBERNETES].some((text) => text.startsWith(OF_KUBERNETES)))

@@ -39,3 +39,10 @@ it('neither takes back what Kubernetes says nor lets it speak for a machine that
   expect(saysMore(node(null, 'ready'), FULL)).toBe(false);
   expect(saysMore(node(SILENT), undefined)).toBe(false);
 });
+
+it('tells of a drained machine that it is silent, and of nothing else that goes with working on it', () => {
+  expect(saysMore(node(null, 'draining'), SILENT)).toBe(true);
+  expect(saysMore(node(null, 'draining'), 'k3s-agent does not run')).toBe(false);
+  expect(saysMore(node(null, 'draining'), 'Kubernetes: Ready is Unknown')).toBe(false);
+  expect(saysMore(node(null, 'draining'), undefined)).toBe(false);
+});

@@ -1,6 +1,7 @@
 import type { EventOf } from '#kernel';
 import type { clusterEvents } from './events.js';
 import { evolveMigration, type Migration } from './migration-state.js';
+import { standing } from './standing.js';
 import { evolveToken, type ServerTokens } from './token-change.js';
 import type { Strangers } from './strangers.js';
 import { DEFAULT_POLICY, withPolicy, type LifecyclePolicy } from './policy.js';
@@ -18,6 +19,8 @@ export interface ClusterNode {
   /** It was reported as being in this state for too long. */
   readonly overdue?: boolean;
   readonly lastError?: string | null;
+  /** It stood aside, drained or being drained, when it was called not ready: so it does when it is back. */
+  readonly aside?: boolean;
 }
 
 export interface Cluster extends ServerTokens {
@@ -174,6 +177,7 @@ const evolveKnown = (state: Cluster, event: ClusterEvent, at: string | null): Cl
           status: 'ready',
           version: event.data.version,
           nodeName: event.data.node_name,
+          aside: false,
         },
       );
     case 'system.k3s.cluster.degraded':
@@ -206,12 +210,10 @@ const evolveNodes = (state: Cluster, event: LaterEvent, at: string | null): Clus
     case 'system.k3s.handshake.stopped':
       return withNode(state, event.data.instance_id, { status: 'not_ready', lastError: 'k3s was stopped' });
     case 'system.k3s.node.not_ready':
-      return withNode(state, event.data.instance_id, { status: 'not_ready', lastError: event.data.reason });
     case 'system.k3s.node.ready':
     case 'system.k3s.node.uncordoned':
-      return withNode(state, event.data.instance_id, { status: 'ready' });
     case 'system.k3s.node.draining':
-      return withNode(state, event.data.instance_id, { status: 'draining' });
+      return withNode(state, event.data.instance_id, standing(state.nodes.get(event.data.instance_id), event));
     case 'system.k3s.node.orphan_reaped':
       return state; // Its removal follows in the same append.
     case 'system.k3s.node.removed':
