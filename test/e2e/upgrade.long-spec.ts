@@ -32,7 +32,8 @@ describeWithRealParts('a cluster goes on to another version, to new certificates
   beforeAll(async () => {
     rig = await LabRig.create({
       hosts: [SERVER, WORKER],
-      agentEnv: { K3S_DOUBLE_NODE_GRACE_MS: '6000', K3S_DOUBLE_LEASE_RENEW_MS: '1500' },
+      // No machine dies here, and a busy one is to look alive.
+      agentEnv: { K3S_DOUBLE_NODE_GRACE_MS: '20000', K3S_DOUBLE_LEASE_RENEW_MS: '1500' },
     });
     programs = mkdtempSync(join(tmpdir(), 'drover-k3s-'));
   });
