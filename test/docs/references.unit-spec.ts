@@ -33,6 +33,7 @@ const OWN_VERBS = new Set([
   'event watch',
   'vpn join',
   'vpn refresh',
+  'help exit-codes',
 ]);
 /** First lines of what is hashed and signed, not commands. */
 const SIGNED = new Set(['audit seal', 'audit key', 'event log']);
