@@ -28,10 +28,11 @@ export const sendAnswer = (
   if (!body.success) return sendEnvelope(request, response, status, body);
   if (how.read) {
     // A read that is a POST (its arguments are the body) is answered whole: 304 means what a GET has (RFC 9110, 13.1.2).
-    if (request.method !== 'GET') return sendEnvelope(request, response, status, body);
+    if (request.method !== 'GET' && request.method !== 'HEAD') return sendEnvelope(request, response, status, body);
     const tag = `"${sha256Hex(JSON.stringify(body.data)).slice(0, 32)}"`;
     response.setHeader('ETag', tag);
-    if (ifNoneMatch(request).includes(tag)) return void response.status(304).end();
+    const known = ifNoneMatch(request);
+    if (known.includes(tag) || known.includes('*')) return void response.status(304).end();
     return sendEnvelope(request, response, status, body);
   }
   const { position, operation, approval_id } = body.data as {

@@ -1,4 +1,8 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { systemClock } from '#kernel';
+import { argumentsDigest, ToolRegistry } from '#tools';
+import { readInput } from '../../../../../libs/tools/src/tool-input.js';
+import { inputSchema } from '../../../../../libs/tools/src/tool-schema.js';
 import type { TestPlatform } from '../../testing/test-platform.js';
 import { makeToken } from './tokens.js';
 
@@ -22,7 +26,7 @@ export const guardCases = (platform: () => TestPlatform): void => {
       .plan_id;
 
   /** An assistant whose human types this when asked, and what it was asked. */
-  const assistant = async (typed: string | undefined) => {
+  const assistant = async (typed: string | undefined, path = '/mcp') => {
     const asked: string[] = [];
     const capabilities = typed === undefined ? {} : { elicitation: { form: {} } };
     const client = new Client(
@@ -36,7 +40,8 @@ export const guardCases = (platform: () => TestPlatform): void => {
       });
     }
     const requestInit = { headers: { authorization: `Bearer ${guarded}` } };
-    await client.connect(new StreamableHTTPClientTransport(new URL(`${platform().url}/mcp`), { requestInit }));
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${platform().url}${path}`), { requestInit }));
+    const tools = async () => (await client.listTools()).tools;
     const call = async (name: string, args: Record<string, unknown>) => {
       const { structuredContent, isError } = await client.callTool({ name, arguments: args });
       return {
@@ -44,7 +49,7 @@ export const guardCases = (platform: () => TestPlatform): void => {
         data: structuredContent as Answer & { error?: { code: string; hint: string } },
       };
     };
-    return { call, asked, close: () => client.close() };
+    return { call, tools, asked, close: () => client.close() };
   };
 
   it('reads and makes things as any token, and plans what disrupts', async () => {
@@ -82,6 +87,31 @@ export const guardCases = (platform: () => TestPlatform): void => {
     expect([done.isError, done.data['deleted']]).toEqual([false, true]);
     expect(yes.asked).toEqual([expect.stringContaining('Type doomed to go on')]);
     for (const one of [mute, wrong, no, yes]) await one.close();
+  });
+
+  it('refuses every destroying tool that there is to a client that can ask nobody, with the command for a human', async () => {
+    const { app, foundation } = platform().platform;
+    const registry = app.get(ToolRegistry);
+    const { accountId, operatorId } = (await foundation.access.operators.authenticate(guarded))!;
+    const mute = await assistant(undefined, '/mcp/all');
+    const destroying = (await mute.tools()).filter(({ annotations }) => annotations?.destructiveHint === true);
+    const told: unknown[] = [];
+    for (const { name } of destroying) {
+      const tool = registry.definition(name)!;
+      const args = tool.examples?.[0]?.arguments ?? {};
+      const { input } = readInput(tool, inputSchema(tool), args);
+      // As a dry run would have issued it, whatever the world is like for this tool.
+      const about = { accountId, operatorId, tool: name, argumentsDigest: argumentsDigest(input) };
+      const { planId: plan_id } = foundation.plans.issue(about, systemClock.wallMs());
+      const { data } = await mute.call(name, { ...args, plan_id });
+      const command = `drover ${(tool.cli ?? ['tool', name]).join(' ')}`;
+      const isRight = data.error?.code === 'human_needed' && data.error.hint.includes(command);
+      if (!isRight) told.push([name, command, data]);
+    }
+    await mute.close();
+    expect(told).toEqual([]);
+    const all = registry.list(new Set(['*'])).filter(({ danger }) => danger === 'destroy');
+    expect(destroying.map(({ name }) => name).sort()).toEqual(all.map(({ name }) => name).sort());
   });
 
   it('waits for an approval where a policy says so, and only a human gives it', async () => {

@@ -1,3 +1,4 @@
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { annotationsOf, ToolRegistry, type ToolListing } from '#tools';
@@ -44,6 +45,31 @@ export const registryCases = (platform: () => TestPlatform): void => {
     expect(without).toEqual([]);
     expect(ran).toBeGreaterThan(60);
     // Not one of them left anything behind; what the platform does by itself meanwhile is its own.
+    const { events } = await platform().platform.foundation.store.readAll(before, { limit: 500 });
+    expect(events.filter(({ meta }) => meta.actor.kind === 'operator').map(({ type }) => type)).toEqual([]);
+  });
+
+  it('that says it only reads appends nothing over MCP either, called by the official client', async () => {
+    const client = new Client({ name: 'reader', version: '1' }, { versionNegotiation: { mode: 'auto' } });
+    const requestInit = { headers: { authorization: `Bearer ${platform().token}` } };
+    const address = new URL(`${platform().url}/mcp/all`);
+    await client.connect(new StreamableHTTPClientTransport(address, { requestInit }));
+    const { tools: listed } = await client.listTools();
+    expect(listed.map(({ name }) => name)).toEqual(tools.map(({ name }) => name));
+    const before = await head();
+    const failed: unknown[] = [];
+    let ran = 0;
+    for (const { name, annotations } of listed) {
+      if (annotations?.readOnlyHint !== true) continue;
+      const { examples } = tools.find((tool) => tool.name === name)!;
+      const answer = await client.callTool({ name, arguments: { ...examples[0]?.arguments } });
+      const code = (answer.structuredContent as { error?: { code: string } }).error?.code;
+      if (code === undefined) ran++;
+      else if (/^(missing|invalid|unknown_parameter|permission|internal)/.test(code)) failed.push([name, code]);
+    }
+    await client.close();
+    expect(failed).toEqual([]);
+    expect(ran).toBeGreaterThan(30);
     const { events } = await platform().platform.foundation.store.readAll(before, { limit: 500 });
     expect(events.filter(({ meta }) => meta.actor.kind === 'operator').map(({ type }) => type)).toEqual([]);
   });
