@@ -5,7 +5,7 @@ import { describeWithRealParts } from './support/with-real-parts.js';
 const SERVERS = ['s1', 's2', 's3'] as const;
 const ALL = 4;
 const WORKER = 'w1';
-const BOUND_MS = 180_000;
+const BOUND_MS = 300_000;
 
 interface Node {
   readonly instance_id: string;
@@ -26,7 +26,7 @@ describeWithRealParts('machines that come back', {}, () => {
     const agentEnv = { K3S_DOUBLE_NODE_GRACE_MS: '4000', K3S_DOUBLE_LEASE_RENEW_MS: '1000' };
     rig = await LabRig.create({ hosts: [...SERVERS, WORKER], agentEnv });
   }, BOUND_MS);
-  afterAll(() => rig?.close(), 60_000);
+  afterAll(() => rig?.close(), 180_000);
 
   const call = <T = Record<string, unknown>>(name: string, args: Record<string, unknown> = {}) =>
     rig.operator.call<T>(name, args);
