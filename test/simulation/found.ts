@@ -125,4 +125,23 @@ export const found: readonly (readonly [string, Schedule])[] = [
       ],
     },
   ],
+  [
+    'a holder whose interface is not there yet, because its first section is still being written: it said that it answers',
+    {
+      candidates: 2,
+      seed: 111598810,
+      loss: 0.02,
+      maxDelayMs: 40,
+      diskMs: 2000,
+      controlMs: 300,
+      unallocated: true,
+      events: [
+        { kind: 'allocate', at: 357, node: 0 },
+        { kind: 'change', at: 188, node: 8 },
+        { kind: 'change', at: 637, node: 9 },
+        { kind: 'pause', at: 7, node: 7, forMs: 860 },
+        { kind: 'health', at: 33, node: 6 },
+      ],
+    },
+  ],
 ];

@@ -200,13 +200,16 @@ export class SimMachine {
 
   /** `ip` is a process, and takes as long. */
   private linksFor(zone: Zone): LinkOps {
-    const { links, deps } = this;
+    const { links, deps, driver } = this;
     return {
       read: (device) => links.read(device),
       unreachable: () => links.unreachable(),
       apply: async (ops) => {
         if (ops.length === 0) return;
         await zone.sleep(1 + deps.random.unit() ** 2 * 10);
+        for (const op of ops)
+          if (op.op === 'address-add' && (await driver.read(op.device)) === undefined)
+            throw new Error(`Cannot find device "${op.device}"`);
         if (zone.alive) await links.apply(ops);
       },
       enableForwarding: () => links.enableForwarding(),
