@@ -62,11 +62,20 @@ type Recorded = Transacted<IssuedKubeconfig | null, KubeconfigEvent>;
 
 const positionOf = ({ position }: { readonly position?: Position }) => (position === undefined ? {} : { position });
 
+/** That it did not answer, or not now, may be otherwise the next time; these it says again. */
+const isLasting = (error: unknown): boolean => {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  return typeof code === 'number' && code >= 400 && code < 500 && ![401, 408, 409, 425, 429].includes(code);
+};
+/** What is on its way up refuses things too: its roles are not there at once. */
+const PATIENCE_MS = 300_000;
+
 const TAKEN_BACK = 'it was taken back before anybody was told';
 
 const whyOver = (state: IssuedKubeconfig | null, nowMs: number): string | undefined => {
   if (state === null || nowMs >= Date.parse(state.expiresAt))
     return 'its Kubernetes API did not do it before it would have expired';
+  if (state.failed !== undefined) return state.failed;
   return state.revoked !== null || state.ordered === true ? TAKEN_BACK : undefined;
 };
 
@@ -121,7 +130,12 @@ export class IssueKubeconfigHandler implements ICommandHandler<IssueKubeconfig> 
       await withdrawAccess(api, accountOf(wish.issue_id));
       return notIssued(cluster.name, TAKEN_BACK);
     } catch (error) {
-      return saidNo(cluster.name, error);
+      const issuedMs = Date.parse(done.state!.expiresAt) - wish.ttl_seconds * 1_000;
+      if (!isLasting(error) || context.nowMs - issuedMs < PATIENCE_MS) return saidNo(cluster.name, error);
+      const reason = apiSaid(error, 300);
+      const failed = { type: 'issue_failed', reason } as const;
+      await this.transactor.transact(wish.issue_id, kubeconfigDecider, failed, derive(context, 'issue_refused'));
+      return notIssued(cluster.name, reason);
     } finally {
       await api.close();
     }
@@ -175,6 +189,10 @@ export class RevokeKubeconfigHandler implements ICommandHandler<RevokeKubeconfig
         const api = await openApi(this.apis, cluster);
         await withdrawAccess(api, issued.serviceAccount).finally(() => api.close());
       } catch (error) {
+        if (isLasting(error)) {
+          const stuck = { type: 'withdrawal_stuck', reason: apiSaid(error, 300) } as const;
+          await this.transactor.transact(issue_id, kubeconfigDecider, stuck, derive(context, 'withdrawal_stuck'));
+        }
         return { kind: 'refused', refusal: apiRefusal(cluster.name, error) };
       }
     }

@@ -60,6 +60,7 @@ class PaperApi {
     return {};
   }
   private async drop(matches: (one: string) => boolean): Promise<object> {
+    if (this.refuses === 'withdrawal') throw Object.assign(new Error('forbidden'), { code: 403 });
     const found = [...this.there].find(matches);
     if (found === undefined) throw Object.assign(new Error('not found'), { code: 404 });
     this.there.delete(found);
@@ -120,7 +121,9 @@ const world = async () => {
     await platform.drain();
     return platform.readModels.get(kubeconfigsProjection, ISSUE);
   };
-  return { operator, api, bootstrap, issue, revoke, after, context, onCluster, platform, clock };
+  const kinds = async () =>
+    (await platform.store.readAll(0n as never, { limit: 10_000 })).events.map(({ type }) => type);
+  return { kinds, operator, api, bootstrap, issue, revoke, after, context, onCluster, platform, clock };
 };
 
 describe('a kubeconfig that is issued', () => {
@@ -222,6 +225,36 @@ describe('a kubeconfig that is issued', () => {
     w.api.refuses = undefined;
     for (const untold of [false, true])
       expect(await w.issue(900, given, untold)).toMatchObject({ refusal: { code: 'issue_failed' } });
+    expect(w.api.there.size).toBe(0);
+  });
+
+  it('has an end where its API goes on refusing, which is told with what to do, and leaves nothing behind', async () => {
+    const w = await world();
+    await w.bootstrap();
+    w.api.refuses = 'token';
+    expect(await w.issue(3_600, w.context(), true)).toMatchObject({ refusal: { code: 'kubernetes_api_failed' } });
+    expect((await w.after(200))?.failed).toBeUndefined();
+    expect(await w.issue(3_600, w.context(), true)).toMatchObject({ refusal: { code: 'kubernetes_api_failed' } });
+    await w.after(200);
+    expect(await w.issue(3_600, w.context(), true)).toMatchObject({ refusal: { status: 410, code: 'issue_failed' } });
+    expect(await w.after(1)).toMatchObject({ failed: 'forbidden', revoked: 'issue_failed' });
+    expect(w.api.there.size).toBe(0);
+    w.api.refuses = undefined;
+    expect(await w.issue(3_600, w.context(), true)).toMatchObject({ refusal: { status: 410, code: 'issue_failed' } });
+    expect((await w.kinds()).filter((kind) => kind.endsWith('issue_failed'))).toHaveLength(1);
+  });
+
+  it('is told once when its API does not let it be taken back, and goes when it does', async () => {
+    const w = await world();
+    await w.bootstrap();
+    await w.issue(900);
+    w.api.refuses = 'withdrawal';
+    await w.after(901);
+    await w.after(3_600);
+    expect((await w.kinds()).filter((kind) => kind.endsWith('withdrawal_stuck'))).toHaveLength(1);
+    expect((await w.after(0))?.revoked).toBeNull();
+    w.api.refuses = undefined;
+    expect(await w.after(2 * 3_600)).toMatchObject({ revoked: 'expired' });
     expect(w.api.there.size).toBe(0);
   });
 

@@ -8,10 +8,16 @@ const FIRST_RETRY_MS = 5_000;
 const MAX_WAIT_MS = 3_600_000;
 const CLEAN_UP = 'clean_up';
 
+/** It goes before its time. */
+const OVER: Readonly<Record<string, Waiting['reason']>> = {
+  'system.k3s.kubeconfig.withdrawal_ordered': 'operator_disabled',
+  'system.k3s.kubeconfig.issue_failed': 'issue_failed',
+};
+
 interface Waiting {
   readonly issueId: string;
   readonly attempt: number;
-  readonly reason: 'expired' | 'operator_disabled';
+  readonly reason: 'expired' | 'operator_disabled' | 'issue_failed';
 }
 
 /** Takes the service account of a kubeconfig that is over, or has to go before its time, out of its cluster, however long that cannot be reached. */
@@ -22,9 +28,12 @@ export const kubeconfigManager = defineProcessManager<Waiting>({
   initial: { issueId: '', attempt: 0, reason: 'expired' },
   react: (state, input) => {
     if (input.kind === 'event') {
-      if (input.event.type === 'system.k3s.kubeconfig.withdrawal_ordered')
+      const over = OVER[input.event.type];
+      // Told while it is being tried again: nothing else is to be done.
+      if (input.event.type === 'system.k3s.kubeconfig.withdrawal_stuck') return { state, outputs: [] };
+      if (over !== undefined)
         return {
-          state: { issueId: input.event.stream, attempt: 0, reason: 'operator_disabled' },
+          state: { issueId: input.event.stream, attempt: 0, reason: over },
           outputs: [{ kind: 'timer', name: CLEAN_UP, dueMs: Date.parse(input.event.meta.occurredAt) }],
         };
       if (input.event.type !== 'system.k3s.kubeconfig.issued')

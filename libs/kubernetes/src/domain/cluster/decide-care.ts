@@ -17,6 +17,7 @@ import {
   StrangersFound,
   StrangersGone,
 } from './events.js';
+import { nodeNext } from './outlook.js';
 import { DEFAULT_POLICY, withPolicy, type PolicyChange } from './policy.js';
 import { sameStrangers, strangersOf } from './strangers.js';
 import type { Cluster, ClusterEvent } from './state.js';
@@ -126,7 +127,7 @@ const decideNodeCare = (
     case 'orphan':
       return node.status === 'orphaned'
         ? nothing('orphaned_already')
-        : accept(NodeOrphaned({ ...ids, reason: c.reason }, links));
+        : accept(NodeOrphaned({ ...ids, reason: c.reason, next_action: nodeNext('orphaned', state.policy)! }, links));
     case 'reap_orphan':
       return node.status === 'orphaned' || node.status === 'joining'
         ? accept<ClusterEvent>(

@@ -145,7 +145,7 @@ export const NodeOverdue = defineEvent(
 export const NodeOrphaned = defineEvent(
   'system.k3s.node.orphaned',
   1,
-  z.object({ cluster_id, instance_id, reason: z.string() }),
+  z.object({ cluster_id, instance_id, reason: z.string(), next_action: z.string().optional() }),
   { severity: 'warning' },
 );
 export const NodeOrphanReaped = defineEvent(

@@ -54,7 +54,7 @@ export const nodeNext = (
       return 'system_uncordon_instance puts it back to work; system_terminate_instance ends it';
     case 'orphaned':
       return policy.on_orphan === 'reap'
-        ? 'it is reaped when its deadline passes'
+        ? 'assign the module again, or it is reaped when its deadline passes'
         : 'assign the module again, or remove it with system_forget_instance';
     default:
       return null;

@@ -1,5 +1,12 @@
 import { accept, nothing, type ClusterId, type Decider, type EventOf } from '#kernel';
-import { KubeconfigIssued, KubeconfigRevoked, KubeconfigWithdrawalOrdered, type kubeconfigEvents } from './events.js';
+import {
+  KubeconfigIssued,
+  KubeconfigIssueFailed,
+  KubeconfigRevoked,
+  KubeconfigWithdrawalOrdered,
+  KubeconfigWithdrawalStuck,
+  type kubeconfigEvents,
+} from './events.js';
 import type { KubeconfigRole } from './roles.js';
 
 export const KUBECONFIG = 'kubeconfig';
@@ -17,10 +24,15 @@ export interface IssuedKubeconfig {
   readonly revoked: RevokeReason | null;
   /** It has to go before its time. */
   readonly ordered?: boolean;
+  /** Why its cluster's API does not make it. */
+  readonly failed?: string;
+  readonly stuck?: boolean;
 }
 
 export type KubeconfigCommand =
-  | ({ readonly type: 'issue' } & Omit<IssuedKubeconfig, 'revoked' | 'ordered'>)
+  | ({ readonly type: 'issue' } & Omit<IssuedKubeconfig, 'revoked' | 'ordered' | 'failed' | 'stuck'>)
+  | { readonly type: 'issue_failed'; readonly reason: string }
+  | { readonly type: 'withdrawal_stuck'; readonly reason: string }
   | { readonly type: 'revoke'; readonly reason: RevokeReason }
   | { readonly type: 'order_withdrawal'; readonly reason: 'operator_disabled' };
 
@@ -29,10 +41,20 @@ export const evolveKubeconfig = (state: IssuedKubeconfig | null, event: Kubeconf
     return state === null ? null : { ...state, revoked: event.data.reason };
   if (event.type === 'system.k3s.kubeconfig.withdrawal_ordered')
     return state === null ? null : { ...state, ordered: true };
+  if (event.type === 'system.k3s.kubeconfig.issue_failed')
+    return state === null ? null : { ...state, failed: event.data.reason };
+  if (event.type === 'system.k3s.kubeconfig.withdrawal_stuck') return state === null ? null : { ...state, stuck: true };
   const { issue_id, cluster_id, operator, role, service_account, expires_at } = event.data;
   const names = { issueId: issue_id, clusterId: cluster_id, serviceAccount: service_account, expiresAt: expires_at };
   return { ...names, operator, role, revoked: null };
 };
+
+const ISSUE_NEXT =
+  'put right what its Kubernetes API says (admission webhooks, quotas, policies), then call kubernetes_issue_kubeconfig again';
+
+const byHand = ({ serviceAccount }: IssuedKubeconfig): string =>
+  'put right what its Kubernetes API says, or take it back by hand: ' +
+  `kubectl delete clusterrolebinding ${serviceAccount}; kubectl -n kube-system delete serviceaccount ${serviceAccount}`;
 
 /** A kubeconfig is issued once and revoked once; that it has to go is said once before. */
 export const kubeconfigDecider: Decider<IssuedKubeconfig | null, KubeconfigCommand, KubeconfigEvent> = {
@@ -51,6 +73,14 @@ export const kubeconfigDecider: Decider<IssuedKubeconfig | null, KubeconfigComma
     const about = { issue_id, cluster_id, operator, role };
     const links = { links: { cluster: cluster_id } };
     if (command.type === 'revoke') return accept(KubeconfigRevoked({ ...about, reason: command.reason }, links));
+    if (command.type === 'issue_failed')
+      return state.failed === undefined
+        ? accept(KubeconfigIssueFailed({ ...about, reason: command.reason, next_action: ISSUE_NEXT }, links))
+        : nothing('failed_before');
+    if (command.type === 'withdrawal_stuck')
+      return state.stuck === true
+        ? nothing('told_before')
+        : accept(KubeconfigWithdrawalStuck({ ...about, reason: command.reason, next_action: byHand(state) }, links));
     if (state.ordered === true) return nothing('ordered_before');
     return accept(KubeconfigWithdrawalOrdered({ ...about, reason: command.reason }, links));
   },

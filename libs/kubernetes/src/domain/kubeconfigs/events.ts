@@ -32,4 +32,23 @@ export const KubeconfigWithdrawalOrdered = defineEvent(
   { severity: 'warning' },
 );
 
-export const kubeconfigEvents = [KubeconfigIssued, KubeconfigRevoked, KubeconfigWithdrawalOrdered] as const;
+const said = { reason: z.string().max(300), next_action: z.string() };
+/** Its cluster's API answers that it will not do it, and went on saying so: an approved call ends here. */
+export const KubeconfigIssueFailed = defineEvent(
+  'system.k3s.kubeconfig.issue_failed',
+  1,
+  z.object({ ...about, ...said }),
+  { severity: 'warning' },
+);
+/** Its cluster's API answers that it will not take it back. Once; it is tried again, more and more seldom. */
+export const KubeconfigWithdrawalStuck = defineEvent(
+  'system.k3s.kubeconfig.withdrawal_stuck',
+  1,
+  z.object({ ...about, ...said }),
+  { severity: 'warning' },
+);
+
+export const kubeconfigEvents = [
+  ...[KubeconfigIssued, KubeconfigRevoked, KubeconfigWithdrawalOrdered],
+  ...[KubeconfigIssueFailed, KubeconfigWithdrawalStuck],
+] as const;
