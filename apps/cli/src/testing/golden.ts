@@ -11,8 +11,11 @@ export const stable = (text: string): string => {
     return name;
   };
   const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
+  // Chosen at random, and without a prefix of their own: the names of interfaces tell them.
+  const handles = new Set([...text.matchAll(/wg-sdwan-([0-9a-f]{6})\b/g)].map(([, handle]) => handle!));
   return (
-    text
+    [...handles]
+      .reduce((left, handle) => left.replaceAll(new RegExp(`\\b${handle}\\b`, 'g'), numbered('handle', handle)), text)
       .replaceAll(new RegExp(`([a-z_]+)-${UUID}`, 'g'), (found, kind: string) => numbered(kind, found))
       .replaceAll(new RegExp(UUID, 'g'), (found) => numbered('uuid', found))
       .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '<time>')
