@@ -3,10 +3,11 @@ import { callFlags } from './call-flags.js';
 import type { Tool } from './catalogue.js';
 import type { Cli } from './cli.js';
 import { callTool, type How } from './client.js';
-import { CliError } from './errors.js';
+import { CliError, refusedAs } from './errors.js';
 import { renderStory, type Story } from './explain.js';
 import { render, shownAs, type Shown } from './output/format.js';
 import { columns, hasColours } from './text.js';
+import { commandOf } from './tool-command.js';
 import { renderDryRun, renderPrediction, type Prediction } from './what-if.js';
 
 type Row = Readonly<Record<string, unknown>>;
@@ -45,19 +46,42 @@ export const call = async (
     return (await cli.out(await show(await readAt(cli, tool, args, flags.at), shown, name, tool.cli?.[0])), 0);
   }
   if (flags.watch) return (await import('./watch.js')).watchTool(cli, tool!, args, flags.after);
-  const data = await callTool(settings, name, args, reads ? {} : ofChange(cli, args));
-  const told = name === 'explain' && !shown.asked ? await inCommandsOfHere(cli, data, args) : data;
+  const data = await withUsage(tool, () => callTool(settings, name, args, reads ? {} : ofChange(cli, args)));
+  const told = shown.asked ? data : await inCommandsOfHere(cli, name, data, args);
   await cli.out(await show(told, shown, name, tool?.cli?.[0]));
   if (!flags.wait) return 0;
   return (await import('./phases.js')).followOperation(cli, data, flags.timeoutMs);
 };
 
-/** What to do next, for who sits at a shell. */
-const inCommandsOfHere = async ({ settings }: Cli, data: Row, { subject }: Row): Promise<Row> => {
-  const now = data.now as { readonly next_action?: string | null } | undefined;
-  if (typeof now?.next_action !== 'string') return data;
+const MISUSED = ['missing_parameter', 'unknown_parameter', 'invalid_parameter'];
+
+/** Whoever gave the wrong arguments needs to see the right ones. */
+const withUsage = async <T>(tool: Tool | undefined, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof CliError) || tool === undefined || !MISUSED.includes(refusedAs(error) ?? '')) throw error;
+    const hint = [error.hint, `drover ${commandOf(tool)} --help`].filter((text) => text !== undefined).join('; ');
+    throw new CliError(error.message, error.why, hint, error.exitCode, error.error, error.meant);
+  }
+};
+
+/** What to do next, for who sits at a shell: of the thing, of each of a list, and of what a story is about. */
+const inCommandsOfHere = async ({ settings }: Cli, name: string, data: Row, { subject }: Row): Promise<Row> => {
+  if (!JSON.stringify(data).includes('"next_action":"')) return data;
   const { advice } = await import('./hints.js');
-  return { ...data, now: { ...now, next_action: advice(settings, now.next_action, 'explain', { id: subject }) } };
+  const of = (thing: Row): Row => {
+    if (typeof thing.next_action !== 'string') return thing;
+    const called = name === 'explain' ? { id: subject } : { id: thing.name ?? thing.id };
+    return { ...thing, next_action: advice(settings, thing.next_action, name, called) };
+  };
+  const isThing = (value: unknown): value is Row =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const inside = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map((one: unknown) => (isThing(one) ? of(one) : one));
+    return isThing(value) ? of(value) : value;
+  };
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, inside(value)]));
 };
 
 /** What changes something bears a key that no other call has, so that it can be said again when no answer came. */

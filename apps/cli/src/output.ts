@@ -66,7 +66,8 @@ const chosen = (rows: readonly Row[], { wide, columns }: TableOptions): Column[]
 /** As many columns as the terminal has room for, the telling ones first; `--json` has them all. Ids are never cut. */
 export const table = (
   rows: readonly Row[],
-  width = process.stdout.columns ?? 160,
+  // A terminal that does not know its size (docker exec -t) says 0.
+  width = process.stdout.columns || 160,
   options: TableOptions = {},
 ): string => {
   const shown: Column[] = [];
@@ -91,20 +92,28 @@ interface Event {
   readonly payload: Row;
   readonly severity: string;
   readonly occurred_at: string;
+  readonly topics?: readonly string[];
 }
 
 const isEvent = (row: Row): boolean => typeof row.kind === 'string' && isObject(row.payload) && 'occurred_at' in row;
 
 /** One line an event: when, how bad, what, and the short facts of its payload. */
-const eventLine = ({ kind, payload, severity, occurred_at }: Event): string => {
+const eventLine = ({ kind, payload, severity, occurred_at, topics = [] }: Event, from: number): string => {
   const facts = Object.entries(payload)
     .filter(([, v]) => isFlat(v) && cell(v) !== '-' && cell(v).length <= MAX_CELL)
-    .map(([k, v]) => `${k}=${cell(v)}`);
-  return `${occurred_at.slice(11, 23)} ${severity.padEnd(8)} ${kind.padEnd(38)} ${facts.join(' ')}`.trimEnd();
+    .map(([k, v]) => `${k}=${cell(v)}`)
+    .concat(topics.map((topic) => `(also ${topic})`));
+  return `${occurred_at.slice(from, 23).replace('T', ' ')} ${severity.padEnd(8)} ${kind.padEnd(38)} ${facts.join(' ')}`.trimEnd();
+};
+
+/** The day is told where it is not one and the same. */
+const eventLines = (events: readonly Event[]): string => {
+  const isOneDay = new Set(events.map(({ occurred_at }) => occurred_at.slice(0, 10))).size === 1;
+  return events.map((event) => eventLine(event, isOneDay ? 11 : 0)).join('\n');
 };
 
 const list = (rows: readonly Row[]): string =>
-  rows.every(isEvent) ? (rows as unknown as readonly Event[]).map(eventLine).join('\n') : table(rows);
+  rows.every(isEvent) ? eventLines(rows as unknown as readonly Event[]) : table(rows);
 
 const block = (value: Row, indent = ''): string => {
   const width = Math.max(0, ...Object.keys(value).map((k) => k.length));

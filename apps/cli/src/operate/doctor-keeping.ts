@@ -135,6 +135,11 @@ export const programs = (nodes: readonly ClusterNode[]): readonly Finding[] => {
   }
   if (findings.length > 0) return findings;
   const wanted = told.filter((one) => one.wanted_digest != null).length;
+  if (wanted === 0) {
+    const one = `all have ${short(told[0]!.binary_digest!)}`;
+    const same = new Set(told.map((node) => node.binary_digest)).size === 1 ? `, and ${one}` : '';
+    return [ok(check, `nobody said which the ${told.length} nodes are to have${same}`)];
+  }
   const rest = wanted < told.length ? `; for ${told.length - wanted} nobody said which, and they have the same` : '';
   return [ok(check, `${wanted} of ${nodes.length} nodes have the one that they are to have${rest}`)];
 };

@@ -75,5 +75,7 @@ describe('the k3s program', () => {
   it('is worth a look where nobody said which and the nodes of one cluster have several', () => {
     expect(programs([node('n1', A), node('n2', B)])).toMatchObject([{ verdict: 'warn' }]);
     expect(programs([node('n1', A), node('n2', B, null, 'other')])).toMatchObject([{ verdict: 'ok' }]);
+    const same = 'nobody said which the 2 nodes are to have, and all have aaaaaaaaaaaa';
+    expect(programs([node('n1', A), node('n2', A)])).toMatchObject([{ verdict: 'ok', evidence: same }]);
   });
 });

@@ -75,7 +75,7 @@ const once = async (cli: Cli, flags: TopFlags): Promise<number> => {
   const data =
     shown.format.kind === 'json' || shown.format.kind === 'yaml' ? { ...list, health: seen.health ?? null } : list;
   const isTable = shown.format.kind === 'table' && shown.fields === undefined && rows.length > 0;
-  await cli.out(isTable ? table(rows, Infinity, { headers: shown.headers }) : await render(data, shown));
+  await cli.out(isTable ? table(rows, Infinity, { headers: shown.headers, wide: true }) : await render(data, shown));
   return 0;
 };
 
@@ -126,7 +126,7 @@ const draw = async (cli: Cli, hands: Keys, first: TopFlags): Promise<number> => 
   let held = false;
   for (;;) {
     if (!held) ({ seen, trouble } = await lookAgain(cli, flags, seen));
-    const lines = frame(seen!, flags, process.stdout.rows ?? 40);
+    const lines = frame(seen!, flags, process.stdout.rows || 40);
     const foot = [
       ...(trouble === undefined ? [] : [trouble]),
       `${held ? 'held; ' : ''}${hands.there ? HELP : 'Ctrl-C ends'}`,

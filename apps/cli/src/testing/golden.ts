@@ -16,6 +16,8 @@ export const stable = (text: string): string => {
   return (
     [...handles]
       .reduce((left, handle) => left.replaceAll(new RegExp(`\\b${handle}\\b`, 'g'), numbered('handle', handle)), text)
+      // YAML quotes the ones that look like numbers.
+      .replaceAll(/"(<handle-\d+>)"/g, '$1')
       .replaceAll(new RegExp(`([a-z_]+)-${UUID}`, 'g'), (found, kind: string) => numbered(kind, found))
       .replaceAll(new RegExp(UUID, 'g'), (found) => numbered('uuid', found))
       .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '<time>')
