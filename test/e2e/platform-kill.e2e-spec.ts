@@ -12,6 +12,8 @@ const slowest = (timings: readonly StepTiming[]) =>
     .map(({ step, ms }) => `${step.slice(0, 60)}: ${ms} ms`);
 
 const AWAY_SECONDS = 4;
+/** Shorter than the platform is away; with less a machine at its limit moves the VIP by itself, which is no fault of the platform's absence. */
+const PATIENT = { DROVER_VIP_LEASE_MS: '2000' };
 
 /** The long versions: `npm run soak -- platform-kill` at random moments, `npm run soak -- platform-stopped --seconds 60`. */
 describeWithRealParts('the platform dies or stands still around tutorial 04', {}, () => {
@@ -19,7 +21,7 @@ describeWithRealParts('the platform dies or stands still around tutorial 04', {}
   let vip: string;
 
   beforeAll(async () => {
-    rig = await TutorialRig.create(compiledCopy().root);
+    rig = await TutorialRig.create(compiledCopy().root, PATIENT);
   }, 180_000);
   afterAll(async () => {
     await rig?.close();

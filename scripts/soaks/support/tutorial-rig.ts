@@ -40,8 +40,8 @@ export class TutorialRig {
     this.undo = undoLater(() => this.tearDown());
   }
 
-  /** `root` is the compiled repository. */
-  static async create(root: string): Promise<TutorialRig> {
+  /** `root` is the compiled repository; more settings of the platform. */
+  static async create(root: string, settings: Readonly<Record<string, string>> = {}): Promise<TutorialRig> {
     const dataDir = mkdtempSync(join(tmpdir(), 'drover-soak-'));
     const ports = await choosePorts(ANY);
     const [agents, enroll] = await Promise.all(
@@ -55,7 +55,10 @@ export class TutorialRig {
       logFile: join(dataDir, 'platform.log'),
       publicUrl: lab.publicUrl(ports.http),
       provisionerSocket: lab.provisionerSocket,
-      env: { DROVER_AGENT_ADDR: `${BEHIND}:${ports.agents}`, DROVER_ENROLL_ADDR: `${BEHIND}:${ports.enroll}` },
+      env: {
+        ...{ DROVER_AGENT_ADDR: `${BEHIND}:${ports.agents}`, DROVER_ENROLL_ADDR: `${BEHIND}:${ports.enroll}` },
+        ...settings,
+      },
     });
     const rig = new TutorialRig(lab, platform, { agents: agents!, enroll: enroll! }, dataDir);
     await platform.start();
