@@ -1,3 +1,4 @@
+import { systemClock, systemTimers } from '#kernel';
 import { sectionHash, type agentV1, type VipItem } from '#proto';
 import { systemFiles } from '../adapters/files.js';
 import type { Files } from '../ports.js';
@@ -139,6 +140,29 @@ describe('a VIP that moves while what came before is still being carried out', (
     expect(await holder()).toEqual([KEYS.b]);
     platform.send(snapshot(10));
     await eventually('the next section is applied', () => platform.of('applied').some((a) => a.generation === 10n));
+    expect(await holder()).toEqual([]);
+  });
+
+  it('is asked about where no section comes that names it, and goes with the answer', async () => {
+    let aheadMs = 0;
+    const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
+    const sectionName = `network/${NET}`;
+    platform.onHello = (hello, stream) => {
+      const isFirst = platform.of('hello').length <= 1;
+      const isKnown = hello.sections.some(({ name }) => name === sectionName);
+      const sections = isKnown ? [] : [network(isFirst ? 7 : 10)];
+      const value = { storeEpoch: 'e1', sections, unchanged: isKnown ? [sectionName] : [], complete: true };
+      stream.write({ message: { $case: 'snapshot', value } });
+    };
+    running = await startAgent(platform, await temporaryFolder(), { ports: { clock } });
+    await eventually('the section is applied', () => platform.of('applied').some((a) => a.generation === 7n));
+    say(vip(2, 'b'), '9');
+    await eventually('the part is carried out', () => platform.of('vipAck').some((ack) => ack.epoch === 2n));
+    expect(await holder()).toEqual([KEYS.b]);
+    // It is seen to be unnamed at a tick, and asked about at one much later.
+    await new Promise<void>((resolve) => systemTimers.after(2_000, resolve));
+    aheadMs = 30_000;
+    await eventually('the answer is applied', () => platform.of('applied').some((a) => a.generation === 10n));
     expect(await holder()).toEqual([]);
   });
 
