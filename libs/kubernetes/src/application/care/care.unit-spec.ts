@@ -198,6 +198,18 @@ describe('the migration of a pod network', () => {
     expect(w.cluster().migration?.reason).toContain('3 is not_ready');
   });
 
+  it('restarts nothing beside a rollout: it begins and goes on when that is over, and tells what it waits for', () => {
+    const otherWork = 'an upgrade of this cluster is stopped (run 1)';
+    const w = started();
+    expect(w.migrate({ otherWork })).toBeUndefined();
+    expect(w.migrate()).toBe('migrate_node');
+    // What is under way comes to its end.
+    expect(w.migrate({ otherWork })).toBe('node_migrated');
+    expect(w.migrate({ otherWork })).toBeUndefined();
+    expect(w.migrate({ otherWork, blockedMs: 301_000 })).toBe('pause_migration');
+    expect(w.cluster().migration?.reason).toContain(otherWork);
+  });
+
   it('forgets a node that is removed meanwhile, and does not touch other plugins or networks without a prefix', () => {
     const w = started();
     w.apply({ type: 'remove_node', instanceId: C, reason: 'terminated' });

@@ -19,8 +19,12 @@ import { Clusters } from '../clusters.js';
 import { KubernetesDirectory } from '../directory.js';
 import { passClaim } from '../pass-claim.js';
 import { targetCluster } from '../targets.js';
+import { refusedByRollout, rolloutUnderWay } from '../operations.js';
 import { migrationStep, type MigrationFacts } from './migration-step.js';
 import { careFor, strayReason, type InstanceFacts } from './plan.js';
+
+/** Steps after which a node is restarted. */
+const BEGINS: readonly string[] = ['start_migration', 'migrate_node'];
 
 type KnownCluster = Cluster & { readonly accountId: string };
 
@@ -44,7 +48,7 @@ export class LifecycleWatch implements OnApplicationBootstrap, OnModuleDestroy, 
 
   constructor(
     @Inject(KubernetesDirectory) private readonly directory: KubernetesDirectory,
-    @Inject(TRANSACTOR) transactor: Transactor,
+    @Inject(TRANSACTOR) private readonly transactor: Transactor,
     @Inject(LEADERSHIP) leadership: LeadNews,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(TIMERS) private readonly timers: Timers,
@@ -124,7 +128,12 @@ export class LifecycleWatch implements OnApplicationBootstrap, OnModuleDestroy, 
 
   private async migrate(cluster: KnownCluster): Promise<void> {
     if (cluster.networkId === null) return;
-    const step = migrationStep(cluster, this.migrationFacts(cluster), this.clock.wallMs());
+    const facts = this.migrationFacts(cluster);
+    const first = migrationStep(cluster, facts, this.clock.wallMs());
+    if (first === undefined) return;
+    const rollout = BEGINS.includes(first.type) ? await rolloutUnderWay(this.transactor, cluster.id) : undefined;
+    const otherWork = rollout && refusedByRollout(rollout).message;
+    const step = rollout === undefined ? first : migrationStep(cluster, { ...facts, otherWork }, this.clock.wallMs());
     if (step === undefined) return;
     await this.clusters.apply(cluster.id, step, this.context(cluster, step.type));
   }

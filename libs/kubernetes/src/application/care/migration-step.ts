@@ -11,6 +11,8 @@ export interface MigrationFacts {
   readonly name: (instanceId: string) => string;
   /** For how long nothing has moved, as this process has seen it. */
   readonly blockedMs: number;
+  /** What else restarts servers one by one now, each with its own gates: of two at once etcd would lose two members. */
+  readonly otherWork?: string | undefined;
 }
 
 /**
@@ -25,6 +27,7 @@ export const migrationStep = (cluster: Cluster, facts: MigrationFacts, nowMs: nu
   const [next] = migration.pending;
   if (next === undefined) return { type: 'complete_migration' };
   const hindrance =
+    facts.otherWork ??
     unhealthy(cluster, facts) ??
     (facts.isRouted(next) ? undefined : `no pod range of ${facts.name(next)} is known to the overlay`);
   if (hindrance === undefined) return { type: 'migrate_node', instanceId: next };
@@ -36,6 +39,7 @@ export const migrationStep = (cluster: Cluster, facts: MigrationFacts, nowMs: nu
 const begin = (cluster: Cluster, facts: MigrationFacts): MigrationCommand | undefined => {
   const { networkId, podCidr, cniPlugin, status } = cluster;
   if (facts.podSubnetPrefix === null || networkId === null || podCidr !== null) return undefined;
+  if (facts.otherWork !== undefined) return undefined;
   if (cniPlugin !== 'flannel' || (status !== 'active' && status !== 'degraded')) return undefined;
   const rank = (id: string) => `${cluster.nodes.get(id)?.role === 'server' ? 0 : 1} ${facts.name(id)}`;
   const order = [...cluster.nodes.keys()].sort((a, b) => rank(a).localeCompare(rank(b)));

@@ -77,7 +77,7 @@ export class CertificateWatch implements AgentObserver {
     const { code, message, hint } = started.refusal;
     this.log.warn({ ...about, code }, `certificates end soon: ${message}`);
     // What is under way makes them anew by itself, or ends; then it is tried again.
-    if (code === 'upgrade_in_progress' || code === 'restore_is_running') return;
+    if (['upgrade_in_progress', 'restore_is_running', 'migration_in_progress'].includes(code)) return;
     const blocked = {
       type: 'renewal_blocked',
       reason: message.slice(0, 500),

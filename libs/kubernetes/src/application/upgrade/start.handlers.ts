@@ -66,6 +66,21 @@ const noRestore = async (transactor: Transactor, clusterId: string): Promise<voi
   if (restore !== undefined) throw new RefusedError(restore);
 };
 
+/** It restarts K3s node by node as well, behind gates of its own: of two at once etcd would lose two members. */
+const noMigration = ({ migration }: Cluster): void => {
+  if (migration == null || (migration.state !== 'running' && migration.current === null)) return;
+  const done = `${migration.done.length} of ${migration.total} nodes are done`;
+  throw new RefusedError(
+    refusal(409, 'migration_in_progress', `the pods of this cluster are being moved to the overlay: ${done}`, {
+      field: 'cluster_id',
+      hint:
+        migration.state === 'running'
+          ? 'call again when it is completed; kubernetes_get_cluster shows how far it is'
+          : 'put right what its reason names, then kubernetes_resume_pod_network_migration; kubernetes_get_cluster shows it',
+    }),
+  );
+};
+
 /** `k3s token rotate` came with the releases of October 2023. */
 const SINCE: Readonly<Record<number, number>> = { 25: 15, 26: 10, 27: 7, 28: 2 };
 
@@ -107,6 +122,7 @@ abstract class Start {
     context: CommandContext,
   ): Promise<CommandResult<StartedRollout>> {
     await noRestore(this.transactor, cluster.id);
+    noMigration(cluster);
     wholeControlPlane(members);
     const target = change.kind === 'upgrade' ? change.version : null;
     const { nodes, left } = planNodes(members, target, options.canary);
@@ -178,7 +194,7 @@ export class ControlRolloutHandler implements ICommandHandler<ControlRollout> {
   async execute({ payload, context }: ControlRollout): Promise<CommandResult<void>> {
     const { cluster_id, action } = payload;
     try {
-      if (action === 'resume' || action === 'rollback') await noRestore(this.transactor, cluster_id);
+      if (action === 'resume' || action === 'rollback') await this.alone(cluster_id);
       if (action === 'abort') await this.mayAbort(cluster_id);
       const command =
         action === 'rollback'
@@ -191,6 +207,12 @@ export class ControlRolloutHandler implements ICommandHandler<ControlRollout> {
     } catch (error) {
       return refused(error);
     }
+  }
+
+  private async alone(clusterId: string): Promise<void> {
+    await noRestore(this.transactor, clusterId);
+    const cluster = await this.clusters.read(clusterId);
+    if (cluster !== undefined) noMigration(cluster);
   }
 
   /** Servers of which some need the new token to start and others take only the former one are not a state to be left in. */

@@ -82,6 +82,22 @@ describe('a server that dies while its certificates are made anew', () => {
     expect([it.rollout().status, it.phaseOf('s3'), it.phaseOf('w9')]).toEqual(['completed', 'skipped', 'done']);
   });
 
+  it('is not given up for an operator because another server does not answer for a moment when its time is up', () => {
+    const it = make(3);
+    it.dies('s3');
+    it.said.set('s1', { healthy: false, detail: 'no answer in time' });
+    it.run(35);
+    expect([it.rollout().status, it.phaseOf('s3')]).toEqual(['running', 'changing']);
+    it.said.delete('s1');
+    it.run();
+    expect([it.rollout().status, it.phaseOf('s3')]).toEqual(['completed', 'skipped']);
+    const other = make(3);
+    other.dies('s3');
+    other.said.set('s1', { healthy: false, detail: 'it is away as well' });
+    other.run();
+    expect([other.rollout().status, other.phaseOf('s3')]).toEqual(['stopped', 'failed']);
+  });
+
   it('is owed when all is over, which is said until it reports or is forgotten, and is done then', () => {
     const it = make(3);
     it.dies('s3');

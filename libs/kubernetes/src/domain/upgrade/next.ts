@@ -128,9 +128,13 @@ const leftOut = (
   if (known.healthy || known.failure !== null) return undefined;
   const living = livingServers(state, facts);
   const next = state.nodes.some((n) => n.role === 'server' && n.phase === 'pending') ? 1 : 0;
-  if (living - next < quorum) return undefined;
-  const stays = known.drain !== 'none' || known.cordoned;
   const patienceMs = 2 * state.options.node_timeout_seconds * 1_000;
+  if (living - next < quorum) {
+    // Enough of the others are there, but not all answer at this moment: that may be over with the next look.
+    const others = serverFacts(state, facts).filter((f) => f.member && f !== known).length;
+    return others - next >= quorum && nowMs - node.sinceMs <= patienceMs ? [] : undefined;
+  }
+  const stays = known.drain !== 'none' || known.cordoned;
   if (state.options.drain && !node.wasDrained && stays)
     return nowMs - node.sinceMs > patienceMs ? undefined : [{ kind: 'uncordon', node }];
   return [phase(node, 'skipped', `left out: ${reason}; it makes its certificates anew when it is back`)];
