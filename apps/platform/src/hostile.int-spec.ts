@@ -1,3 +1,4 @@
+import { honest, hostilities, tenantApi } from '../../../test/doubles/hostile-api.js';
 import { HIDDEN_TEXT, HOSTILE_TEXTS } from '../../../test/doubles/hostile-texts.js';
 import { hostileApiCases } from './http/testing/hostile-api-cases.js';
 import { hostileCases } from './http/testing/hostile-cases.js';
@@ -13,4 +14,5 @@ beforeAll(async () => {
 afterAll(() => drover.stop());
 
 describe('what nodes write', () => hostileCases(() => drover, { texts: HOSTILE_TEXTS, hidden: HIDDEN_TEXT }));
-describe('a platform', () => hostileApiCases(() => drover, { texts: HOSTILE_TEXTS, hidden: HIDDEN_TEXT }));
+describe('a platform', () =>
+  hostileApiCases(() => drover, { ...{ texts: HOSTILE_TEXTS, hidden: HIDDEN_TEXT }, tenantApi, honest, hostilities }));

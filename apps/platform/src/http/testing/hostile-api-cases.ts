@@ -1,16 +1,32 @@
-import { hostilities, honest, tenantApi, type TenantApi } from '../../../../../test/doubles/hostile-api.js';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { PaperFleet } from '../../testing/paper-fleet.js';
 import type { TestPlatform } from '../../testing/test-platform.js';
 
-interface HostileTexts {
+type Answering = (request: IncomingMessage, response: ServerResponse) => void;
+
+interface TenantApi {
+  readonly kubeconfig: string;
+  answering: Answering;
+  readonly asked: number;
+  connect(): Duplex;
+  close(): Promise<void>;
+}
+
+/** test/doubles/hostile-api.ts, and the texts beside it. */
+interface Hostility {
   readonly texts: readonly string[];
   readonly hidden: RegExp;
+  readonly tenantApi: (answering: Answering) => Promise<TenantApi>;
+  readonly honest: (nodeName: string) => Answering;
+  readonly hostilities: (text: string) => Readonly<Record<string, Answering>>;
 }
 
 const MIB = 1024 * 1024;
 
 /** A whole platform with two clusters: the Kubernetes API of one does what it likes to who asks it. */
-export const hostileApiCases = (platform: () => TestPlatform, { texts, hidden }: HostileTexts): void => {
+export const hostileApiCases = (platform: () => TestPlatform, hostility: Hostility): void => {
+  const { texts, hidden, tenantApi, honest, hostilities } = hostility;
   const apis = new Map<string, TenantApi>();
   let [hostile, well] = [undefined as TenantApi | undefined, undefined as TenantApi | undefined];
   afterAll(async () => {
