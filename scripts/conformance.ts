@@ -119,4 +119,17 @@ const main = async (): Promise<void> => {
   if (count('FAIL') > 0) process.exitCode = 1;
 };
 
-await main();
+const USAGE = `npm run conformance: the same checks against K3s and against a kube-apiserver, side by side. It takes no arguments:
+  DROVER_K3S_BIN         a real k3s instead of the stand-in
+  DROVER_APISERVER_URL   a kube-apiserver besides, with its credentials in DROVER_APISERVER_KUBECONFIG, else KUBECONFIG
+It writes there (namespaced objects and nodes): not meant for a cluster that somebody needs.
+Exit code 1: a check failed; 2: it was called wrongly. The last line is JSON.
+`;
+
+const [first] = process.argv.slice(2);
+if (first === undefined) await main();
+else if (first === '--help' || first === '-h') process.stdout.write(USAGE);
+else {
+  process.stderr.write(`there is no argument ${first}\n${USAGE}`);
+  process.exitCode = 2;
+}
