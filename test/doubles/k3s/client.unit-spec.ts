@@ -33,7 +33,7 @@ describe("the stand-in's client of several servers", () => {
     for (const server of servers) server.close();
   });
 
-  const client = (...of: string[]) => new Client(of, { insecure: true }, {}, 300);
+  const client = (...of: string[]) => new Client(of, { insecure: true }, {}, 3_000);
 
   it('stays with the one that answered, however many calls failed at once at another', async () => {
     const caller = client(silent, alive);

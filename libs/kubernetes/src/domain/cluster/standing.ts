@@ -1,7 +1,16 @@
-import type { ClusterEvent, ClusterNode } from './state.js';
+import type { EventOf } from '#kernel';
+import type { clusterEvents } from './events.js';
+
+type ClusterEvent = EventOf<(typeof clusterEvents)[number]>;
+/** What of a cluster's node this is about. */
+interface Stands {
+  readonly status: 'joining' | 'ready' | 'not_ready' | 'draining' | 'orphaned';
+  readonly aside?: boolean;
+  readonly lastError?: string | null;
+}
 
 /** Nothing is scheduled there, whether it lives or not. */
-export const standsAside = (node: Pick<ClusterNode, 'status' | 'aside'> | undefined): boolean =>
+export const standsAside = (node: Stands | undefined): boolean =>
   node?.status === 'draining' || (node?.status === 'not_ready' && node.aside === true);
 
 type Standing = Extract<ClusterEvent, { type: `system.k3s.node.${'not_ready' | 'ready' | 'uncordoned' | 'draining'}` }>;
@@ -10,7 +19,7 @@ type Standing = Extract<ClusterEvent, { type: `system.k3s.node.${'not_ready' | '
  * Whether a node lives, and whether it stands aside, are two facts of which `status` shows the one that matters more: a machine
  * that is dead does not come to life by being drained, and a drained one that was away stands aside when it is back.
  */
-export const standing = (node: ClusterNode | undefined, event: Standing): Partial<ClusterNode> => {
+export const standing = (node: Stands | undefined, event: Standing): Partial<Stands> => {
   const aside = standsAside(node);
   const away = node?.status === 'not_ready';
   switch (event.type) {
