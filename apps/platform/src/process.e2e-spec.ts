@@ -164,7 +164,7 @@ describe('drover', () => {
     expect([code, out, err.replace(/[0-9a-f-]{36}/, 'ID')]).toEqual([
       2,
       '',
-      'error:   limt: there is no such parameter\n  why:   unknown_parameter, field limt (HTTP 400)\n  did you mean: limit\n' +
+      'error:   limt: there is no such parameter\n  why:   unknown_parameter, field limt (HTTP 400)\n  try:   drover template list --help\n  did you mean: limit\n' +
         '  correlation id: ID\n',
     ]);
     expect(drover(url, 'template', 'crate')).toMatchObject({

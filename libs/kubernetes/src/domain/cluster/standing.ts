@@ -4,9 +4,8 @@ import type { clusterEvents } from './events.js';
 type ClusterEvent = EventOf<(typeof clusterEvents)[number]>;
 /** What of a cluster's node this is about. */
 interface Stands {
-  readonly status: 'joining' | 'ready' | 'not_ready' | 'draining' | 'orphaned';
+  readonly status: string;
   readonly aside?: boolean;
-  readonly lastError?: string | null;
 }
 
 /** Nothing is scheduled there, whether it lives or not. */
@@ -19,17 +18,17 @@ type Standing = Extract<ClusterEvent, { type: `system.k3s.node.${'not_ready' | '
  * Whether a node lives, and whether it stands aside, are two facts of which `status` shows the one that matters more: a machine
  * that is dead does not come to life by being drained, and a drained one that was away stands aside when it is back.
  */
-export const standing = (node: Stands | undefined, event: Standing): Partial<Stands> => {
+export const standing = (node: Stands | undefined, event: Standing) => {
   const aside = standsAside(node);
   const away = node?.status === 'not_ready';
   switch (event.type) {
     case 'system.k3s.node.not_ready':
-      return { status: 'not_ready', lastError: event.data.reason, ...(aside && { aside }) };
+      return { status: 'not_ready', lastError: event.data.reason, ...(aside && { aside }) } as const;
     case 'system.k3s.node.ready':
-      return aside ? { status: 'draining', aside: false } : { status: 'ready' };
+      return aside ? ({ status: 'draining', aside: false } as const) : ({ status: 'ready' } as const);
     case 'system.k3s.node.uncordoned':
-      return away ? { aside: false } : { status: 'ready' };
+      return away ? { aside: false } : ({ status: 'ready' } as const);
     case 'system.k3s.node.draining':
-      return away ? { aside: true } : { status: 'draining' };
+      return away ? { aside: true } : ({ status: 'draining' } as const);
   }
 };
