@@ -186,11 +186,13 @@ export class Campaign {
     await this.machine.phase(phase, run);
     await sleep(500);
     const [device, node] = [this.ping, this.pingNode].map((log) => log.silence(from, Date.now())) as [Silence, Silence];
-    const worst = { ...device, gapMs: Math.max(device.gapMs, node.gapMs), lost: device.lost + node.lost };
+    const worst = { ...(device.gapMs < node.gapMs ? node : device), lost: device.lost + node.lost };
     this.healthy.outageMs = Math.max(this.healthy.outageMs, worst.gapMs);
     this.healthy.lost += worst.lost;
     this.healthy.lapses += this.rig.lapses() - lapses;
-    this.say(`    ${shown(worst)}, ${worst.lost} of ${device.answered + node.answered + worst.lost} packets lost`);
+    this.say(
+      `    ${shown(worst)} from ${new Date(worst.fromMs).toISOString()}, ${worst.lost} of ${device.answered + node.answered + worst.lost} packets lost`,
+    );
     return worst;
   }
 
