@@ -1,4 +1,5 @@
-import type { DomainEvent } from './event-definition.js';
+import { sha256Hex } from './canonical-json.js';
+import type { DomainEvent, EventDefinition } from './event-definition.js';
 import type { Refusal } from './refusal.js';
 
 /** What a pure decider answers: events to append, nothing to do (and why), or a refusal. */
@@ -18,6 +19,15 @@ export interface KeptFold<S> {
   /** What JSON has made of a state; undefined when it is none. */
   revive(value: unknown): S | undefined;
 }
+
+/**
+ * The name of a fold that is kept, with a digest of the events that it can read: a build that knows fewer of them must come upon
+ * the one that it cannot read, and not get past it by what another build kept.
+ */
+export const keptFoldName = (name: string, events: readonly Pick<EventDefinition, 'type' | 'version'>[]): string => {
+  const known = events.map(({ type, version }) => `${type} ${version}`).sort();
+  return `${name}-${sha256Hex(known.join('\n')).slice(0, 8)}`;
+};
 
 /** A pure aggregate: `evolve` folds events into state, `decide` turns a command and a state into a decision. */
 export interface Decider<S, C, E extends DomainEvent> {

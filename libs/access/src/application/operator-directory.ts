@@ -8,15 +8,12 @@ import {
   type OperatorId,
 } from '#kernel';
 import { START, type EventStore, type RecordedEvent } from '#event-store';
-import { operatorDecider, type OperatorEvent, type OperatorState } from '../domain/operator/operator.js';
 import {
-  OperatorCreated,
-  OperatorDisabled,
-  OperatorEnabled,
-  OperatorLoggedIn,
-  OperatorTokenCreated,
-  OperatorTokenRevoked,
-} from '../domain/events.js';
+  operatorDecider,
+  operatorEvents,
+  type OperatorEvent,
+  type OperatorState,
+} from '../domain/operator/operator.js';
 import { expandScopes } from '../domain/permissions.js';
 import type { OperatorAuthenticator, Principal } from '../ports.js';
 import { parseOperatorToken, sameDigest } from '../tokens/operator-token.js';
@@ -33,14 +30,7 @@ export type ReadOperator = (
   operatorId: string,
 ) => Promise<{ readonly state: OperatorState; readonly version: number } | undefined>;
 
-const catalogue = new EventCatalogue([
-  OperatorCreated,
-  OperatorTokenCreated,
-  OperatorTokenRevoked,
-  OperatorDisabled,
-  OperatorEnabled,
-  OperatorLoggedIn,
-]);
+const catalogue = new EventCatalogue(operatorEvents);
 
 /**
  * Operators and their tokens, folded from the log. Each authentication also reads what the operator's own stream holds beyond

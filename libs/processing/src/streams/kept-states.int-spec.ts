@@ -49,6 +49,50 @@ describe.each(Object.entries(opened))('states kept beside the log in %s', (_, op
   });
 });
 
+it('that are there to the letter are left alone: several processes that start read the same stream', async () => {
+  const { pool, close } = await postgresGround();
+  const states = new PostgresKeptStates(pool);
+  states.sealWith(Buffer.alloc(32, 1));
+  const written = async () =>
+    (await pool.query('SELECT s.xmin AS s, c.xmin AS c FROM processing.kept_states s, processing.kept_commands c'))
+      .rows;
+  await states.save('s-1', 'f.1', keeping(5));
+  const before = await written();
+  expect(before).toHaveLength(1);
+  await states.save('s-1', 'f.1', keeping(5));
+  expect(await written()).toEqual(before);
+  await states.save('s-1', 'f.1', { ...keeping(5), state: { n: 5, at: 'another' } });
+  expect(await written()).not.toEqual(before);
+  await close();
+});
+
+it('of two builds stand beside each other while one takes the place of the other; those of a third before them go', async () => {
+  const { pool, close } = await postgresGround();
+  const states = new PostgresKeptStates(pool);
+  states.sealWith(Buffer.alloc(32, 1));
+  const there = async () => {
+    const { rows } = await pool.query<{ fold: string }>(
+      `SELECT fold FROM processing.kept_states WHERE stream = 's-1' INTERSECT
+       SELECT fold FROM processing.kept_commands WHERE stream = 's-1' ORDER BY fold`,
+    );
+    return rows.map(({ fold }) => fold);
+  };
+  await states.save('s-2', 'f.1', keeping(4));
+  await states.save('s-1', 'f.1', keeping(5));
+  await states.save('s-1', 'f.2', keeping(6));
+  await states.save('s-1', 'f.1', keeping(7, 5));
+  await states.save('s-1', 'f.2', keeping(8, 6));
+  expect(await there()).toEqual(['f.1', 'f.2']);
+  await states.save('s-1', 'f.3', keeping(8));
+  expect(await there()).toEqual(['f.2', 'f.3']);
+  expect(await states.load('s-1', 'f.1')).toBeUndefined();
+  expect(await states.positionOf('s-1', 'f.2', 'command 6', 8)).toBe(60n);
+  const { rows } = await pool.query(`SELECT 1 FROM processing.kept_commands WHERE stream = 's-1' AND fold = 'f.1'`);
+  expect(rows).toEqual([]);
+  expect((await states.load('s-2', 'f.1'))?.version).toBe(4);
+  await close();
+});
+
 it('that somebody wrote to the database by hand are not looked at, nor is anything before the key is known', async () => {
   const { pool, close } = await postgresGround();
   const states = new PostgresKeptStates(pool);

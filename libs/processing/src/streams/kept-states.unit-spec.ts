@@ -120,3 +120,69 @@ it('remembers long streams that nobody keeps, each event of them read once', asy
   // Each read once; until now each decision above 5,000 read them all.
   expect(world.store.read).toBeLessThanOrEqual(5_200);
 });
+
+const byAnother = async (world: ReturnType<typeof setUp>, from: number, to: number) => {
+  const other = new Transactor(world.store, doorCatalogue);
+  for (let i = from; i < to; i++) await other.transact('door-d', whole, 'turn', context(`another${i}`));
+  world.store.read = 0;
+};
+const aMoment = () => new Promise((resolve) => setImmediate(resolve));
+/** How often something is kept, which takes until it may end. */
+const slowlyKept = ({ states }: ReturnType<typeof setUp>) => {
+  const save = states.save.bind(states);
+  let mayEnd = (): void => undefined;
+  const end = new Promise<void>((resolve) => (mayEnd = resolve));
+  const kept = { times: 0, mayEnd };
+  states.save = async (...given) => {
+    kept.times++;
+    await end;
+    await aMoment();
+    return save(...given);
+  };
+  return kept;
+};
+
+it('is read and kept once, however many ask a process that has just started, or that others have written past', async () => {
+  const world = setUp();
+  await byAnother(world, 0, 203);
+  const kept20 = slowlyKept(world);
+  const fresh = world.started();
+  const readBy20 = () => Promise.all(Array.from({ length: 20 }, () => fresh.read('door-d', kept)));
+  const first = readBy20();
+  await aMoment();
+  kept20.mayEnd();
+  expect((await first).map((found) => found!.version)).toEqual(Array.from({ length: 20 }, () => 203));
+  expect([world.store.read, kept20.times]).toEqual([203, 1]);
+  await byAnother(world, 203, 210);
+  expect((await readBy20()).every((found) => found!.state.changes === 210)).toBe(true);
+  expect(kept20.times).toBe(2);
+});
+
+it('who waits while another reads it all is told what was written meanwhile, too', async () => {
+  const world = setUp();
+  await byAnother(world, 0, 50);
+  const keeping = slowlyKept(world);
+  const fresh = world.started();
+  const first = fresh.read('door-d', kept);
+  while (keeping.times === 0) await aMoment();
+  await byAnother(world, 50, 51);
+  const second = fresh.read('door-d', kept);
+  await aMoment();
+  keeping.mayEnd();
+  expect([(await first)!.version, (await second)!.version]).toEqual([50, 51]);
+  expect(world.store.read).toBe(1);
+});
+
+it('who waits for one that cannot read is told so, and the next one reads', async () => {
+  const world = setUp();
+  await byAnother(world, 0, 50);
+  const read = world.store.readStream.bind(world.store);
+  world.store.readStream = () => {
+    throw new Error('away');
+  };
+  const fresh = world.started();
+  const asked = await Promise.allSettled([fresh.read('door-d', kept), fresh.read('door-d', kept)]);
+  expect(asked.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  world.store.readStream = read;
+  expect((await fresh.read('door-d', kept))!.version).toBe(50);
+});

@@ -42,6 +42,9 @@ export class LoadedStreams {
   /** By fold, because several may fold one stream into different states. */
   private readonly short = new WeakMap<object, Lru<string, Loaded<unknown>>>();
   private readonly long = new Lru<string, Loaded<unknown>>(COMMANDS_OF_LONG, ({ commands }) => commands.size);
+  /** Streams that are being loaded for the first time, by fold. */
+  private readonly beginning = new WeakMap<object, Map<string, Promise<Loaded<unknown>>>>();
+  private readonly keepingNow = new Set<string>();
   private readonly numbers = new WeakMap<object, number>();
   private folds = 0;
   private readonly log: Log;
@@ -55,11 +58,36 @@ export class LoadedStreams {
   }
 
   async load<S, E extends DomainEvent>(stream: string, fold: Fold<S, E>): Promise<Loaded<S>> {
-    const known = this.remembered(stream, fold) ?? (await this.fromKept(stream, fold));
-    const loaded = await this.read(stream, fold, known ?? nothingOf(fold.initial));
+    const known = this.remembered(stream, fold);
+    if (known !== undefined) return this.readOn(stream, fold, known);
+    const beginning = this.beginningOf(fold);
+    const others = beginning.get(stream) as Promise<Loaded<S>> | undefined;
+    if (others === undefined) {
+      const first = this.begin(stream, fold).finally(() => beginning.delete(stream));
+      beginning.set(stream, first);
+      return first;
+    }
+    const begun = await others;
+    // It may have been read before that was written which this caller must see: the rest is asked for as ever.
+    return this.readOn(stream, fold, this.remembered(stream, fold) ?? begun);
+  }
+
+  /** A long stream is read and kept by one of those who ask for it at once, not by each: it takes seconds, and a connection. */
+  private async begin<S, E extends DomainEvent>(stream: string, fold: Fold<S, E>): Promise<Loaded<S>> {
+    return this.readOn(stream, fold, (await this.fromKept(stream, fold)) ?? nothingOf(fold.initial));
+  }
+
+  private async readOn<S, E extends DomainEvent>(stream: string, fold: Fold<S, E>, known: Loaded<S>) {
+    const loaded = await this.read(stream, fold, known);
     // Whoever waits for it has all commands at hand; who comes after it asks for the older ones.
     this.remember(stream, fold, loaded === known ? known : await this.keep(stream, fold, loaded));
     return loaded;
+  }
+
+  private beginningOf(fold: object): Map<string, Promise<Loaded<unknown>>> {
+    let beginning = this.beginning.get(fold);
+    if (beginning === undefined) this.beginning.set(fold, (beginning = new Map()));
+    return beginning;
   }
 
   /** Where a command of this stream ended, if it was done by the time of what is loaded. */
@@ -120,17 +148,24 @@ export class LoadedStreams {
   }
 
   /** What is kept from now on has its commands beside the log, and no more here. */
-  private async keep<S, E extends DomainEvent>(stream: string, { kept }: Fold<S, E>, loaded: Loaded<S>) {
+  private async keep<S, E extends DomainEvent>(stream: string, fold: Fold<S, E>, loaded: Loaded<S>) {
+    const { kept } = fold;
     const { state, version, last, lastId, commands, keptTo } = loaded;
     if (kept === undefined || this.keeping === undefined) return loaded;
     const { states, every = KEEP_EVERY } = this.keeping;
     if (version - keptTo < every) return loaded;
     const from = keptTo === 0 ? undefined : keptTo;
+    const key = this.longKey(stream, fold);
+    // Somebody is about it: nobody else needs a connection to wait for the same.
+    if (this.keepingNow.has(key)) return loaded;
+    this.keepingNow.add(key);
     try {
       await states.save(stream, kept.name, { version, position: last!, eventId: lastId!, state, from, commands });
     } catch (error) {
       this.log.warn({ stream, error: errorMessage(error) }, 'a long stream could not be kept beside the log');
       return loaded;
+    } finally {
+      this.keepingNow.delete(key);
     }
     return { ...loaded, commands: new Map<string, Position>(), keptTo: version };
   }

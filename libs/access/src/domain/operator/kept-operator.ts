@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { idSchema, type KeptFold } from '#kernel';
-import type { OperatorState } from './operator-state.js';
+import { idSchema, keptFoldName, type KeptFold } from '#kernel';
+import { operatorEvents, type OperatorState } from './operator-state.js';
 
 const token = z.strictObject({
   tokenId: z.string(),
@@ -23,6 +23,6 @@ const state = z.strictObject({
 
 /** Three events a login: an operator's stream grows for as long as they work here, while what it says of them does not. */
 export const keptOperator: KeptFold<OperatorState> = {
-  name: 'operator.1',
+  name: keptFoldName('operator.1', operatorEvents),
   revive: (value) => state.safeParse(value).data,
 };

@@ -73,5 +73,5 @@ it('has another name whenever the fold gives another state: raise it in kept-ope
   expect([
     operatorDecider.kept!.name,
     sha256Hex(canonicalJson(JSON.parse(JSON.stringify(state)))).slice(0, 16),
-  ]).toEqual(['operator.1', '0d31ef8ec855e559']);
+  ]).toEqual(['operator.1-ee72bd09', '0d31ef8ec855e559']);
 });

@@ -1,20 +1,24 @@
 import type { AccountId, EventOf, OperatorId } from '#kernel';
 import {
+  OperatorCreated,
+  OperatorDisabled,
+  OperatorEnabled,
+  OperatorLoggedIn,
   OperatorTokenCreated,
-  type OperatorCreated,
-  type OperatorDisabled,
-  type OperatorEnabled,
-  type OperatorLoggedIn,
-  type OperatorTokenRevoked,
+  OperatorTokenRevoked,
 } from '../events.js';
 
-export type OperatorEvent =
-  | EventOf<typeof OperatorCreated>
-  | EventOf<typeof OperatorTokenCreated>
-  | EventOf<typeof OperatorTokenRevoked>
-  | EventOf<typeof OperatorDisabled>
-  | EventOf<typeof OperatorEnabled>
-  | EventOf<typeof OperatorLoggedIn>;
+/** All that an operator's stream may hold. */
+export const operatorEvents = [
+  OperatorCreated,
+  OperatorTokenCreated,
+  OperatorTokenRevoked,
+  OperatorDisabled,
+  OperatorEnabled,
+  OperatorLoggedIn,
+] as const;
+
+export type OperatorEvent = EventOf<(typeof operatorEvents)[number]>;
 
 export interface OperatorTokenState {
   readonly tokenId: string;

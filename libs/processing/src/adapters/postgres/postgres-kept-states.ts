@@ -1,5 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { position } from '#event-store';
 import type { KeptState, KeptStates, Keeping } from '../../streams/kept-states.js';
 import { inTransaction } from './transaction.js';
@@ -46,19 +46,10 @@ export class PostgresKeptStates implements KeptStates {
     const [ids, positions] = [[...commands.keys()].map(digestOf), [...commands.values()].map(String)];
     await inTransaction(this.pool, async (client) => {
       // Serialises those who keep the same stream; the row itself may not be there yet.
-      await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 453))', [`${fold} ${stream}`]);
-      const { rowCount } = await client.query(
-        from === undefined
-          ? 'DELETE FROM processing.kept_states WHERE stream = $1'
-          : 'DELETE FROM processing.kept_states WHERE stream = $1 AND fold = $2 AND version = $3',
-        from === undefined ? [stream] : [stream, fold, from],
-      );
-      if (from !== undefined && rowCount === 0) return;
-      // Of other logs and other builds.
-      if (from === undefined) await client.query('DELETE FROM processing.kept_commands WHERE stream = $1', [stream]);
-      await client.query('INSERT INTO processing.kept_states VALUES ($1, $2, $3, $4, $5, $6, $7)', [
-        ...[stream, fold, row.version, row.position, eventId, state, seal],
-      ]);
+      await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 453))', [stream]);
+      const values = [stream, fold, row.version, row.position, eventId, state, seal];
+      if (!(await (from === undefined ? beginAnew(client, values) : goOn(client, stream, fold, from)))) return;
+      await client.query('INSERT INTO processing.kept_states VALUES ($1, $2, $3, $4, $5, $6, $7)', values);
       await client.query(
         `INSERT INTO processing.kept_commands SELECT $1, $2, c.id, c.position FROM unnest($3::bytea[], $4::bigint[]) AS c(id, position)
          ON CONFLICT (stream, fold, command) DO UPDATE SET position = excluded.position`,
@@ -78,6 +69,34 @@ export class PostgresKeptStates implements KeptStates {
     return rows[0].position === null ? undefined : position(rows[0].position);
   }
 }
+
+/** False when there is no more what these commands come after. */
+const goOn = async (client: PoolClient, stream: string, fold: string, from: number): Promise<boolean> => {
+  const gone = 'DELETE FROM processing.kept_states WHERE stream = $1 AND fold = $2 AND version = $3';
+  return (await client.query(gone, [stream, fold, from])).rowCount === 1;
+};
+
+/** Whether the row is there already, to the letter: several processes that start read the same whole stream. */
+const IS_THERE = `SELECT 1 FROM processing.kept_states
+  WHERE stream = $1 AND fold = $2 AND version = $3 AND position = $4 AND event_id = $5 AND state = $6 AND seal = $7`;
+
+/**
+ * This fold's, of another log; one that is further may be of another log, too. Of other folds the newest stays: it is of the build before,
+ * which works beside this one while the platform is upgraded, and must not read the stream as a whole again and again.
+ */
+const TO_BEGIN_ANEW = `DELETE FROM processing.kept_states WHERE stream = $1 AND fold IS DISTINCT FROM
+  (SELECT fold FROM processing.kept_states WHERE stream = $1 AND fold <> $2 ORDER BY version DESC, fold LIMIT 1)`;
+const COMMANDS_OF_NONE = `DELETE FROM processing.kept_commands
+  WHERE stream = $1 AND fold NOT IN (SELECT fold FROM processing.kept_states WHERE stream = $1)`;
+
+/** False when there is nothing to do. */
+const beginAnew = async (client: PoolClient, values: readonly unknown[]): Promise<boolean> => {
+  const [stream, fold] = values;
+  if ((await client.query(IS_THERE, [...values])).rowCount !== 0) return false;
+  await client.query(TO_BEGIN_ANEW, [stream, fold]);
+  await client.query(COMMANDS_OF_NONE, [stream]);
+  return true;
+};
 
 const digestOf = (commandId: string): Buffer => createHash('sha256').update(commandId).digest().subarray(0, 16);
 
