@@ -35,6 +35,13 @@ export interface AuditOfficeOptions {
   readonly logger: Log;
 }
 
+export interface SealStanding {
+  readonly sealedAt: string | null;
+  readonly waitingSince: string | null;
+  /** As configured: no event should wait longer. */
+  readonly sealMs: number;
+}
+
 const MAX_THREADS = 4;
 
 /** Everything about the record of the log: sealing, checking, proving, exporting. */
@@ -78,12 +85,13 @@ export class AuditOffice implements LedWork {
     return this.sealer.problem;
   }
 
-  /** When the last seal was made, and since when an event waits for the next one; null: no seal, no event. */
-  async standing(): Promise<{ readonly sealedAt: string | null; readonly waitingSince: string | null }> {
+  /** When the last seal was made, since when an event waits for the next one (null: no seal, no event), and how long one may. */
+  async standing(): Promise<SealStanding> {
     const last = await this.seals.seal((await this.seals.head()).sealSeq);
     const [next] = await this.log.read(last?.to ?? 0n, 1);
     const sealed = last === undefined ? undefined : parseSeal(last.line);
-    return { sealedAt: sealed?.sealed_at ?? null, waitingSince: next?.recordedAt ?? null };
+    const { sealMs } = this.options;
+    return { sealedAt: sealed?.sealed_at ?? null, waitingSince: next?.recordedAt ?? null, sealMs };
   }
 
   /** Asks for a seal over everything there is by now and waits for it. False when that did not come in time. */

@@ -35,8 +35,8 @@ describe('what ends', () => {
 });
 
 describe('the audit seal', () => {
-  const verdict = (last: string | null, since: string | null) =>
-    sealed(settings, { audit: { last_seal_at: last, waiting_since: since } }, NOW)[0]!;
+  const verdict = (last: string | null, since: string | null, every?: number) =>
+    sealed(settings, { audit: { last_seal_at: last, waiting_since: since, seal_seconds: every } }, NOW)[0]!;
 
   it('may be old while nothing waits for the next one', () => {
     expect(verdict(inDays(-30), null)).toMatchObject({
@@ -45,6 +45,14 @@ describe('the audit seal', () => {
     });
     expect(verdict(null, null).verdict).toBe('ok');
     expect(verdict(inDays(-1), inDays(-0.001)).verdict).toBe('ok');
+  });
+
+  it('is made as configured: what may wait for an hour fails nothing before two', () => {
+    const minutesAgo = (minutes: number) => new Date(NOW - minutes * 60_000).toISOString();
+    expect(verdict(minutesAgo(90), minutesAgo(90), 3_600).verdict).toBe('ok');
+    expect(verdict(minutesAgo(121), minutesAgo(121), 3_600).verdict).toBe('fail');
+    expect([verdict(null, minutesAgo(9), 1).verdict, verdict(null, minutesAgo(11), 1).verdict]).toEqual(['ok', 'fail']);
+    expect([verdict(null, minutesAgo(9)).verdict, verdict(null, minutesAgo(11)).verdict]).toEqual(['ok', 'fail']);
   });
 
   it('fails once an event has waited for long, and a seal now is what --fix does', () => {
@@ -59,11 +67,15 @@ describe('the k3s program', () => {
   });
   const [A, B] = ['a'.repeat(64), 'b'.repeat(64)];
 
-  it('is right where it is the one that was asked for, and told of no node that has not said', () => {
+  it('is right where it is the one that was asked for, and no failure where a node was not heard', () => {
+    const silent = 'not heard within a minute by this process: n2 of prod';
     expect(programs([node('n1', A, A), node('n2', null, A)])).toEqual([
-      { check: 'k3s program', verdict: 'ok', evidence: '1 of 2 nodes have the one that they are to have' },
+      { check: 'k3s program', verdict: 'ok', evidence: `1 of 2 nodes have the one that they are to have; ${silent}` },
     ]);
-    expect(programs([node('n1', null, A)])).toEqual([]);
+    expect(programs([node('n2', null, A)])).toEqual([{ check: 'k3s program', verdict: 'ok', evidence: silent }]);
+    expect(programs([node('n1', null)])).toEqual([]);
+    const many = ['n1', 'n2', 'n3', 'n4', 'n5'].map((name) => node(name, null, A));
+    expect(programs(many)[0]!.evidence).toMatch(/n3 of prod and 2 more$/);
   });
 
   it('fails where another lies', () => {

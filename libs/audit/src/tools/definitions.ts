@@ -77,7 +77,11 @@ export const platformHealthTool = defineTool({
       .array(z.object({ name: z.string(), not_after: z.string() }))
       .describe("The platform's own; those of agents are with the instances, those of K3s with the nodes of clusters"),
     audit: z
-      .object({ last_seal_at: z.string().nullable(), waiting_since: z.string().nullable() })
+      .object({
+        last_seal_at: z.string().nullable(),
+        waiting_since: z.string().nullable(),
+        seal_seconds: z.number().describe('No event should wait longer (DROVER_AUDIT_SEAL_SECONDS)'),
+      })
       .describe('When the last seal was made, and since when an event waits for the next one; null: none does'),
   }),
   permission: 'platform.health.read',

@@ -3,6 +3,7 @@ import { nearest, refusal, RefusedError, type Clock } from '#kernel';
 import type { Capabilities, EventStore } from '#event-store';
 import type { Introspection, ProcessingHost } from '#processing';
 import type { ToolHandler } from '#tools';
+import type { SealStanding } from '../audit-office.js';
 import type { agentIntrospectTool, listAgentsTool, platformHealthTool } from './definitions.js';
 
 /** What the processing host tells of itself. */
@@ -19,7 +20,7 @@ export interface PlatformFacts {
   warnings(): Promise<readonly string[]>;
   /** The platform's own. */
   certificates(): readonly { readonly name: string; readonly not_after: string }[];
-  seals(): Promise<{ readonly sealedAt: string | null; readonly waitingSince: string | null }>;
+  seals(): Promise<SealStanding>;
 }
 export const PLATFORM_FACTS = Symbol('PlatformFacts');
 
@@ -109,7 +110,7 @@ export const platformHealth =
       ...faults.map(({ lane, error }) => `${lane} stands still: ${error}`),
       ...(await facts.problems()),
     ];
-    const { sealedAt, waitingSince } = await facts.seals();
+    const { sealedAt, waitingSince, sealMs } = await facts.seals();
     return {
       status: problems.length === 0 ? ('ok' as const) : ('degraded' as const),
       version: facts.version,
@@ -120,6 +121,6 @@ export const platformHealth =
       problems,
       warnings: [...(await facts.warnings())],
       certificates: [...facts.certificates()],
-      audit: { last_seal_at: sealedAt, waiting_since: waitingSince },
+      audit: { last_seal_at: sealedAt, waiting_since: waitingSince, seal_seconds: sealMs / 1_000 },
     };
   };

@@ -1,4 +1,5 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { CLOCK, type Clock } from '#kernel';
 import { artifactOf } from '#fleet';
 import type { AgentIdentity, AgentObserver } from '#agent-gateway';
 import type { agentV1 } from '#proto';
@@ -13,27 +14,41 @@ export interface NodeReport {
   readonly wantedDigest: string | null;
 }
 
-/** The last word of each node, kept where its agent is connected: it is said anew every ten seconds and is no event. */
+type Said = Pick<NodeReport, 'certificatesEndMs' | 'binaryDigest'>;
+
+/** A node says it anew every ten seconds. One that is silent is down, installed anew, or connected to another process by now. */
+const FRESH_MS = 60_000;
+
+/** The last word of each node, kept where its agent is connected, for as long as it holds; it is no event. */
 @Injectable()
 export class NodeReports implements AgentObserver {
-  private readonly said = new Map<string, Pick<NodeReport, 'certificatesEndMs' | 'binaryDigest'>>();
+  private readonly said = new Map<string, Said & { readonly atMs: number }>();
 
   constructor(
     private readonly directory: KubernetesDirectory,
     private readonly versions: VersionDirectory,
+    @Inject(CLOCK) private readonly clock: Pick<Clock, 'monotonicMs'>,
   ) {}
 
   onRuntimeHealth({ instanceId }: AgentIdentity, health: agentV1.RuntimeHealth): void {
     const { certificatesEndMs = null, binaryDigest } = health;
     const digest = binaryDigest !== undefined && /^[0-9a-f]{64}$/.test(binaryDigest) ? binaryDigest : null;
     const isTime = certificatesEndMs !== null && Math.abs(certificatesEndMs) < 8.64e15;
-    if (this.directory.clusterOfMember(instanceId) !== undefined)
-      this.said.set(instanceId, { certificatesEndMs: isTime ? certificatesEndMs : null, binaryDigest: digest });
+    if (this.directory.clusterOfMember(instanceId) === undefined) return;
+    const atMs = this.clock.monotonicMs();
+    this.said.set(instanceId, { certificatesEndMs: isTime ? certificatesEndMs : null, binaryDigest: digest, atMs });
   }
 
   of(instanceId: string): NodeReport {
-    const said = this.said.get(instanceId) ?? { certificatesEndMs: null, binaryDigest: null };
-    return { ...said, wantedDigest: this.wanted(instanceId) };
+    return { ...this.heard(instanceId), wantedDigest: this.wanted(instanceId) };
+  }
+
+  private heard(instanceId: string): Said {
+    const said = this.said.get(instanceId);
+    if (said !== undefined && this.clock.monotonicMs() - said.atMs <= FRESH_MS)
+      return { certificatesEndMs: said.certificatesEndMs, binaryDigest: said.binaryDigest };
+    this.said.delete(instanceId);
+    return { certificatesEndMs: null, binaryDigest: null };
   }
 
   private wanted(instanceId: string): string | null {

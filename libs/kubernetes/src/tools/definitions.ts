@@ -103,8 +103,14 @@ export const listNodes = defineTool({
           .string()
           .nullable()
           .optional()
-          .describe('When the first of its K3s certificates ends; null while it has not said so. Not told of the past'),
-        binary_digest: z.string().nullable().optional().describe('Hex sha256 of the k3s program on the node'),
+          .describe(
+            'When the first of its K3s certificates ends; null: not heard within a minute. Not told of the past',
+          ),
+        binary_digest: z
+          .string()
+          .nullable()
+          .optional()
+          .describe('Hex sha256 of the k3s program on the node; null: not heard within a minute'),
         wanted_digest: z
           .string()
           .nullable()
