@@ -5,9 +5,10 @@
 // It is compiled aside and moved into place, so that two commands in two terminals may both begin with it.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { putInPlace } from './put-in-place.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const FOLDERS = ['apps', 'libs', 'agent', 'proto', 'test', 'scripts'];
@@ -31,7 +32,15 @@ const stampOf = () => {
   return hash.digest('hex');
 };
 
-const isCompiled = (stamp) => existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp;
+const isCompiled = (stamp) => {
+  try {
+    return readFileSync(stampFile, 'utf8') === stamp;
+  } catch (error) {
+    // Another build may just have moved it away.
+    if (error.code === 'ENOENT') return false;
+    throw error;
+  }
+};
 
 const ASIDE = '.drover-build-';
 const remove = (name) => rmSync(join(root, name), { recursive: true, force: true });
@@ -57,10 +66,6 @@ run(join(root, 'node_modules/@swc/cli/bin/swc.js'), ...FOLDERS, '-d', aside, '--
 run(join(root, 'test/doubles/k3s/build.mjs'), join(root, aside, 'doubles/k3s'));
 // Changed while it was compiled: the next build sees that.
 writeFileSync(join(root, aside, '.compiled-from'), stamp);
-// Whoever was first has it in use by now.
-if (!isCompiled(stamp)) {
-  if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), join(root, `${aside}.old`));
-  renameSync(join(root, aside), join(root, 'dist'));
-}
+putInPlace({ from: join(root, aside), to: join(root, 'dist'), isThere: () => isCompiled(stamp) });
 remove(aside);
 remove(`${aside}.old`);

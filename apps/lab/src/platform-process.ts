@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { Heard } from './heard.js';
 import { until } from './processes.js';
 import { startedAs } from './started-as.js';
 
@@ -103,14 +104,12 @@ export class PlatformProcess {
       detached: true,
     });
     this.child = child;
-    let tail = '';
     // Another platform that took the port meanwhile would answer /readyz as well.
-    let saidReady = QUIET.includes(all['DROVER_LOG_LEVEL'] ?? '');
+    const heard = new Heard('ready in ', QUIET.includes(all['DROVER_LOG_LEVEL'] ?? ''));
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (chunk: Buffer) => {
         log.write(chunk);
-        tail = (tail + chunk.toString()).slice(-4_000);
-        saidReady ||= tail.includes('ready in ');
+        heard.hear(chunk.toString());
       });
     // Not 'exit': what it said last is still in the pipes then.
     const ended = new Promise<void>((resolve) => child.once('close', () => log.end(resolve)));
@@ -119,9 +118,9 @@ export class PlatformProcess {
       async () => {
         if (child.exitCode !== null || child.signalCode !== null) {
           await ended;
-          throw new Error(`the platform ended (${child.signalCode ?? child.exitCode}):\n${tail}`);
+          throw new Error(`the platform ended (${child.signalCode ?? child.exitCode}):\n${heard.end}`);
         }
-        return saidReady && (await fetch(`${this.httpUrl}/readyz`).catch(() => undefined))?.ok === true;
+        return heard.isSaid && (await fetch(`${this.httpUrl}/readyz`).catch(() => undefined))?.ok === true;
       },
       180_000,
       50,
