@@ -1,5 +1,6 @@
 import type { agentV1, VipItem } from '#proto';
 import { section } from './fake-platform.js';
+import { vipItem } from './vip-item.js';
 
 export const PEER_A = Buffer.alloc(32, 1).toString('base64');
 export const PEER_B = Buffer.alloc(32, 2).toString('base64');
@@ -29,18 +30,8 @@ export const peer = (id: string, key: string, ip: string) => ({
   allowed_ips: [ip],
   persistent_keepalive: 25,
 });
-export const vip = (epoch: number, more: Partial<VipItem>): VipItem => ({
-  vip_id: 'virtual_ip-1',
-  network_id: NET,
-  address: 'fd00:abcd:1::100',
-  epoch,
-  holder_peer_id: 'a',
-  route_peer_id: 'a',
-  role: 'member',
-  release_after_move: false,
-  lease: null,
-  ...more,
-});
+export const vip = (epoch: number, more: Partial<VipItem>): VipItem =>
+  vipItem(epoch, { vip_id: 'virtual_ip-1', network_id: NET, address: 'fd00:abcd:1::100', ...more });
 export const snapshot = (sections: agentV1.Section[], storeEpoch = 'e1'): agentV1.SyncResponse['message'] & object => ({
   $case: 'snapshot',
   value: { storeEpoch, sections, unchanged: [], complete: true },

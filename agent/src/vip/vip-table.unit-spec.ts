@@ -1,4 +1,5 @@
 import type { VipItem } from '#proto';
+import { vipItem as vip } from '../testing/vip-item.js';
 import {
   current,
   emptyVipTable,
@@ -12,18 +13,6 @@ import {
   type VipTable,
 } from './vip-table.js';
 
-const vip = (epoch: number, more: Partial<VipItem> = {}): VipItem => ({
-  vip_id: 'v',
-  network_id: 'n',
-  address: 'fd00::100',
-  epoch,
-  holder_peer_id: 'a',
-  route_peer_id: 'a',
-  role: 'member',
-  release_after_move: false,
-  lease: null,
-  ...more,
-});
 const offerSection = (table: VipTable, networkId: string, items: readonly VipItem[], generation = 10n) =>
   offerSectionOf(table, networkId, items, generation);
 const at = (...items: VipItem[]) => offerSection(emptyVipTable, 'n', items);
