@@ -6,7 +6,8 @@ import { deterministicId, isoTime, systemClock, systemIds, systemRandom } from '
 import { ADMIN_OPERATOR_ID, mintOperatorToken, operatorDecider, revokeOperatorToken } from '#access';
 import { connectGrpc, connectSse, type ConsumerEvent, type SseMessage } from '#consumers';
 import { eventsV1 } from '#proto';
-import { contextOf, EventFollowers } from './testing/event-followers.js';
+import { EventFollowers } from './testing/event-followers.js';
+import { systemContext } from './testing/system-context.js';
 import { startTestPlatform, type TestPlatform } from './testing/test-platform.js';
 
 let drover: TestPlatform;
@@ -23,7 +24,7 @@ beforeAll(async () => {
     operatorId,
     operatorDecider,
     { type: 'create_operator', operatorId, accountId: otherAccount, name: 'other', token },
-    contextOf(otherAccount),
+    systemContext(otherAccount),
   );
 });
 afterAll(() => drover.stop());
@@ -250,7 +251,7 @@ describe('a token that ends while its stream is open', () => {
     revokeOperatorToken(
       drover.platform.foundation.transactor,
       { operatorId: ADMIN_OPERATOR_ID, tokenId },
-      contextOf(account),
+      systemContext(account),
     );
 
   it('cuts the streams at once when it is revoked, and says why', async () => {

@@ -1,4 +1,4 @@
-import { deterministicId, systemClock, systemIds, systemRandom } from '#kernel';
+import { deterministicId, systemRandom } from '#kernel';
 import {
   ADMIN_OPERATOR_ID,
   createOperatorToken,
@@ -6,7 +6,7 @@ import {
   operatorDecider,
   revokeOperatorToken,
 } from '#access';
-import type { CommandContext } from '#processing';
+import { systemContext } from './testing/system-context.js';
 import { startTestPlatform, type TestPlatform } from './testing/test-platform.js';
 
 let drover: TestPlatform;
@@ -16,19 +16,11 @@ beforeAll(async () => {
 });
 afterAll(() => drover.stop());
 
-const context = (accountId: string): CommandContext => ({
-  commandId: systemIds.uuid(),
-  correlationId: 'test',
-  causationId: 'test',
-  accountId,
-  actor: { kind: 'system', id: 'test' },
-  nowMs: systemClock.wallMs(),
-});
 const adminToken = async (permissions: string[], expiresAt: string | null = null) => {
   const { transactor } = drover.platform.foundation;
   const account = deterministicId('account', 'default');
   const input = { operatorId: ADMIN_OPERATOR_ID, permissions, expiresAt };
-  return createOperatorToken({ transactor, random: systemRandom }, input, context(account));
+  return createOperatorToken({ transactor, random: systemRandom }, input, systemContext(account));
 };
 
 describe('a token with few permissions', () => {
@@ -64,7 +56,7 @@ describe('a token with few permissions', () => {
     expect((await drover.rest('recent_events', {}, token)).status).toBe(200);
     const { transactor } = drover.platform.foundation;
     const account = deterministicId('account', 'default');
-    await revokeOperatorToken(transactor, { operatorId: ADMIN_OPERATOR_ID, tokenId }, context(account));
+    await revokeOperatorToken(transactor, { operatorId: ADMIN_OPERATOR_ID, tokenId }, systemContext(account));
     expect((await drover.rest('recent_events', {}, token)).status).toBe(401);
   });
 });
@@ -86,7 +78,7 @@ describe('another account', () => {
       operatorId,
       operatorDecider,
       { type: 'create_operator', operatorId, accountId, name: 'other', token: granted },
-      context(accountId),
+      systemContext(accountId),
     );
   });
 

@@ -1,20 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock, systemIds, systemRandom } from '#kernel';
+import { systemIds, systemRandom } from '#kernel';
 import { ADMIN_OPERATOR_ID, createOperatorToken } from '#access';
 import { connectGrpc, connectSse } from '#consumers';
-import type { CommandContext } from '#processing';
 import type { eventsV1 } from '#proto';
+import { systemContext } from './system-context.js';
 import type { TestPlatform } from './test-platform.js';
-
-export const contextOf = (accountId: string): CommandContext => ({
-  commandId: systemIds.uuid(),
-  correlationId: 'test',
-  causationId: 'test',
-  accountId,
-  actor: { kind: 'system', id: 'test' },
-  nowMs: systemClock.wallMs(),
-});
 
 /** Who follows a platform's events, over either way, and tokens for it. */
 export class EventFollowers {
@@ -27,7 +18,7 @@ export class EventFollowers {
     return createOperatorToken(
       { transactor: this.drover().platform.foundation.transactor, random: systemRandom },
       { operatorId: ADMIN_OPERATOR_ID, permissions, expiresAt },
-      contextOf(this.account),
+      systemContext(this.account),
     );
   }
 

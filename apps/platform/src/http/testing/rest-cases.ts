@@ -33,6 +33,12 @@ export const restCases = (platform: () => TestPlatform): void => {
       const shown = await send('GET', 'templates/web');
       const tag = shown.headers.get('etag')!;
       expect((await send('GET', 'templates/web', undefined, { 'if-none-match': tag })).status).toBe(304);
+      const head = await send('HEAD', 'templates/web');
+      expect([head.status, head.headers.get('etag'), head.body]).toEqual([200, tag, undefined]);
+      for (const known of ['*', `"other", W/${tag}`])
+        for (const method of ['GET', 'HEAD'])
+          expect((await send(method, 'templates/web', undefined, { 'if-none-match': known })).status).toBe(304);
+      expect((await send('GET', 'templates/web', undefined, { 'if-none-match': '"other"' })).status).toBe(200);
       // The same tool as a POST: nobody keeps the answer to one, so there is nothing it could be the same as.
       const named = { 'if-none-match': `${tag}, *` };
       const posted = await send('POST', 'tools/system_get_template', { template_id: 'web' }, named);
@@ -73,6 +79,14 @@ export const restCases = (platform: () => TestPlatform): void => {
       expect((await send('PATCH', 'templates/web', {}, { 'if-match': '"x"' })).body.error.code).toBe(
         'unsupported_precondition',
       );
+      for (const method of ['GET', 'PUT', 'PATCH', 'DELETE', 'HEAD']) {
+        const other = await send(method, 'tools/system_get_template', undefined, problem);
+        expect([method, other.status, other.headers.get('allow')]).toEqual([method, 405, 'POST']);
+        if (method === 'HEAD') continue;
+        expect(other.headers.get('content-type')).toContain('application/problem+json');
+        expect(other.body).toMatchObject({ code: 'method_not_allowed', hint: expect.stringMatching(/^POST /) });
+        expect(other.body.hint.endsWith('or GET /api/v1/templates/{template_id}')).toBe(method === 'GET');
+      }
       const unauthorised = { ...problem, authorization: 'Bearer drv_x' };
       expect((await send('GET', 'nodes', undefined, unauthorised)).body).toMatchObject({
         status: 401,
