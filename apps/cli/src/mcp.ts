@@ -1,9 +1,9 @@
-import type { StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import type { StdioServerTransport } from '@modelcontextprotocol/server/stdio';
+import { pipeline, Transform, type Readable } from 'node:stream';
+import type { Terminal } from './contexts/protect.js';
 import { CliError } from './errors.js';
+import { Bridge, textOf } from './mcp-bridge.js';
+import { pause } from './pause.js';
 import { resolveSettings, type GlobalFlags, type Settings } from './settings.js';
-
-type Message = Parameters<StdioServerTransport['send']>[0];
 
 export const MCP_USAGE = `drover mcp: the platform's tools for an assistant on this machine, as an MCP server on stdin and stdout
 
@@ -12,6 +12,7 @@ export const MCP_USAGE = `drover mcp: the platform's tools for an assistant on t
   drover mcp --all                    all tools
   drover mcp --readonly               only what changes nothing
 
+Requests can also be piped in: what was asked before stdin ended is answered first.
 The token comes from DROVER_TOKEN, DROVER_TOKEN_FILE, the context or the data directory, as for every command; give an assistant a guarded one.`;
 
 interface Selected {
@@ -32,72 +33,49 @@ export const mcpPath = (words: readonly string[]): Selected => {
   return { path: `${path}${readonly}` };
 };
 
-const idOf = (message: Message): string | number | undefined =>
-  'id' in message && (typeof message.id === 'string' || typeof message.id === 'number') ? message.id : undefined;
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** Who ends stdin and stays away so long gets no answer any more. */
+const LINGER_MS = 60_000;
 
 /**
- * Carries messages between two transports of the official SDK and understands three: the answer to `initialize` (its protocol
- * version goes with every later request of that era), a cancellation (over HTTP that is the end of the request), and what
- * could not be carried. Both eras pass, whatever they say.
+ * stdin, whose end comes only when what was asked before it is answered: the SDK's transport is closed by the end, and says nothing more
+ * then, while a script that is piped in ends as soon as it has said its last request.
  */
-export class Bridge {
-  private readonly running = new Map<string | number, AbortController>();
-  private initializing: string | number | undefined;
-
-  constructor(
-    private readonly local: Pick<StdioServerTransport, 'send'>,
-    private readonly remote: Pick<StreamableHTTPClientTransport, 'send' | 'setProtocolVersion'>,
-  ) {}
-
-  async fromClient(message: Message): Promise<void> {
-    if ('method' in message && message.method === 'notifications/cancelled') {
-      const { requestId } = (message.params ?? {}) as { requestId?: string | number };
-      if (requestId !== undefined) this.running.get(requestId)?.abort();
-      return;
-    }
-    const id = 'method' in message ? idOf(message) : undefined;
-    const cancel = new AbortController();
-    if (id !== undefined) this.running.set(id, cancel);
-    if ('method' in message && message.method === 'initialize') this.initializing = id;
-    try {
-      await this.remote.send(message, { requestSignal: cancel.signal });
-    } catch (error) {
-      if (id === undefined || cancel.signal.aborted) return;
-      this.running.delete(id);
-      await this.local.send({ jsonrpc: '2.0', id, error: { code: -32_603, message: textOf(error) } });
-    }
-  }
-
-  async fromPlatform(message: Message): Promise<void> {
-    const id = 'method' in message ? undefined : idOf(message);
-    if (id !== undefined) {
-      if (this.running.get(id)?.signal.aborted === true) return void this.running.delete(id);
-      this.running.delete(id);
-      if (id === this.initializing && 'result' in message) {
-        const { protocolVersion } = message.result as { protocolVersion?: string };
-        if (protocolVersion !== undefined) this.remote.setProtocolVersion(protocolVersion);
-        this.initializing = undefined;
-      }
-    }
-    await this.local.send(message);
-  }
-
-  /** Requests that are still carried. */
-  get open(): number {
-    return this.running.size;
-  }
-}
+export const endsWhenAnswered = (stdin: Readable, answeredAll: () => Promise<void>, lingerMs = LINGER_MS): Readable => {
+  let isWholeLine = true;
+  const held = new Transform({
+    transform: (chunk: Buffer, _, done) => {
+      isWholeLine = chunk.at(-1) === 0x0a;
+      done(null, chunk);
+    },
+    flush: (done) => {
+      // What `printf` says last is a message too.
+      if (!isWholeLine) held.push('\n');
+      const over = new AbortController();
+      const all = async () => {
+        await answeredAll();
+        over.abort();
+      };
+      // By then its reader has taken what came before the end.
+      setImmediate(() => {
+        void all();
+        void pause(lingerMs, over.signal).then(() => done());
+      });
+    },
+  });
+  // A stdin that breaks is told by `held`, which breaks with it.
+  pipeline(stdin, held, () => undefined);
+  return held;
+};
 
 const serve = async (settings: Settings, { path }: Selected): Promise<number> => {
   const { StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client');
   const { StdioServerTransport } = await import('@modelcontextprotocol/server/stdio');
   const requestInit = { headers: { authorization: `Bearer ${settings.token}` } };
   const remote = new StreamableHTTPClientTransport(new URL(`${settings.url}${path}`), { requestInit });
-  const local = new StdioServerTransport();
-  const bridge = new Bridge(local, remote);
   const tell = (error: unknown) => void process.stderr.write(`drover mcp: ${textOf(error)}\n`);
+  const stdin = endsWhenAnswered(process.stdin, () => bridge.answeredAll());
+  const local = new StdioServerTransport(stdin);
+  const bridge = new Bridge(local, remote, tell);
   local.onmessage = (message) => void bridge.fromClient(message).catch(tell);
   remote.onmessage = (message) => void bridge.fromPlatform(message).catch(tell);
   local.onerror = tell;
@@ -105,17 +83,23 @@ const serve = async (settings: Settings, { path }: Selected): Promise<number> =>
   await remote.start();
   await local.start();
   await ended;
+  // Where it was not stdin that ended: nothing reads it any more.
+  stdin.destroy();
+  const { open } = bridge;
   await remote.close();
-  return 0;
+  if (open > 0) tell(`${open} of the requests had no answer ${LINGER_MS / 1_000} s after stdin ended`);
+  return open === 0 ? 0 : 1;
 };
 
-/** `drover mcp`: until stdin ends. */
-export const runMcp = async (command: {
+interface McpCommand {
   readonly flags: GlobalFlags;
   readonly help: boolean;
   readonly words: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-}): Promise<number> => {
+}
+
+/** `drover mcp`: until stdin ends. */
+export const runMcp = async (command: McpCommand, terminal: Terminal = process): Promise<number> => {
   if (command.help) {
     process.stdout.write(`${MCP_USAGE}\n`);
     return 0;
@@ -125,11 +109,9 @@ export const runMcp = async (command: {
   if (settings.protectedContext !== undefined && !selected.path.endsWith('/readonly')) {
     const { fetchCatalogue } = await import('./client.js');
     const { requireMeant } = await import('./contexts/protect.js');
-    // Its stdin is the assistant's: nobody types a name there.
-    await requireMeant(settings, (await fetchCatalogue(settings)).guarded, {
-      stdin: process.stdin,
-      stderr: process.stderr,
-    });
+    const { guarded, who } = await fetchCatalogue(settings);
+    // Where its stdin is an assistant's, nobody types a name there.
+    await requireMeant(settings, guarded, terminal, who);
   }
   return serve(settings, selected);
 };

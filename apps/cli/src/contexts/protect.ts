@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { CliError } from '../errors.js';
 import type { Settings } from '../settings.js';
 
-interface Terminal {
+export interface Terminal {
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly stderr: NodeJS.WritableStream;
 }
