@@ -40,7 +40,9 @@ export const verifyPlatform = async (settings: Settings, { out, progress }: Outp
   } while (answer.intact && !answer.complete);
   if (settings.json) out(JSON.stringify({ success: true, data: { ...answer, events, duration_ms: ms } }));
   else if (answer.intact)
-    out(`the log is intact: ${grouped(events)} events in ${(ms / 1000).toFixed(1)} s, chain hash ${answer.head_hash}`);
+    out(
+      `the log is intact: ${counted(events, 'event')} in ${(ms / 1000).toFixed(1)} s, chain hash ${answer.head_hash}`,
+    );
   else
     out(
       `THE LOG IS NOT INTACT\n${answer.problems.map(({ kind, position, reason }) => `  ${WHAT[kind] ?? kind} ${position}: ${reason}`).join('\n')}`,
@@ -60,7 +62,7 @@ const WHAT: Readonly<Record<string, string>> = {
 const sealsOf = ({ seals }: VerifyAnswer): string =>
   seals.count === 0
     ? 'no seal has been made yet'
-    : `${seals.count} seals through event ${seals.sealed_through}${seals.in_file === undefined ? '' : `, ${seals.in_file} in the file outside the database`}; keys ${seals.key_ids.join(', ')}`;
+    : `${counted(seals.count, 'seal')} through event ${seals.sealed_through}${seals.in_file === undefined ? '' : `, ${seals.in_file} in the file outside the database`}; keys ${seals.key_ids.join(', ')}`;
 
 const PROGRESS_LINES = 200_000;
 
@@ -91,10 +93,10 @@ const told = (verdict: ExportVerdict, intact: boolean, flags: AuditFlags): strin
     return ['THE EXPORT IS NOT INTACT', ...(problems.length > 0 ? problems : ['  no seal covers any of its events'])];
   const unsealed = verdict.events - verdict.sealed;
   return [
-    `the export is intact: ${grouped(verdict.events)} events${verdict.whole ? ', the whole log' : ' of one account'}, ${verdict.seals} seals`,
+    `the export is intact: ${counted(verdict.events, 'event')}${verdict.whole ? ', the whole log' : ' of one account'}, ${counted(verdict.seals, 'seal')}`,
     ...(unsealed === 0
       ? []
-      : [`${grouped(unsealed)} events at its end are covered by no seal yet: nothing is proven of them`]),
+      : [`its end (${counted(unsealed, 'event')}) is covered by no seal yet: nothing is proven there`]),
     flags.keys.length > 0
       ? 'signed under a key that you gave'
       : `signed under the keys below: compare one with what you were given elsewhere, or pass --key ID\n  ${verdict.keys.join('\n  ')}`,
@@ -109,5 +111,7 @@ async function* linesOf(file: string): AsyncIterable<string> {
   await Promise.race([failed, new Promise<void>((resolve) => input.once('ready', () => resolve()))]);
   for await (const line of createInterface({ input, crlfDelay: Infinity })) if (line !== '') yield line;
 }
+
+const counted = (count: number, what: string): string => `${grouped(count)} ${what}${count === 1 ? '' : 's'}`;
 
 const grouped = (count: number): string => String(count).replace(/\B(?=(\d{3})+$)/g, ',');

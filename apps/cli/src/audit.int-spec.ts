@@ -33,7 +33,7 @@ it('verifies the platform’s log and ends with 0', async () => {
   const { code, text } = await audit('verify');
   expect(code).toBe(0);
   expect(text).toMatch(
-    /^the log is intact: \d+ events in .*\n1 seals through event \d+, 1 in the file outside the database/,
+    /^the log is intact: \d+ events in .*\n1 seal through event \d+, 1 in the file outside the database/,
   );
 });
 

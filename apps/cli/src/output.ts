@@ -131,9 +131,13 @@ const block = (value: Row, indent = ''): string => {
 
 const words = (key: string): string => key.replaceAll('_', ' ');
 
+/** An empty list is what the answer is about where its name says of what there is none (`nodes`, not `waiting_for`). */
+const isList = ([key, value]: readonly [string, unknown]): boolean =>
+  Array.isArray(value) && value.every(isObject) && (value.length > 0 || key.endsWith('s'));
+
 /** Lists as tables, each under its name where there are several, single things as blocks, and what belongs to the call itself last. */
 export const human = (data: Row): string => {
-  const lists = Object.entries(data).filter(([, v]) => Array.isArray(v) && v.every(isObject)) as [string, Row[]][];
+  const lists = Object.entries(data).filter(isList) as [string, Row[]][];
   const things = Object.entries(data).filter(([, v]) => isObject(v)) as [string, Row][];
   const rest = Object.entries(data).filter(([key, v]) => v !== null && ![...lists, ...things].some(([k]) => k === key));
   const titled = (key: string, rows: Row[]) => (lists.length > 1 ? `${words(key)}:\n${list(rows)}` : list(rows));

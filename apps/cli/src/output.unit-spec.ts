@@ -16,5 +16,6 @@ describe('tables', () => {
 
   it('say so when a list is empty', () => {
     expect(human({ virtual_ips: [] })).toBe('no virtual ips');
+    expect(human({ status: 'rotated', waiting_for: [] })).toBe('status       rotated\nwaiting_for  -');
   });
 });
