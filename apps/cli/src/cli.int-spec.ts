@@ -153,6 +153,21 @@ it('--watch on a pipe: what is there, each change, 130 at Ctrl-C with the comman
   expect((await second.ended).code).toBe(130);
 });
 
+it('mcp answers what a script pipes in at once, after its stdin has ended', async () => {
+  const clientInfo = { name: 'a-script', version: '1' };
+  const said = [
+    { id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo } },
+    { method: 'notifications/initialized' },
+    { id: 2, method: 'tools/call', params: { name: 'system_list_templates', arguments: {} } },
+  ];
+  const stdin = said.map((one) => JSON.stringify({ jsonrpc: '2.0', ...one })).join('\n');
+  const { code, out, err } = await cli.run('mcp --readonly', { stdin });
+  expect([code, err]).toEqual([0, '']);
+  const answers = out.split('\n').map((line) => JSON.parse(line) as { id: number; result: object });
+  expect(answers.map(({ id }) => id)).toEqual([1, 2]);
+  expect(answers[1]!.result).toMatchObject({ structuredContent: { templates: expect.any(Array) } });
+});
+
 it('event watch: one event a line, 130 at Ctrl-C, and the rest behind its cursor', async () => {
   const watching = cli.start('event watch system.template --from beginning');
   await until('events are told', () => watching.lines().length >= 2);
@@ -191,6 +206,29 @@ it('apply and diff: 0 nothing, 1 something, more when it cannot be told; prune t
       err: expect.stringContaining('wrong.yaml:1'),
     });
   expect((await cli.run(`diff -f ${path} --url http://127.0.0.1:1`)).code).toBe(3);
+});
+
+it('a grant that waits for an approval is asked for once, and its URL is written down after it', async () => {
+  const tool = 'system_sdwan_create_access_grant';
+  const policy = (rule: string) => fleet.ok('system_set_tool_policy', { tool, rule, applies_to: 'everyone' });
+  const url = join(home, 'asked-url');
+  const grant = file('grant.yaml', `kind: Grant\nnetwork: k3s-prod-net\nname: asked\nwrite_url_to: ${url}\n`);
+  const { token } = await fleet.ok<{ token: { secret: string } }>('system_create_operator', {
+    ...{ name: 'asker', role: 'operator' },
+  });
+  const apply = () => cli.run(`apply -f ${grant} --owner asker`, { env: { DROVER_TOKEN: token.secret } });
+  await policy('require_approval');
+  const [first, second] = [await apply(), await apply()];
+  const { approvals } = await fleet.ok<{ approvals: { id: string }[] }>('list_approvals', { status: 'pending' });
+  await policy('allow');
+  expect(approvals).toHaveLength(1);
+  const { id } = approvals[0]!;
+  expect([first.code, second.code, second.out]).toEqual([0, 0, expect.stringContaining(`waits for approval ${id}`)]);
+  await fleet.ok('approve_operation', { approval_id: id });
+  const third = await apply();
+  expect([third.code, third.err]).toEqual([0, expect.stringContaining(`made after approval ${id}`)]);
+  expect(readFileSync(url, 'utf8')).toMatch(/^http\S+\n$/);
+  expect(await apply()).toMatchObject({ code: 0, out: 'nothing to do' });
 });
 
 it('why, explain and --at', async () => {

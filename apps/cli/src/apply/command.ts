@@ -6,9 +6,10 @@ import { confirmCall } from '../contexts/protect.js';
 import { CliError } from '../errors.js';
 import { near } from '../near.js';
 import { paint } from '../text.js';
+import { notWaiting, openApprovals, settleApprovals, standingsOf, type Open } from './approvals.js';
 import { loadFiles } from './load.js';
 import { readLive } from './live.js';
-import { settlePending, tellPending } from './pending.js';
+import { openPending, settlePending, tellPending } from './pending.js';
 import { execute, SIGN } from './perform.js';
 import { plan, type FieldChange, type Step } from './plan.js';
 import {
@@ -38,7 +39,8 @@ drover schema apply                 JSON Schema of a document, for editors and c
 Documents are YAML, several in a file between --- lines: Network, Template, Node, Peer, FirewallRule, Grant. Fields that are left out stay as they
 are. Running it again changes nothing. Nothing is called when a file is wrong; when the platform refuses a step, what went before stays
 (exit code 9) and the same command goes on. So it does after a connection that broke or a process that was killed in the middle of a
-step: it finds out first what was made, and a grant whose URL was lost with the answer is revoked and made anew.`;
+step: it finds out first what was made, and a grant whose URL was lost with the answer is revoked and made anew. A step that waits for an
+approval is not asked for again: apply says where it waits, and once it was approved and made takes it into the record, and its URL.`;
 
 interface Flags {
   readonly files: readonly string[];
@@ -100,7 +102,9 @@ export const stepText = ({ key, change, changes, at }: Step, colours: boolean): 
     ...changes.map((c) => changeLine(c, change === 'create')),
   ].join('\n');
 
-const show = async (cli: Cli, steps: readonly Step[]): Promise<void> => {
+const openText = ({ key, why }: Open, colours: boolean): string => paint('yellow', `? ${key}  (${why})`, colours);
+
+const show = async (cli: Cli, steps: readonly Step[], open: readonly Open[]): Promise<void> => {
   const plain = steps.map(({ key, change, tool, arguments: args, changes, at }) => ({
     key,
     change,
@@ -108,8 +112,13 @@ const show = async (cli: Cli, steps: readonly Step[]): Promise<void> => {
     ...(JSON.parse(JSON.stringify({ arguments: args, changes }, hidden)) as object),
     at,
   }));
-  if (cli.settings.json) await cli.out(JSON.stringify({ success: true, data: { steps: plain } }));
-  else await cli.out(steps.length === 0 ? 'nothing to do' : steps.map((one) => stepText(one, cli.terminal)).join('\n'));
+  if (cli.settings.json) {
+    const data = { steps: plain, ...(open.length === 0 ? {} : { open }) };
+    return cli.out(JSON.stringify({ success: true, data }));
+  }
+  const { terminal } = cli;
+  const lines = [...steps.map((one) => stepText(one, terminal)), ...open.map((one) => openText(one, terminal))];
+  await cli.out(lines.length === 0 ? 'nothing to do' : lines.join('\n'));
 };
 
 /** A grant's secret must not be lost, so its file must be free before anything is called. */
@@ -158,20 +167,26 @@ export const runApply = async (
   if (isPreview) tellPending(cli, found);
   // Of what was begun: it may be in no file any more.
   for (const { kind } of found.pending ?? []) kinds.add(kind);
+  const standings = await standingsOf(cli, found);
   const read = await readLive(cli, kinds);
-  const { record: settled, live } = isPreview
-    ? { record: found, live: read }
-    : await settlePending(cli, found, read, new Set(wanted.map(({ key }) => key)));
+  const settle = async () => {
+    const record = await settleApprovals(cli, found, standings, file);
+    return settlePending(cli, record, read, new Set(wanted.map(({ key }) => key)));
+  };
+  const { record: settled, live } = isPreview ? { record: found, live: read } : await settle();
   const named = resolved(wanted, live);
   const record = rekeyed(settled, named);
   const records = () => otherRecords(file, url, usualFolder(cli.env));
   const others = foreign(wanted, live, record, otherOwners(records(), flags.set));
   if (!flags.takeOver) refuseOwned(others);
-  const steps = [...plan(wanted, live), ...(flags.prune ? pruning(record, wanted, live) : [])];
+  const all = [...plan(wanted, live), ...(flags.prune ? pruning(record, wanted, live) : [])];
+  const steps = notWaiting(all, record, standings);
+  const open = [...(isPreview ? openPending(record) : []), ...openApprovals(record, standings)];
   checkSecrets(steps);
   if (flags.takeOver) sayTaken(cli, others, flags.set, isPreview);
-  if (isPreview || cli.settings.json || steps.length === 0) await show(cli, steps);
-  if (verb === 'diff') return steps.length === 0 ? 0 : 1;
+  if (isPreview || cli.settings.json || steps.length === 0) await show(cli, steps, open);
+  else for (const one of open) cli.progress(openText(one, false));
+  if (verb === 'diff') return steps.length + open.length === 0 ? 0 : 1;
   if (isPreview) return 0;
   if (steps.length > 0) recordMustBeWritable(file);
   if (!isDeepStrictEqual(record, found)) writeRecord(file, record);

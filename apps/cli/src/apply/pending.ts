@@ -16,12 +16,19 @@ export const idIn = (data: Thing): string | undefined =>
 
 const waiting = ({ pending = [] }: ApplyRecord): readonly Pending[] => pending;
 
-/** The record as it stands before a step that makes something: whatever ends this process, the next one asks under the same key. */
-export const begun = (record: ApplyRecord, step: Step): { readonly record: ApplyRecord; readonly key: string } => {
+/**
+ * The record as it stands before a step that makes something: whatever ends this process, the next one asks under the same key. `asked`
+ * is the key of the same call where it waits for an approval.
+ */
+export const begun = (
+  record: ApplyRecord,
+  step: Step,
+  asked: string | undefined,
+): { readonly record: ApplyRecord; readonly key: string } => {
   const { key, kind, tool, arguments: args, change, secretTo } = step;
   const before = waiting(record).find((one) => one.key === key);
   const isSame = before?.tool === tool && isDeepStrictEqual(before.arguments, asStored(args));
-  const idempotency_key = isSame ? before.idempotency_key : crypto.randomUUID();
+  const idempotency_key = isSame ? before.idempotency_key : (asked ?? crypto.randomUUID());
   if (change !== 'create') return { record, key: idempotency_key };
   const secret = secretTo === undefined ? {} : { secret_to: resolve(secretTo) };
   const entry: Pending = { key, kind, tool, arguments: asStored(args), idempotency_key, ...secret };
@@ -32,10 +39,9 @@ export const begun = (record: ApplyRecord, step: Step): { readonly record: Apply
 const asStored = (args: Step['arguments']) => JSON.parse(JSON.stringify(args)) as Record<string, unknown>;
 
 /** The platform has answered. */
-export const ended = (record: ApplyRecord, key: string): ApplyRecord => {
-  const left = waiting(record).filter((one) => one.key !== key);
-  const { set, platform, made } = record;
-  return { set, platform, made, ...(left.length === 0 ? {} : { pending: left }) };
+export const ended = ({ pending = [], ...record }: ApplyRecord, key: string): ApplyRecord => {
+  const left = pending.filter((one) => one.key !== key);
+  return left.length === 0 ? record : { ...record, pending: left };
 };
 
 /** Whether the platform said no, so that nothing was made: no answer, one that it cannot work now, and one that it failed leave that open. */
@@ -44,6 +50,10 @@ export const isRefusal = (error: unknown): boolean =>
   error.error !== undefined &&
   error.exitCode !== 3 &&
   refusedAs(error) !== 'internal_error';
+
+/** It waited for an approval; what it answered is told to who asked. */
+const tellDecided = (cli: Cli, { key }: Pending, { message, hint }: CliError): void =>
+  cli.progress(`${key}: ${message}${hint === undefined ? '' : `; ${hint}`}`);
 
 type Outcome = 'not made' | 'ours' | 'lost' | 'of others';
 
@@ -56,8 +66,9 @@ const outcomeOf = async (cli: Cli, one: Pending, there: Thing | undefined): Prom
   } catch (error) {
     if (refusedAs(error) === 'token_told_already')
       return one.secret_to !== undefined && existsSync(one.secret_to) ? 'ours' : 'lost';
-    if (isRefusal(error)) return 'of others';
-    throw error;
+    if (!isRefusal(error)) throw error;
+    if (refusedAs(error) === 'already_decided') tellDecided(cli, one, error as CliError);
+    return 'of others';
   }
 };
 
@@ -106,8 +117,16 @@ export const settlePending = async (
   return { ...settled, record: over.reduce((record, { key }) => ended(record, key), settled.record) };
 };
 
+const CUT_OFF = 'the next one finds out first whether it was made';
+
 /** A preview calls nothing that could change something. */
 export const tellPending = (cli: Cli, record: ApplyRecord): void => {
-  for (const { key } of waiting(record))
-    cli.progress(`an apply was cut off at ${key}: the next one finds out first whether it was made`);
+  for (const { key } of waiting(record)) cli.progress(`an apply was cut off at ${key}: ${CUT_OFF}`);
 };
+
+/** The same for who reads what a preview answers. */
+export const openPending = (record: ApplyRecord): readonly { readonly key: string; readonly why: string }[] =>
+  waiting(record).map(({ key, kind }) => {
+    const anew = kind === 'Grant' ? '; a grant whose URL was lost is revoked and made anew' : '';
+    return { key, why: `an apply was cut off here: ${CUT_OFF}${anew}` };
+  });

@@ -1,76 +1,18 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Cli } from '../cli.js';
-import { CliError } from '../errors.js';
-import { runApply } from './command.js';
+import { ApplyRig } from '../testing/apply-rig.js';
 
-const { fetch } = globalThis;
 const GRANT = 'system_sdwan_create_access_grant';
+let rig: ApplyRig;
 let home: string;
+let apply: ApplyRig['apply'];
+let record: ApplyRig['record'];
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), 'drover-pending-'));
+  rig = new ApplyRig();
+  ({ home, apply, record } = rig);
 });
-afterEach(() => {
-  globalThis.fetch = fetch;
-  rmSync(home, { recursive: true });
-});
+afterEach(() => rig.end());
 
-type Answer = { readonly status?: number; readonly error?: object; readonly data?: object; readonly broken?: true };
-interface Called {
-  readonly tool: string;
-  readonly key: string | null;
-  readonly body: Readonly<Record<string, unknown>>;
-}
-
-/** One apply against a platform whose lists and answers are these; `broken`: the connection breaks in the middle. */
-const apply = async (
-  document: string,
-  lists: object,
-  answers: Readonly<Record<string, Answer>>,
-  verb: 'apply' | 'diff' = 'apply',
-) => {
-  const called: Called[] = [];
-  const said: string[] = [];
-  const file = join(home, 'fleet.yaml');
-  writeFileSync(file, document);
-  globalThis.fetch = async (url, init) => {
-    const tool = String(url).split('/').at(-1)!;
-    if (/_list_/.test(tool))
-      return Response.json({
-        success: true,
-        data: { networks: [], grants: [], templates: [], nodes: [], next_cursor: null, ...lists },
-      });
-    const key = new Headers(init?.headers).get('idempotency-key');
-    called.push({ tool, key, body: JSON.parse(String(init?.body)) as Called['body'] });
-    const { status = 200, error, data, broken } = answers[tool] ?? { broken: true };
-    if (broken === true) throw Object.assign(new TypeError('fetch failed'), { cause: new Error('socket hang up') });
-    return Response.json(error === undefined ? { success: true, data } : { success: false, error }, { status });
-  };
-  const cli = {
-    settings: { url: 'http://platform.test', token: 't', json: false },
-    ...{ env: { HOME: home }, terminal: false, end: new AbortController().signal },
-    ...{ out: () => undefined, progress: (text: string) => void said.push(text) },
-  } as unknown as Cli;
-  try {
-    return {
-      code: await runApply(() => cli, verb, ['-f', file], cli.out),
-      called,
-      said: said.join('\n'),
-      error: undefined,
-    };
-  } catch (error) {
-    if (!(error instanceof CliError)) throw error;
-    return { code: error.exitCode, called, said: said.join('\n'), error };
-  }
-};
-const record = () => {
-  const folder = join(home, '.local/state/drover/apply');
-  return JSON.parse(readFileSync(join(folder, readdirSync(folder)[0]!), 'utf8')) as {
-    readonly made: readonly object[];
-    readonly pending?: readonly { readonly idempotency_key: string }[];
-  };
-};
 const TEMPLATE = 'kind: Template\nname: one\n';
 const grant = () => `kind: Grant\nnetwork: net\nname: laptop\nwrite_url_to: ${home}/url\n`;
 const NETWORKS = { networks: [{ id: 'net-1', name: 'net' }] };
@@ -119,7 +61,7 @@ describe('apply after a connection that broke in the middle of a step', () => {
     const first = await apply(grant(), NETWORKS, {});
     expect(first.error?.hint).toContain('a grant whose URL was lost is revoked and made anew');
     let tells = 0;
-    const told = { status: 409, error: { code: 'token_told_already', message: 'told' } };
+    const told = { status: 409, error: { code: 'token_told_already', message: 'this call made grant-1 before' } };
     const answers = {
       get [GRANT]() {
         return tells++ === 0 ? told : { data: MADE };
@@ -137,7 +79,7 @@ describe('apply after a connection that broke in the middle of a step', () => {
   it('keeps a grant whose URL was written before it ended', async () => {
     await apply(grant(), NETWORKS, {});
     writeFileSync(join(home, 'url'), 'https://b/1\n');
-    const told = { status: 409, error: { code: 'token_told_already', message: 'told' } };
+    const told = { status: 409, error: { code: 'token_told_already', message: 'this call made grant-1 before' } };
     const again = await apply(grant(), LIVE, { [GRANT]: told });
     expect([again.code, again.called.length]).toEqual([0, 1]);
     expect(record()).toMatchObject({ made: [{ id: 'grant-1' }] });
@@ -152,8 +94,12 @@ describe('apply after a connection that broke in the middle of a step', () => {
 
   it('calls nothing in a preview, and says that something is open', async () => {
     await apply(grant(), NETWORKS, {});
-    const { called, said } = await apply(grant(), LIVE, {}, 'diff');
+    const { called, said, out, code } = await apply(grant(), LIVE, {}, 'diff');
     expect([called, said]).toEqual([[], expect.stringContaining('an apply was cut off at Grant net/laptop')]);
+    expect([code, out]).toEqual([
+      1,
+      expect.stringMatching(/^\? Grant net\/laptop .*cut off here.*revoked and made anew/),
+    ]);
   });
 });
 

@@ -1,11 +1,12 @@
 import type { Cli } from '../cli.js';
 import { callTool } from '../client.js';
 import { CliError } from '../errors.js';
-import { SecretFile } from '../vpn-file.js';
+import { askedBefore, waitsFor, without } from './approvals.js';
 import type { Thing } from './live.js';
 import { begun, ended, idIn, isRefusal } from './pending.js';
 import type { Step } from './plan.js';
 import { writeRecord, type ApplyRecord } from './record.js';
+import { keepSecret, placeOf } from './secret.js';
 
 export const SIGN = { create: '+', update: '~', delete: '-' } as const;
 
@@ -22,15 +23,11 @@ const remembered = (record: ApplyRecord, step: Step, data: Thing): ApplyRecord =
   };
 };
 
-/** There is none while the grant waits for an approval. */
-const keepSecret = (place: SecretFile | undefined, data: Thing): void => {
-  if (typeof data.bootstrap_url === 'string') place?.write(`${data.bootstrap_url}\n`);
-  else place?.discard();
+const answered = (record: ApplyRecord, step: Step, data: Thing, key: string): ApplyRecord => {
+  if (data.pending === true) return waitsFor(record, step, String(data.approval_id), key);
+  const asked = askedBefore(record, step);
+  return remembered(asked === undefined ? record : without(record, asked), step, data);
 };
-
-/** The place of a grant's URL is taken before there is one: it is told once. */
-const placeFor = ({ secretTo }: Step): SecretFile | undefined =>
-  secretTo === undefined ? undefined : new SecretFile(secretTo, false, 'name another file in write_url_to');
 
 /** What somebody reads whose connection broke in the middle of a step. */
 const AGAIN: Readonly<Record<Step['change'], string>> = {
@@ -43,19 +40,22 @@ const again = ({ change, secretTo }: Step): string =>
 
 /** One step with what has to be written down of it; answers the record with it. */
 const perform = async (cli: Cli, step: Step, before: ApplyRecord, file: string): Promise<ApplyRecord> => {
-  const place = placeFor(step);
-  const { record, key } = begun(before, step);
+  const place = placeOf(step.secretTo);
+  const asked = askedBefore(before, step);
+  const { record, key } = begun(before, step, asked?.idempotency_key);
   try {
     if (record !== before) writeRecord(file, record);
     const data = await callTool(cli.settings, step.tool, step.arguments, { idempotencyKey: key, again: again(step) });
     // The secret first: what is not in the record can be taken over, what is told once cannot be told again.
     keepSecret(place, data);
-    if (data.pending === true) cli.progress(`${step.key} waits for approval ${String(data.approval_id)}`);
-    const next = remembered(ended(record, step.key), step, data);
+    const next = answered(ended(record, step.key), step, data, key);
     if (next !== record) keepRecord(file, next, step);
+    const id = String(data.approval_id);
+    cli.progress(data.pending === true ? `? ${step.key} waits for approval ${id}` : `${SIGN[step.change]} ${step.key}`);
     return next;
   } catch (error) {
-    if (record !== before && isRefusal(error)) writeRecord(file, ended(record, step.key));
+    if (isRefusal(error) && (record !== before || asked !== undefined))
+      writeRecord(file, asked === undefined ? ended(record, step.key) : without(ended(record, step.key), asked));
     throw error;
   } finally {
     place?.discard();
@@ -102,7 +102,13 @@ const finishing = async <T>(cli: Cli, step: Step, work: () => Promise<T>): Promi
 
 export const execute = async (cli: Cli, steps: readonly Step[], before: ApplyRecord, file: string): Promise<void> => {
   let record = before;
+  /** What is not made yet: the steps after it would be refused. */
+  const waiting = new Set<string>();
   for (const [done, step] of steps.entries()) {
+    if (waiting.has(step.key)) {
+      cli.progress(`? ${step.key} has more to be done once it is made`);
+      continue;
+    }
     if (cli.end.aborted) throw new CliError('interrupted', toldOf(done, steps.length), 'the same command goes on', 130);
     try {
       record = await finishing(cli, step, () => perform(cli, step, record, file));
@@ -110,6 +116,6 @@ export const execute = async (cli: Cli, steps: readonly Step[], before: ApplyRec
       if (!(error instanceof CliError)) throw error;
       throw failedAt(step, done, steps.length, error);
     }
-    cli.progress(`${SIGN[step.change]} ${step.key}`);
+    if (step.change === 'create' && askedBefore(record, step) !== undefined) waiting.add(step.key);
   }
 };

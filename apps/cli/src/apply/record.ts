@@ -28,9 +28,20 @@ const recordShape = z.object({
       }),
     )
     .optional(),
+  /** What waits for an approval, so that the next apply does not ask for it again. */
+  approvals: z
+    .array(
+      z.object({
+        ...{ key: z.string(), kind, change: z.enum(['create', 'update', 'delete']), tool: z.string() },
+        ...{ arguments_digest: z.string(), idempotency_key: z.string(), approval_id: z.string() },
+        secret_to: z.string().optional(),
+      }),
+    )
+    .optional(),
 });
 export type ApplyRecord = z.output<typeof recordShape>;
 export type Pending = NonNullable<ApplyRecord['pending']>[number];
+export type Asked = NonNullable<ApplyRecord['approvals']>[number];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
