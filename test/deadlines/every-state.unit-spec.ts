@@ -27,7 +27,7 @@ const MACHINES: Readonly<Record<string, Readonly<Record<string, Said>>>> = {
     ...{ draining: instance('draining'), stopping: instance('stopping'), lost: instance('lost'), drained: 'steady' },
   },
   'fleet/instance/state.ts status': {
-    ...{ assigned: module('assigned'), installing: module('installing'), failed: module('failed') },
+    ...{ assigned: module('assigned'), installing: module('installing'), failed: module('failed'), running: 'steady' },
   },
   'fleet/instance/outlook.ts ModuleStage': {
     ...{ assigned: module('assigned'), installing: module('installing') },

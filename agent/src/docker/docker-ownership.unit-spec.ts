@@ -13,6 +13,7 @@ const item = (value: DockerSpec) => new Map([['engine', Buffer.from(JSON.stringi
 
 /** A node on which somebody else's dockerd runs, or none; what was done to the service, and what the platform was told. */
 const node = async (operators: boolean, state: object = {}) => {
+  const machine = { runs: operators };
   const timed = new Set<() => void>();
   const did: string[] = [];
   const told: agentV1.ReportPhaseRequest[] = [];
@@ -22,7 +23,7 @@ const node = async (operators: boolean, state: object = {}) => {
     restart: async () => void did.push('restart'),
     stop: async () => void did.push('stop'),
     remove: async () => (did.push('remove'), ['/etc/systemd/system/docker.service.d/proxy.conf']),
-    status: async () => ({ running: operators, detail: '' }),
+    status: async () => ({ running: machine.runs, detail: '' }),
   } as unknown as ServiceManager;
   const ports = {
     files: {
@@ -34,7 +35,7 @@ const node = async (operators: boolean, state: object = {}) => {
     processes: { run: async () => ({ code: 0, stdout: 'Docker version 27', stderr: '' }) },
     http: {
       getLocal: async () => {
-        if (operators) return { status: 200, body: '{"Version":"20.10"}' };
+        if (machine.runs) return { status: 200, body: '{"Version":"20.10"}' };
         throw new Error('connect ENOENT');
       },
     },
@@ -54,9 +55,9 @@ const node = async (operators: boolean, state: object = {}) => {
     const due = [...timed];
     timed.clear();
     for (const act of due) act();
-    for (let i = 0; i < 50; i++) await Promise.resolve();
+    for (let i = 0; i < 200; i++) await Promise.resolve();
   };
-  return { round, did, told, kept, docker };
+  return { round, did, told, kept, docker, machine };
 };
 
 describe('a dockerd that was there before Drover', () => {
@@ -82,6 +83,22 @@ it('starts an engine where there is none, and stops what it started', async () =
   expect(did).toEqual(['start']);
   await round({ ...spec, state: 'stop', reason: 'unassigned' });
   expect(did).toEqual(['start', 'remove']);
+});
+
+it('tells that an engine that had failed is there again, each time, also of the same version and after a restart', async () => {
+  const { round, told, machine, did } = await node(false);
+  const { PHASE_INSTALLING, PHASE_FAILED, PHASE_READY } = agentV1.Phase;
+  for (const runs of [false, true, true, false, false, true]) {
+    machine.runs = runs;
+    await round(spec);
+  }
+  const phases = [PHASE_INSTALLING, PHASE_FAILED, PHASE_READY, PHASE_FAILED, PHASE_READY];
+  expect(told.map((t) => t.phase)).toEqual(phases);
+  await round({ ...spec, daemon_options: { debug: true } });
+  expect(did).toContain('restart');
+  expect(told.map((t) => t.phase)).toEqual([...phases, PHASE_READY]);
+  // None is taken for a repeat of another.
+  expect(new Set(told.map((t) => t.requestId)).size).toBe(6);
 });
 
 const OURS = ['key.pem', 'cert.pem', 'client-ca.pem', 'daemon.json'].map((name) => `/etc/docker/drover/${name}`);

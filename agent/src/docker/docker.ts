@@ -169,7 +169,8 @@ export class Docker {
     if (version === undefined) return this.notReady();
     if (this.state.get().ready !== version) {
       await this.report(spec, Phase.PHASE_READY, { version });
-      await this.state.set({ ready: version });
+      // What comes after it is told anew, though it be what was told before it.
+      await this.state.set({ ready: version, life: this.state.get().life + 1 });
       ports.log.info({ version, api: `tcp://[${spec.address}]:${spec.port}`, config: paths.config }, 'docker is ready');
     }
     return STEADY_MS;
@@ -211,7 +212,7 @@ export class Docker {
     if (started !== '' && started !== digest) {
       ports.log.info({}, 'docker’s configuration or certificate changed, restarting it');
       await services.restart(service);
-      return void (await this.state.set({ started: digest }));
+      return void (await this.state.set({ started: digest, ready: '' }));
     }
     if (started === '') {
       await this.mustBeFree(spec);
@@ -268,6 +269,8 @@ export class Docker {
     try {
       await this.report(spec, Phase.PHASE_FAILED, { error: message, stopping });
       this.told = message;
+      // That it is there again is told, of the same version too.
+      if (!stopping && this.state.get().ready !== '') await this.state.set({ ready: '' });
     } catch (reportError) {
       ports.log.warn({ error: errorMessage(reportError) }, 'the failure could not be reported');
     }

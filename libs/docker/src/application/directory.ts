@@ -10,6 +10,8 @@ interface Known {
   readonly assignment: { readonly id: string; readonly config: Readonly<Record<string, unknown>> } | null;
   readonly peers: readonly { readonly id: string; readonly address: string }[];
   readonly decommissioned: boolean;
+  /** It was configured, or told as failed, since it was ready last. */
+  readonly unsettled?: boolean;
 }
 
 /** What Docker on each node is to be, folded from the log: the `docker` section. */
@@ -32,7 +34,14 @@ export class DockerDirectory implements DesiredStateSource {
         return [];
       }
       case 'system.docker.module.assigned':
-        return this.change(id, () => ({ assignment: { id: data['assignment_id']!, config: data.config } }));
+        return this.change(id, () => ({
+          assignment: { id: data['assignment_id']!, config: data.config },
+          unsettled: true,
+        }));
+      case 'system.module.failed':
+        return data['module_name'] === 'docker-engine' ? this.settle(id, false) : [];
+      case 'system.docker.handshake.ready':
+        return this.settle(id, true);
       case 'system.module.removed':
         return this.change(id, (known) =>
           known.assignment?.id === data['assignment_id'] ? { assignment: null } : undefined,
@@ -86,6 +95,13 @@ export class DockerDirectory implements DesiredStateSource {
       daemon_options: typeof options === 'object' && options !== null ? { ...options } : {},
     };
     return new Map([[DOCKER_SECTION, new Map([['engine', dockerSpec.parse(spec)]])]]);
+  }
+
+  /** Nothing that is wanted of it. */
+  private settle(id: string, isSettled: boolean): readonly string[] {
+    const known = this.instances.get(id);
+    if (known !== undefined) this.instances.set(id, { ...known, unsettled: !isSettled });
+    return [];
   }
 
   private change(id: string, what: (known: Known) => Partial<Known> | undefined): Iterable<string> {

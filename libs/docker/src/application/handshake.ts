@@ -64,7 +64,8 @@ export class DockerHandshake implements PhaseHandler {
       }
       case Phase.PHASE_READY: {
         const version = request.version.slice(0, MAX_VERSION);
-        const done = await this.deps.hosts.apply(hostId, { kind: 'ready', version }, step('ready'));
+        const ready = { kind: 'ready', version, anew: known.unsettled === true } as const;
+        const done = await this.deps.hosts.apply(hostId, ready, step('ready'));
         const endpoint = done.state.status === 'absent' ? '' : done.state.apiEndpoint;
         return { nodeId: hostId, nodeStatus: done.state.status, apiEndpoint: endpoint };
       }

@@ -39,7 +39,8 @@ export type DockerHostCommand =
       readonly publicKeyDigest: string;
       readonly notAfter: string;
     }
-  | { readonly kind: 'ready'; readonly version: string }
+  /** `anew`: it was configured, or told as failed, since it was ready last. */
+  | { readonly kind: 'ready'; readonly version: string; readonly anew?: boolean }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'decommission' };
 
@@ -136,7 +137,8 @@ const decide = (c: DockerHostCommand, state: DockerHostState): Decision<DockerEv
         ),
       );
     case 'ready': {
-      if (state.status === 'connected' && state.version === c.version) return nothing('ready_before');
+      if (state.status === 'connected' && state.version === c.version && c.anew !== true)
+        return nothing('ready_before');
       const ready = DockerReady({ ...about(state), version: c.version }, links);
       const { name, apiEndpoint: api_endpoint } = state;
       return state.provisioned

@@ -41,6 +41,7 @@ it('goes from requested over a signed certificate to connected, and is provision
     { kind: 'ready', version: '20.10.24' },
     { kind: 'ready', version: '20.10.24' },
     { kind: 'ready', version: '27.5.1' },
+    { kind: 'ready', version: '27.5.1', anew: true },
   ]);
   expect(kinds).toEqual([
     'host_requested',
@@ -50,6 +51,7 @@ it('goes from requested over a signed certificate to connected, and is provision
     'handshake.ready',
     'provisioned',
     'ready_before',
+    'handshake.ready',
     'handshake.ready',
   ]);
   expect(state).toMatchObject({ status: 'connected', version: '27.5.1', apiEndpoint: endpointOf('fd00::1') });

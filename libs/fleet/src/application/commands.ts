@@ -161,6 +161,18 @@ export class RecordModuleOverdue extends Command<
 > {
   static readonly type = 'fleet.record_module_overdue';
 }
+/** And that it runs after all. */
+export class RecordModuleRecovered extends Command<
+  OnInstance & {
+    readonly assignment_id: string;
+    readonly failures: number;
+    readonly since: string;
+    readonly until: string;
+  },
+  void
+> {
+  static readonly type = 'fleet.record_module_recovered';
+}
 
 export class ChangeTemplate extends Command<OnInstance & OnTemplate, void> {
   static readonly type = 'fleet.change_template';

@@ -8,8 +8,8 @@ export type DrainAdvisor = (instanceId: string) => Promise<readonly string[]>;
 export interface EndAdvisor {
   /** Something runs there that should move away first. */
   isOccupied(instanceId: string): boolean;
-  /** Why it must not end now; forcing it goes on all the same. */
-  objection(instanceId: string): Refusal | undefined;
+  /** Why it must not end now (nor be given up, where `end` says so); forcing it goes on all the same. */
+  objection(instanceId: string, end?: 'leave' | 'forget'): Refusal | undefined;
   /** Called before the machine is told to wipe; bounded, never throws; answers what could not be done. */
   leave(instanceId: string, context: CommandContext): Promise<readonly string[]>;
 }
@@ -35,8 +35,9 @@ export class DrainAdvice {
     return this.endAdvisors.some((advisor) => advisor.isOccupied(instanceId));
   }
 
-  objection(instanceId: string): Refusal | undefined {
-    return this.endAdvisors.map((advisor) => advisor.objection(instanceId)).find((refusal) => refusal !== undefined);
+  objection(instanceId: string, end: 'leave' | 'forget' = 'leave'): Refusal | undefined {
+    const all = this.endAdvisors.map((advisor) => advisor.objection(instanceId, end));
+    return all.find((refusal) => refusal !== undefined);
   }
 
   async leave(instanceId: string, context: CommandContext): Promise<readonly string[]> {

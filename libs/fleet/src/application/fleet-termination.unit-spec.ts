@@ -6,6 +6,7 @@ let rig: FleetRig;
 const left: string[] = [];
 let occupied = true;
 let objection: ReturnType<typeof refusal> | undefined;
+let loss: ReturnType<typeof refusal> | undefined;
 
 const presence = {
   boot_id: 'b',
@@ -38,9 +39,10 @@ describe('the end of an instance', () => {
     left.length = 0;
     occupied = true;
     objection = undefined;
+    loss = undefined;
     rig.services.drainAdvice.addEnd({
       isOccupied: () => occupied,
-      objection: () => objection,
+      objection: (_id, end) => (end === 'forget' ? loss : objection),
       leave: async (id) => (left.push(id), ['something stayed behind']),
     });
   });
@@ -123,5 +125,16 @@ describe('the end of an instance', () => {
     objection = refusal(409, 'quorum_at_risk', 'no');
     expect(await rig.refused('system_terminate_instance', { id })).toMatchObject({ code: 'quorum_at_risk' });
     expect(await rig.ok('system_terminate_instance', { id, force: true })).toMatchObject({ terminated: true });
+  });
+
+  it('is refused to who would give it up where a context objects to that, and nothing is done, unless it is forced', async () => {
+    const id = await member();
+    loss = refusal(409, 'quorum_at_risk', 'its member would stay in etcd');
+    expect(await rig.refused('system_forget_instance', { id })).toMatchObject({ code: 'quorum_at_risk' });
+    expect(await kinds(id)).not.toContain('forgotten');
+    expect(await rig.ok('system_forget_instance', { id, force: true })).toMatchObject({ forgotten: true });
+    // Once it is forgotten it is no member of anything.
+    loss = undefined;
+    expect(await rig.ok('system_forget_instance', { id })).toMatchObject({ outcome: 'nothing' });
   });
 });

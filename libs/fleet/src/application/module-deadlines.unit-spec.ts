@@ -33,6 +33,112 @@ const due = (...inputs: ProcessInput[]) => {
   return minute;
 };
 
+/** The process and the instance's own stream, which answers what it is asked; what that stream tells of the module. */
+const life = () => {
+  let { initial: state } = moduleDeadlines;
+  let instance = {
+    ...{
+      kind: 'known',
+      instanceId: instance_id,
+      nodeId: 'n',
+      phase: 'running',
+      lost: false,
+      overdue: null,
+      modules: {},
+    },
+  } as unknown as InstanceState;
+  const told: object[] = [];
+  const asked: object[] = [];
+  const evolve = (e: InstanceEvent) => (instance = instanceDecider.evolve(instance, e));
+  const answer = (payload: Record<string, never>) => {
+    const { assignment_id: assignmentId, failures, since, until } = payload;
+    const decided = instanceDecider.decide(
+      { kind: 'module_recovered', assignmentId, failures, since, until } as never,
+      instance,
+    );
+    if (decided.kind === 'reject') throw new Error(decided.refusal.code);
+    for (const one of decided.kind === 'accept' ? decided.events : []) {
+      evolve(one);
+      told.push(one.data);
+    }
+    const command = 'fleet.record_module_recovered';
+    state = moduleDeadlines.react(state, { kind: 'command_result', command, outcome: 'done', payload }).state;
+  };
+  return {
+    told,
+    asked,
+    /** With `answers: false` the process only takes them in, as a build did that could not tell a recovery. */
+    after(inputs: readonly ProcessInput[], { answers = true } = {}) {
+      for (const input of inputs) {
+        if (input.kind === 'event') evolve(input.event as never);
+        const next = moduleDeadlines.react(state, input);
+        state = next.state;
+        for (const output of next.outputs) if (output.kind === 'command') asked.push(output.payload);
+        for (const output of next.outputs)
+          if (answers && output.kind === 'command' && output.type.endsWith('recovered'))
+            answer(output.payload as never);
+      }
+      return this;
+    },
+    /** The stream alone: the process is late. */
+    alone(input: ProcessInput) {
+      if (input.kind === 'event') evolve(input.event as never);
+      return this;
+    },
+  };
+};
+
+describe('a module that runs after it was told as failed or overdue', () => {
+  const began = [assigned, online, installing];
+  const again = (minute: number) => event('system.k3s.node.ready', minute);
+
+  it('is told as recovered once, from its first failure on', () => {
+    const { told } = life().after([...began, failed(22, 'a'), failed(30, 'b'), ready, again(41), online]);
+    const over = {
+      ...k3s,
+      instance_id,
+      from: 'failed',
+      to: 'running',
+      reason: 'b',
+      since: at(22),
+      lasted_seconds: 1_080,
+    };
+    expect(told).toEqual([over]);
+  });
+
+  it('is not where nothing was told, and is each time', () => {
+    expect(life().after([...began, ready, again(41), online]).asked).toEqual([]);
+    const { told } = life().after([...began, ready, failed(42, 'a'), again(44), failed(50, 'a'), again(53)]);
+    expect(told).toMatchObject([
+      { since: at(42), lasted_seconds: 120 },
+      { since: at(50), lasted_seconds: 180 },
+    ]);
+  });
+
+  it('is when its installation had been told as overdue, also where that was told a moment too late', () => {
+    const data = { ...k3s, state: 'installing', since: at(21), reason: 'it was installed, and has not come to run' };
+    const overdue = event('system.module.overdue', 31, data);
+    const over = [{ from: 'installing', since: at(21), lasted_seconds: 1_140 }];
+    expect(life().after([...began, overdue, ready]).told).toMatchObject(over);
+    expect(life().after([...began, ready, overdue]).told).toMatchObject(over);
+  });
+
+  it('is not while it has failed once more, of which the process has not heard yet', () => {
+    const late = life()
+      .after([...began, failed(22, 'a')])
+      .alone(failed(41, 'a'));
+    expect(late.after([ready]).told).toEqual([]);
+    expect(late.asked).toHaveLength(1);
+  });
+
+  it('is also when it had recovered before this was told, with the next that is heard of the instance', () => {
+    const old = life().after([...began, failed(22, 'a'), ready], { answers: false });
+    expect(old.told).toEqual([]);
+    expect(old.after([lost, online]).told).toMatchObject([{ since: at(22), lasted_seconds: 1_080 }]);
+    expect(old.asked).toHaveLength(2);
+  });
+});
+
 describe('a module that does not come to run', () => {
   it('has its time from when the machine is there, and from when it gets further', () => {
     expect(due(assigned)).toBeNull();

@@ -98,6 +98,11 @@ const runtimeOf = (event: RecordedEvent): RuntimeNews | undefined => {
       const troubled: readonly ModuleStatus[] = ['degraded', 'failed'];
       return { instance, concerns: (m) => K3S.includes(m.module_name) && troubled.includes(m.status), now: RUNNING };
     }
+    case 'system.module.recovered': {
+      // Told on its readiness, which is here already: it is news only where its trouble was told later than that.
+      const { assignment_id, from } = event.data;
+      return { instance, concerns: (m) => m.assignment_id === assignment_id && m.status === from, now: RUNNING };
+    }
     default:
       return undefined;
   }
@@ -110,7 +115,7 @@ const modulesAfter = (modules: readonly ModuleDoc[], event: RecordedEvent, state
     if (ready?.concerns(m) === true) return { ...m, ...ready.now, since };
     const now = state.modules[m.assignment_id];
     if (now === undefined) return m.status === 'removed' ? m : { ...m, status: 'removed', error: null, since };
-    const news = event.data['module_name'] === m.module_name;
+    const news = event.data['module_name'] === m.module_name && event.type !== 'system.module.recovered';
     return news ? { ...m, config: now.config, priority: now.priority, status: now.status, error: now.error, since } : m;
   });
   const added = Object.values(state.modules)

@@ -44,6 +44,10 @@ describe('what is said of a machine whose module is in trouble', () => {
       error: 'no room',
     });
     expect(after(notReady, failed, ready)).toEqual(well);
+    // That this is told on its own stream as well says nothing new of what runs already, or is in trouble again.
+    const told = event('module.recovered', { ...module, from: 'failed', to: 'running' });
+    expect(after(notReady, failed, ready, told)).toEqual(well);
+    expect(after(notReady, failed, ready, notReady, told)).toMatchObject({ module: 'degraded' });
     const gone = event('module.removed', { module_name: 'k3s-agent', assignment_id: 'm1', reason: 'unassigned' });
     expect(after(failed, gone)).toMatchObject({ last_error: null, next_action: null });
   });

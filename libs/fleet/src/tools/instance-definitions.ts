@@ -177,8 +177,14 @@ export const forgetInstance = defineTool({
   name: 'system_forget_instance',
   group: 'nodes',
   summary: 'Give up an instance that will not come back',
-  description: 'For machines that are lost. Should its agent return, it is refused and told to wipe.',
-  input: z.object({ id }),
+  description:
+    'For machines that are lost. Should its agent return, it is refused and told to wipe. A server of a cluster is not given up ' +
+    'while etcd has no quorum: its member could not be removed, and etcd would wait for one that the platform no longer counts. ' +
+    'force does so all the same, for what a restore makes anew.',
+  input: z.object({
+    id,
+    force: z.boolean().default(false).describe('Also where etcd has no quorum, or would have none without it'),
+  }),
   output: z.object({ forgotten: z.boolean(), instance: instanceShape }),
   permission: write,
   danger: 'destroy',

@@ -60,6 +60,8 @@ export const registerLifecycleTools = (registrar: ToolRegistrar, services: Fleet
   });
   registrar.add(tools.forgetInstance, async (input, call) => {
     const id = await idOf(input.id, call);
+    const objection = input.force ? undefined : services.drainAdvice.objection(id, 'forget');
+    if (objection !== undefined) throw new RefusedError(objection);
     await call.run(ForgetInstance, { instance_id: id });
     return { forgotten: true, ...(await answer(id, call)) };
   });

@@ -3,13 +3,14 @@ import { CLOCK, LOG, RANDOM, TIMERS, type Cancel, type Clock, type Log, type Ran
 import { AGENT_LINK, type AgentLink } from '#agent-gateway';
 import { TRANSACTOR, type Transactor } from '#processing';
 import type { Cluster } from '../domain/cluster/state.js';
+import { ApiAccess } from './api-access.js';
 import { apiSaid } from './api-said.js';
 import { ClusterView } from './cluster-view.js';
 import { Clusters } from './clusters.js';
 import { KubernetesDirectory } from './directory.js';
 import { KubeApis } from './kube-api.js';
 import { NodeHealth } from './node-health.js';
-import { followNodes } from './node-watch.js';
+import { followNodes, type NodeSink } from './node-watch.js';
 import { StrangerWatch } from './stranger-watch.js';
 
 const LOOK_MS = 2_000;
@@ -19,6 +20,7 @@ type KnownCluster = Cluster & { readonly accountId: string };
 interface Followed {
   readonly view: ClusterView;
   readonly strangers: StrangerWatch;
+  readonly access: ApiAccess;
   readonly stop: AbortController;
   failed: boolean;
 }
@@ -87,6 +89,7 @@ export class ClusterWatches implements OnApplicationBootstrap, OnModuleDestroy {
     const followed: Followed = {
       view: new ClusterView(() => this.clock.monotonicMs()),
       strangers: new StrangerWatch(this.directory, this.clusters, this.clock),
+      access: new ApiAccess(this.clusters, this.clock),
       stop: new AbortController(),
       failed: false,
     };
@@ -98,12 +101,22 @@ export class ClusterWatches implements OnApplicationBootstrap, OnModuleDestroy {
         { quietMs: 60_000 },
       );
     };
+    const { view, access } = followed;
+    const sink: NodeSink = {
+      listed: (nodes) => {
+        view.listed(nodes);
+        access.listed();
+      },
+      changed: (node) => view.changed(node),
+      deleted: (name) => view.deleted(name),
+    };
     const failed = (error: unknown) => {
+      access.failed(error);
       if (!followed.failed) this.log.warn({ cluster: cluster.id, error: apiSaid(error) }, 'its nodes are not watched');
       followed.failed = true;
     };
     const { timers, random } = this;
-    void followNodes(followed.view, { open, failed, timers, random, signal: followed.stop.signal });
+    void followNodes(sink, { open, failed, timers, random, signal: followed.stop.signal });
     return followed;
   }
 
@@ -112,7 +125,8 @@ export class ClusterWatches implements OnApplicationBootstrap, OnModuleDestroy {
     this.followed.delete(clusterId);
   }
 
-  private async judge(cluster: KnownCluster, { view, strangers }: Followed): Promise<void> {
+  private async judge(cluster: KnownCluster, { view, strangers, access }: Followed): Promise<void> {
+    await access.judge(cluster);
     for (const [instanceId, node] of cluster.nodes) {
       if (node.nodeName === null || (node.status !== 'ready' && node.status !== 'not_ready')) continue;
       const verdict = view.verdict(node.nodeName);

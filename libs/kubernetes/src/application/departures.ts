@@ -9,7 +9,7 @@ import {
 } from '#processing';
 import { MoveVirtualIpAway } from '#sdwan';
 import type { Cluster } from '../domain/cluster/state.js';
-import { quorumAfterLeaving } from '../domain/quorum.js';
+import { quorumAfterForgetting, quorumAfterLeaving } from '../domain/quorum.js';
 import { apiSaid } from './api-said.js';
 import { Clusters } from './clusters.js';
 import { derive } from './derive.js';
@@ -45,9 +45,11 @@ export class Departures {
   }
 
   /** Why it must not go now; undefined when it may. Forcing goes on all the same. */
-  objection(instanceId: string) {
+  objection(instanceId: string, end: 'leave' | 'forget' = 'leave') {
     const cluster = this.directory.clusterOfMember(instanceId);
-    return cluster === undefined ? undefined : quorumAfterLeaving(cluster, instanceId, this.directory.leaving);
+    if (cluster === undefined) return undefined;
+    const after = end === 'leave' ? quorumAfterLeaving : quorumAfterForgetting;
+    return after(cluster, instanceId, this.directory.leaving);
   }
 
   /**

@@ -71,8 +71,6 @@ export const quorumAfterLeaving = (
   const members = [...cluster.nodes].filter(
     ([id, n]) => id !== instanceId && n.role === 'server' && n.status !== 'joining',
   );
-  // Behind an orphan there is nothing that could vote.
-  const isDead = ({ status }: ClusterNode) => status === 'not_ready' || status === 'orphaned';
   // Whoever of them goes first: the dead count as long as they are there.
   const others = members.filter(([id, node]) => isDead(node) || !leaving.has(id));
   const dead = others.filter(([, node]) => isDead(node));
@@ -92,6 +90,26 @@ export const quorumAfterLeaving = (
       : `without this server and the ${also} that ${also === 1 ? 'is' : 'are'} leaving already`;
   const message = `${without} ${alive} of ${others.length} etcd members of ${cluster.name} would be alive: it would have no quorum`;
   return atRisk(message, dead);
+};
+
+/** Behind an orphan there is nothing that could vote. */
+const isDead = ({ status }: ClusterNode): boolean => status === 'not_ready' || status === 'orphaned';
+
+/**
+ * Why a server must not be given up now. One that is dead takes nothing along, and the others have the better of it once its
+ * member is removed; but that is a write, and without a quorum etcd would go on waiting for one that the platform counts no more.
+ * One that lives is as much of a loss as when it leaves.
+ */
+export const quorumAfterForgetting = (
+  cluster: Pick<Cluster, 'name' | 'nodes' | 'datastore'>,
+  instanceId: string,
+  leaving: ReadonlySet<string> = new Set(),
+): Refusal | undefined => {
+  const node = cluster.nodes.get(instanceId);
+  if (node?.role !== 'server' || node.status === 'joining') return undefined;
+  if (!isDead(node)) return quorumAfterLeaving(cluster, instanceId, leaving);
+  const now = noQuorum(cluster);
+  return now === undefined ? undefined : unremovable(cluster, now);
 };
 
 const candidatesOf = (nodes: Iterable<readonly [string, ClusterNode]>) =>

@@ -1,5 +1,5 @@
 import type { ClusterNode } from './cluster/state.js';
-import { quorumAfterLeaving, quorumOf } from './quorum.js';
+import { quorumAfterForgetting, quorumAfterLeaving, quorumOf } from './quorum.js';
 
 const server = (status: ClusterNode['status']): ClusterNode => ({
   role: 'server',
@@ -50,5 +50,40 @@ describe('leaving a cluster', () => {
     expect(quorumAfterLeaving(cluster('ready', 'joining'), 's0')).toBeUndefined();
     const worker = { ...cluster(), nodes: new Map([['w', { ...server('ready'), role: 'agent' as const }]]) };
     expect(quorumAfterLeaving(worker, 'w')).toBeUndefined();
+  });
+});
+
+describe('giving a server up', () => {
+  it('is refused while etcd has no quorum to remove its member with, as leaving is, and those that are away are named', () => {
+    const lost = cluster('not_ready', 'not_ready', 'not_ready');
+    const refused = quorumAfterForgetting(lost, 's1');
+    const candidates = ['s0', 's1', 's2'].map((id) => ({ id }));
+    expect(refused).toMatchObject({ status: 409, code: 'quorum_at_risk', field: 'id', candidates });
+    expect(refused?.hint).toMatch(/kubernetes_restore_snapshot.*or set force/);
+    expect(refused).toEqual(quorumAfterLeaving(lost, 's1'));
+  });
+
+  it('is not refused of a dead one where there is a quorum, also of those that a restore has left behind', () => {
+    expect(quorumAfterForgetting(cluster('ready', 'ready', 'not_ready'), 's2')).toBeUndefined();
+    expect(quorumAfterForgetting(cluster('ready', 'ready', 'ready', 'not_ready', 'not_ready'), 's4')).toBeUndefined();
+    expect(quorumAfterForgetting(cluster('ready', 'not_ready', 'not_ready'), 's2')).toBeUndefined();
+    expect(quorumAfterForgetting(cluster('ready', 'ready', 'orphaned'), 's2')).toBeUndefined();
+  });
+
+  it('of one that lives is refused as its leaving is', () => {
+    expect(quorumAfterForgetting(cluster('ready', 'ready', 'not_ready'), 's0')).toMatchObject({
+      code: 'quorum_at_risk',
+      candidates: [{ id: 's2' }],
+    });
+    expect(quorumAfterForgetting(cluster('ready', 'ready', 'ready'), 's0')).toBeUndefined();
+  });
+
+  it('is never refused of a worker, of the only server, of one that has not joined, nor with a database elsewhere', () => {
+    expect(quorumAfterForgetting(cluster('not_ready'), 's0')).toBeUndefined();
+    expect(quorumAfterForgetting(cluster('not_ready', 'not_ready', 'joining'), 's2')).toBeUndefined();
+    const external = { ...cluster('not_ready', 'not_ready'), datastore: 'external' as const };
+    expect(quorumAfterForgetting(external, 's0')).toBeUndefined();
+    const worker = { ...cluster(), nodes: new Map([['w', { ...server('not_ready'), role: 'agent' as const }]]) };
+    expect(quorumAfterForgetting(worker, 'w')).toBeUndefined();
   });
 });

@@ -67,6 +67,7 @@ export const clusterWarnings = (doc: ClusterDoc): string[] => {
     warnings.push(
       'the datastore is yours to protect: servers may be lost, but without the database the cluster is gone, and snapshots here do not hold it',
     );
+  if (doc.apiRefused != null && doc.status !== 'decommissioned') warnings.push(doc.apiRefused.reason);
   if (doc.strangers != null && doc.status !== 'decommissioned') warnings.push(doc.strangers.reason);
   if (doc.failover === 'none') warnings.push('failover: none; the endpoint is one instance’s own address');
   return warnings;

@@ -235,7 +235,7 @@ export const snapshotOutput = (doc: SnapshotDoc): tools.SnapshotOutput => ({
 const serversAway = (away: readonly string[]) =>
   refusal(409, 'servers_not_connected', `${away.join(', ')} is not connected, and so cannot be halted`, {
     field: 'force',
-    hint: 'with its old data it would be a second cluster: bring it back, or forget it first (it is refused when it returns), or say force=true when it is destroyed',
+    hint: 'with its old data it would be a second cluster: bring it back; or say force=true when it is destroyed; or forget it first, with force where etcd has no quorum (it is refused when it returns)',
     candidates: away.map((id) => ({ id })),
   });
 

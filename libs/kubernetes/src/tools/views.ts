@@ -39,6 +39,19 @@ const strangersAspect = ({ strangers, status }: ClusterDoc): Aspect[] =>
     ? []
     : [{ type: 'Strangers', holds: true, reason: 'NodesWithoutMembership', message: strangers.reason }];
 
+/** As rare as these. */
+const accessAspect = ({ apiRefused, status }: ClusterDoc): Aspect[] =>
+  apiRefused == null || status === 'decommissioned'
+    ? []
+    : [
+        {
+          type: 'ApiRefused',
+          holds: true,
+          reason: apiRefused.status === 401 ? 'Unauthorized' : 'Forbidden',
+          message: apiRefused.reason,
+        },
+      ];
+
 export const clusterOutput = (doc: ClusterDoc): ClusterOutput => ({
   id: doc.id,
   name: doc.name,
@@ -72,6 +85,6 @@ export const clusterOutput = (doc: ClusterDoc): ClusterOutput => ({
     error: doc.lastError,
     generation: doc.wanted.generation,
     observedGeneration: doc.wanted.observed,
-    also: strangersAspect(doc),
+    also: [...accessAspect(doc), ...strangersAspect(doc)],
   }),
 });

@@ -54,6 +54,25 @@ it('of a cluster holds its restores, which its schedule of snapshots has heard o
   log.splice(before);
 });
 
+it('tells for how long a module had failed, by runtime, also in logs of before its recovery was told', async () => {
+  const before = log.length;
+  const fails = (module_name: string) => happened(ONE, 'module.failed', { instance_id: ONE, module_name, reason: 'x' });
+  fails('k3s-server');
+  fails('docker-engine');
+  happened(CLUSTER, 'k3s.node.ready', { cluster_id: CLUSTER, instance_id: ONE });
+  happened(ONE, 'module.recovered', { instance_id: ONE, module_name: 'k3s-server', from: 'failed', to: 'running' });
+  fails('k3s-server');
+  happened(ONE, 'module.recovered', { instance_id: ONE, module_name: 'docker-engine', from: 'failed', to: 'running' });
+  const { events, names } = await gather(store, [], 'a', { kind: 'instance', id: ONE, name: 's1' });
+  const failures = phasesOf('instance', events, names).filter(({ name }) => name === 'module failed');
+  expect(failures.map(({ of, outcome, duration_ms }) => [of.split(' ').at(-1), outcome, duration_ms])).toEqual([
+    ['k3s', 'done', 2_000],
+    ['docker', 'done', 4_000],
+    ['k3s', 'open', null],
+  ]);
+  log.splice(before);
+});
+
 const ROLLOUT = ['started', 'node_progressed', 'node_progressed', 'finished'].map((step) => `k3s.rollout.${step}`);
 
 it('of a cluster holds its rollouts and what was done to its nodes, with how long a rollout took', async () => {

@@ -29,15 +29,18 @@ const clusterSchema = z.object({
   ),
   /** Nodes in its Kubernetes API that are no members. */
   strangers: z.object({ reason: z.string(), nextAction: z.string() }).nullish(),
+  /** Its API refuses the platform. */
+  apiRefused: z.object({ reason: z.string(), nextAction: z.string() }).nullish(),
 });
 
-const ofCluster = (state: string, { since, lastError, nodes, strangers }: z.infer<typeof clusterSchema>): Now => {
+const ofCluster = (state: string, doc: z.infer<typeof clusterSchema>): Now => {
+  const { since, lastError, nodes, strangers, apiRefused } = doc;
   const troubled = nodes.flatMap(({ instanceId, nodeName, status, since: from, lastError: why }) => {
     if (WELL.has(status) || why == null) return [];
     const name = nodeName ?? instanceId;
     return [{ name, cause: `${name} ${status}${from == null ? '' : ` since ${from}`}: ${why}` }];
   });
-  const strange = strangers == null || state === 'decommissioned' ? [] : [strangers];
+  const strange = state === 'decommissioned' ? [] : [apiRefused, strangers].filter((one) => one != null);
   const next = [
     ...(troubled.length === 0 ? [] : [`what is to be done: drover why ${troubled.map(({ name }) => name).join(', ')}`]),
     ...strange.map(({ nextAction }) => nextAction),

@@ -32,6 +32,13 @@ it('names the nodes that a cluster is degraded by, since when and why, and where
   });
 });
 
+it('tells of an API that refuses the platform, and what to do about it, while there is a cluster', () => {
+  const apiRefused = { reason: 'its API refuses the platform', nextAction: 'put back what was changed', status: 403 };
+  const doc = { since, lastError: null, nodes: [], apiRefused };
+  expect(nowOf('active', doc)).toMatchObject({ causes: [apiRefused.reason], next_action: apiRefused.nextAction });
+  expect(nowOf('decommissioned', doc)).toMatchObject({ causes: [], next_action: null });
+});
+
 it('tells of nodes that are no members of a cluster, and what to do about them', () => {
   const strangers = { reason: '1 node is no member: x', nextAction: 'kubectl delete node x', count: 1, names: ['x'] };
   const doc = { since, lastError: null, nodes: [], strangers };

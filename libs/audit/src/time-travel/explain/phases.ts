@@ -20,7 +20,7 @@ interface Rule {
   /** Whose stories hold it from beginning to end. */
   readonly in: readonly SubjectKind[];
   /** What tells one phase from a parallel one of another thing. */
-  readonly by: 'instance_id' | 'peer_id' | 'cluster_id' | 'stream' | 'epoch';
+  readonly by: 'instance_id' | 'peer_id' | 'cluster_id' | 'stream' | 'epoch' | 'runtime';
 }
 
 const EVERYWHERE: readonly SubjectKind[] = ['instance', 'cluster', 'virtual_ip'];
@@ -160,10 +160,24 @@ const RULES: readonly Rule[] = [
     to: /k3s\.node\.(ready|removed)$/,
     by: 'instance_id',
   },
+  {
+    name: 'module failed',
+    in: ['instance', 'cluster'],
+    from: /^system\.module\.failed$/,
+    // What is recorded of before `recovered` was known ends with the readiness that it follows.
+    to: /^system\.(module\.recovered|(k3s|docker)\.handshake\.ready|k3s\.node\.ready)$/,
+    failed: /^system\.module\.removed$/,
+    by: 'runtime',
+  },
 ];
+
+/** Modules that can fail are K3s or Docker; what tells that they are ready names no module. */
+const runtimeOf = ({ type, data }: RecordedEvent): string =>
+  String(data['module_name'] ?? type).includes('docker') ? 'docker' : 'k3s';
 
 const keyOf = (event: RecordedEvent, by: Rule['by']): string => {
   if (by === 'stream') return event.stream;
+  if (by === 'runtime') return `${String(event.data['instance_id'])} ${runtimeOf(event)}`;
   if (by === 'epoch') return `${event.stream} ${String(event.data['epoch'])}`;
   return String(event.data[by] ?? event.meta.links[by === 'instance_id' ? 'instance' : 'node'] ?? event.stream);
 };

@@ -124,6 +124,13 @@ export const instanceUses = [
     since: p.since,
     boundMs: p.bound_ms,
   })),
+  onInstance(commands.RecordModuleRecovered, (p) => ({
+    kind: 'module_recovered',
+    assignmentId: p.assignment_id,
+    failures: p.failures,
+    since: p.since,
+    until: p.until,
+  })),
   onInstance(commands.RequestDrain, (p) => ({ kind: 'request_drain', timeoutSeconds: p.timeout_seconds })),
   onInstance(commands.MarkDrained, (p) => ({
     kind: 'mark_drained',

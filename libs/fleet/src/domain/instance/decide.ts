@@ -40,6 +40,7 @@ type Report =
   | modules.RecordInstalling
   | modules.RecordFailed
   | modules.RecordModuleOverdue
+  | modules.RecordModuleRecovered
   | stopping.RecordStop;
 
 export type InstanceCommand = LifeCommand | LiveCommand | Report;
@@ -56,6 +57,8 @@ const onReport = (state: KnownInstance, command: Report): Decision<InstanceEvent
       return presence.overdue(state, command);
     case 'module_overdue':
       return modules.moduleOverdue(state, command);
+    case 'module_recovered':
+      return modules.moduleRecovered(state, command);
     case 'mark_drained':
       return presence.markDrained(state, command);
     case 'sync_modules':
@@ -116,6 +119,7 @@ const decide = (command: InstanceCommand, state: InstanceState): Decision<Instan
     case 'cloned':
     case 'overdue':
     case 'module_overdue':
+    case 'module_recovered':
     case 'mark_drained':
     case 'sync_modules':
     case 'installing':

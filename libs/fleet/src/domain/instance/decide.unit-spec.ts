@@ -196,4 +196,59 @@ describe("an instance's modules", () => {
         .when({ ...failed, anew: true } as InstanceCommand).events,
     ).toEqual(['system.module.failed']);
   });
+
+  describe('that were told as in trouble', () => {
+    const [began, ran] = ['2026-01-01T00:00:10.000Z', '2026-01-01T00:05:00.400Z'];
+    const failed: InstanceCommand = { kind: 'runtime_failed', moduleName: 'k3s-server', reason: 'no space' };
+    const recovered = (failures: number): InstanceCommand => ({
+      kind: 'module_recovered',
+      assignmentId: ASSIGNMENT,
+      failures,
+      since: began,
+      until: ran,
+    });
+    const install: InstanceCommand = { kind: 'installing', moduleName: 'k3s-server' };
+    const told = {
+      module_name: 'k3s-server',
+      assignment_id: ASSIGNMENT,
+      to: 'running',
+      since: began,
+      lasted_seconds: 290,
+    };
+
+    it('are told as recovered once, with what was the matter and for how long, and what fails then is another failure', () => {
+      const over = after(...running, sync(2, assignment()), failed).when(recovered(1));
+      expect(over.data).toMatchObject([{ ...told, from: 'failed', reason: 'no space' }]);
+      expect(over.then().when(recovered(1)).reason).toBe('not_in_trouble');
+      expect(over.then().when(failed).events).toEqual(['system.module.failed']);
+      expect(over.then().when(failed).then().when(recovered(1)).reason).toBe('failed_since');
+      expect(over.then().when(failed).then().when(recovered(2)).events).toEqual(['system.module.recovered']);
+    });
+
+    it('recover also of what was installed or configured anew after it had failed, and of an overdue installation', () => {
+      const base = [...running, sync(2, assignment())];
+      expect(after(...base, failed, install).when(recovered(1)).data).toMatchObject([{ from: 'failed' }]);
+      const anew = after(...base, failed, sync(3, assignment({ a: 1 })));
+      expect(anew.when(recovered(1)).data).toMatchObject([{ from: 'failed', reason: 'no space' }]);
+      // What it does meanwhile is not undone by that.
+      const now = anew.when(recovered(1)).then().state;
+      expect(now).toMatchObject({ modules: { [ASSIGNMENT]: { status: 'assigned' } } });
+      const late = { kind: 'module_overdue', assignmentId: ASSIGNMENT, status: 'installing', boundMs: 1_000 } as const;
+      const overdue = after(...base, install, { ...late, since: began });
+      expect(overdue.when(recovered(0)).data).toMatchObject([{ ...told, from: 'installing' }]);
+    });
+
+    it('are not where nothing was told of them, nor where they or their machine are gone', () => {
+      const base = [...running, sync(2, assignment())];
+      expect(after(...base, install).when(recovered(0)).reason).toBe('not_in_trouble');
+      expect(after(...base, failed, sync(3)).when(recovered(1)).reason).toBe('not_in_trouble');
+      expect(after(...base, failed, { kind: 'terminate' }).when(recovered(1)).reason).toBe('instance_gone');
+    });
+
+    it('recover in streams of before this was told: only the last failure counts, and only with all that were told', () => {
+      const old = after(...running, sync(2, assignment()), failed, { ...failed, anew: true } as InstanceCommand);
+      expect(old.when(recovered(1)).reason).toBe('failed_since');
+      expect(old.when(recovered(2)).events).toEqual(['system.module.recovered']);
+    });
+  });
 });

@@ -223,6 +223,28 @@ export const ModuleOverdue = defineEvent(
   { severity: 'high' },
 );
 
+/**
+ * A module that was told as failed or overdue has come to run. Once for each such trouble: its runtime's own context tells that
+ * a runtime is ready, and this tells on the instance's stream that what stands there is over.
+ */
+export const ModuleRecovered = defineEvent(
+  'system.module.recovered',
+  1,
+  z.object({
+    instance_id,
+    assignment_id: z.uuid(),
+    module_name: z.string(),
+    /** What was told of it last: `failed`, or the state that lasted too long. */
+    from: z.string(),
+    to: z.string(),
+    /** What was the matter, as it was told last. */
+    reason: z.string(),
+    /** Of its first failure, or of the stay that lasted too long. */
+    since: time,
+    lasted_seconds: z.number().int(),
+  }),
+);
+
 export const instanceEvents = [
   InstanceCreated,
   InstanceProvisionRequested,
@@ -256,4 +278,5 @@ export const instanceEvents = [
   ModuleStopStuck,
   ModuleStopped,
   ModuleOverdue,
+  ModuleRecovered,
 ] as const;

@@ -1,10 +1,9 @@
-import { without } from '../without.js';
-import { stopOver, stopSaid } from './stopping.js';
+import { evolveModules } from './evolve-modules.js';
+import { stopOver } from './stopping.js';
 import {
   shapeOf,
   statusOf,
   type InstanceEvent,
-  type InstanceModule,
   type InstanceState,
   type JoinToken,
   type KnownInstance,
@@ -91,39 +90,6 @@ const present = (state: KnownInstance, data: DataOf<'system.instance.online'>): 
   return { ...state, phase: 'running', lost: false, presence };
 };
 
-const assigned = (state: KnownInstance, data: DataOf<'system.module.assigned'>): KnownInstance => ({
-  ...state,
-  templateVersion: data.template_version ?? state.templateVersion,
-  modules: {
-    ...state.modules,
-    [data.assignment_id]: {
-      assignmentId: data.assignment_id,
-      templateId: data.template_id,
-      moduleName: data.module_name,
-      config: data.config,
-      priority: data.priority,
-      status: 'assigned',
-      error: null,
-    },
-  },
-});
-
-const removed = (state: KnownInstance, data: DataOf<'system.module.removed'>): KnownInstance => {
-  const modules = without(state.modules, data.assignment_id);
-  return { ...state, modules, templateVersion: data.template_version ?? state.templateVersion };
-};
-
-const touchModule = (
-  state: KnownInstance,
-  moduleName: string,
-  change: Partial<Pick<InstanceModule, 'status' | 'error' | 'overdueSince'>>,
-): KnownInstance => ({
-  ...state,
-  modules: Object.fromEntries(
-    Object.entries(state.modules).map(([id, m]) => [id, m.moduleName === moduleName ? { ...m, ...change } : m]),
-  ),
-});
-
 const over = (state: KnownInstance, type: 'system.instance.terminated' | 'system.instance.forgotten'): KnownInstance =>
   stopOver({
     ...state,
@@ -185,23 +151,8 @@ const evolveKnown = (state: KnownInstance, event: InstanceEvent): KnownInstance 
       return { ...state, clones: event.data.boot_ids };
     case 'system.instance.overdue':
       return { ...state, overdue: statusOf(state) };
-    case 'system.k3s.module.assigned':
-    case 'system.docker.module.assigned':
-    case 'system.module.assigned':
-      return assigned(stopOver(state, event.data.module_name), event.data);
-    case 'system.module.stop_stuck':
-    case 'system.module.stopped':
-      return stopSaid(state, event.data.module_name, 'reason' in event.data ? event.data.reason : null);
-    case 'system.module.removed':
-      return removed(state, event.data);
-    case 'system.k3s.runtime.installing':
-    case 'system.docker.runtime.installing':
-      return touchModule(state, event.data.module_name, { status: 'installing', error: null });
-    case 'system.module.failed':
-      return touchModule(state, event.data.module_name, { status: 'failed', error: event.data.reason });
-    case 'system.module.overdue':
-      return touchModule(state, event.data.module_name, { overdueSince: event.data.since });
     default:
-      return state; // enrollment_refused changes nothing, and other contexts write to this stream too.
+      // enrollment_refused changes nothing, and other contexts write to this stream too.
+      return evolveModules(state, event);
   }
 };

@@ -8,6 +8,7 @@ import {
   K3sRuntimeInstalling,
   ModuleAssigned,
   ModuleOverdue,
+  ModuleRecovered,
   ModuleRemoved,
   RuntimeFailed,
 } from './events.js';
@@ -39,9 +40,20 @@ export interface RecordFailed {
 export interface RecordModuleOverdue {
   readonly kind: 'module_overdue';
   readonly assignmentId: string;
-  readonly status: InstanceModule['status'];
+  readonly status: Exclude<InstanceModule['status'], 'running'>;
   readonly since: string;
   readonly boundMs: number;
+}
+
+/** What was told as failed or overdue runs: its runtime's own context says so, or the receipt of its node. */
+export interface RecordModuleRecovered {
+  readonly kind: 'module_recovered';
+  readonly assignmentId: string;
+  /** So often it had been told as failed when it came to run: once more is another failure, which is not over. */
+  readonly failures: number;
+  /** When the trouble began, and when it ran. */
+  readonly since: string;
+  readonly until: string;
 }
 
 const MODULE_ASSIGNED = 'system.module.assigned';
@@ -141,6 +153,25 @@ export const moduleOverdue = (state: KnownInstance, c: RecordModuleOverdue): Dec
         ...{ state: c.status, since: c.since, bound_seconds: Math.round(c.boundMs / 1_000) },
         reason: module.error ?? WHY[c.status],
         next_action: moduleNext(c.status) ?? '',
+      },
+      { links: linksOf(state) },
+    ),
+  );
+};
+
+export const moduleRecovered = (state: KnownInstance, c: RecordModuleRecovered): Decision<InstanceEvent> => {
+  const module = state.modules[c.assignmentId];
+  if (module?.trouble === undefined) return nothing('not_in_trouble');
+  if ((module.failures ?? 0) !== c.failures) return nothing('failed_since');
+  const lastedMs = Date.parse(c.until) - Date.parse(c.since);
+  return accept(
+    ModuleRecovered(
+      {
+        instance_id: state.instanceId as InstanceId,
+        assignment_id: module.assignmentId,
+        module_name: module.moduleName,
+        ...{ from: module.trouble.from, to: 'running', reason: module.trouble.reason },
+        ...{ since: c.since, lasted_seconds: Math.max(0, Math.round(lastedMs / 1_000)) },
       },
       { links: linksOf(state) },
     ),

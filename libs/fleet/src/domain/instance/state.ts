@@ -38,10 +38,15 @@ export interface InstanceModule {
   readonly moduleName: string;
   readonly config: Readonly<Record<string, unknown>>;
   readonly priority: number;
-  readonly status: 'assigned' | 'installing' | 'failed';
+  /** `running` is told here only of what had failed: of the others their runtimes' own contexts tell it. */
+  readonly status: 'assigned' | 'installing' | 'failed' | 'running';
   readonly error: string | null;
   /** Of the stay that was reported as too long; absent when none was since the module was assigned. */
   readonly overdueSince?: string;
+  /** How often it was told as failed since it was assigned first; absent: never. */
+  readonly failures?: number;
+  /** What was told last of what keeps it from running; absent where nothing does. */
+  readonly trouble?: { readonly from: string; readonly reason: string } | undefined;
 }
 
 /** A runtime that nobody wants any more and that is still there. */

@@ -18,6 +18,7 @@ import {
   NodeUncordoned,
   PodSubnetPrefixIgnored,
 } from './events.js';
+import { decideAccess, isAccessCommand, type AccessCommand } from './decide-access.js';
 import { decideCare, decideMigration, type CareCommand, type MigrationCommand } from './decide-care.js';
 import { saysMore } from './node-trouble.js';
 import { nobodyToJoin } from './nobody-to-join.js';
@@ -74,6 +75,7 @@ export type ClusterCommand =
   | { readonly type: 'recover' }
   | { readonly type: 'decommission' }
   | TokenCommand
+  | AccessCommand
   | CareCommand
   | MigrationCommand;
 
@@ -216,7 +218,7 @@ const decideJoin = (
   return accept(HandshakeJoinRequest({ ...ids, role: c.role, target_cluster_id: c.target }, links));
 };
 
-type LiveCommand = Exclude<ClusterCommand, { type: 'claim' } | TokenCommand>;
+type LiveCommand = Exclude<ClusterCommand, { type: 'claim' } | TokenCommand | AccessCommand>;
 
 const decideLive = (c: LiveCommand, state: Cluster): Decision<ClusterEvent> => {
   const [cluster_id, links] = [id(state.id), { links: linksOf(state) }];
@@ -287,6 +289,7 @@ const decide = (c: ClusterCommand, state: ClusterState): Decision<ClusterEvent> 
     if (c.type === 'decommission') return nothing('already_decommissioned');
     return reject(refusal(409, 'cluster_decommissioned', `${state.name} has been decommissioned`));
   }
+  if (isAccessCommand(c)) return decideAccess(c, state);
   return isTokenCommand(c) ? decideToken(c, state) : decideLive(c, state);
 };
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineEvent, idSchema } from '#kernel';
+import { accessEvents } from './access-events.js';
 import { lifecyclePolicyFields } from './policy.js';
 
 const cluster_id = idSchema('cluster');
@@ -285,4 +286,5 @@ export const clusterEvents = [
   RenewalUnblocked,
   StrangersFound,
   StrangersGone,
+  ...accessEvents,
 ] as const;

@@ -19,7 +19,10 @@ export const nodeBoundSeconds = (status: ClusterNode['status'], policy: Lifecycl
 
 /** What happens next, and by whom; null where nothing does by itself. */
 export const clusterNext = (
-  cluster: Pick<Cluster, 'status' | 'kubeconfigRef' | 'claimant' | 'policy' | 'nodes' | 'datastore' | 'strangers'>,
+  cluster: Pick<
+    Cluster,
+    'status' | 'kubeconfigRef' | 'claimant' | 'policy' | 'nodes' | 'datastore' | 'strangers' | 'apiRefused'
+  >,
 ): string | null => {
   const quorum = noQuorum(cluster);
   if (quorum !== undefined && cluster.status !== 'decommissioned')
@@ -27,7 +30,7 @@ export const clusterNext = (
     return `bring ${quorum.away.join(', ')} back; gone for good: kubernetes_restore_snapshot onto a server that is left (its data are of the snapshot then)`;
   if (cluster.status === 'degraded')
     return 'bring its nodes back, or system_forget_instance what is gone for good; kubernetes_list_nodes says which';
-  if (cluster.status === 'active') return cluster.strangers?.nextAction ?? null;
+  if (cluster.status === 'active') return cluster.apiRefused?.nextAction ?? cluster.strangers?.nextAction ?? null;
   if (cluster.status !== 'bootstrapping') return null;
   if (cluster.kubeconfigRef !== null) return 'the first server reports ready';
   const moves =

@@ -1,4 +1,5 @@
 import type { EventOf } from '#kernel';
+import type { ApiRefusal, RefusedStatus } from './api-refusal.js';
 import type { clusterEvents } from './events.js';
 import { evolveMigration, type Migration } from './migration-state.js';
 import { standing } from './standing.js';
@@ -56,6 +57,8 @@ export interface Cluster extends ServerTokens {
   readonly migration: Migration | null;
   /** Absent where none was ever seen. */
   readonly strangers?: Strangers | null;
+  /** Absent where its API never refused the platform. */
+  readonly apiRefused?: ApiRefusal | null;
 }
 
 export type ClusterState = { readonly status: 'absent' } | Cluster;
@@ -201,7 +204,7 @@ type LaterEvent = Extract<
     type:
       | `system.k3s.${'node' | 'pod_network' | 'certificates'}.${string}`
       | `${string}.stopped`
-      | `${string}.${'overdue' | 'lifecycle_policy_set' | `${'server_token' | 'strangers'}_${string}`}`;
+      | `${string}.${'overdue' | 'lifecycle_policy_set' | `${'server_token' | 'strangers' | 'api'}_${string}`}`;
   }
 >;
 
@@ -249,6 +252,12 @@ const evolveCare = (state: Cluster, event: CareEvent, at: string | null): Cluste
     }
     case 'system.k3s.cluster.strangers_gone':
       return { ...state, strangers: null };
+    case 'system.k3s.cluster.api_refused': {
+      const { status, reason, next_action: nextAction } = event.data;
+      return { ...state, apiRefused: { status: status as RefusedStatus, reason, nextAction } };
+    }
+    case 'system.k3s.cluster.api_accepted':
+      return { ...state, apiRefused: null };
     case 'system.k3s.pod_network.migration_started':
       return evolveMigrationOf({ ...state, podCidr: event.data.pod_cidr }, event);
     case 'system.k3s.pod_network.node_started':
