@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { deterministicId } from '#kernel';
+import { deterministicId, refusal, RefusedError } from '#kernel';
 import { EVENT_STORE, type EventStore } from '#event-store';
 import { TRANSACTOR, Transactor, type CommandContext, type CommandResult } from '#processing';
 import { firewallDecider, type FirewallCommand } from '../domain/firewall/decide.js';
@@ -20,11 +20,20 @@ export class CreateFirewallRuleHandler implements ICommandHandler<CreateFirewall
       await writes.network(payload.network_id);
       const firewall_rule_id = deterministicId('firewall_rule', context.commandId);
       const ids = { firewall_rule_id, network_id: payload.network_id as `sdwan_network-${string}` };
-      await writes.step('create', firewall_rule_id, firewallDecider, { kind: 'create', ids, rule: payload.rule });
+      const create = { kind: 'create', ids, rule: payload.rule } as const;
+      const made = await writes.step('create', firewall_rule_id, firewallDecider, create);
+      if (made.status === 'deleted') throw new RefusedError(deletedSince(firewall_rule_id, made.rule.name));
       return writes.done({ firewall_rule_id });
     });
   }
 }
+
+/** Said again under its key, a call makes nothing anew. */
+const deletedSince = (ruleId: string, name: string) =>
+  refusal(409, 'firewall_rule_deleted', `this call made rule ${name} (${ruleId}) before, which was deleted since`, {
+    field: 'idempotency_key',
+    hint: 'call again under another idempotency_key',
+  });
 
 abstract class OnFirewallRuleHandler {
   constructor(

@@ -29,7 +29,7 @@ export class CreateNetworkHandler implements ICommandHandler<CreateNetwork> {
         const networkId = deterministicId('sdwan_network', context.commandId, salt);
         const claim = await this.claim(writes, networkId, command);
         if (claim === 'handle_taken') continue;
-        await writes.step('create', networkId, networkDecider, {
+        const made = await writes.step('create', networkId, networkDecider, {
           kind: 'create',
           networkId,
           name: payload.name,
@@ -39,6 +39,7 @@ export class CreateNetworkHandler implements ICommandHandler<CreateNetwork> {
           routingMode: payload.routing_mode ?? null,
           podSubnetPrefix: claim.pod_subnet_prefix,
         });
+        if (made.status !== 'active') throw new RefusedError(deletedSince(networkId, payload.name));
         return writes.done({ network_id: networkId });
       }
     });
@@ -61,8 +62,11 @@ export class CreateNetworkHandler implements ICommandHandler<CreateNetwork> {
       prefixDecider,
       command,
     );
-    if (claimed.kind !== 'refused') return claimed.state.claims.get(networkId)!;
+    const held = claimed.kind === 'refused' ? undefined : claimed.state.claims.get(networkId);
+    if (held !== undefined) return held;
     await releaseName(this.transactor, name, context);
+    // This very call claimed them before, and they were given back with the network.
+    if (claimed.kind !== 'refused') throw new RefusedError(deletedSince(networkId, payload.name));
     if (claimed.refusal.code === 'handle_taken') return 'handle_taken';
     throw new RefusedError(claimed.refusal);
   }
@@ -144,6 +148,13 @@ export class DeleteNetworkHandler implements ICommandHandler<DeleteNetwork> {
     });
   }
 }
+
+/** Said again under its key, a call makes nothing anew: what it made was there, and somebody did not want it any more. */
+const deletedSince = (networkId: string, name: string) =>
+  refusal(410, 'network_deleted', `this call made network ${name} (${networkId}) before, which was deleted since`, {
+    field: 'idempotency_key',
+    hint: 'call again under another idempotency_key',
+  });
 
 const inUse = (
   name: string,
