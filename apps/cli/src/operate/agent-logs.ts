@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { troubleOf } from '../files.js';
 import { CliError } from '../errors.js';
+import { withoutKeys } from './redact.js';
 
 /** The end of a log is what somebody who helps reads first; a bundle has to fit into a ticket. */
 const BOUND_BYTES = 256 * 1_024;
@@ -26,8 +27,10 @@ const lineOf = (line: string): unknown => {
 
 export const logOf = (source: string, text: string, isCut: boolean): AgentLog => {
   // The first line of what was cut is half a line.
-  const all = text.split('\n').slice(isCut ? 1 : 0);
-  const lines = all.filter((line) => line !== '');
+  const whole = text.split('\n').slice(isCut ? 1 : 0);
+  const lines = withoutKeys(whole.join('\n'))
+    .split('\n')
+    .filter((line) => line !== '');
   return { source, cut: isCut || lines.length > BOUND_LINES, lines: lines.slice(-BOUND_LINES).map(lineOf) };
 };
 

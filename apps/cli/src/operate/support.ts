@@ -40,7 +40,9 @@ const knownSecrets = (settings: Settings | undefined, env: Patient['env']): stri
       /TOKEN|SECRET|PASSWORD|GRANT|_KEY|DATABASE_URL/.test(name) ? [value] : [],
     ),
   ]
-    .filter((one): one is string => one !== undefined && one.length >= 6)
+    // Of a key in several lines each by itself: logs are taken apart into lines.
+    .flatMap((one) => (one === undefined ? [] : [one, ...one.split('\n')]))
+    .filter((one) => one.length >= 6)
     .toSorted((a, b) => b.length - a.length);
 
 const gather = async (settings: Settings | undefined) => {
