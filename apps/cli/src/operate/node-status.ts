@@ -1,6 +1,7 @@
 import type { Cli } from '../cli.js';
-import { callTool } from '../client.js';
+import { callTool, type How } from '../client.js';
 import { render, shownAs } from '../output/format.js';
+import type { Settings } from '../settings.js';
 
 interface Module {
   readonly module_name: string;
@@ -50,22 +51,27 @@ export const statusText = (rows: ReturnType<typeof statusRows>): string => {
   return [head, '='.repeat(head.length), ...lines].join('\n');
 };
 
-export const instancesOf = async (cli: Cli): Promise<readonly Instance[]> => {
+/** Who asks, and until when. */
+export interface Asker {
+  readonly settings: Settings;
+  readonly how?: How;
+}
+
+export const instancesOf = async (by: Asker): Promise<readonly Instance[]> => {
   const found: Instance[] = [];
   let cursor: unknown;
   do {
-    const page: Readonly<Record<string, unknown>> = await callTool(cli.settings, 'system_list_instances', {
-      limit: 200,
-      ...(cursor == null ? {} : { cursor }),
-    });
+    const args = { limit: 200, ...(cursor == null ? {} : { cursor }) };
+    const page: Readonly<Record<string, unknown>> = await callTool(by.settings, 'system_list_instances', args, by.how);
     found.push(...(page.instances as readonly Instance[]));
     cursor = page.next_cursor;
   } while (cursor != null);
   return found;
 };
 
-export const silentOf = async (cli: Cli): Promise<ReadonlyMap<string, number>> => {
-  const { instances } = await callTool(cli.settings, 'system_get_silent_instances', { threshold_seconds: 1 });
+export const silentOf = async (by: Asker): Promise<ReadonlyMap<string, number>> => {
+  const args = { threshold_seconds: 1 };
+  const { instances } = await callTool(by.settings, 'system_get_silent_instances', args, by.how);
   return new Map((instances as { id: string; silent_seconds: number }[]).map((one) => [one.id, one.silent_seconds]));
 };
 

@@ -1,19 +1,19 @@
-import type { Cli } from '../cli.js';
 import { callTool } from '../client.js';
 import { CliError } from '../errors.js';
 import { near } from '../near.js';
-import { instancesOf, silentOf, statusRows } from './node-status.js';
+import { instancesOf, silentOf, statusRows, type Asker } from './node-status.js';
 
 export type Row = Readonly<Record<string, unknown>>;
 
 export const SCREENS = ['fleet', 'clusters', 'network', 'events', 'platform'] as const;
 export type Screen = (typeof SCREENS)[number];
 
-const all = async (cli: Cli, tool: string, list: string): Promise<readonly Row[]> => {
+const all = async (by: Asker, tool: string, list: string): Promise<readonly Row[]> => {
   const found: Row[] = [];
   let cursor: unknown;
   do {
-    const page: Row = await callTool(cli.settings, tool, { limit: 200, ...(cursor == null ? {} : { cursor }) });
+    const args = { limit: 200, ...(cursor == null ? {} : { cursor }) };
+    const page: Row = await callTool(by.settings, tool, args, by.how);
     found.push(...(page[list] as readonly Row[]));
     cursor = page.next_cursor;
   } while (cursor != null);
@@ -24,8 +24,8 @@ const nowMs = (): number => performance.timeOrigin + performance.now();
 const secondsSince = (time: unknown): number | null =>
   typeof time === 'string' ? Math.max(0, Math.round((nowMs() - Date.parse(time)) / 1_000)) : null;
 
-const fleet = async (cli: Cli): Promise<readonly Row[]> => {
-  const [instances, silent] = await Promise.all([instancesOf(cli), silentOf(cli)]);
+const fleet = async (by: Asker): Promise<readonly Row[]> => {
+  const [instances, silent] = await Promise.all([instancesOf(by), silentOf(by)]);
   const more = new Map(instances.map((one) => [one.name, one]));
   return statusRows(instances, silent).map((row) => {
     const one = more.get(row.nodename)!;
@@ -34,8 +34,8 @@ const fleet = async (cli: Cli): Promise<readonly Row[]> => {
   });
 };
 
-const clusters = async (cli: Cli): Promise<readonly Row[]> =>
-  (await all(cli, 'kubernetes_list_clusters', 'clusters')).map((one) => ({
+const clusters = async (by: Asker): Promise<readonly Row[]> =>
+  (await all(by, 'kubernetes_list_clusters', 'clusters')).map((one) => ({
     name: one.name,
     status: one.status,
     nodes: one.node_count,
@@ -46,11 +46,11 @@ const clusters = async (cli: Cli): Promise<readonly Row[]> =>
   }));
 
 /** A virtual IP is in the same list: it is an address like those of the peers, and who holds it is what is asked for. */
-const network = async (cli: Cli): Promise<readonly Row[]> => {
+const network = async (by: Asker): Promise<readonly Row[]> => {
   const [networks, peers, vips] = await Promise.all([
-    all(cli, 'system_sdwan_list_networks', 'networks'),
-    all(cli, 'system_sdwan_list_peers', 'peers'),
-    all(cli, 'system_sdwan_list_virtual_ips', 'virtual_ips'),
+    all(by, 'system_sdwan_list_networks', 'networks'),
+    all(by, 'system_sdwan_list_peers', 'peers'),
+    all(by, 'system_sdwan_list_virtual_ips', 'virtual_ips'),
   ]);
   const nameOf = new Map(networks.map(({ id, name }) => [id, name]));
   const holders = new Map(peers.map(({ id, name }) => [id, name]));
@@ -79,8 +79,8 @@ const network = async (cli: Cli): Promise<readonly Row[]> => {
 const SHOWN_EVENTS = 100;
 
 /** Newest first: what just happened is at the top, whatever the terminal's height. */
-const events = async (cli: Cli): Promise<readonly Row[]> => {
-  const answer = await callTool(cli.settings, 'recent_events', { limit: SHOWN_EVENTS });
+const events = async (by: Asker): Promise<readonly Row[]> => {
+  const answer = await callTool(by.settings, 'recent_events', { limit: SHOWN_EVENTS }, by.how);
   return (answer.events as readonly Row[]).toReversed().map((one) => ({
     time: one.occurred_at,
     severity: one.severity,
@@ -119,28 +119,28 @@ export interface Look {
   readonly rows: readonly Row[];
 }
 
-const healthOf = async (cli: Cli): Promise<Health | undefined> => {
+const healthOf = async (by: Asker): Promise<Health | undefined> => {
   try {
-    return (await callTool(cli.settings, 'platform_health', {})) as unknown as Health;
+    return (await callTool(by.settings, 'platform_health', {}, by.how)) as unknown as Health;
   } catch (error) {
     if (error instanceof CliError && error.exitCode === 4) return undefined;
     throw error;
   }
 };
 
-const ROWS: Readonly<Record<Exclude<Screen, 'platform'>, (cli: Cli) => Promise<readonly Row[]>>> = {
+const ROWS: Readonly<Record<Exclude<Screen, 'platform'>, (by: Asker) => Promise<readonly Row[]>>> = {
   fleet,
   clusters,
   network,
   events,
 };
 
-export const look = async (cli: Cli, screen: Screen): Promise<Look> => {
+export const look = async (by: Asker, screen: Screen): Promise<Look> => {
   if (screen === 'platform') {
-    const health = (await callTool(cli.settings, 'platform_health', {})) as unknown as Health;
+    const health = (await callTool(by.settings, 'platform_health', {}, by.how)) as unknown as Health;
     return { health, rows: parts(health) };
   }
-  const [health, rows] = await Promise.all([healthOf(cli), ROWS[screen](cli)]);
+  const [health, rows] = await Promise.all([healthOf(by), ROWS[screen](by)]);
   return { health, rows };
 };
 

@@ -6,6 +6,7 @@ import { pause } from '../pause.js';
 import { markChanged } from '../watch-changes.js';
 import { keys, type Keys } from './top-keys.js';
 import { topFlags, type TopFlags } from './top-flags.js';
+import type { Asker } from './node-status.js';
 import { columnsOf, filtered, look, ordered, SCREENS, type Health, type Look, type Row } from './top-screens.js';
 
 const headOf = ({
@@ -100,16 +101,17 @@ interface Shown {
 }
 
 /** A platform that is away for a moment ends nothing: what was seen last stays, and that it is old is said. */
-const lookAgain = async (cli: Cli, flags: TopFlags, before: Look | undefined): Promise<Shown> => {
+const lookAgain = async (by: Asker, flags: TopFlags, before: Look | undefined): Promise<Shown> => {
   try {
-    return { seen: await look(cli, flags.screen), trouble: undefined };
+    return { seen: await look(by, flags.screen), trouble: undefined };
   } catch (error) {
+    if (by.how?.signal?.aborted === true) return { seen: before, trouble: undefined };
     if (!(error instanceof CliError) || error.exitCode !== 3 || before === undefined) throw error;
     return { seen: before, trouble: `${error.message} (${error.why}): this is how it was` };
   }
 };
 
-/** undefined: no key came in time, or Ctrl-C did. */
+/** undefined: no key came in time, or it is over. */
 const keyOrTime = async (hands: Keys, ms: number, end: AbortSignal): Promise<string | undefined> => {
   const over = new AbortController();
   try {
@@ -120,12 +122,17 @@ const keyOrTime = async (hands: Keys, ms: number, end: AbortSignal): Promise<str
 };
 
 const draw = async (cli: Cli, hands: Keys, first: TopFlags): Promise<number> => {
+  // What is asked ends with it: a platform that does not answer keeps nobody here.
+  const over = AbortSignal.any([cli.end, hands.quit]);
+  const code = (): number => (hands.quit.aborted ? 0 : 130);
+  const by: Asker = { settings: cli.settings, how: { signal: over } };
   let flags = first;
   let [seen, trouble]: [Look | undefined, string | undefined] = [undefined, undefined];
   let before: readonly string[] = [];
   let held = false;
   for (;;) {
-    if (!held) ({ seen, trouble } = await lookAgain(cli, flags, seen));
+    if (!held) ({ seen, trouble } = await lookAgain(by, flags, seen));
+    if (over.aborted) return code();
     const lines = frame(seen!, flags, process.stdout.rows || 40);
     const foot = [
       ...(trouble === undefined ? [] : [trouble]),
@@ -133,9 +140,8 @@ const draw = async (cli: Cli, hands: Keys, first: TopFlags): Promise<number> => 
     ];
     await cli.out(`\x1b[2J\x1b[H${markChanged(before, lines).join('\n')}\n\n${foot.join('\n')}`);
     before = lines;
-    const key = await keyOrTime(hands, flags.everyMs, cli.end);
-    if (key === 'q') return 0;
-    if (key === '\x03' || cli.end.aborted) return 130;
+    const key = await keyOrTime(hands, flags.everyMs, over);
+    if (over.aborted) return code();
     if (key === ' ') held = !held;
     const next = key === undefined ? flags : pressed(flags, key, seen!.rows);
     if (next.screen !== flags.screen) [before, held] = [[], false];
@@ -148,9 +154,11 @@ export const runTop = async (cli: Cli, words: readonly string[]): Promise<number
   const flags = topFlags(words);
   const { format } = shownAs(cli.settings);
   if (!cli.terminal || format.kind !== 'table') return once(cli, flags);
+  // Whoever looks at it is told of signals from then on, instead of being ended by them with a terminal that stays raw.
+  const { end } = cli;
   const hands = keys();
   try {
-    return await draw(cli, hands, flags);
+    return end.aborted ? 130 : await draw(cli, hands, flags);
   } finally {
     hands.stop();
   }
