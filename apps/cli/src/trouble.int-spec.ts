@@ -155,6 +155,7 @@ describe('Ctrl-C', () => {
     await until('it is said', () => running.err().includes('Ctrl-C again leaves it'));
     running.child.kill('SIGINT');
     expect(await running.ended).toMatchObject({ code: 130, err: expect.not.stringContaining('URL') });
+    expect(readdirSync(records).filter((name) => name.includes('.lock'))).toEqual([]);
   });
 
   it('with --wait: what was begun goes on, and where it is seen', async () => {

@@ -19,7 +19,8 @@ const taken = (file: string): CliError =>
  * content appears at once or not at all, readable by its owner only.
  */
 export class SecretFile {
-  private readonly draft: string;
+  /** Where the content stands until it is in its place, and after all if it cannot be put there. */
+  readonly draft: string;
   readonly path: string;
   private isPrecious = false;
 

@@ -7,8 +7,9 @@ import { CliError } from '../errors.js';
 import { near } from '../near.js';
 import { paint } from '../text.js';
 import { notWaiting, openApprovals, settleApprovals, standingsOf, type Open } from './approvals.js';
-import { loadFiles } from './load.js';
+import { loadFiles, type Wanted } from './load.js';
 import { readLive } from './live.js';
+import { locked } from './lock.js';
 import { openPending, settlePending, tellPending } from './pending.js';
 import { execute, SIGN } from './perform.js';
 import { plan, type FieldChange, type Step } from './plan.js';
@@ -159,8 +160,19 @@ export const runApply = async (
   if (flags.schema) return (await out(JSON.stringify(fleetSchema(), null, 2)), 0);
   const wanted = loadFiles(flags.files);
   const cli = makeCli();
+  const file = flags.record ?? recordFile(cli.env, cli.settings.url, flags.set);
+  const work = () => applied(cli, verb, flags, wanted, file);
+  return verb === 'diff' || flags.dryRun ? work() : locked(file, work);
+};
+
+const applied = async (
+  cli: Cli,
+  verb: 'apply' | 'diff',
+  flags: Flags,
+  wanted: readonly Wanted[],
+  file: string,
+): Promise<number> => {
   const { url } = cli.settings;
-  const file = flags.record ?? recordFile(cli.env, url, flags.set);
   const found = readRecord(file, url, flags.set);
   const kinds = new Set<Kind>(flags.prune ? ALL : wanted.map(({ doc }) => doc.kind));
   const isPreview = verb === 'diff' || flags.dryRun;

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Cli } from '../cli.js';
@@ -31,12 +31,23 @@ export const begun = (
   const idempotency_key = isSame ? before.idempotency_key : (asked ?? crypto.randomUUID());
   if (change !== 'create') return { record, key: idempotency_key };
   const secret = secretTo === undefined ? {} : { secret_to: resolve(secretTo) };
-  const entry: Pending = { key, kind, tool, arguments: asStored(args), idempotency_key, ...secret };
+  const known = isSame ? before : {};
+  const entry: Pending = { ...known, key, kind, tool, arguments: asStored(args), idempotency_key, ...secret };
   const others = waiting(record).filter((one) => one.key !== key);
   return { record: { ...record, pending: [...others, entry] }, key: idempotency_key };
 };
 
 const asStored = (args: Step['arguments']) => JSON.parse(JSON.stringify(args)) as Record<string, unknown>;
+
+/** The answer is in hand: whatever becomes of its file and of this process, somebody may know the URL. */
+export const toldNow = (record: ApplyRecord, key: string, draft: string): ApplyRecord => ({
+  ...record,
+  pending: waiting(record).map((one): Pending => (one.key === key ? { ...one, told: true, draft } : one)),
+});
+
+/** A call that the platform fails again under the same key would be failed for ever: the next try is another call. */
+export const isFailedAgain = (before: ApplyRecord, idempotencyKey: string, error: unknown): boolean =>
+  refusedAs(error) === 'internal_error' && waiting(before).some((one) => one.idempotency_key === idempotencyKey);
 
 /** The platform has answered. */
 export const ended = ({ pending = [], ...record }: ApplyRecord, key: string): ApplyRecord => {
@@ -55,17 +66,52 @@ export const isRefusal = (error: unknown): boolean =>
 const tellDecided = (cli: Cli, { key }: Pending, { message, hint }: CliError): void =>
   cli.progress(`${key}: ${message}${hint === undefined ? '' : `; ${hint}`}`);
 
+const AGAIN_500 = 'the platform fails at the question whether the apply that was cut off made it';
+
+const tellFailed = (cli: Cli, { key, kind }: Pending, { id }: Thing, error: unknown): void => {
+  const why = error instanceof Error ? error.message : String(error);
+  const lost = kind === 'Grant' ? `; drover grant revoke ${String(id)} if its URL is lost` : '';
+  cli.progress(`${key}: ${AGAIN_500} (${why}); it stays as it is, and is not taken for this fleet's${lost}`);
+};
+
+const tellUnprovable = (cli: Cli, { key }: Pending): void =>
+  cli.progress(
+    `${key} is attached: whether by the apply that was cut off or by somebody else cannot be told, so it is not taken for ` +
+      `this fleet's; --take-over takes it`,
+  );
+
 type Outcome = 'not made' | 'ours' | 'lost' | 'of others';
+
+/** Also what an apply reads that was cut off right after it had revoked. */
+const URL_LOST = 'its URL was lost with the answer';
+
+const isThere = ({ secret_to }: Pending): boolean => secret_to !== undefined && existsSync(secret_to);
+
+/**
+ * Only of a grant that waits for its device, and whose answer never came here, is the URL known to nobody. Whoever has joined with it, or
+ * carried its file away, would be cut off.
+ */
+const isLost = (one: Pending, { status, revoked_reason: why }: Thing): boolean =>
+  one.told !== true && !isThere(one) && (status === 'pending' || status === 'expired' || why === URL_LOST);
+
+/** The refusal names the grant that the call made; another of the same name is somebody else's. */
+const outcomeOfTold = (one: Pending, there: Thing, error: unknown): Outcome => {
+  const refused = error instanceof CliError ? JSON.stringify(error.error) : '';
+  if (!refused.includes(String(there.id))) return 'of others';
+  return isLost(one, there) ? 'lost' : 'ours';
+};
 
 /** Said again under the same key, the call tells whether what is there is what it made. It makes nothing: what is there has the name. */
 const outcomeOf = async (cli: Cli, one: Pending, there: Thing | undefined): Promise<Outcome> => {
   if (there === undefined) return 'not made';
+  // Attached again it is the same peer, whoever attached it first: that answer proves nothing.
+  if (one.kind === 'Peer') return (tellUnprovable(cli, one), 'of others');
   try {
     const data = await callTool(cli.settings, one.tool, one.arguments, { idempotencyKey: one.idempotency_key });
     return idIn(data) === there.id ? 'ours' : 'of others';
   } catch (error) {
-    if (refusedAs(error) === 'token_told_already')
-      return one.secret_to !== undefined && existsSync(one.secret_to) ? 'ours' : 'lost';
+    if (refusedAs(error) === 'token_told_already') return outcomeOfTold(one, there, error);
+    if (refusedAs(error) === 'internal_error') return (tellFailed(cli, one, there, error), 'of others');
     if (!isRefusal(error)) throw error;
     if (refusedAs(error) === 'already_decided') tellDecided(cli, one, error as CliError);
     return 'of others';
@@ -74,10 +120,27 @@ const outcomeOf = async (cli: Cli, one: Pending, there: Thing | undefined): Prom
 
 const REVOKE = 'system_sdwan_revoke_access_grant';
 
-/** Nobody ever learned the URL of such a grant, so nobody can miss it: it gives way to one whose URL is written down. */
-const revoke = async (cli: Cli, { key }: Pending, { id }: Thing): Promise<void> => {
-  await callTool(cli.settings, REVOKE, { grant_id: id, reason: 'its URL was lost with the answer' });
+/** Nobody learned the URL of a grant that is lost so, and nobody can miss it: it gives way to one whose URL is written down. */
+const revoke = async (cli: Cli, { key }: Pending, { id, status }: Thing): Promise<void> => {
+  if (status === 'revoked') return;
+  await callTool(cli.settings, REVOKE, { grant_id: id, reason: URL_LOST });
   cli.progress(`${key} was made by an apply that was cut off, and its URL is lost: it is revoked`);
+};
+
+/** A draft whose apply was killed before it had the URL holds blanks. */
+const holdsSomething = (file: string | undefined): boolean => {
+  try {
+    return file !== undefined && readFileSync(file, 'utf8').trim() !== '';
+  } catch {
+    return false;
+  }
+};
+
+/** Where to look for a URL that was told and is not in its place. */
+const whereaboutsOf = (one: Pending, { id, status }: Thing): string => {
+  if (one.told !== true || isThere(one) || status !== 'pending') return '';
+  if (holdsSomething(one.draft)) return `; its URL stands in ${one.draft}`;
+  return `; its URL is not in ${one.secret_to} any more: drover grant revoke ${String(id)} if nobody has it`;
 };
 
 interface Settled {
@@ -98,7 +161,7 @@ const settle = async (cli: Cli, one: Pending, { record, live }: Settled): Promis
     const things = new Map([...live.things].filter(([, thing]) => thing.id !== id));
     return { record: rest, live: { ...live, things } };
   }
-  cli.progress(`${one.key} was made by an apply that was cut off`);
+  cli.progress(`${one.key} was made by an apply that was cut off${whereaboutsOf(one, there!)}`);
   const made = [...rest.made.filter((known) => known.id !== id), { key: one.key, kind: one.kind, id }];
   return { record: { ...rest, made }, live };
 };
@@ -126,7 +189,7 @@ export const tellPending = (cli: Cli, record: ApplyRecord): void => {
 
 /** The same for who reads what a preview answers. */
 export const openPending = (record: ApplyRecord): readonly { readonly key: string; readonly why: string }[] =>
-  waiting(record).map(({ key, kind }) => {
-    const anew = kind === 'Grant' ? '; a grant whose URL was lost is revoked and made anew' : '';
+  waiting(record).map(({ key, kind, told }) => {
+    const anew = kind === 'Grant' && told !== true ? '; a grant whose URL was lost is revoked and made anew' : '';
     return { key, why: `an apply was cut off here: ${CUT_OFF}${anew}` };
   });

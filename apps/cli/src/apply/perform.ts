@@ -1,9 +1,10 @@
 import type { Cli } from '../cli.js';
 import { callTool } from '../client.js';
 import { CliError } from '../errors.js';
+import type { SecretFile } from '../vpn-file.js';
 import { askedBefore, waitsFor, without } from './approvals.js';
 import type { Thing } from './live.js';
-import { begun, ended, idIn, isRefusal } from './pending.js';
+import { begun, ended, idIn, isFailedAgain, isRefusal, toldNow } from './pending.js';
 import type { Step } from './plan.js';
 import { writeRecord, type ApplyRecord } from './record.js';
 import { keepSecret, placeOf } from './secret.js';
@@ -46,6 +47,7 @@ const perform = async (cli: Cli, step: Step, before: ApplyRecord, file: string):
   try {
     if (record !== before) writeRecord(file, record);
     const data = await callTool(cli.settings, step.tool, step.arguments, { idempotencyKey: key, again: again(step) });
+    noteTold(file, record, step, place, data);
     // The secret first: what is not in the record can be taken over, what is told once cannot be told again.
     keepSecret(place, data);
     const next = answered(ended(record, step.key), step, data, key);
@@ -56,19 +58,41 @@ const perform = async (cli: Cli, step: Step, before: ApplyRecord, file: string):
   } catch (error) {
     if (isRefusal(error) && (record !== before || asked !== undefined))
       writeRecord(file, asked === undefined ? ended(record, step.key) : without(ended(record, step.key), asked));
+    else if (isFailedAgain(before, key, error)) writeRecord(file, ended(record, step.key));
     throw error;
   } finally {
     place?.discard();
   }
 };
 
-const keepRecord = (file: string, record: ApplyRecord, { key, change }: Step): void => {
+/**
+ * Before the URL is put anywhere: from here on a grant whose file is gone may be one that somebody carried to a device, and no later apply
+ * may revoke it.
+ */
+const noteTold = (
+  file: string,
+  record: ApplyRecord,
+  { key }: Step,
+  place: SecretFile | undefined,
+  data: Thing,
+): void => {
+  if (place === undefined || typeof data.bootstrap_url !== 'string') return;
+  try {
+    writeRecord(file, toldNow(record, key, place.draft));
+  } catch (error) {
+    // The URL is worth more than this line. What is written next meets the same disk, and says so.
+    if (!(error instanceof CliError)) throw error;
+  }
+};
+
+const keepRecord = (file: string, record: ApplyRecord, { key, change, secretTo }: Step): void => {
   try {
     writeRecord(file, record);
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     const what = change === 'create' ? `${key} is made` : `${key} is done`;
-    const hint = 'make room, and run it again: it finds out what it had begun';
+    const stay = secretTo === undefined ? '' : `leave ${secretTo} where it is until then; `;
+    const hint = `${stay}make room, and run it again: it finds out what it had begun`;
     throw new CliError(`${what}, and could not be written down`, `${error.message}: ${error.why}`, hint, 9);
   }
 };

@@ -25,6 +25,8 @@ const recordShape = z.object({
         ...{ key: z.string(), kind, tool: z.string() },
         ...{ arguments: z.record(z.string(), z.unknown()), idempotency_key: z.string() },
         secret_to: z.string().optional(),
+        /** The answer came: somebody may know the URL, wherever it is by now. `draft`: where it stands if not in its place. */
+        ...{ told: z.literal(true).optional(), draft: z.string().optional() },
       }),
     )
     .optional(),
