@@ -104,8 +104,8 @@ export class Agent {
     this.desired = await this.desiredStore.load();
     await this.overlay.start();
     if (this.desired.storeEpoch !== '') this.overlay.vips.heed(this.desired.storeEpoch);
-    await this.modules.start();
-    await this.docker.start();
+    await this.modules.start(this.desired.sections.get('modules')?.items);
+    await this.docker.start(this.desired.sections.get('docker')?.items);
     const code = await this.parts.store.wipeBegun(this.identity.instanceId);
     if (code !== undefined && code !== REVOKED) return void this.resumeWipe(code);
     for (const name of this.desired.sections.keys()) void this.converge(name);

@@ -43,7 +43,14 @@ export class DockerState {
 
   /** On disk first: what this life takes for noted, the next one must know. */
   set(change: Partial<State>): Promise<State> {
+    return this.change(() => change);
+  }
+
+  /** `decide` sees what all writes before it have left; undefined: nothing is to be written. */
+  change(decide: (state: State) => Partial<State> | undefined): Promise<State> {
     return this.disk.run(async () => {
+      const change = decide(this.state);
+      if (change === undefined) return this.state;
       const next = { ...this.state, ...change };
       await this.files.write(this.path, JSON.stringify(next), 0o600);
       return (this.state = next);

@@ -41,11 +41,12 @@ export class Docker {
     this.state = new DockerState(deps.ports.files, join(deps.stateDir, 'docker.json'));
   }
 
-  async start(): Promise<void> {
+  /** `cached`: what the platform said last; where that names the engine it counts, whatever was noted before it. */
+  async start(cached?: ReadonlyMap<string, Uint8Array>): Promise<void> {
     await this.state.load();
     const { leaving } = this.state.get();
     const left = leaving === '' ? undefined : dockerSpec.safeParse(JSON.parse(leaving));
-    if (left?.success === true) this.want(left.data);
+    if (left?.success === true && cached?.has('engine') !== true) this.want(left.data);
   }
 
   /** Takes the docker section. Progress is told by phases. */
@@ -71,10 +72,12 @@ export class Docker {
 
   /** Nothing of the platform's names it any more: an agent that begins anew would leave it running for ever. */
   private note(leaving: string): void {
-    const before = this.state.get();
-    if (leaving === before.leaving || (leaving !== '' && before.stopped)) return;
-    this.state.set({ leaving }).catch((error: unknown) => {
-      this.deps.ports.log.warn({ error: errorMessage(error) }, 'that docker is to go could not be noted');
+    // Decided when its turn to be written comes: what was noted before may not be written yet.
+    const noting = this.state.change((before) =>
+      leaving === before.leaving || (leaving !== '' && before.stopped) ? undefined : { leaving },
+    );
+    noting.catch((error: unknown) => {
+      this.deps.ports.log.warn({ error: errorMessage(error) }, 'whether docker is to go could not be noted');
     });
   }
 
@@ -115,6 +118,7 @@ export class Docker {
 
   private want(spec: DockerSpec): void {
     if (JSON.stringify(spec) === JSON.stringify(this.spec)) return;
+    if (spec.state !== this.spec?.state) this.told = '';
     this.spec = spec;
     this.attempt = 0;
     this.soon(0);

@@ -50,6 +50,8 @@ export const stoppedState = ({ life, dataId, dataCluster, joined, bootstrapped }
   joined,
   bootstrapped,
   stopped: true,
+  // It has gone. Named, for what is not named stays as it was.
+  leaving: undefined,
 });
 
 /** Whose data are in K3s's folder. A mark in it carries an id that the agent's own state knows, so that neither lies. */

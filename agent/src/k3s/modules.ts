@@ -10,7 +10,7 @@ import type { K3sDriver } from './k3s-driver.js';
 import type { Left } from './leaving/leaving.js';
 import type { K3sPaths } from './paths.js';
 import { PhaseRefused } from './phase-refused.js';
-import type { PhaseStore } from './phase-state.js';
+import type { PhaseState, PhaseStore } from './phase-state.js';
 import type { K3sSpec } from './render.js';
 
 const k3sRuntime = moduleItem.shape.runtime;
@@ -58,25 +58,20 @@ export class Modules {
     this.digest = new BinaryDigest(deps.ports);
   }
 
-  async start(): Promise<void> {
+  /** `cached`: what the platform said last; where that names an assignment it counts, whatever was noted before it. */
+  async start(cached: ReadonlyMap<string, Uint8Array> = new Map()): Promise<void> {
     await this.deps.phases.load();
+    const named = readItems(cached).specs;
     for (const id of this.deps.phases.assignments()) {
       const left = readLeaving(this.deps.phases.get(id).leaving);
-      if (left !== undefined) this.want(id, left);
+      if (left !== undefined && !named.has(id)) this.want(id, left);
     }
     this.health = this.deps.ports.timers.every(HEALTH_MS, () => void this.probe());
   }
 
   /** Takes the modules section; answers the items that cannot be understood. Progress is told by phases. */
   apply(items: ReadonlyMap<string, Uint8Array>): string[] {
-    const errors: string[] = [];
-    const specs = new Map<string, K3sSpec>();
-    for (const [key, bytes] of items) {
-      const parsed = moduleItem.safeParse(readJson(bytes));
-      if (!parsed.success)
-        errors.push(`${key}: ${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`);
-      else if (parsed.data.runtime !== null) specs.set(parsed.data.runtime.assignment_id, parsed.data.runtime);
-    }
+    const { errors, specs } = readItems(items);
     for (const [id, spec] of specs) {
       this.note(id, undefined);
       this.want(id, spec);
@@ -96,10 +91,11 @@ export class Modules {
   private note(id: string, spec: K3sSpec | undefined): void {
     const { ports, phases } = this.deps;
     const leaving = spec === undefined ? undefined : JSON.stringify(spec);
-    const { stopped, leaving: noted } = phases.get(id);
-    if (leaving === noted || (stopped && leaving !== undefined)) return;
-    phases.set(id, { leaving }).catch((error: unknown) => {
-      ports.log.warn({ assignment: id, error: errorMessage(error) }, 'that k3s is to go could not be noted');
+    // Decided when its turn to be written comes: what was noted before may not be written yet.
+    const change = ({ stopped, leaving: noted }: PhaseState) =>
+      leaving === noted || (stopped && leaving !== undefined) ? undefined : { leaving };
+    phases.change(id, change).catch((error: unknown) => {
+      ports.log.warn({ assignment: id, error: errorMessage(error) }, 'whether k3s is to go could not be noted');
     });
   }
 
@@ -161,6 +157,8 @@ export class Modules {
       full: undefined,
     };
     if (known !== undefined && JSON.stringify(known.spec) === JSON.stringify(spec)) return;
+    // What was told of bringing it up says nothing of stopping it, nor of a stop before.
+    if (spec.state !== entry.spec.state) entry.reported = '';
     if (spec.state === 'wait') this.deps.ports.log.info({ assignment: id, reason: spec.reason }, 'k3s waits');
     entry.spec = spec;
     entry.attempt = 0;
@@ -208,10 +206,11 @@ export class Modules {
     const unheard = error instanceof PhaseRefused || /connected|UNAVAILABLE/.test(message);
     // What is only slow to end has not failed.
     if (spec.state === 'stop' && entry.attempt < 2) return wait;
-    if (!isTold && !unheard && entry.reported !== message) {
+    const word = `${spec.state}: ${message}`;
+    if (!isTold && !unheard && entry.reported !== word) {
       try {
         await driver.failed(spec, message);
-        entry.reported = message;
+        entry.reported = word;
       } catch (reportError) {
         ports.log.warn({ error: errorMessage(reportError) }, 'the failure could not be reported');
       }
@@ -261,6 +260,18 @@ export class Modules {
     return entry.full;
   }
 }
+
+const readItems = (items: ReadonlyMap<string, Uint8Array>) => {
+  const errors: string[] = [];
+  const specs = new Map<string, K3sSpec>();
+  for (const [key, bytes] of items) {
+    const parsed = moduleItem.safeParse(readJson(bytes));
+    if (!parsed.success)
+      errors.push(`${key}: ${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`);
+    else if (parsed.data.runtime !== null) specs.set(parsed.data.runtime.assignment_id, parsed.data.runtime);
+  }
+  return { errors, specs };
+};
 
 const readLeaving = (text: string | undefined): K3sSpec | undefined => {
   const parsed = k3sRuntime.safeParse(text === undefined ? undefined : readJson(Buffer.from(text)));

@@ -61,8 +61,16 @@ export class PhaseStore {
 
   /** On disk first: what only this life of the agent knew, as whose data are in K3s's folder, the next would take for another's. */
   set(assignmentId: string, change: Partial<PhaseState>): Promise<PhaseState> {
+    return this.change(assignmentId, () => change);
+  }
+
+  /** `decide` sees what all writes before it have left; undefined: nothing is to be written. */
+  change(assignmentId: string, decide: (state: PhaseState) => Partial<PhaseState> | undefined): Promise<PhaseState> {
     return this.disk.run(async () => {
-      const next = { ...this.get(assignmentId), ...change };
+      const before = this.get(assignmentId);
+      const change = decide(before);
+      if (change === undefined) return before;
+      const next = { ...before, ...change };
       const states = { ...this.states, [assignmentId]: next };
       await this.files.write(this.path, JSON.stringify(states), 0o600);
       this.states = states;

@@ -2,6 +2,7 @@ import { ManualClock, silentLog } from '#kernel';
 import type { K3sAgentSpec } from '#proto';
 import type { Files } from '../ports.js';
 import { Modules, type ModulesDeps } from './modules.js';
+import { stoppedState } from './k3s-data.js';
 import { PhaseStore } from './phase-state.js';
 import type { K3sSpec } from './render.js';
 
@@ -23,14 +24,18 @@ const node = () => {
   const kept = new Map<string, string>();
   const files = {
     read: async (path: string) => (kept.has(path) ? Buffer.from(kept.get(path)!) : undefined),
-    write: async (path: string, text: string) => void kept.set(path, text),
+    write: async (path: string, text: string) => {
+      await machine.writing;
+      if (machine.full) throw new Error('ENOSPC: no space left on device');
+      kept.set(path, text);
+    },
     list: async () => [],
     space: async () => undefined,
   } as unknown as Files;
   const told: string[] = [];
   const rounds: string[] = [];
-  const machine = { ends: false };
-  const agent = async () => {
+  const machine = { ends: false, full: false, writing: Promise.resolve() };
+  const agent = async (cached?: ReadonlyMap<string, Uint8Array>) => {
     const due = new Set<() => void>();
     const timers = {
       after: (_: number, act: () => void) => (due.add(act), () => void due.delete(act)),
@@ -41,7 +46,7 @@ const node = () => {
       round: async ({ state }: K3sSpec) => {
         rounds.push(state);
         if (state === 'stop' && !machine.ends) throw new Error('k3s has not ended: process 71');
-        if (state === 'stop') await phases.set('a1', { stopped: true, leaving: undefined });
+        if (state === 'stop') await phases.set('a1', stoppedState(phases.get('a1')));
         return { kind: 'done' };
       },
       failed: async ({ state }: K3sSpec, error: string) => void told.push(`${state}: ${error}`),
@@ -49,7 +54,7 @@ const node = () => {
     const ports = { timers, files, clock: new ManualClock(), random: { unit: () => 0 }, log: silentLog };
     const paths = { dataDir: '/data' };
     const modules = new Modules({ ports, driver, phases, paths, stateDir: '/state' } as unknown as ModulesDeps);
-    await modules.start();
+    await modules.start(cached);
     const round = async () => {
       const now = [...due];
       due.clear();
@@ -72,6 +77,19 @@ it('tells from the second failure on that what nobody assigns any more cannot be
   await round();
   await round();
   expect(told).toEqual(['stop: k3s has not ended: process 71']);
+});
+
+it('tells it again when it was assigned meanwhile and is to go once more, though the words are the same', async () => {
+  const { agent, told } = node();
+  const { modules, round } = await agent();
+  modules.apply(items(spec));
+  await round();
+  for (let n = 0; n < 2; n++) {
+    modules.apply(new Map());
+    for (let i = 0; i < 3; i++) await round();
+    modules.apply(items(spec));
+  }
+  expect(told).toEqual(Array.from({ length: 2 }, () => 'stop: k3s has not ended: process 71'));
 });
 
 it('goes on stopping it when the agent begins anew, though the platform names it no more, until it has ended', async () => {
@@ -102,6 +120,39 @@ it('runs what is assigned again before it had ended, also in the next life of th
   first.modules.apply(items(spec));
   await first.round();
   const second = await agent();
+  second.modules.apply(items(spec));
+  await second.round();
+  expect(rounds).toEqual(['run', 'stop', 'run', 'run']);
+});
+
+it('runs what is assigned again while that it was to go is still being written, also in the next life of the agent', async () => {
+  const { agent, rounds, machine } = node();
+  const first = await agent();
+  first.modules.apply(items(spec));
+  await first.round();
+  let written: () => void = () => undefined;
+  machine.writing = new Promise((resolve) => (written = resolve));
+  first.modules.apply(new Map());
+  first.modules.apply(items(spec));
+  written();
+  await first.round();
+  const second = await agent();
+  await second.round();
+  expect(rounds).toEqual(['run', 'run']);
+});
+
+it('runs what the platform named last though a full disk still says that it was to go', async () => {
+  const { agent, rounds, machine } = node();
+  const first = await agent();
+  first.modules.apply(items(spec));
+  await first.round();
+  first.modules.apply(new Map());
+  await first.round();
+  machine.full = true;
+  first.modules.apply(items(spec));
+  await first.round();
+  const second = await agent(items(spec));
+  await second.round();
   second.modules.apply(items(spec));
   await second.round();
   expect(rounds).toEqual(['run', 'stop', 'run', 'run']);

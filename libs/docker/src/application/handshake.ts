@@ -86,7 +86,11 @@ export class DockerHandshake implements PhaseHandler {
     const hostId = hostIdOf(instance_id);
     const agent = { instanceId: instance_id, accountId: this.deps.directory.get(instance_id)!.accountId };
     const context = this.context(agent, request);
-    const step = (name: string) => ({ ...context, commandId: deterministicUuid('step', context.commandId, name) });
+    // Of a second stop the words may be those of the first; what was told is for the streams to decide.
+    const step = (name: string) => {
+      const commandId = deterministicUuid('step', context.commandId, name, context.nowMs);
+      return { ...context, commandId };
+    };
     const stuck = request.phase === Phase.PHASE_FAILED ? request.error.slice(0, 500) : null;
     await this.send(new RecordRuntimeStop({ instance_id, module_name: MODULE, stuck }, step('runtime_stop')));
     // One that never asked for a certificate is no host yet.

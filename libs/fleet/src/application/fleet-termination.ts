@@ -13,7 +13,8 @@ const TIMER = 'drain_is_late';
 /** What its cluster has lost meanwhile may be back soon; an operator who cannot wait forces it. */
 const AGAIN = 'again';
 const AGAIN_MS = 15_000;
-const AGAIN_MOST_MS = 5 * 60_000;
+/** Each try is kept for ever; who does not want to wait so long terminates it once more. */
+const AGAIN_MOST_MS = 15 * 60_000;
 /** A drain ends by itself when its time is up; this is for one that never says so. */
 const GRACE_MS = 5 * 60_000;
 

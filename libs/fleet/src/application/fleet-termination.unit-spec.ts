@@ -98,6 +98,19 @@ describe('the end of an instance', () => {
     expect(await kinds(id)).toContain('terminated');
   });
 
+  it('tells what it waits for when that lasts', async () => {
+    const id = await member();
+    await rig.ok('system_terminate_instance', { id });
+    objection = refusal(409, 'quorum_at_risk', 'another server died meanwhile', { hint: 'bring it back' });
+    await rig.run(MarkDrained, { instance_id: id, evicted_pods: 0, warnings: [] });
+    await rig.drain();
+    await rig.clock.advance(5 * 60_000 + 1);
+    await rig.drain();
+    const overdue = (await rig.events(id)).filter((e) => e.type === 'system.instance.overdue');
+    const next_action = expect.stringMatching(/^it stays for now: another server died meanwhile; bring it back; then /);
+    expect(overdue.map((e) => e.data)).toMatchObject([{ state: 'stopping', next_action }]);
+  });
+
   it('does not wait for that when it is forced', async () => {
     const id = await member();
     await rig.ok('system_terminate_instance', { id });

@@ -161,7 +161,7 @@ export const fleetInstances = defineProjection<InstanceDoc>({
     const modules = modulesAfter(doc?.modules ?? [], recorded, instance);
     const told = errorOf(event);
     const stuck = stuckText(instance);
-    const isOverNow = changed || isOver(doc, modules) || (stuck === undefined && doc.instance.stopStuck !== undefined);
+    const isOverNow = changed || isOver(doc, modules) || (stuck === undefined && stuckText(doc.instance) !== undefined);
     const error = told !== undefined ? told : (stuck ?? (isOverNow ? null : doc.last_error));
     const troubled = status === 'running' ? modules.find((m) => m.error !== null) : undefined;
     return {

@@ -51,4 +51,12 @@ describe('what is said of a machine whose module is in trouble', () => {
     const gone = event('module.removed', { module_name: 'k3s-agent', assignment_id: 'm1', reason: 'unassigned' });
     expect(after(failed, gone)).toMatchObject({ last_error: null, next_action: null });
   });
+
+  it('is over with what could not be stopped, and what is said of other things later stays said', () => {
+    const stuck = event('module.stop_stuck', { module_name: 'docker-engine', reason: 'busy', next_action: 'look' });
+    const stopped = event('module.stopped', { module_name: 'docker-engine' });
+    expect(after(stuck).last_error).toContain('cannot be stopped: busy');
+    expect(after(stuck, stopped)).toMatchObject({ last_error: null, next_action: null });
+    expect(after(stuck, stopped, failed, event('instance.uncordoned')).last_error).toBe('k3s-agent: no room');
+  });
 });

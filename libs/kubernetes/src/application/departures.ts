@@ -9,7 +9,7 @@ import {
 } from '#processing';
 import { MoveVirtualIpAway } from '#sdwan';
 import type { Cluster } from '../domain/cluster/state.js';
-import { quorumAfterForgetting, quorumAfterLeaving } from '../domain/quorum.js';
+import { leavingBefore, quorumAfterForgetting, quorumAfterLeaving } from '../domain/quorum.js';
 import { apiSaid } from './api-said.js';
 import { Clusters } from './clusters.js';
 import { derive } from './derive.js';
@@ -49,7 +49,7 @@ export class Departures {
     const cluster = this.directory.clusterOfMember(instanceId);
     if (cluster === undefined) return undefined;
     const after = end === 'leave' ? quorumAfterLeaving : quorumAfterForgetting;
-    return after(cluster, instanceId, this.directory.leaving);
+    return after(cluster, instanceId, leavingBefore(instanceId, this.directory.leaving));
   }
 
   /**

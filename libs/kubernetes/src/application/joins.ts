@@ -96,7 +96,9 @@ export class Joins {
     if (!isKnown(state) || state.run !== change.run || state.change.kind !== 'server_token') return cluster.apiEndpoint;
     // Completed, or ended by a restore, whose token all servers have.
     if (isFinished(state)) return cluster.apiEndpoint;
-    const [taker] = state.nodes.filter((n) => n.reported && cluster.nodes.get(n.instanceId)?.status === 'ready');
+    // One that is drained has an API as good as any.
+    const isUp = (id: string) => ['ready', 'draining'].includes(cluster.nodes.get(id)?.status ?? '');
+    const [taker] = state.nodes.filter((n) => n.reported && isUp(n.instanceId));
     const peer = taker && this.deps.directory.peerOf(taker.instanceId, cluster.networkId);
     return peer === undefined ? undefined : `https://[${peer.addressV6}]:6443`;
   }

@@ -24,14 +24,14 @@ export const runtimeStop = async (
 ): Promise<PhaseAnswer> => {
   const instance_id = agent.instanceId as InstanceId;
   const stuck = request.phase === agentV1.Phase.PHASE_FAILED ? request.error.slice(0, 500) : null;
-  const command = new RecordRuntimeStop({ instance_id, module_name, stuck }, derive(context, 'runtime_stop'));
+  // Of a second stop the words may be those of the first; whether it was told is for the instance's stream to decide.
+  const step = (name: string) => derive(context, name, String(context.nowMs));
+  const command = new RecordRuntimeStop({ instance_id, module_name, stuck }, step('runtime_stop'));
   const told = await dispatcher.dispatch(command);
   if (told.kind === 'refused') throw new RefusedError(told.refusal);
   if (stuck !== null) return { ack: {} };
   const member = directory.clusterOfMember(instance_id);
-  if (member !== undefined) {
-    const step = derive(context, 'stopped', String(context.nowMs));
-    await clusters.apply(member.id, { type: 'stopped', instanceId: instance_id }, step);
-  }
+  if (member !== undefined)
+    await clusters.apply(member.id, { type: 'stopped', instanceId: instance_id }, step('stopped'));
   return { ack: { nodeId: instance_id } };
 };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { faultTolerance, type ClusterNode } from './cluster/state.js';
-import { noQuorum, quorumAfterLeaving, serversNeeded } from './quorum.js';
+import { leavingBefore, noQuorum, quorumAfterLeaving, serversNeeded } from './quorum.js';
 
 /**
  * etcd in ten lines, which knows nothing of the platform: members, those of them that live, and what each may do. Written for
@@ -29,6 +29,7 @@ const SILENT = 'no sign of life for 9000 ms';
 /** What the platform sees of a server: dead ones are silent or orphaned; those that live without a quorum say so. */
 const seen = (etcd: Etcd, id: string, drained: boolean, orphan: boolean): ClusterNode => {
   const about = { role: 'server', version: null, nodeName: id } as const;
+  if (!etcd.members.has(id)) return { ...about, status: 'joining' };
   if (!etcd.living.has(id)) return { ...about, status: orphan ? 'orphaned' : 'not_ready', lastError: SILENT };
   if (!etcd.writes) return { ...about, status: 'not_ready', lastError: 'K3s runs, but its API server answers 500' };
   return { ...about, status: drained ? 'draining' : 'ready' };
@@ -40,6 +41,8 @@ interface Server {
   readonly drained: boolean;
   readonly orphan: boolean;
   readonly leaves: boolean;
+  /** It asks to join, and is no member yet. */
+  readonly joins: boolean;
 }
 const worlds: fc.Arbitrary<readonly Server[]> = fc
   .array(
@@ -48,15 +51,19 @@ const worlds: fc.Arbitrary<readonly Server[]> = fc
       drained: fc.boolean(),
       orphan: fc.boolean(),
       leaves: fc.boolean(),
+      joins: fc.integer({ min: 0, max: 5 }).map((n) => n === 0),
     }),
     { minLength: 1, maxLength: 7 },
   )
   // Without an API nothing drains; one that is ready tells that there is a quorum, so somebody who is not drained lives.
-  .map((servers) => servers.map((one, n) => ({ ...one, id: `s${n + 1}`, drained: one.drained && n > 0 })));
+  .map((servers) =>
+    servers.map((one, n) => ({ ...one, id: `s${n + 1}`, drained: one.drained && n > 0, joins: one.joins && n > 0 })),
+  );
 
 const ofWorld = (servers: readonly Server[]) => {
-  const ids = servers.map(({ id }) => id);
-  const etcd = new Etcd(new Set(ids), new Set(servers.filter((s) => s.lives).map((s) => s.id)));
+  const members = servers.filter((s) => !s.joins);
+  const ids = members.map(({ id }) => id);
+  const etcd = new Etcd(new Set(ids), new Set(members.filter((s) => s.lives).map((s) => s.id)));
   const nodes = new Map(servers.map((s) => [s.id, seen(etcd, s.id, s.drained, s.orphan)]));
   return { ids, etcd, cluster: { name: 'c', datastore: 'etcd' as const, nodes } };
 };
@@ -111,6 +118,36 @@ it('lets a server leave only where etcd takes it away and writes on, with those 
     { numRuns: 1_000 },
   );
   expect(Math.min(verdicts.may, verdicts.mayNot)).toBeGreaterThan(50);
+});
+
+it('lets a server that is no member yet go at any time', () => {
+  fc.assert(
+    fc.property(worlds, (servers) => {
+      const { cluster } = ofWorld(servers);
+      const leaving = new Set(servers.filter((s) => s.leaves).map((s) => s.id));
+      for (const { id } of servers.filter((s) => s.joins))
+        expect(quorumAfterLeaving(cluster, id, leavingBefore(id, leaving))).toBeUndefined();
+    }),
+    { numRuns: 500 },
+  );
+});
+
+it('holds nobody up for ever whose end is accepted: where any of them alone could go, one of them may', () => {
+  fc.assert(
+    fc.property(worlds, (servers) => {
+      const { etcd, cluster } = ofWorld(servers);
+      const leaving = new Set(servers.filter((s) => s.leaves && etcd.living.has(s.id)).map((s) => s.id));
+      const alone = [...leaving].filter((id) => etcd.without(id)?.writes === true);
+      const may = [...leaving].filter(
+        (id) => quorumAfterLeaving(cluster, id, leavingBefore(id, leaving)) === undefined,
+      );
+      expect(may.length > 0).toBe(alone.length > 0 || (leaving.size > 0 && etcd.members.size === 1));
+      // And all that may, may together.
+      const after = may.reduce<Etcd | undefined>((now, id) => now?.without(id), etcd);
+      if (may.length > 0 && may.length < etcd.members.size) expect(after?.writes).toBe(true);
+    }),
+    { numRuns: 1_000 },
+  );
 });
 
 it('restarts a server only while the others are a quorum without it', () => {

@@ -67,7 +67,8 @@ export const quorumAfterLeaving = (
   instanceId: string,
   leaving: ReadonlySet<string> = new Set(),
 ): Refusal | undefined => {
-  if (cluster.nodes.get(instanceId)?.role !== 'server') return undefined;
+  const node = cluster.nodes.get(instanceId);
+  if (node?.role !== 'server') return undefined;
   const members = [...cluster.nodes].filter(
     ([id, n]) => id !== instanceId && n.role === 'server' && n.status !== 'joining',
   );
@@ -80,6 +81,8 @@ export const quorumAfterLeaving = (
     if (others.length === 0 || alive > 0) return undefined;
     return atRisk(`no other server of ${cluster.name} is alive: its API would be gone`, dead);
   }
+  // It is no member yet: etcd has nothing to take away.
+  if (node.status === 'joining') return undefined;
   const now = noQuorum(cluster);
   if (now !== undefined) return unremovable(cluster, now);
   if (others.length === 0 || alive >= quorumOf(others.length)) return undefined;
@@ -91,6 +94,14 @@ export const quorumAfterLeaving = (
   const message = `${without} ${alive} of ${others.length} etcd members of ${cluster.name} would be alive: it would have no quorum`;
   return atRisk(message, dead);
 };
+
+/**
+ * Who counts as gone already when it is this one's turn. Those whose end is accepted go in the order of their ids: each waits for
+ * those before it only, or two that could not both be spared would wait for each other though one of them could be. Who asks
+ * anew comes after them all.
+ */
+export const leavingBefore = (instanceId: string, leaving: ReadonlySet<string>): ReadonlySet<string> =>
+  leaving.has(instanceId) ? new Set([...leaving].filter((id) => id < instanceId)) : leaving;
 
 /** Behind an orphan there is nothing that could vote. */
 const isDead = ({ status }: ClusterNode): boolean => status === 'not_ready' || status === 'orphaned';

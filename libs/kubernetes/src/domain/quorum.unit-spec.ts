@@ -1,5 +1,5 @@
 import type { ClusterNode } from './cluster/state.js';
-import { quorumAfterForgetting, quorumAfterLeaving, quorumOf } from './quorum.js';
+import { leavingBefore, quorumAfterForgetting, quorumAfterLeaving, quorumOf } from './quorum.js';
 
 const server = (status: ClusterNode['status']): ClusterNode => ({
   role: 'server',
@@ -48,8 +48,28 @@ describe('leaving a cluster', () => {
   it('is never refused to a worker, to the last server, or for a server that has not joined yet', () => {
     expect(quorumAfterLeaving(cluster('ready'), 's0')).toBeUndefined();
     expect(quorumAfterLeaving(cluster('ready', 'joining'), 's0')).toBeUndefined();
+    expect(quorumAfterLeaving(cluster('not_ready', 'not_ready', 'joining'), 's2')).toBeUndefined();
     const worker = { ...cluster(), nodes: new Map([['w', { ...server('ready'), role: 'agent' as const }]]) };
     expect(quorumAfterLeaving(worker, 'w')).toBeUndefined();
+  });
+});
+
+describe('two servers whose end is accepted', () => {
+  const leaving = new Set(['s0', 's1']);
+  const judged = (who: string, ...states: ClusterNode['status'][]) =>
+    quorumAfterLeaving(cluster(...states), who, leavingBefore(who, leaving))?.code;
+
+  it('do not wait for each other when another one dies: the first may go, and the second when it can be spared', () => {
+    expect([
+      judged('s0', 'ready', 'ready', 'ready', 'ready'),
+      judged('s1', 'ready', 'ready', 'ready', 'ready'),
+    ]).toEqual([undefined, undefined]);
+    const died = ['ready', 'ready', 'ready', 'not_ready'] as const;
+    expect([judged('s0', ...died), judged('s1', ...died)]).toEqual([undefined, 'quorum_at_risk']);
+  });
+
+  it('are both counted as gone for one that asks after them', () => {
+    expect(judged('s2', 'ready', 'ready', 'ready', 'ready', 'not_ready')).toBe('quorum_at_risk');
   });
 });
 

@@ -86,6 +86,15 @@ const terminate = use(commands.TerminateInstance, async ({ transactor, drainAdvi
   return ended.kind === 'done' ? { ...ended, warnings } : ended;
 });
 
+/** What it waits for is known only to who holds it up. */
+const overdue = use(commands.RecordOverdue, async ({ transactor, drainAdvice }, payload, context) => {
+  const { instance_id: id, status, since, bound_ms: boundMs } = payload;
+  const refused = status === 'stopping' ? drainAdvice.objection(id) : undefined;
+  const waitsFor = refused && [refused.message, refused.hint].filter((text) => text !== undefined).join('; ');
+  const command = { kind: 'overdue', status, since, boundMs, ...(waitsFor && { waitsFor }) } as const;
+  return resultOf(await transactor.transact(id, instanceDecider, command, context), () => undefined);
+});
+
 const sync = use(commands.SyncInstanceModules, async (services, payload, context) =>
   done(undefined, await syncInstances(services, payload.template_id, payload.instance_ids, context)),
 );
@@ -111,12 +120,7 @@ export const instanceUses = [
   onInstance(commands.RecordLost, (p) => ({ kind: 'lost', silentMs: p.silent_ms })),
   onInstance(commands.RecordReturned, () => ({ kind: 'returned' })),
   onInstance(commands.RecordCloned, (p) => ({ kind: 'cloned', bootIds: p.boot_ids })),
-  onInstance(commands.RecordOverdue, (p) => ({
-    kind: 'overdue',
-    status: p.status,
-    since: p.since,
-    boundMs: p.bound_ms,
-  })),
+  overdue,
   onInstance(commands.RecordModuleOverdue, (p) => ({
     kind: 'module_overdue',
     assignmentId: p.assignment_id,

@@ -48,8 +48,9 @@ const consume = (tokens: KnownInstance['tokens'], tokenId: string): Record<strin
     }),
   );
 
+/** On a machine that was installed anew nothing of before is left that could not be stopped. */
 const enrolled = (state: KnownInstance, data: DataOf<'system.instance.enrolled'>): KnownInstance => ({
-  ...state,
+  ...stopOver(state),
   phase: state.phase === 'running' ? 'running' : 'starting',
   tokens: consume(state.tokens, data.token_id),
   certificate: {

@@ -42,6 +42,8 @@ export interface RecordOverdue {
   readonly status: InstanceStatus;
   readonly since: string;
   readonly boundMs: number;
+  /** Why it is held up, where that is known. */
+  readonly waitsFor?: string;
 }
 export interface RequestDrain {
   readonly kind: 'request_drain';
@@ -104,7 +106,8 @@ export const overdue = (state: KnownInstance, c: RecordOverdue): Decision<Instan
   if (statusOf(state) !== c.status) return nothing('left_meanwhile');
   if (state.overdue !== null) return nothing('reported_before');
   const data = { state: c.status, since: c.since, bound_seconds: Math.round(c.boundMs / 1_000) };
-  const next_action = nextAction(c.status, state.driver) ?? '';
+  const next = nextAction(c.status, state.driver) ?? '';
+  const next_action = c.waitsFor === undefined ? next : `it stays for now: ${c.waitsFor}; then ${next}`;
   return accept(InstanceOverdue({ instance_id: idOf(state), ...data, next_action }, { links: linksOf(state) }));
 };
 

@@ -51,8 +51,9 @@ export interface InstanceModule {
 
 /** A runtime that nobody wants any more and that is still there. */
 export interface StopStuck {
-  readonly reason: string;
-  /** All that was told of it, without its numbers. */
+  /** Null: it has gone meanwhile, and what was told is kept so that it is not told without an end. */
+  readonly reason: string | null;
+  /** All that was told of it since it was last assigned, without its numbers. */
   readonly told: readonly string[];
 }
 

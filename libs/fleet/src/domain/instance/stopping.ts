@@ -17,35 +17,42 @@ export const stopNext = (moduleName: string): string =>
   `on the machine: systemctl status ${familyOf(moduleName) === 'docker' ? 'docker' : 'k3s k3s-agent'}, ` +
   'journalctl -u drover-agent; its agent tries again by itself, every 15 s at least';
 
+const stuckNow = (stopStuck: NonNullable<KnownInstance['stopStuck']>) =>
+  Object.entries(stopStuck).flatMap(([name, { reason }]) => (reason === null ? [] : [{ name, reason }]));
+
 /** What is advised for the last of them. */
 export const stuckNext = ({ stopStuck = {} }: KnownInstance): string | undefined =>
-  Object.keys(stopStuck).map(stopNext).at(-1);
+  stuckNow(stopStuck)
+    .map(({ name }) => stopNext(name))
+    .at(-1);
 
 /** What an operator reads of an instance on which something does not end; undefined where all does. */
 export const stuckText = ({ stopStuck = {} }: KnownInstance): string | undefined =>
-  Object.entries(stopStuck)
-    .map(([name, { reason }]) => `${name}: it is to go and cannot be stopped: ${reason}`)
+  stuckNow(stopStuck)
+    .map(({ name, reason }) => `${name}: it is to go and cannot be stopped: ${reason}`)
     .at(-1);
 
 export const runtimeStop = (state: KnownInstance, c: RecordStop): Decision<InstanceEvent> => {
   const before = state.stopStuck?.[c.moduleName];
   const data = { instance_id: state.instanceId as InstanceId, module_name: c.moduleName };
   const links = { links: linksOf(state) };
-  if (c.stuck === null) return before === undefined ? nothing('was_not_stuck') : accept(ModuleStopped(data, links));
+  const isStuck = before !== undefined && before.reason !== null;
+  if (c.stuck === null) return isStuck ? accept(ModuleStopped(data, links)) : nothing('was_not_stuck');
   const told = before?.told ?? [];
-  if (told.includes(shapeOf(c.stuck))) return nothing('told_before');
+  if (isStuck && told.includes(shapeOf(c.stuck))) return nothing('told_before');
+  // Also over what it says has ended in between: only an operator who assigns it again has it heard anew.
   if (told.length >= MAX_STUCK_REASONS) return nothing('told_enough');
   return accept(ModuleStopStuck({ ...data, reason: c.stuck, next_action: stopNext(c.moduleName) }, links));
 };
 
 /** Why it cannot be stopped; null: it has ended. */
 export const stopSaid = (state: KnownInstance, moduleName: string, reason: string | null): KnownInstance => {
-  if (reason === null) return stopOver(state, moduleName);
-  const told = state.stopStuck?.[moduleName]?.told ?? [];
-  return { ...state, stopStuck: { ...state.stopStuck, [moduleName]: { reason, told: [...told, shapeOf(reason)] } } };
+  const before = state.stopStuck?.[moduleName]?.told ?? [];
+  const told = reason === null ? before : [...before, shapeOf(reason)];
+  return { ...state, stopStuck: { ...state.stopStuck, [moduleName]: { reason, told } } };
 };
 
-/** It has ended, or is wanted again, or its machine is over. */
+/** It is wanted again, or its machine is over or another one. */
 export const stopOver = (state: KnownInstance, moduleName?: string): KnownInstance => {
   if (state.stopStuck === undefined) return state;
   const rest = moduleName === undefined ? {} : without(state.stopStuck, moduleName);

@@ -15,6 +15,18 @@ const provision: InstanceCommand = {
   cniPlugin: null,
 };
 const stop = (stuck: string | null): InstanceCommand => ({ kind: 'runtime_stop', moduleName: 'k3s-agent', stuck });
+const assign: InstanceCommand = {
+  kind: 'sync_modules',
+  templateId,
+  templateVersion: 1,
+  assignments: [
+    {
+      ...{ assignment_id: '00000000-0000-4000-8000-000000000004', module_name: 'k3s-agent' },
+      ...{ config: {}, priority: 1 },
+    } as never,
+  ],
+  reasons: {},
+};
 const instance = () => given(instanceDecider).when(provision).then();
 const known = (at: ReturnType<typeof instance>) => {
   if (at.state.kind !== 'known') throw new Error('no instance');
@@ -48,17 +60,42 @@ describe('a runtime that is to go and does not', () => {
     expect(now.when(stop('another one')).reason).toBe('told_enough');
   });
 
+  it('calls nobody without an end either where its agent says in between that it has gone, until it is assigned again', () => {
+    let now = instance();
+    const calls: string[] = [];
+    for (let n = 0; n < 2 * MAX_STUCK_REASONS; n++) {
+      const stuck = now.when(stop('busy'));
+      calls.push(...stuck.events);
+      now = stuck.then().when(stop(null)).then();
+    }
+    expect(calls).toEqual(Array.from({ length: MAX_STUCK_REASONS }, () => 'system.module.stop_stuck'));
+    expect([stuckText(known(now)), stuckNext(known(now))]).toEqual([undefined, undefined]);
+    const again = now.when(assign).then();
+    expect(again.when(stop('busy')).events).toEqual(['system.module.stop_stuck']);
+  });
+
+  it('is told a second time for the same reason when it was assigned again meanwhile, though it never ended', () => {
+    const stuck = instance().when(stop('busy')).then();
+    expect(stuck.when(assign).then().when(stop('busy')).events).toEqual(['system.module.stop_stuck']);
+  });
+
+  it('is nothing that a machine knows of which was installed anew', () => {
+    const certificate = { serial: 's', publicKeyDigest: 'k', notAfter: '2026-02-01T00:00:00.000Z', derBase64: 'AA==' };
+    const stuck = instance().when(stop('busy')).then();
+    const anew = stuck
+      .when({ kind: 'issue_token', tokenId: 't', tokenDigest: 'd', expiresAtMs: 1_000 })
+      .then()
+      .when({
+        ...{ kind: 'enroll', tokenDigest: 'd', publicKeyDigest: 'k', nowMs: 1, certificate },
+        ...{ agentVersion: '1', hostname: 'h', machineId: 'm' },
+      });
+    expect(anew.events).toEqual(['system.instance.enrolled']);
+    expect([stuckText(known(anew.then())), stuckNext(known(anew.then()))]).toEqual([undefined, undefined]);
+  });
+
   it('is no trouble any more when it is wanted again, or its machine is over', () => {
     const stuck = instance().when(stop('busy')).then();
-    const assignment = { assignment_id: '00000000-0000-4000-8000-000000000004', module_name: 'k3s-agent' };
-    const again = stuck.when({
-      kind: 'sync_modules',
-      templateId,
-      templateVersion: 1,
-      assignments: [{ ...assignment, config: {}, priority: 1 } as never],
-      reasons: {},
-    });
-    expect(stuckText(known(again.then()))).toBeUndefined();
+    expect(stuckText(known(stuck.when(assign).then()))).toBeUndefined();
     expect(stuckText(known(stuck.when({ kind: 'terminate' }).then()))).toBeUndefined();
   });
 });

@@ -29,7 +29,9 @@ export const migrationStep = (cluster: Cluster, facts: MigrationFacts, nowMs: nu
   const hindrance =
     facts.otherWork ??
     unhealthy(cluster, facts) ??
-    (facts.isRouted(next) ? undefined : `no pod range of ${facts.name(next)} is known to the overlay`);
+    (facts.isRouted(next)
+      ? undefined
+      : `no pod range of ${facts.name(next)} within ${migration.podCidr} is known to the overlay`);
   if (hindrance === undefined) return { type: 'migrate_node', instanceId: next };
   return facts.blockedMs > cluster.policy.migration_node_seconds * 1_000
     ? { type: 'pause_migration', instanceId: next, reason: `${facts.name(next)} was not begun: ${hindrance}` }

@@ -11,6 +11,9 @@ import { StartRotation } from '../upgrade/commands.js';
 
 const PACE = { max_unavailable: 1, canary: 0, canary_soak_seconds: 0, drain: true, drain_timeout_seconds: 300 };
 
+/** Agents say it every 10 s. One that is older than that, or that never says it, is waited for no longer. */
+const UNHEARD_MS = 2 * 60_000;
+
 /**
  * Renews a cluster's certificates before they end, node by node with the gates of a rollout. What it remembers only spaces its
  * tries: which rollouts there are is decided on their stream.
@@ -19,6 +22,8 @@ export class CertificateWatch implements AgentObserver {
   private readonly triedMs = new Map<string, number>();
   /** When the certificates of each node end, as its agent said last. */
   private readonly endsMs = new Map<string, number>();
+  /** Since when this process hears of any: it has just begun, or has just taken over. */
+  private sinceMs: number | undefined;
 
   constructor(
     private readonly directory: KubernetesDirectory,
@@ -32,11 +37,13 @@ export class CertificateWatch implements AgentObserver {
   async onRuntimeHealth(agent: AgentIdentity, health: agentV1.RuntimeHealth): Promise<void> {
     const now = this.clock.wallMs();
     if (health.certificatesEndMs === undefined) return;
+    this.sinceMs ??= now;
     this.endsMs.set(agent.instanceId, health.certificatesEndMs);
     if (!dueForRenewal(health.certificatesEndMs, now)) return;
     const cluster = this.directory.clusterOfMember(agent.instanceId);
     if (cluster === undefined || !cluster.nodes.has(agent.instanceId)) return;
     if (now - (this.triedMs.get(cluster.id) ?? -Infinity) < RENEWAL_RETRY_MS) return;
+    if (now - this.sinceMs < UNHEARD_MS && this.isUnheard(cluster)) return;
     const before = this.triedMs.get(cluster.id) ?? -Infinity;
     this.triedMs.set(cluster.id, now);
     if (await this.doesItAlone(cluster.id, agent.instanceId, now)) {
@@ -60,6 +67,13 @@ export class CertificateWatch implements AgentObserver {
     return this.owes(clusterId, instanceId);
   }
 
+  /** Its certificates may be new, and this process, which has just begun, has not been told yet. */
+  private isUnheard(cluster: Cluster): boolean {
+    return [...cluster.nodes.keys()].some(
+      (id) => !this.endsMs.has(id) && this.directory.instances.get(id)?.online === true,
+    );
+  }
+
   /** Undefined: all of them. What was renewed not long ago stays as it is, while a server comes back that was away then. */
   private notFresh(cluster: Cluster, now: number): readonly string[] | undefined {
     const ids = [...cluster.nodes.keys()];
@@ -76,8 +90,9 @@ export class CertificateWatch implements AgentObserver {
     }
     const { code, message, hint } = started.refusal;
     this.log.warn({ ...about, code }, `certificates end soon: ${message}`);
-    // What is under way makes them anew by itself, or ends; then it is tried again.
-    if (['upgrade_in_progress', 'restore_is_running', 'migration_in_progress'].includes(code)) return;
+    // What is under way makes them anew by itself, or ends; then it is tried again. A paused migration waits for an operator.
+    const ends = code === 'migration_in_progress' && cluster.migration?.state === 'running';
+    if (ends || code === 'upgrade_in_progress' || code === 'restore_is_running') return;
     const blocked = {
       type: 'renewal_blocked',
       reason: message.slice(0, 500),

@@ -21,21 +21,22 @@ const watch = (
     ['worker-1', { role: 'agent', status: 'ready' }],
     ...Object.entries(more).map(([id, status]): (typeof nodes)[number] => [id, { role: 'server', status }]),
   ];
-  const cluster = { id: 'cluster-1', nodes: new Map(member ? nodes : []) };
+  const cluster = { id: 'cluster-1', nodes: new Map(member ? nodes : []), migration: null as object | null };
   const told: { type: string; reason?: string; nextAction?: string }[] = [];
   const clusters = { apply: async (_id: string, command: (typeof told)[number]) => void told.push(command) };
-  const answers = { now: answer };
+  const answers = { now: answer, code: 'servers_not_ready' };
   const presenceSince = new Date(clock.wallMs()).toISOString();
+  const instances = new Map<string, object>([['instance-1', { presenceSince }]]);
   const directory = {
     clusterOfMember: () => cluster,
-    instances: new Map([['instance-1', { presenceSince }]]),
+    instances,
   } as unknown as KubernetesDirectory;
   const dispatcher = {
     dispatch: async (command: StartRotation) => {
       sent.push(command);
       return answers.now === 'done' || command.payload.only !== undefined
         ? { kind: 'done', value: {} }
-        : { kind: 'refused', refusal: refusal(409, 'servers_not_ready', 's2 is not_ready', { hint: 'forget it' }) };
+        : { kind: 'refused', refusal: refusal(409, answers.code, 's2 is not_ready', { hint: 'forget it' }) };
     },
   };
   const it = new CertificateWatch(directory, dispatcher as never, clock, silentLog, clusters as never, owes);
@@ -43,7 +44,7 @@ const watch = (
     const certificatesEndMs = ms === undefined ? undefined : clock.wallMs() + ms;
     return it.onRuntimeHealth({ ...(agent as object), instanceId: of } as never, { certificatesEndMs } as never);
   };
-  return { clock, sent, endsIn, told, answers };
+  return { clock, sent, endsIn, told, answers, cluster, instances };
 };
 
 describe('certificates of K3s that come to their end', () => {
@@ -109,6 +110,38 @@ describe('certificates of K3s that come to their end', () => {
     await endsIn(50 * DAY_MS, 's3');
     await endsIn(DAY_MS);
     expect(sent.map((c) => c.payload.only)).toEqual([['instance-1', 's3']]);
+  });
+
+  it('are waited for while a move of the pod network goes on, and told as blocked while that is paused', async () => {
+    const { clock, endsIn, told, answers, cluster } = watch('refused');
+    answers.code = 'migration_in_progress';
+    cluster.migration = { state: 'running' };
+    await endsIn(DAY_MS);
+    expect(told).toEqual([]);
+    cluster.migration = { state: 'paused' };
+    await clock.advance(RENEWAL_RETRY_MS + 1);
+    await endsIn(DAY_MS);
+    expect(told).toMatchObject([{ type: 'renewal_blocked', nextAction: 'forget it' }]);
+  });
+
+  it('are not renewed on a node whose agent has not told yet how long they last, until it has, or two minutes are over', async () => {
+    const begin = () => {
+      const world = watch('done', true, { s2: 'ready', s3: 'ready' });
+      for (const id of ['instance-1', 's2', 'worker-1']) world.instances.set(id, { online: true, presenceSince: null });
+      return world;
+    };
+    const heard = begin();
+    await heard.endsIn(DAY_MS);
+    await heard.endsIn(360 * DAY_MS, 's2');
+    expect(heard.sent).toEqual([]);
+    await heard.endsIn(360 * DAY_MS, 'worker-1');
+    await heard.endsIn(DAY_MS);
+    expect(heard.sent.map((c) => c.payload.only)).toEqual([['instance-1', 's3']]);
+    const silent = begin();
+    await silent.endsIn(DAY_MS);
+    await silent.clock.advance(2 * 60_000);
+    await silent.endsIn(DAY_MS);
+    expect(silent.sent.map((c) => c.payload.only)).toEqual([undefined]);
   });
 
   it('are left to a server that was left out and is just back: it was told; later it is asked for like any other', async () => {

@@ -195,6 +195,13 @@ describe('a server that stands aside, drained', () => {
     expect(of(drain, silent(THIRD), back, uncordon)).toEqual(['ready', 1, 4]);
   });
 
+  it('stands aside still when its K3s was started anew, until it is uncordoned; one that joins anew does not', () => {
+    expect(of(drain, ready(THIRD))).toEqual(['draining', 1, 2]);
+    expect(of(drain, silent(THIRD), ready(THIRD))).toEqual(['draining', 1, 3]);
+    expect(of(drain, ready(THIRD), uncordon)).toEqual(['ready', 1, 3]);
+    expect(of(drain, ...joined(THIRD)).at(0)).toBe('ready');
+  });
+
   it('is no server more for being drained while it is dead, and back at work if it was uncordoned meanwhile', () => {
     expect(of(silent(THIRD), drain)).toEqual(['not_ready', 0, 2]);
     expect(of(silent(THIRD), drain, drain, back)).toEqual(['draining', 1, 3]);

@@ -2,7 +2,7 @@ import type { EventOf } from '#kernel';
 import type { ApiRefusal, RefusedStatus } from './api-refusal.js';
 import type { clusterEvents } from './events.js';
 import { evolveMigration, type Migration } from './migration-state.js';
-import { standing } from './standing.js';
+import { standing, standsAside } from './standing.js';
 import { evolveToken, type ServerTokens } from './token-change.js';
 import type { Strangers } from './strangers.js';
 import { DEFAULT_POLICY, withPolicy, type LifecyclePolicy } from './policy.js';
@@ -177,7 +177,8 @@ const evolveKnown = (state: Cluster, event: ClusterEvent, at: string | null): Cl
         event.data.instance_id,
         {
           role: event.data.role,
-          status: 'ready',
+          // What was drained is still cordoned when it has started anew; one that joins is another node.
+          status: standsAside(state.nodes.get(event.data.instance_id)) ? 'draining' : 'ready',
           version: event.data.version,
           nodeName: event.data.node_name,
           aside: false,
