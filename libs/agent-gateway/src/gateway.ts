@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { errorMessage, sleep, type Cancel, failpoint, failpointNow } from '#kernel';
+import { errorMessage, type Cancel, failpoint, failpointNow } from '#kernel';
 import { categoryOf } from '#kernel';
 import type { Batch } from '#event-store';
 import { agentV1, type VipItem } from '#proto';
@@ -21,7 +21,7 @@ import type {
 } from './ports.js';
 import { agentServiceDefinition, AgentService } from './server/agent-service.js';
 import { enrollmentService } from './server/enrollment-service.js';
-import { Listener } from './server/listener.js';
+import { Listener, stopAll } from './server/listener.js';
 import { ListenerCredentials, type ListenerCertificate } from './server/tls.js';
 import { SessionHub } from './session/hub.js';
 import { Tunnels } from './tunnel/tunnels.js';
@@ -176,7 +176,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
     if (agents === undefined) return;
     this.agentListener = undefined;
     this.hub.stop();
-    await agents.stop(sleep(this.options.timers, 1_000));
+    await stopAll(this.options.timers, [agents]);
     this.hub.forgetAgents();
     this.receipts?.lead(false);
     this.options.log.info({}, 'another process leads: agents have been sent there');
@@ -190,8 +190,7 @@ export class AgentGateway implements AgentLink, GatewayRegistrar {
     this.refresher.stop();
     this.tunnels.stop();
     this.hub.stop();
-    const forced = sleep(this.options.timers, 1_000);
-    await Promise.all([this.agentListener?.stop(forced), this.enrollListener?.stop(forced)]);
+    await stopAll(this.options.timers, [this.agentListener, this.enrollListener]);
     await Promise.all([...this.hub.records.values()].map((record) => record.heard()));
   }
 

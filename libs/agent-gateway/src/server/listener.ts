@@ -1,4 +1,5 @@
 import { Server, type ServiceDefinition, type ServerOptions, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { sleep, type Timers } from '#kernel';
 import type { ListenerCredentials } from './tls.js';
 
 /** event-sourcing-survey §6.5: a peer that vanished is noticed by keepalive; liveness is decided by beats, never by TCP. */
@@ -49,3 +50,13 @@ export class Listener {
     this.server.forceShutdown();
   }
 }
+
+/** Calls may finish for a second. The timer goes with them: one that is left holds up a process that ends. */
+export const stopAll = async (
+  timers: Timers,
+  listeners: readonly (Pick<Listener, 'stop'> | undefined)[],
+): Promise<void> => {
+  const over = new AbortController();
+  const forced = sleep(timers, 1_000, over.signal);
+  await Promise.all(listeners.map((one) => one?.stop(forced))).finally(() => over.abort());
+};
