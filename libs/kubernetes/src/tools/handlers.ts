@@ -36,7 +36,9 @@ export class KubernetesTools implements OnModuleInit {
     }));
     this.registrar.add(tools.listNodes, async (input, call) => {
       const doc = await this.resolve(input.cluster_id, call);
-      return { nodes: doc.nodes.map((node) => ({ ...nodeOutput(node, doc), ...this.reported(node.instanceId) })) };
+      const nodes = doc.nodes.map((node) => ({ ...nodeOutput(node, doc), ...this.reported(node.instanceId) }));
+      // As kubectl lists them, and not in the order in which they happened to join.
+      return { nodes: nodes.sort((a, b) => (a.name ?? a.instance_id).localeCompare(b.name ?? b.instance_id)) };
     });
     this.registrar.add(tools.getKubeconfig, async (input, call) =>
       this.kubeconfig(await this.resolve(input.cluster_id, call)),
