@@ -162,6 +162,8 @@ describeWithRealParts('an ibgp network, with FRR over real WireGuard', { tools: 
     ping.stdout!.on('data', (chunk: Buffer) => (text += chunk.toString()));
     const ended = new Promise<void>((resolve) => ping.once('close', () => resolve()));
     await what();
+    // However soon it was over: of a handful of pings nothing can be said.
+    await until('enough was sent', async () => text.split('icmp_seq=').length > 6 * FEW_PINGS, BOUND_MS, 100);
     signal(childrenOf(ping.pid!)[0] ?? ping.pid!, 'SIGINT');
     await ended;
     const sent = Number(/(\d+) packets transmitted/.exec(text)![1]);

@@ -40,6 +40,9 @@ describeWithRealParts('keys and addresses of nodes that change under difficultie
     for (const other of others) if (!(await seenBy(other, now)) || (await seenBy(other, before))) return false;
     return true;
   };
+  /** On a crowded machine one of three pings may be late. */
+  const reaches = (from: string, address: string) =>
+    until(`${from} reaches ${address}`, async () => (await rig.answers(from, address)) === 3, 60_000, 100);
   const told = (what: string, probe: { longestGapMs: number; lost: number; sent: number }) =>
     process.stderr.write(
       `  ${what}: longest gap ${Math.round(probe.longestGapMs)} ms, ${probe.lost} of ${probe.sent} pings lost\n`,
@@ -53,7 +56,7 @@ describeWithRealParts('keys and addresses of nodes that change under difficultie
     await rig.lab.host(AWAY).cutControl();
     expect((await rotate(ONE, 0)).state).toBe('running');
     await rig.platform.stop('SIGKILL');
-    expect(await rig.answers(TWO, own)).toBe(3);
+    await reaches(TWO, own);
     await rig.platform.start();
     await rig.lab.host(AWAY).restoreControl();
     await until(
@@ -63,14 +66,14 @@ describeWithRealParts('keys and addresses of nodes that change under difficultie
       200,
     );
     told('platform killed', await probe.stop());
-    expect(await rig.answers(TWO, own)).toBe(3);
+    await reaches(TWO, own);
   });
 
   it('does not wait for ever for a dead agent whose tunnel goes on, nor for a machine that is switched off in the middle of it; both reach everybody when they are back', async () => {
     const [before, away, off] = [await keyOf(ONE), await rig.peer('net', AWAY), await rig.peer('net', OFF)];
     const { host_address: own } = await rig.peer('net', ONE);
     await rig.lab.agent(AWAY).kill9();
-    expect(await rig.answers(TWO, away.host_address)).toBe(3);
+    await reaches(TWO, away.host_address);
     expect((await rotate(ONE, 0)).state).toBe('running');
     // Off while both keys are in force: it has made room for the new one, and never hears that the old one is over.
     const keysAt = async (host: string) => (await rig.sh(host, 'wg show all peers')).trim().split('\n').length;
@@ -92,7 +95,7 @@ describeWithRealParts('keys and addresses of nodes that change under difficultie
     expect(await rig.answers(TWO, off.host_address)).toBe(0);
     // It has only ever heard of the old one.
     expect(await seenBy(AWAY, before)).toBe(true);
-    expect(await rig.answers(TWO, own)).toBe(3);
+    await reaches(TWO, own);
     const { events } = await rig.operator.call<{ events: { payload: { absent: string[] } }[] }>('recent_events', {
       kind_prefix: 'system.sdwan.peer.key_switch_ordered',
     });
@@ -128,7 +131,7 @@ describeWithRealParts('keys and addresses of nodes that change under difficultie
       `nft 'add table inet nat; add chain inet nat in { type filter hook input priority -300; };
             add rule inet nat in iifname eth0 meta l4proto udp ct state new drop'`,
     );
-    expect(await rig.answers(TWO, one.host_address)).toBe(3);
+    await reaches(TWO, one.host_address);
     await rig.sh(
       ONE,
       `ip -6 addr flush dev eth0 scope global && ip addr del ${was}/16 dev eth0 && ip addr add ${is}/16 dev eth0`,
